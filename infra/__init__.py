@@ -1,0 +1,1 @@
+"""The CDK app, the local default and the command line."""

@@ -1,0 +1,1 @@
+"""One CDK construct a capability."""

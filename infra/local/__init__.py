@@ -1,0 +1,1 @@
+"""The local default: emulator, lowering, deployment, GitHub stand-in, runner."""

@@ -1,0 +1,1 @@
+"""The evolution loop: pure modules, planners and the adapters round them."""

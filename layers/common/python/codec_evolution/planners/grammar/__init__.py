@@ -1,0 +1,1 @@
+"""The offline search's grammar of codecs."""

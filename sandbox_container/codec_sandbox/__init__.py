@@ -1,0 +1,1 @@
+"""The benchmark sandbox: walls, stages, clips and metrics."""
