@@ -1,0 +1,209 @@
+"""What passes on each edge of the cycle, and how large it may be.
+
+Every edge is asserted under its cap on both sides: Step Functions refuses a state's data above 256 KiB and the
+local emulator does not, so the house rule is 200 KiB for an edge and less where less is enough.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from codec_evolution.candidate import MAX_SOURCE_BYTES, sha256_hex
+
+KIB = 1024
+EDGE_LIMIT_BYTES = 200 * KIB
+CAPS_BYTES = {
+    "open_cycle": 8 * KIB,
+    "plan": 140 * KIB,
+    "framework_tool": 4 * KIB,
+    "report": 30 * KIB,
+    "conclude": 2 * KIB,
+    "commit": 2 * KIB,
+    "close_cycle": 1 * KIB,
+}
+MAX_ROUNDS = 5
+MAX_POLICY_BYTES = 256 * KIB
+
+
+class ContractError(ValueError):
+    """A payload broke the contract of its edge; the message names the field and the limit."""
+
+
+class Contract(BaseModel):
+    """Base of every payload: unknown fields are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Policy(Contract):
+    """The language policy as it travels: TOML text, compressed."""
+
+    sha256: str
+    toml_zb64: str
+
+
+class Envelope(Contract):
+    """A candidate's source with the policy it is judged by."""
+
+    source_sha256: str
+    source_zb64: str
+    policy: Policy
+
+    @classmethod
+    def seal(cls, source: str, policy_toml: str) -> Envelope:
+        """Compress a source and its policy."""
+        return cls(
+            source_sha256=sha256_hex(source),
+            source_zb64=pack_text(source),
+            policy=Policy(sha256=sha256_hex(policy_toml), toml_zb64=pack_text(policy_toml)),
+        )
+
+    def source(self) -> str:
+        """Return the source; raises `ContractError` when it is not the one that the hash names."""
+        text = unpack_text(self.source_zb64, "source_zb64", MAX_SOURCE_BYTES)
+        if sha256_hex(text) != self.source_sha256:
+            raise ContractError("source_sha256 does not belong to source_zb64")
+        return text
+
+
+class Item(Contract):
+    """One slot of one cycle: what it is to try and against whom."""
+
+    attempt_id: str
+    lineage: str
+    cycle_id: str
+    slot: int = Field(ge=0, le=999)
+    kind: Literal["candidate", "baseline", "incumbent"]
+    version: int = Field(ge=-1)
+    """The incumbent's version when the cycle was opened; -1 when there is none yet."""
+    release: str
+    seed: str
+    """The contest's seed; picks the windows for candidate and incumbent alike."""
+    tools: bool
+    budget_usd: float = Field(ge=0)
+
+
+class CycleOpened(Contract):
+    """Answer of OpenCycle."""
+
+    go: bool
+    reason: str = ""
+    lineage: str
+    cycle_id: str
+    version: int = -1
+    release: str = ""
+    again: bool = False
+    """True for a preparation pass; the machine opens the same cycle again after it."""
+    slots: list[Item] = Field(default_factory=list)
+
+
+class PlanRequest(Contract):
+    """Input of Plan: one round for one item."""
+
+    item: Item
+    round: int = Field(ge=0, le=MAX_ROUNDS)
+    answer: dict[str, Any] | None = None
+
+
+class Planned(Contract):
+    """Answer of Plan."""
+
+    next: Literal["tool", "draft", "candidate", "nothing"]
+    request: dict[str, Any] | None = None
+    envelope: Envelope | None = None
+    reason: str = ""
+    cost_usd: float = 0.0
+    elapsed_s: float = 0.0
+
+
+class PlanSummary(Contract):
+    """What Conclude needs to know of the planning."""
+
+    reason: str = ""
+    cost_usd: float = 0.0
+    elapsed_s: float = 0.0
+
+
+class Fault(Contract):
+    """Why an attempt did not get a report: the infrastructure's fault, or a sandbox that the candidate killed."""
+
+    kind: Literal["infrastructure", "killed_sandbox"]
+    stage: str = ""
+    error: str = ""
+    cause: str = ""
+
+
+class ConcludeRequest(Contract):
+    """Input of Conclude."""
+
+    item: Item
+    plan: PlanSummary = PlanSummary()
+    measure: dict[str, Any] | None = None
+    confirm: dict[str, Any] | None = None
+    fault: Fault | None = None
+
+
+class Concluded(Contract):
+    """Answer of Conclude."""
+
+    next: Literal["confirm", "done"]
+    status: str
+    version: int | None = None
+    cost_usd: float = 0.0
+
+
+T = TypeVar("T", bound=Contract)
+
+
+def pack_text(text: str) -> str:
+    """Compress a text for a payload: base64 of zlib of UTF-8."""
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+
+
+def unpack_text(packed: str, field: str, limit_bytes: int) -> str:
+    """Return the text of `pack_text`, never growing beyond a limit.
+
+    Raises
+    ------
+    ContractError
+        The text is damaged, is not UTF-8, or is larger than ``limit_bytes``.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(base64.b64decode(packed, validate=True), limit_bytes + 1)
+        text = data.decode("utf-8")
+    except (ValueError, zlib.error) as error:
+        raise ContractError(f"{field} is damaged: {error}") from None
+    if len(data) > limit_bytes:
+        raise ContractError(f"{field} is larger than {limit_bytes} bytes")
+    return text
+
+
+def parse(model: type[T], payload: object, edge: str) -> T:
+    """Read a payload; raises `ContractError` naming the first wrong field."""
+    try:
+        return model.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "payload"
+        raise ContractError(f"{edge}: {where}: {first['msg']}") from None
+
+
+def answer(model: Contract, edge: str) -> dict[str, Any]:
+    """Return a payload as plain JSON after checking its size against the edge's cap."""
+    payload = model.model_dump(mode="json", exclude_none=True)
+    check_size(payload, edge)
+    return payload
+
+
+def check_size(payload: object, edge: str) -> None:
+    """Raise `ContractError` when a payload is above its edge's cap."""
+    size = len(json.dumps(payload, separators=(",", ":")))
+    cap = CAPS_BYTES[edge]
+    if size > cap:
+        raise ContractError(f"{edge}: {size} bytes, the edge carries at most {cap}")
