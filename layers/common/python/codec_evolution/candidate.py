@@ -47,6 +47,6 @@ def normalised_sha256(source: str) -> str:
     return sha256_hex(ast.unparse(tree))
 
 
-def source_key(source: str, policy_sha256: str, clip_set: str, rule_version: str) -> str:
+def source_key(normalised: str, policy_sha256: str, clip_set: str, rule_version: str) -> str:
     """Return the key under which a tested source is found again: meaning, policy, clip set and rule."""
-    return "/".join((normalised_sha256(source)[:32], policy_sha256[:12], clip_set[:12], rule_version))
+    return "/".join((normalised[:32], policy_sha256[:12], clip_set[:12], rule_version))

@@ -1,0 +1,78 @@
+# The two commands: `make run` and `make test`. Each does all of its own set-up.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+CLI := $(VENV)/bin/codec-evolution
+CDK := npx --yes aws-cdk@2.1148.1
+
+CYCLES ?= 3
+SLOTS ?= 1
+PLANNER ?= search
+STATE_DIR ?= .local
+
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test bench lint synth deploy destroy lock clean
+
+help: ## Show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNER=search
+	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --state-dir $(STATE_DIR)
+
+test: setup ## Run every test: unit, infra, sandbox, integration
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest
+
+bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
+	$(PY) -m tests.bench
+
+lint: setup ## Check style only
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+synth: setup ## Write the CloudFormation templates to cdk.out (no Docker, no AWS credentials)
+	$(PY) -m infra.app
+
+deploy: setup ## Deploy to AWS; needs credentials, Docker (or finch, podman) and Node.js
+	@command -v npx >/dev/null || { echo "make deploy needs Node.js (npx) for the CDK command line"; exit 2; }
+	@$${CDK_DOCKER:-docker} info >/dev/null 2>&1 || { echo "make deploy builds the benchmark image: start Docker, or set CDK_DOCKER=finch or podman"; exit 2; }
+	@$(PY) -m infra.preflight
+	$(CDK) bootstrap
+	$(CDK) deploy --all
+
+destroy: setup ## Remove the app from AWS; the data stack is kept and says how to delete it
+	@command -v npx >/dev/null || { echo "make destroy needs Node.js (npx) for the CDK command line"; exit 2; }
+	@$(PY) -m infra.preflight
+	$(CDK) destroy CodecEvolutionApp
+	@echo "Kept: the tables, the artifact bucket and the secrets of CodecEvolutionData."
+	@echo "To delete them too, switch off deletion protection of the three tables, empty the bucket, then:"
+	@echo "  $(CDK) destroy CodecEvolutionData"
+
+setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
+
+# torch comes without a hash: which build is right depends on the machine (set TORCH_INDEX to choose another index).
+$(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "the venv module is missing: install python3-venv (Debian, Ubuntu)"; exit 2; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes --no-deps -r infra/requirements.lock
+	$(PY) -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	command -v node >/dev/null || $(PY) -m pip install --quiet --require-hashes --no-deps -r infra/node.lock
+	test -x .emulator/bin/python || $(PYTHON) -m venv .emulator
+	.emulator/bin/python -m pip install --quiet --require-hashes --no-deps -r infra/local/emulator.lock
+	$(CLI) clips fetch
+	@touch $@
+
+lock: ## Write the lock files anew from what is installed
+	$(PY) -m infra.lock
+
+clean: ## Remove the virtual environments and what was synthesised; keeps the local evolution
+	rm -rf $(VENV) .emulator cdk.out

@@ -1,0 +1,20 @@
+"""CloseCycle: gives the lease back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.tables import LoopControl
+
+logger = Logger(service="close_cycle")
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Free the lease if this execution still holds it."""
+    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
+    closed = control.release_lease(event["lineage"], event["execution"])
+    logger.info("closed", extra={"cycle_id": event["cycle_id"], "closed": closed})
+    return {"closed": closed}

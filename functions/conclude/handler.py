@@ -1,0 +1,41 @@
+"""Conclude: judges one attempt and writes it to the evolution record."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.clock import utc_now
+from codec_evolution.conclusion import Concluder
+from codec_evolution.contracts import ConcludeRequest, answer, parse
+
+logger = Logger(service="conclude")
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status."""
+    request = parse(ConcludeRequest, event, "conclude")
+    record_table = os.environ["EVOLUTION_RECORD_TABLE"]
+    record = EvolutionRecord(record_table)
+    concluder = Concluder(
+        record=record,
+        control=LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table),
+        objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+        now=utc_now,
+        looks_per_day=int(os.environ["CONFIRM_LOOKS_PER_DAY"]),
+    )
+    concluded = concluder.conclude(request)
+    logger.info(
+        "concluded",
+        extra={
+            "attempt_id": request.item.attempt_id,
+            "next": concluded.next,
+            "status": concluded.status,
+            "version": concluded.version,
+        },
+    )
+    return answer(concluded, "conclude")

@@ -1,0 +1,41 @@
+"""OpenCycle: takes the lease and hands out the slots of one cycle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution import release
+from codec_evolution.adapters.executions import StateMachineExecutions
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.contracts import answer
+from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
+
+logger = Logger(service="open_cycle")
+
+SETTINGS = CycleSettings(
+    lineage=os.environ["LINEAGE"],
+    slots=int(os.environ["SLOTS"]),
+    daily_budget_usd=float(os.environ["DAILY_BUDGET_USD"]),
+    max_attempts_per_day=int(os.environ["MAX_ATTEMPTS_PER_DAY"]),
+    tools=False,
+)
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Open a cycle, or answer ``go: false`` with the reason."""
+    opener = CycleOpener(
+        EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
+        LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+        ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+        StateMachineExecutions(),
+        SETTINGS,
+    )
+    start = CycleStart(event["execution"], event["started"], int(event["pass"]))
+    opened = opener.open(start, release.shipped_files(Path(os.environ["SHIPPED_DIR"])))
+    logger.info("cycle", extra={"go": opened.go, "reason": opened.reason, "cycle_id": opened.cycle_id})
+    return answer(opened, "open_cycle")

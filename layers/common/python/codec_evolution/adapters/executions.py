@@ -1,0 +1,25 @@
+"""Step Functions, as far as the lease needs it."""
+
+from __future__ import annotations
+
+import boto3
+from botocore.config import Config
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+
+class StateMachineExecutions:
+    """Implements `ports.Executions`."""
+
+    def __init__(self) -> None:
+        self._client = boto3.client("stepfunctions", config=CLIENT_CONFIG)
+
+    def is_running(self, execution: str) -> bool:
+        """Tell whether an execution still runs; one that is unknown does not."""
+        try:
+            answer = self._client.describe_execution(executionArn=execution)
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return False
+        return answer["status"] in ("RUNNING", "PENDING_REDRIVE")

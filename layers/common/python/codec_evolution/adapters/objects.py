@@ -1,0 +1,54 @@
+"""S3: the artifact bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+
+class ArtifactBucket:
+    """The artifact bucket; implements `ports.Objects`."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._s3 = boto3.client("s3", config=CLIENT_CONFIG)
+
+    def put_text(self, key: str, text: str) -> None:
+        """Store a text as UTF-8."""
+        self._s3.put_object(
+            Bucket=self._bucket, Key=key, Body=text.encode("utf-8"), ContentType="text/plain; charset=utf-8"
+        )
+
+    def get_text(self, key: str) -> str | None:
+        """Return a text, or None when the key does not exist."""
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except self._s3.exceptions.NoSuchKey:
+            return None
+        return answer["Body"].read().decode("utf-8")
+
+    def put_json(self, key: str, value: object) -> None:
+        """Store a JSON document, readable and sorted."""
+        body = json.dumps(value, indent=2, sort_keys=True)
+        self._s3.put_object(
+            Bucket=self._bucket, Key=key, Body=body.encode("utf-8"), ContentType="application/json"
+        )
+
+    def get_json(self, key: str) -> Any | None:
+        """Return a JSON document, or None when the key does not exist."""
+        text = self.get_text(key)
+        return None if text is None else json.loads(text)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below a prefix, sorted."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                yield entry["Key"]

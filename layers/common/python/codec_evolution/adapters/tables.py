@@ -1,0 +1,277 @@
+"""DynamoDB: the evolution record and the loop's control items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import boto3
+from boto3.dynamodb.conditions import Attr, Key
+from boto3.dynamodb.types import TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from codec_evolution.ports import Conflict, LoopState
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+STATE_ITEM = "state"
+_DIGITS = 6
+
+
+class EvolutionRecord:
+    """The table `EvolutionRecord`; implements `ports.Record`.
+
+    Every read is a query on keys or an index with a limit; nothing here scans.
+    """
+
+    def __init__(self, table_name: str) -> None:
+        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
+
+    def get(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
+        """Return one attempt by a consistent read."""
+        answer = self._table.get_item(
+            Key={"lineage": lineage, "attempt_id": attempt_id}, ConsistentRead=True
+        )
+        return plain(answer["Item"]) if "Item" in answer else None
+
+    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest attempts first; with a status, by the index `by_status`."""
+        if status is None:
+            answer = self._table.query(
+                KeyConditionExpression=Key("lineage").eq(lineage), ScanIndexForward=False, Limit=limit
+            )
+        else:
+            answer = self._table.query(
+                IndexName="by_status",
+                KeyConditionExpression=Key("lineage").eq(lineage) & Key("status").eq(status),
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        return [plain(item) for item in answer["Items"]]
+
+    def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
+        """Return the whole attempt that was adopted as a version."""
+        answer = self._table.query(
+            IndexName="by_version",
+            KeyConditionExpression=Key("lineage").eq(lineage) & Key("adopted_version").eq(version),
+            Limit=1,
+        )
+        items = answer["Items"]
+        return self.get(lineage, items[0]["attempt_id"]) if items else None
+
+    def tested(self, source_key: str) -> dict[str, Any] | None:
+        """Return the newest attempt with a source key."""
+        answer = self._table.query(
+            IndexName="by_source",
+            KeyConditionExpression=Key("source_key").eq(source_key),
+            ScanIndexForward=False,
+            Limit=1,
+        )
+        return plain(answer["Items"][0]) if answer["Items"] else None
+
+    def put_once(self, record: Mapping[str, Any]) -> bool:
+        """Write an attempt unless it is there."""
+        try:
+            self._table.put_item(
+                Item=stored(record), ConditionExpression=Attr("attempt_id").not_exists()
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def set_deployment(self, lineage: str, attempt_id: str, status: str, commit_hash: str) -> None:
+        """Set the deployment attributes; the attributes of the verdict never change."""
+        self._table.update_item(
+            Key={"lineage": lineage, "attempt_id": attempt_id},
+            UpdateExpression="SET deployment_status = :s, github_committed = :c, github_commit_hash = :h",
+            ConditionExpression=Attr("attempt_id").exists(),
+            ExpressionAttributeValues={":s": status, ":c": bool(commit_hash), ":h": commit_hash},
+        )
+
+
+class LoopControl:
+    """The table `LoopControl`; implements `ports.Control`.
+
+    Parameters
+    ----------
+    record_table_name
+        The evolution record, for adoption's transaction; functions that never adopt leave it out.
+    """
+
+    def __init__(self, table_name: str, record_table_name: str = "") -> None:
+        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
+        self._client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+        self._names = (table_name, record_table_name)
+
+    def state(self, lineage: str) -> LoopState:
+        """Return a lineage's state; a lineage without an item has the defaults."""
+        answer = self._table.get_item(Key=_key(lineage), ConsistentRead=True)
+        item = plain(answer.get("Item", {}))
+        known = {name: item[name] for name in LoopState.__dataclass_fields__ if name in item}
+        known["due"] = tuple(item.get("due", ()))
+        return LoopState(**{**known, "lineage": lineage})
+
+    def take_lease(
+        self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str]
+    ) -> None:
+        """Move the lease; raises `Conflict` when the holder is another by now, or the loop was paused."""
+        free = Attr("execution").not_exists() if holder == "" else Attr("execution").eq(holder)
+        self._update(
+            lineage,
+            "SET execution = :e, cycle_id = :c, due = :d",
+            free & (Attr("paused").not_exists() | Attr("paused").eq(False)),
+            {":e": execution, ":c": cycle_id, ":d": list(due)},
+        )
+
+    def release_lease(self, lineage: str, execution: str) -> bool:
+        """Free the lease if ``execution`` holds it."""
+        try:
+            self._update(lineage, "REMOVE execution, due", Attr("execution").eq(execution), None)
+        except Conflict:
+            return False
+        return True
+
+    def adopt(self, record: Mapping[str, Any], state: LoopState) -> None:
+        """Put the record and move the incumbent, both or neither; raises `Conflict`."""
+        control_table, record_table = self._names
+        if state.version < 0:
+            condition, values = "attribute_not_exists(version)", {}
+        else:
+            condition, values = "version = :old", {":old": state.version}
+        update = {
+            ":new": record["adopted_version"],
+            ":sha": record["source_sha256"],
+            ":attempt": record["attempt_id"],
+            ":clips": record["clip_set"],
+            **values,
+        }
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {
+                        "Put": {
+                            "TableName": record_table,
+                            "Item": _serialise(record),
+                            "ConditionExpression": "attribute_not_exists(attempt_id)",
+                        }
+                    },
+                    {
+                        "Update": {
+                            "TableName": control_table,
+                            "Key": _serialise(_key(state.lineage)),
+                            "UpdateExpression": "SET version = :new, incumbent = :sha, "
+                            "incumbent_attempt = :attempt, clip_set = :clips",
+                            "ConditionExpression": condition,
+                            "ExpressionAttributeValues": _serialise(update),
+                        }
+                    },
+                ]
+            )
+        except ClientError as error:
+            if _is_conflict(error):
+                raise Conflict(f"version {state.version} of {state.lineage} is no longer the incumbent") from None
+            raise
+
+    def set_prepared(self, lineage: str, version: int, clip_set: str) -> None:
+        """Note which version's curves are stored for its contest."""
+        self._table.update_item(
+            Key=_key(lineage),
+            UpdateExpression="SET prepared_version = :v, clip_set = :c",
+            ExpressionAttributeValues={":v": version, ":c": clip_set},
+        )
+
+    def set_release(self, lineage: str, release: str, expected: str) -> None:
+        """Move the release pointer; raises `Conflict`."""
+        free = Attr("release").not_exists() if expected == "" else Attr("release").eq(expected)
+        self._update(lineage, "SET #r = :r", free | Attr("release").eq(release), {":r": release}, {"#r": "release"})
+
+    def set_committed(self, lineage: str, version: int) -> None:
+        """Raise the committed version; a lower one changes nothing."""
+        try:
+            self._update(
+                lineage,
+                "SET committed_version = :v",
+                Attr("committed_version").not_exists() | Attr("committed_version").lt(version),
+                {":v": version},
+            )
+        except Conflict:
+            return
+
+    def day(self, lineage: str, day: str) -> dict[str, float]:
+        """Return the counters of one UTC day."""
+        answer = self._table.get_item(Key=_key(lineage, f"spend#{day}"), ConsistentRead=True)
+        item = plain(answer.get("Item", {}))
+        return {name: value for name, value in item.items() if isinstance(value, int | float)}
+
+    def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
+        """Add to a counter of one day unless that would pass the limit, in one conditional write."""
+        try:
+            self._table.update_item(
+                Key=_key(lineage, f"spend#{day}"),
+                UpdateExpression="ADD #n :a",
+                ConditionExpression=Attr(name).not_exists() | Attr(name).lte(_number(limit - amount)),
+                ExpressionAttributeNames={"#n": name},
+                ExpressionAttributeValues={":a": _number(amount)},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _update(
+        self,
+        lineage: str,
+        expression: str,
+        condition: Any,
+        values: dict[str, Any] | None,
+        names: dict[str, str] | None = None,
+    ) -> None:
+        extra: dict[str, Any] = {}
+        if values:
+            extra["ExpressionAttributeValues"] = values
+        if names:
+            extra["ExpressionAttributeNames"] = names
+        try:
+            self._table.update_item(
+                Key=_key(lineage), UpdateExpression=expression, ConditionExpression=condition, **extra
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            raise Conflict(f"the state of {lineage} has changed") from None
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item with numbers as int or float."""
+    return {name: _plain_value(value) for name, value in item.items()}
+
+
+def stored(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item with floats as decimals of six digits, which the console shows readably."""
+    return {name: _number(value) if isinstance(value, float) else value for name, value in item.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent >= 0 else float(value)
+    return value
+
+
+def _number(value: float) -> Decimal:
+    return Decimal(str(round(value, _DIGITS)))
+
+
+def _key(lineage: str, item: str = STATE_ITEM) -> dict[str, str]:
+    return {"lineage": lineage, "item": item}
+
+
+def _serialise(item: Mapping[str, Any]) -> dict[str, Any]:
+    serializer = TypeSerializer()
+    return {name: serializer.serialize(value) for name, value in stored(item).items()}
+
+
+def _is_conflict(error: ClientError) -> bool:
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        return False
+    codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    return bool(codes & {"ConditionalCheckFailed", "TransactionConflict"})

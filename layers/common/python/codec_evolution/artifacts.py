@@ -1,0 +1,46 @@
+"""Where things are in the artifact bucket."""
+
+from __future__ import annotations
+
+HELD_OUT = "held_out"
+"""Operators' prefix: neither the planner's role nor a public commit reads below it."""
+
+
+def source(source_sha256: str) -> str:
+    """Return the key of a candidate's source, named by its content."""
+    return f"sources/{source_sha256}.py"
+
+
+def attempt(lineage: str, attempt_id: str) -> str:
+    """Return the prefix of an attempt's artifacts."""
+    return f"attempts/{lineage}/{attempt_id.replace('#', '_')}"
+
+
+def proposal(lineage: str, attempt_id: str) -> str:
+    """Return the key of what Plan knows of an attempt."""
+    return f"{attempt(lineage, attempt_id)}/proposal.json"
+
+
+def report(lineage: str, attempt_id: str) -> str:
+    """Return the key of an attempt's report on the training windows."""
+    return f"{attempt(lineage, attempt_id)}/report.json"
+
+
+def journal(lineage: str, attempt_id: str) -> str:
+    """Return the key of the record that is written before the transaction, so that a lost write can be replayed."""
+    return f"{attempt(lineage, attempt_id)}/record.json"
+
+
+def training_curve(source_sha256: str, seed: str) -> str:
+    """Return the key of a source's report on a contest's training windows."""
+    return f"curves/{source_sha256}/{seed}.json"
+
+
+def held_out_curve(source_sha256: str, seed: str) -> str:
+    """Return the key of a source's report on a contest's held-out windows."""
+    return f"{HELD_OUT}/curves/{source_sha256}/{seed}.json"
+
+
+def release(release_sha256: str, name: str) -> str:
+    """Return the key of one file of a release."""
+    return f"releases/{release_sha256}/{name}"

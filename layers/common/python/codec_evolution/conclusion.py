@@ -1,0 +1,253 @@
+"""Concluding an attempt: from reports to a verdict, then one conditional write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codec_evolution import adoption, artifacts
+from codec_evolution import record as records
+from codec_evolution.candidate import source_key
+from codec_evolution.clock import day_of
+from codec_evolution.contracts import Concluded, ConcludeRequest, check_size
+from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
+from codec_evolution.record import Ruling
+
+MAX_JUDGEMENTS = 5
+"""How often a candidate is judged again because another slot moved the incumbent first."""
+
+
+@dataclass(frozen=True)
+class Concluder:
+    """Ends attempts. Every call may be repeated: an attempt that is in the record is answered from it."""
+
+    record: Record
+    control: Control
+    objects: Objects
+    now: Callable[[], str]
+    looks_per_day: int
+
+    def conclude(self, request: ConcludeRequest) -> Concluded:
+        """Judge one attempt and write it, or ask for its confirmation first."""
+        item = request.item
+        for report in (request.measure, request.confirm):
+            if report is not None:
+                check_size(report, "report")
+        known = self.record.get(item.lineage, item.attempt_id)
+        if known is not None:
+            return Concluded(next="done", status=known["status"], version=known.get("adopted_version"))
+        proposal = self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}
+        self._store_reports(request, proposal)
+        if item.kind == "candidate":
+            return self._conclude_candidate(request, proposal)
+        return self._conclude_preparation(request, proposal)
+
+    def _conclude_candidate(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> Concluded:
+        early = early_ruling(request, proposal)
+        if early is not None:
+            return self._write(request, early, proposal)
+        for _ in range(MAX_JUDGEMENTS):
+            state = self.control.state(request.item.lineage)
+            incumbent = self._incumbent(state, request.item.seed)
+            candidate = adoption.Contest(train=request.measure, held_out=request.confirm)
+            if incumbent is None or incumbent.train["clip_set"] != candidate.train["clip_set"]:
+                return self._measure_incumbent_first(request, state, proposal)
+            verdict = adoption.judge(candidate, incumbent)
+            if verdict.decision == "confirm":
+                return self._ask_to_confirm(request, verdict, proposal)
+            ruling = ruling_of(verdict, state)
+            if ruling.status != records.ADOPTED:
+                return self._write(request, ruling, proposal)
+            try:
+                return self._adopt(request, ruling, proposal, state)
+            except Conflict:
+                continue
+        lost = Ruling(records.REJECTED, f"lost_race: the incumbent moved {MAX_JUDGEMENTS} times")
+        return self._write(request, lost, proposal)
+
+    def _conclude_preparation(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> Concluded:
+        """Version 0 becomes the incumbent without a contest; a new incumbent only gets its curves stored."""
+        item = request.item
+        early = early_ruling(request, proposal)
+        if early is not None:
+            if item.kind == "baseline":
+                return self._write(request, early, proposal)
+            return Concluded(next="done", status=early.status)
+        if request.confirm is None:
+            return Concluded(next="confirm", status="measured")
+        state = self.control.state(item.lineage)
+        version = state.version
+        if item.kind == "baseline":
+            contest = adoption.Contest(train=request.measure, held_out=request.confirm)
+            ruling = ruling_of(adoption.judge(contest, None), state)
+            if ruling.status != records.ADOPTED:
+                return self._write(request, ruling, proposal)
+            self._adopt(request, ruling, proposal, state)
+            version = 0
+        self.control.set_prepared(item.lineage, version, str((request.measure or {})["clip_set"]))
+        return Concluded(next="done", status=records.ADOPTED, version=version)
+
+    def _ask_to_confirm(
+        self, request: ConcludeRequest, verdict: adoption.Verdict, proposal: Mapping[str, Any]
+    ) -> Concluded:
+        day = day_of(request.item.cycle_id)
+        if self.control.count(request.item.lineage, day, "looks", 1, limit=float(self.looks_per_day)):
+            return Concluded(next="confirm", status="promising")
+        ruling = Ruling(
+            records.SKIPPED,
+            f"held_out_looks_used: {self.looks_per_day} looks at the held-out windows are allowed a day",
+            figures=figures_of(verdict),
+        )
+        return self._write(request, ruling, proposal)
+
+    def _adopt(
+        self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any], state: LoopState
+    ) -> Concluded:
+        record = self._build(request, ruling, proposal)
+        self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        self.control.adopt(record, state)
+        return Concluded(next="done", status=records.ADOPTED, version=ruling.adopted_version)
+
+    def _write(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> Concluded:
+        record = self._build(request, ruling, proposal)
+        self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        self.record.put_once(record)
+        return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
+
+    def _build(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        facts = dict(proposal)
+        measure = request.measure or {}
+        if "normalised_sha256" in facts and measure.get("clip_set"):
+            facts["source_key"] = source_key(
+                facts["normalised_sha256"],
+                facts.get("policy_sha256", ""),
+                measure["clip_set"],
+                adoption.RULE.version,
+            )
+        item = request.item
+        return records.build_record(
+            request,
+            ruling,
+            facts,
+            finished_at=self.now(),
+            prefix=artifacts.attempt(item.lineage, item.attempt_id),
+        )
+
+    def _incumbent(self, state: LoopState, seed: str) -> adoption.Contest | None:
+        train = self.objects.get_json(artifacts.training_curve(state.incumbent, seed))
+        held_out = self.objects.get_json(artifacts.held_out_curve(state.incumbent, seed))
+        return None if train is None else adoption.Contest(train=train, held_out=held_out)
+
+    def _measure_incumbent_first(
+        self, request: ConcludeRequest, state: LoopState, proposal: Mapping[str, Any]
+    ) -> Concluded:
+        """Skip a contest whose incumbent has no curves on these clips; the next cycle prepares them."""
+        clip_set = str((request.measure or {})["clip_set"])
+        self.control.set_prepared(request.item.lineage, -1, clip_set)
+        reason = f"incumbent_not_measured: version {state.version} has no curves on clip set {clip_set[:12]}"
+        return self._write(request, Ruling(records.SKIPPED, reason), proposal)
+
+    def _store_reports(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> None:
+        item, sha = request.item, str(proposal.get("source_sha256", ""))
+        if request.measure is not None:
+            self.objects.put_json(artifacts.report(item.lineage, item.attempt_id), request.measure)
+            if request.measure.get("outcome") == "passed":
+                self.objects.put_json(artifacts.training_curve(sha, item.seed), request.measure)
+        if request.confirm is not None and request.confirm.get("outcome") == "passed":
+            self.objects.put_json(artifacts.held_out_curve(sha, item.seed), request.confirm)
+
+
+def early_ruling(request: ConcludeRequest, proposal: Mapping[str, Any]) -> Ruling | None:
+    """Return how an attempt ends before its curves are compared, or None when they are to be compared."""
+    if request.fault is not None:
+        return _fault_ruling(request)
+    if request.measure is None:
+        return Ruling(records.SKIPPED, request.plan.reason or "nothing_proposed")
+    for stage, report in (("measure", request.measure), ("confirm", request.confirm)):
+        if report is None:
+            continue
+        if report.get("source_sha256") != proposal.get("source_sha256"):
+            return Ruling(records.SKIPPED, f"infrastructure: {stage} ran another source than the one planned")
+        if report.get("outcome") != "passed":
+            return _failed_ruling(stage, report.get("failure") or {})
+    if request.confirm is not None:
+        return _reproduction_ruling(request.measure, request.confirm)
+    return None
+
+
+def ruling_of(verdict: adoption.Verdict, state: LoopState) -> Ruling:
+    """Put a verdict into the record's words."""
+    figures = figures_of(verdict)
+    if verdict.decision == "adopt":
+        return Ruling(
+            records.ADOPTED,
+            verdict.reason,
+            figures=figures,
+            confirmed=True,
+            adopted_version=state.version + 1,
+        )
+    if verdict.decision == "reject":
+        return Ruling(records.REJECTED, verdict.reason, figures=figures)
+    return Ruling(records.SKIPPED, f"infrastructure: {verdict.reason}", figures=figures)
+
+
+def figures_of(verdict: adoption.Verdict) -> dict[str, Any]:
+    """Return the verdict's figures by the record's attribute names."""
+    return {name: getattr(verdict, name) for name in records.FIGURES}
+
+
+def _fault_ruling(request: ConcludeRequest) -> Ruling:
+    fault = request.fault
+    assert fault is not None
+    if fault.kind == "killed_sandbox":
+        failure = {
+            "stage": fault.stage or "measure",
+            "kind": "crash",
+            "message": "the sandbox died twice with this candidate and lived with version 0",
+        }
+        return Ruling(records.TEST_FAILED, "killed the sandbox", failure=failure)
+    detail = " ".join(part for part in (fault.stage, fault.error, fault.cause[:300]) if part)
+    return Ruling(records.SKIPPED, f"infrastructure: {detail or 'a state of the cycle failed'}")
+
+
+def _failed_ruling(stage: str, failure: Mapping[str, Any]) -> Ruling:
+    if stage == "confirm":
+        # The figures and places of held-out failures stay with the operators.
+        failure = {"stage": "confirm", "kind": failure.get("kind"), "message": "failed on the held-out windows"}
+    return Ruling(
+        records.TEST_FAILED, f"{failure.get('kind', 'failed')}: {failure.get('message', '')}", failure=failure
+    )
+
+
+def _reproduction_ruling(measure: Mapping[str, Any], confirm: Mapping[str, Any]) -> Ruling | None:
+    """A confirming invocation must give the hashes of the measuring one wherever both ran the same window."""
+    for kind in ("packets_sha256", "frames_sha256"):
+        first, second = measure.get(kind) or {}, confirm.get(kind) or {}
+        for window in first.keys() & second.keys():
+            if first[window] != second[window]:
+                failure = {
+                    "stage": "confirm",
+                    "kind": "nondeterministic",
+                    "message": f"a second invocation gave other {kind.split('_')[0]} for {window}",
+                }
+                return Ruling(records.TEST_FAILED, f"nondeterministic: {failure['message']}", failure=failure)
+    return None
+
+
+def replay(record: Mapping[str, Any], control: Control, table: Record) -> bool:
+    """Write a journalled record that the table lost; returns whether it was written.
+
+    An adoption goes through the condition of its transaction again, so a journal entry whose transaction lost its
+    race, or whose predecessor is missing, changes nothing.
+    """
+    if record["status"] != records.ADOPTED:
+        return table.put_once(record)
+    state = control.state(record["lineage"])
+    if state.version != record["adopted_version"] - 1:
+        return False
+    try:
+        control.adopt(record, state)
+    except Conflict:
+        return False
+    return True

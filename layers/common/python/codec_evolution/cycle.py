@@ -1,0 +1,191 @@
+"""Opening and closing a cycle: who may run, what is left from a dead run, and which slots are tried."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from codec_evolution import record as records
+from codec_evolution import release
+from codec_evolution.clock import day_of, format_time, parse_time
+from codec_evolution.contracts import CycleOpened, Item
+from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
+
+PREPARATION = "prep"
+
+
+@dataclass(frozen=True)
+class CycleSettings:
+    """Operator's settings of the loop."""
+
+    lineage: str
+    slots: int
+    daily_budget_usd: float
+    max_attempts_per_day: int
+    tools: bool
+
+
+@dataclass(frozen=True)
+class CycleStart:
+    """One call of OpenCycle.
+
+    Attributes
+    ----------
+    execution
+        ARN of the execution that asks.
+    started
+        When that execution started, ISO 8601.
+    preparation
+        How many times this execution has opened its cycle before (0 or more).
+    """
+
+    execution: str
+    started: str
+    preparation: int
+
+
+class CycleOpener:
+    """Takes the lease, concludes what a dead run left, and hands out the slots."""
+
+    def __init__(
+        self, record: Record, control: Control, objects: Objects, executions: Executions, settings: CycleSettings
+    ) -> None:
+        self._record = record
+        self._control = control
+        self._objects = objects
+        self._executions = executions
+        self._settings = settings
+
+    def open(self, start: CycleStart, shipped: Mapping[str, str]) -> CycleOpened:
+        """Open a cycle, or say why it may not run.
+
+        Parameters
+        ----------
+        shipped
+            Files of the release to start with when the lineage has none.
+        """
+        lineage = self._settings.lineage
+        cycle_id = format_time(parse_time(start.started))
+        state = self._control.state(lineage)
+        refusal = self._refusal(state, start, cycle_id)
+        if refusal:
+            return CycleOpened(go=False, reason=refusal, lineage=lineage, cycle_id=cycle_id)
+        slots = self._slots(state, start, cycle_id)
+        if slots is None:
+            return CycleOpened(go=False, reason="incumbent_not_measured", lineage=lineage, cycle_id=cycle_id)
+        try:
+            self._control.take_lease(
+                lineage,
+                holder=state.execution,
+                execution=start.execution,
+                cycle_id=cycle_id,
+                due=[slot.attempt_id for slot in slots if slot.kind != "incumbent"],
+            )
+        except Conflict:
+            return CycleOpened(go=False, reason="lease_taken", lineage=lineage, cycle_id=cycle_id)
+        if state.execution != start.execution:
+            self.conclude_lost(state)
+        current = state.release or self._first_release(lineage, shipped)
+        slots = [slot.model_copy(update={"release": current}) for slot in slots]
+        self._count_attempts(slots, cycle_id)
+        return CycleOpened(
+            go=True,
+            lineage=lineage,
+            cycle_id=cycle_id,
+            version=state.version,
+            release=current,
+            again=slots[0].kind != "candidate",
+            slots=slots,
+        )
+
+    def conclude_lost(self, state: LoopState) -> list[str]:
+        """Write `skipped: infrastructure` for attempts that a dead execution never concluded."""
+        lost = []
+        for attempt_id in state.due:
+            item = {
+                "lineage": state.lineage,
+                "attempt_id": attempt_id,
+                "cycle_id": state.cycle_id,
+                "started_at": state.cycle_id,
+                "status": records.SKIPPED,
+                "reason": "infrastructure: the execution ended before this attempt was concluded",
+                "code_changed": False,
+                "version": state.version,
+                "deployment_status": records.NOT_DEPLOYED,
+                "github_committed": False,
+                "execution": state.execution,
+            }
+            item["summary"] = records.summarise(item)
+            if self._record.put_once(item):
+                lost.append(attempt_id)
+        return lost
+
+    def _refusal(self, state: LoopState, start: CycleStart, cycle_id: str) -> str:
+        if state.paused:
+            return "paused"
+        if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):
+            return "busy"
+        day = self._control.day(state.lineage, day_of(cycle_id))
+        if day.get("spent_usd", 0.0) >= self._settings.daily_budget_usd:
+            return "daily_budget_spent"
+        if day.get("attempts", 0) + self._settings.slots > self._settings.max_attempts_per_day:
+            return "daily_attempts_used"
+        return ""
+
+    def _slots(self, state: LoopState, start: CycleStart, cycle_id: str) -> list[Item] | None:
+        """Return the items of this pass, or None when preparing has already failed in this cycle."""
+        baseline_id = records.attempt_id(cycle_id, 0)
+        baseline_tried = self._record.get(state.lineage, baseline_id) is not None
+        if state.version < 0:
+            if baseline_tried or start.preparation > 0:
+                return None
+            return [self._item(state, cycle_id, 0, "baseline", baseline_id)]
+        if state.prepared_version != state.version:
+            if start.preparation > 0:
+                return None
+            return [self._item(state, cycle_id, 0, "incumbent", f"{cycle_id}#{PREPARATION}")]
+        first = 1 if baseline_tried else 0
+        return [
+            self._item(state, cycle_id, slot, "candidate", records.attempt_id(cycle_id, slot))
+            for slot in range(first, first + self._settings.slots)
+        ]
+
+    def _item(self, state: LoopState, cycle_id: str, slot: int, kind: str, attempt_id: str) -> Item:
+        return Item(
+            attempt_id=attempt_id,
+            lineage=state.lineage,
+            cycle_id=cycle_id,
+            slot=slot,
+            kind=kind,
+            version=state.version,
+            release=state.release,
+            seed=contest_seed(state.lineage, max(state.version, 0)),
+            tools=self._settings.tools and slot == 0 and kind == "candidate",
+            budget_usd=self._settings.daily_budget_usd / self._settings.slots,
+        )
+
+    def _first_release(self, lineage: str, shipped: Mapping[str, str]) -> str:
+        name = release.publish(self._objects, shipped)
+        self._control.set_release(lineage, name, expected="")
+        return name
+
+    def _count_attempts(self, slots: list[Item], cycle_id: str) -> None:
+        candidates = [slot for slot in slots if slot.kind == "candidate"]
+        if candidates:
+            self._control.count(
+                self._settings.lineage,
+                day_of(cycle_id),
+                "attempts",
+                len(candidates),
+                limit=float(self._settings.max_attempts_per_day),
+            )
+
+
+def contest_seed(lineage: str, version: int) -> str:
+    """Return the seed of all contests against one incumbent.
+
+    It moves with every adoption, so that no lineage can settle on one set of held-out windows, and it is the same
+    for all challengers of an incumbent, so that the incumbent is measured on those windows once.
+    """
+    return hashlib.sha256(f"{lineage}/{version}".encode()).hexdigest()[:16]

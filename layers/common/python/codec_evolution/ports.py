@@ -1,0 +1,124 @@
+"""What the pure modules need of the outside world; `adapters` implements it with boto3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """The state of one lineage: its incumbent, who holds the lease, and what is waiting.
+
+    Attributes
+    ----------
+    version
+        The incumbent's version, -1 before version 0 was measured.
+    incumbent
+        SHA-256 of the incumbent's source.
+    prepared_version
+        The version whose curves for the current contest are stored; challengers wait until it is the incumbent's.
+    execution
+        ARN of the execution that holds the lease, or "".
+    due
+        Ids of the attempts that the holder opened.
+    committed_version
+        The newest version that is in the git repository, -1 for none.
+    """
+
+    lineage: str
+    version: int = -1
+    incumbent: str = ""
+    incumbent_attempt: str = ""
+    clip_set: str = ""
+    prepared_version: int = -1
+    execution: str = ""
+    cycle_id: str = ""
+    due: tuple[str, ...] = ()
+    paused: bool = False
+    paused_reason: str = ""
+    release: str = ""
+    committed_version: int = -1
+
+
+class Conflict(Exception):
+    """A conditional write found another state than the one it was made for; nothing was written."""
+
+
+class Record(Protocol):
+    """The table `EvolutionRecord`."""
+
+    def get(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
+        """Return one attempt."""
+
+    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest attempts first."""
+
+    def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
+        """Return the attempt that was adopted as a version."""
+
+    def tested(self, source_key: str) -> dict[str, Any] | None:
+        """Return an attempt that tested the same source under the same rule."""
+
+    def put_once(self, record: Mapping[str, Any]) -> bool:
+        """Write an attempt unless it is there; returns whether it was written."""
+
+    def set_deployment(self, lineage: str, attempt_id: str, status: str, commit_hash: str) -> None:
+        """Set the deployment attributes of an adopted attempt."""
+
+
+class Control(Protocol):
+    """The table `LoopControl`."""
+
+    def state(self, lineage: str) -> LoopState:
+        """Return the state by a consistent read."""
+
+    def take_lease(
+        self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str]
+    ) -> None:
+        """Move the lease from ``holder`` to ``execution``; raises `Conflict`."""
+
+    def release_lease(self, lineage: str, execution: str) -> bool:
+        """Free the lease if ``execution`` holds it."""
+
+    def adopt(self, record: Mapping[str, Any], state: LoopState) -> None:
+        """Put the record and move the incumbent in one transaction; raises `Conflict`."""
+
+    def set_prepared(self, lineage: str, version: int, clip_set: str) -> None:
+        """Say that the incumbent's curves for its contest are stored."""
+
+    def set_release(self, lineage: str, release: str, expected: str) -> None:
+        """Move the release pointer; raises `Conflict`."""
+
+    def set_committed(self, lineage: str, version: int) -> None:
+        """Raise the committed version; a lower one changes nothing."""
+
+    def day(self, lineage: str, day: str) -> dict[str, float]:
+        """Return the counters of one UTC day: attempts, looks, spent_usd."""
+
+    def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
+        """Add to a counter of one day unless that would pass the limit; returns whether it was added."""
+
+
+class Objects(Protocol):
+    """The artifact bucket."""
+
+    def put_text(self, key: str, text: str) -> None:
+        """Store a text."""
+
+    def get_text(self, key: str) -> str | None:
+        """Return a text, or None when the key does not exist."""
+
+    def put_json(self, key: str, value: object) -> None:
+        """Store a JSON document."""
+
+    def get_json(self, key: str) -> Any | None:
+        """Return a JSON document, or None when the key does not exist."""
+
+
+class Executions(Protocol):
+    """Step Functions, as far as the lease needs it."""
+
+    def is_running(self, execution: str) -> bool:
+        """Tell whether an execution still runs; one that is unknown does not."""

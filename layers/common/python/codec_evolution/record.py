@@ -1,0 +1,180 @@
+"""The evolution record: one flat, readable item an attempt, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codec_evolution.contracts import ConcludeRequest, Item
+
+TEXT_LIMIT = 2048
+"""Bytes of a long text in the record; the whole text is an artifact in the bucket."""
+
+ADOPTED = "adopted"
+REJECTED = "rejected"
+TEST_FAILED = "test_failed"
+SKIPPED = "skipped"
+STATUSES = (ADOPTED, REJECTED, TEST_FAILED, SKIPPED)
+
+DEPLOYED = "deployed"
+NOT_DEPLOYED = "not_deployed"
+
+PLANNER_NAMES = {"search": "Search", "claude": "LLM", "baseline": "Baseline"}
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """How an attempt ended, before it becomes a record.
+
+    Attributes
+    ----------
+    status
+        One of `STATUSES`.
+    reason
+        A short machine word, then optionally a sentence after a colon.
+    failure
+        ``stage``, ``kind`` and ``message`` of a candidate's fault.
+    figures
+        Figures of the verdict on the training windows; empty when nothing was measured.
+    """
+
+    status: str
+    reason: str
+    failure: Mapping[str, Any] | None = None
+    figures: Mapping[str, Any] | None = None
+    confirmed: bool = False
+    adopted_version: int | None = None
+
+
+FIGURES = (
+    "bitrate_mbps",
+    "compression_ratio",
+    "psnr_db",
+    "ms_ssim",
+    "bd_rate_vs_incumbent",
+    "bd_rate_vs_hevc",
+    "achievement",
+    "improvement",
+    "rule_version",
+)
+
+
+def attempt_id(cycle_id: str, slot: int) -> str:
+    """Return the deterministic id of an attempt; ids sort by time, then by slot."""
+    return f"{cycle_id}#{slot:02d}"
+
+
+def build_record(
+    request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any], *, finished_at: str, prefix: str
+) -> dict[str, Any]:
+    """Return the item of one concluded attempt; absent facts have no attribute.
+
+    Parameters
+    ----------
+    proposal
+        What Plan stored of the proposal (hypothesis, planner, model, token counts, source hashes).
+    finished_at
+        UTC time in ISO 8601.
+    prefix
+        Where the attempt's artifacts are in the bucket.
+    """
+    item = request.item
+    measure = request.measure or {}
+    version = ruling.adopted_version if ruling.adopted_version is not None else item.version
+    record: dict[str, Any] = {
+        **_identity(item),
+        "status": ruling.status,
+        "reason": clip_text(ruling.reason),
+        "code_changed": ruling.status == ADOPTED,
+        "version": version,
+        "adopted_version": ruling.adopted_version,
+        "parent_version": item.version if item.kind == "candidate" else None,
+        "deployment_status": NOT_DEPLOYED,
+        "github_committed": False,
+        "confirmed": ruling.confirmed,
+        "clip_set": measure.get("clip_set"),
+        "llm_cost_usd": round(request.plan.cost_usd, 6),
+        "plan_s": round(request.plan.elapsed_s, 3),
+        "measure_s": _seconds(measure),
+        "confirm_s": _seconds(request.confirm or {}),
+        "finished_at": finished_at,
+        "artifacts": prefix,
+        **_proposed(proposal),
+        **_failed(ruling.failure),
+        **{name: (ruling.figures or {}).get(name) for name in FIGURES},
+    }
+    record["summary"] = summarise(record)
+    return {name: value for name, value in record.items() if value is not None and value != ""}
+
+
+def summarise(record: Mapping[str, Any]) -> str:
+    """Return the sentence that the dashboard shows for an attempt."""
+    who = PLANNER_NAMES.get(str(record.get("planner", "")), "LLM")
+    status = record["status"]
+    if status == ADOPTED and record.get("adopted_version") == 0:
+        return f"Baseline codec v0 measured, {record.get('bitrate_mbps', 0):.2f} Mbps"
+    if status == ADOPTED:
+        return (
+            f"{who} evolved codec to v{record['adopted_version']} - "
+            f"{record.get('improvement', '')}, {record.get('bitrate_mbps', 0):.2f} Mbps"
+        )
+    if status == REJECTED:
+        return f"{who} candidate rejected against v{record.get('parent_version')} - {record['reason']}"
+    if status == TEST_FAILED:
+        return f"{who} candidate failed in {record.get('failure_stage', 'test')} - {record['reason']}"
+    return f"Attempt skipped - {record['reason']}"
+
+
+def clip_text(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Return a text cut to ``limit`` bytes of UTF-8, with an ellipsis when something was cut."""
+    data = text.encode("utf-8")
+    if len(data) <= limit:
+        return text
+    return data[: limit - 3].decode("utf-8", "ignore") + "..."
+
+
+def _identity(item: Item) -> dict[str, Any]:
+    return {
+        "lineage": item.lineage,
+        "attempt_id": item.attempt_id,
+        "cycle_id": item.cycle_id,
+        "started_at": item.cycle_id,
+        "release": item.release,
+        "contest_seed": item.seed,
+    }
+
+
+def _proposed(proposal: Mapping[str, Any]) -> dict[str, Any]:
+    names = (
+        "planner",
+        "model",
+        "prompt_sha256",
+        "tokens_in",
+        "tokens_out",
+        "source_sha256",
+        "source_key",
+        "normalised_sha256",
+        "started_at",
+    )
+    kept: dict[str, Any] = {name: proposal[name] for name in names if name in proposal}
+    if "hypothesis" in proposal:
+        kept["hypothesis"] = clip_text(str(proposal["hypothesis"]))
+    return kept
+
+
+def _failed(failure: Mapping[str, Any] | None) -> dict[str, Any]:
+    if failure is None:
+        return {}
+    return {
+        "failure_stage": failure.get("stage"),
+        "failure_kind": failure.get("kind"),
+        "failure_message": clip_text(str(failure.get("message", ""))),
+        "failure_clip": failure.get("clip"),
+        "failure_line": failure.get("line"),
+    }
+
+
+def _seconds(report: Mapping[str, Any]) -> float | None:
+    timings = report.get("timings_s")
+    return round(sum(timings.values()), 3) if timings else None
