@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HELD_OUT = "held_out"
+HELD_OUT = "operators/held_out"
 """Operators' prefix: neither the planner's role nor a public commit reads below it."""
 
 

@@ -1,0 +1,44 @@
+"""Commit: pushes adopted versions to the git repository."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.github import GithubRepository
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.secrets import read_secret
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.commit import GithubRefused
+from codec_evolution.contracts import check_size
+from codec_evolution.deployment import Deployer
+
+logger = Logger(service="commit")
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Commit every adopted version that is not in the repository yet."""
+    deployer = Deployer(
+        record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
+        control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+        objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+        connect=connect,
+    )
+    deployed = deployer.commit_due(event["lineage"])
+    logger.info("committed", extra={"committed": deployed.committed, "waiting": deployed.waiting})
+    answer = {"committed": deployed.committed, "waiting": deployed.waiting[:500]}
+    check_size(answer, "commit")
+    return answer
+
+
+def connect() -> GithubRepository | None:
+    """Return the repository of the settings, or None when there is none."""
+    name = os.environ["GITHUB_REPOSITORY"]
+    if not name:
+        return None
+    credential = read_secret(os.environ["GITHUB_SECRET_ARN"])
+    if not credential:
+        raise GithubRefused('the GitHub secret is empty: put {"token": "..."} into it')
+    return GithubRepository(os.environ["GITHUB_API_URL"], name, credential)

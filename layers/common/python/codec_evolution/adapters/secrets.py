@@ -1,0 +1,24 @@
+"""Secrets Manager, read at run time and cached for five minutes; a secret is never an environment variable."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.config import Config
+
+MAX_AGE_S = 300
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+
+def read_secret(arn: str) -> str:
+    """Return a secret's text, or "" when nothing was put into it yet."""
+    provider = parameters.SecretsProvider(boto_config=CLIENT_CONFIG)
+    try:
+        value = provider.get(arn, max_age=MAX_AGE_S)
+    except GetParameterError as error:
+        if "ResourceNotFoundException" in str(error):
+            return ""
+        raise
+    return value if isinstance(value, str) else ""
