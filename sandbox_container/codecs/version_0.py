@@ -62,7 +62,7 @@ def planes_to_rgb(planes, height, width):
 
 
 def to_levels(plane, step):
-    """Quantised coefficients of one plane, (blocks, 64), zig-zag order, DC as difference from the left block."""
+    """Quantised coefficients of one plane, (blocks, 64), zig-zag; each DC less the one before it."""
     height, width = plane.shape
     blocks = plane.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(0, 2, 1, 3)
     coefficients = (DCT @ blocks @ DCT.T).reshape(-1, BLOCK * BLOCK)[:, ZIGZAG]
@@ -82,7 +82,7 @@ def from_levels(levels, height, width, step):
 
 
 def spread(counts):
-    """For every bit of codes `counts` bits long: the number of its code, and its place counted from the end."""
+    """For every bit of codes `counts` bits long: the number of its code, and its place from the end."""
     owner = np.repeat(np.arange(len(counts)), counts)
     place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     return owner, counts[owner] - 1 - place

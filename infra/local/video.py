@@ -1,0 +1,184 @@
+"""Video files in and out by the ffmpeg that imageio-ffmpeg carries.
+
+ffmpeg only decodes and encodes; scaling and colour conversion are done here in numpy, so that frames are
+the same whatever the machine's swscale would do. Colour is BT.709, 4:2:0, limited range.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+
+PROBE_TIMEOUT_S = 60
+ENCODE_TIMEOUT_S = 300
+
+
+class VideoError(ValueError):
+    """A video cannot be read or encoded; the message names the file, the frame and the reason."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the container says: size in pixels, frames a second, pixel format."""
+
+    width: int
+    height: int
+    fps: float
+    pixel_format: str
+    codec: str
+
+
+def ffmpeg() -> str:
+    """Path of the ffmpeg program."""
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def ffmpeg_version() -> str:
+    """First line of ``ffmpeg -version``, without the copyright."""
+    run = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S)
+    return run.stdout.splitlines()[0].split(" Copyright")[0]
+
+
+def probe(path: Path) -> VideoInfo:
+    """Size, rate and format of the first video stream.
+
+    Raises
+    ------
+    VideoError
+        The file is missing or has no video stream that ffmpeg can read.
+    """
+    if not path.is_file():
+        raise VideoError(f"{path.name}: no such file")
+    command = [ffmpeg(), "-hide_banner", "-nostdin", "-i", str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S)
+    stream = next((line for line in run.stderr.splitlines() if re.search(r"Stream #.*Video:", line)), "")
+    size = re.search(r"\b(\d{2,5})x(\d{2,5})\b", stream)
+    rate = re.search(r"([\d.]+)(k?) (?:fps|tbr)", stream)
+    if not size or not rate:
+        reason = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else "unknown"
+        raise VideoError(f"{path.name}: no readable video stream ({reason})")
+    kind = re.search(r"Video: (\w+).*?, (\w+)", stream)
+    fps = float(rate[1]) * (1000 if rate[2] else 1)
+    return VideoInfo(int(size[1]), int(size[2]), fps, kind[2] if kind else "?", kind[1] if kind else "?")
+
+
+def decode_planes(path: Path, width: int, height: int, *, raw_format: str = "") -> Iterator[list[np.ndarray]]:
+    """Frames of a file as 8-bit Y, Cb and Cr planes (4:2:0), in order, each coded frame once.
+
+    Parameters
+    ----------
+    width, height : int
+        As `probe` says. Odd sides are cut to even ones.
+    raw_format : str
+        Demuxer for an elementary stream that has no container, such as ``hevc``.
+
+    Raises
+    ------
+    VideoError
+        ffmpeg reports an error; the message says after how many good frames.
+    """
+    width, height = width - width % 2, height - height % 2
+    command = [ffmpeg(), "-loglevel", "error", "-nostdin", "-flags", "bitexact", "-idct", "simple"]
+    command += ["-f", raw_format] if raw_format else []
+    command += ["-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough"]
+    command += ["-vf", f"crop={width}:{height}:0:0:exact=1", "-sws_flags", "accurate_rnd+bitexact"]
+    command += ["-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]
+    size = width * height * 3 // 2
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        count = 0
+        try:
+            while len(data := process.stdout.read(size)) == size:
+                yield _planes(data, width, height)
+                count += 1
+            errors = process.stderr.read().decode(errors="replace").strip()
+            if process.wait(timeout=PROBE_TIMEOUT_S) != 0 or errors or data:
+                reason = errors.splitlines()[0] if errors else "cut short"
+                raise VideoError(f"{path.name}: damaged after frame {count} ({reason[:200]})")
+        finally:
+            process.kill()
+
+
+def _planes(data: bytes, width: int, height: int) -> list[np.ndarray]:
+    samples = np.frombuffer(data, dtype=np.uint8)
+    luma, quarter = width * height, width * height // 4
+    half = (height // 2, width // 2)
+    return [
+        samples[:luma].reshape(height, width),
+        samples[luma : luma + quarter].reshape(half),
+        samples[luma + quarter :].reshape(half),
+    ]
+
+
+def _shrink(plane: np.ndarray, factor: int) -> np.ndarray:
+    height, width = (side - side % factor for side in plane.shape)
+    blocks = plane[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    return blocks.mean(axis=(1, 3), dtype=np.float64)
+
+
+def planes_to_rgb(planes: list[np.ndarray], scale: int = 1) -> np.ndarray:
+    """Limited-range BT.709 4:2:0 planes to RGB, optionally shrunk by averaging.
+
+    Parameters
+    ----------
+    planes : list of numpy.ndarray
+        Y (H, W), Cb and Cr (H/2, W/2), uint8.
+    scale : int
+        1, or an even factor by which both sides shrink.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H // scale, W // scale, 3) uint8.
+    """
+    if scale == 1:
+        luma = planes[0].astype(np.float64)
+        cb, cr = (np.repeat(np.repeat(p.astype(np.float64), 2, axis=0), 2, axis=1) for p in planes[1:])
+    else:
+        luma = _shrink(planes[0], scale)
+        cb, cr = (_shrink(plane, scale // 2)[: luma.shape[0], : luma.shape[1]] for plane in planes[1:])
+    luma = (luma - 16.0) * (255.0 / 219.0)
+    cb, cr = (cb - 128.0) * (255.0 / 224.0), (cr - 128.0) * (255.0 / 224.0)
+    red, blue = luma + 1.5748 * cr, luma + 1.8556 * cb
+    green = (luma - 0.2126 * red - 0.0722 * blue) / 0.7152
+    return np.clip(np.rint(np.stack([red, green, blue], axis=-1)), 0, 255).astype(np.uint8)
+
+
+def rgb_to_planes(frame: np.ndarray) -> list[np.ndarray]:
+    """(H, W, 3) uint8 RGB, even sides, to limited-range BT.709 4:2:0 planes, uint8."""
+    red, green, blue = (frame[..., channel].astype(np.float64) for channel in range(3))
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    planes = [luma * (219.0 / 255.0) + 16.0]
+    for colour, span in ((blue, 1.8556), (red, 1.5748)):
+        planes.append(_shrink((colour - luma) / span, 2) * (224.0 / 255.0) + 128.0)
+    return [np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in planes]
+
+
+def encode(frames: list[np.ndarray], fps: float, options: list[str], output: Path) -> None:
+    """Encode RGB frames with ffmpeg.
+
+    Parameters
+    ----------
+    frames : list of numpy.ndarray
+        (H, W, 3) uint8, even sides.
+    options : list of str
+        Encoder options between input and output, such as ``["-c:v", "libx265", "-crf", "28"]``.
+
+    Raises
+    ------
+    VideoError
+        The encoder failed or took too long.
+    """
+    height, width = frames[0].shape[:2]
+    raw = b"".join(plane.tobytes() for frame in frames for plane in rgb_to_planes(frame))
+    command = [ffmpeg(), "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
+    command += ["-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-", *options, str(output)]
+    try:
+        run = subprocess.run(command, input=raw, capture_output=True, timeout=ENCODE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise VideoError(f"{options}: encoder took more than {ENCODE_TIMEOUT_S} s") from None
+    if run.returncode:
+        raise VideoError(f"{options}: {run.stderr.decode(errors='replace').strip()[:300]}")

@@ -1,0 +1,234 @@
+"""The clip set: which frames a codec is measured on, and which of them a contest uses.
+
+A clip has eight fixed windows (a crop and a frame range). The manifest that names them is committed; the
+frames are extracted at set-up and baked into the image. Nothing here decodes video or reaches outside the
+clip directory, so it runs unchanged in the benchmark image.
+"""
+
+import hashlib
+import json
+import threading
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+CLIP_DIRECTORY = Path(__file__).resolve().parents[1] / "clips"
+WINDOWS_PER_CLIP = 8
+ROLES = ("train", "held_out")
+HELD_OUT_PICKS = 2
+_CACHED_WINDOWS = 12
+
+
+class ClipError(ValueError):
+    """A clip, a window or the manifest is missing, damaged or not what it says it is."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A crop and frame range of a clip: the unit a codec is measured on.
+
+    Attributes
+    ----------
+    clip, role : str
+        Name of the clip; ``train`` or ``held_out``.
+    index : int
+        0 to 7. Window 0 is the one of trend figures and never confirms.
+    frames, width, height : int
+        Number of frames and their size in pixels; sides are even.
+    fps : float
+        Frames a second of the source.
+    sha256 : str
+        Hash of the frames as (frames, height, width, 3) uint8 RGB in C order.
+    """
+
+    clip: str
+    role: str
+    index: int
+    frames: int
+    width: int
+    height: int
+    fps: float
+    sha256: str
+
+    @property
+    def key(self) -> str:
+        """``clip/index``, the name of the window in reports."""
+        return f"{self.clip}/{self.index}"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A source clip with its licence as known and its windows."""
+
+    name: str
+    role: str
+    fps: float
+    content: str
+    licence: str
+    pictures: bool
+    windows: tuple[Window, ...]
+
+
+def window_path(directory: Path, clip: str, index: int) -> Path:
+    """Where the frames of a window are stored."""
+    return directory / "windows" / clip / f"{index}.npz"
+
+
+def frames_sha256(frames: np.ndarray) -> str:
+    """Hash of frames, (T, H, W, 3) uint8, in C order."""
+    return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
+
+
+def read_manifest(path: Path) -> list[dict]:
+    """The clip entries of a manifest file, checked.
+
+    Raises
+    ------
+    ClipError
+        The file is missing, is not JSON, or an entry lacks a field or has a wrong role or window count.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["clips"]
+    except FileNotFoundError:
+        raise ClipError(f"{path.name}: no such manifest in {path.parent}") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ClipError(f"{path.name}: not a clip manifest ({error})") from error
+    for entry in entries:
+        missing = {"name", "role", "fps", "content", "licence", "pictures", "windows"} - entry.keys()
+        if missing:
+            raise ClipError(f"{path.name}: clip {entry.get('name', '?')} lacks {', '.join(sorted(missing))}")
+        if entry["role"] not in ROLES:
+            raise ClipError(f"{path.name}: clip {entry['name']}: role must be one of {', '.join(ROLES)}")
+        if len(entry["windows"]) != WINDOWS_PER_CLIP:
+            raise ClipError(f"{path.name}: clip {entry['name']} must have {WINDOWS_PER_CLIP} windows")
+    return entries
+
+
+def _clip(entry: dict) -> Clip:
+    windows = tuple(
+        Window(
+            clip=entry["name"],
+            role=entry["role"],
+            index=index,
+            frames=window["frames"],
+            width=window["width"],
+            height=window["height"],
+            fps=entry["fps"],
+            sha256=window["sha256"],
+        )
+        for index, window in enumerate(entry["windows"])
+    )
+    fields = {name: entry[name] for name in ("name", "role", "fps", "content", "licence", "pictures")}
+    return Clip(windows=windows, **fields)
+
+
+def _draw(seed: str, clip: str, count: int) -> list[int]:
+    """`count` different window indices out of 1..7, fixed by the seed and the clip's name."""
+
+    def order(index: int) -> bytes:
+        return hashlib.sha256(f"{seed}\n{clip}\n{index}".encode()).digest()
+
+    return sorted(sorted(range(1, WINDOWS_PER_CLIP), key=order)[:count])
+
+
+class ClipSet:
+    """The shipped clips and those an operator added.
+
+    Parameters
+    ----------
+    directory : Path
+        Holds ``manifest.json`` and ``windows/``; an operator's own clips are listed in
+        ``windows/added.json``.
+    """
+
+    def __init__(self, directory: Path = CLIP_DIRECTORY) -> None:
+        self.directory = directory
+        entries = read_manifest(directory / "manifest.json")
+        added = directory / "windows" / "added.json"
+        if added.exists():
+            entries = entries + read_manifest(added)
+        self.clips = tuple(_clip(entry) for entry in entries)
+        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def digest(self) -> str:
+        """Hash of the clip set: reports of different sets are never compared."""
+        rows = sorted([w.clip, w.role, w.index, w.sha256] for clip in self.clips for w in clip.windows)
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def clip(self, name: str) -> Clip:
+        """The clip of this name."""
+        for clip in self.clips:
+            if clip.name == name:
+                return clip
+        raise ClipError(f"no clip is named {name!r}; there are {', '.join(c.name for c in self.clips)}")
+
+    def choose(self, split: str, seed: str) -> list[Window]:
+        """The windows of a contest.
+
+        Training: window 0 of every training clip, which makes reports of all contests comparable, and one
+        more that the seed picks. Held out: two of windows 1 to 7 of every held-out clip. The same seed picks
+        the same windows, so the candidate and the incumbent meet on the same frames.
+        """
+        if split not in ROLES:
+            raise ClipError(f"split must be one of {', '.join(ROLES)}, not {split!r}")
+        chosen = []
+        for clip in self.clips:
+            if clip.role == split:
+                indices = [0, *_draw(seed, clip.name, 1)]
+                if split == "held_out":
+                    indices = _draw(seed, clip.name, HELD_OUT_PICKS)
+                chosen += [clip.windows[index] for index in indices]
+        return chosen
+
+    def control(self) -> Window:
+        """Window 0 of the training clip with the fewest pixels: repeated to show that runs agree."""
+        firsts = [clip.windows[0] for clip in self.clips if clip.role == "train"]
+        return min(firsts, key=lambda w: (w.frames * w.width * w.height, w.clip))
+
+    def load(self, window: Window) -> np.ndarray:
+        """Frames of a window.
+
+        Returns
+        -------
+        numpy.ndarray
+            (frames, height, width, 3) uint8 RGB, read-only.
+
+        Raises
+        ------
+        ClipError
+            The file is missing (the set-up has not run), damaged, or holds other frames than the manifest says.
+        """
+        with self._lock:
+            if window.key in self._cache:
+                self._cache.move_to_end(window.key)
+                return self._cache[window.key]
+        frames = read_window(self.directory, window)
+        frames.setflags(write=False)
+        with self._lock:
+            self._cache[window.key] = frames
+            while len(self._cache) > _CACHED_WINDOWS:
+                self._cache.popitem(last=False)
+        return frames
+
+
+def read_window(directory: Path, window: Window) -> np.ndarray:
+    """Read and check one window's frames; raises as `ClipSet.load`."""
+    path = window_path(directory, window.clip, window.index)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            frames = stored["frames"]
+    except FileNotFoundError:
+        raise ClipError(f"window {window.key} has not been extracted; run the clip set-up") from None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ClipError(f"window {window.key} is damaged ({error}); run the clip set-up again") from error
+    shape = (window.frames, window.height, window.width, 3)
+    if frames.shape != shape or frames.dtype != np.uint8 or frames_sha256(frames) != window.sha256:
+        raise ClipError(
+            f"window {window.key} holds other frames than the manifest says; set the clips up again"
+        )
+    return frames
