@@ -1,0 +1,87 @@
+"""The CDK app. ``python -m infra.app`` writes the templates without Docker, credentials or the CDK's CLI.
+
+Context comes from the CLI where it runs us (``CDK_CONTEXT_JSON``), otherwise from ``cdk.json``; settings
+are context keys: ``python -m infra.app -c slots=4``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App
+
+from infra import nag
+from infra.app_stack import AppStack
+from infra.data_stack import DataStack
+from infra.settings import Settings, SettingsError
+
+DATA_STACK = "CodecEvolutionData"
+APP_STACK = "CodecEvolutionApp"
+CDK_JSON = Path(__file__).resolve().parents[1] / "cdk.json"
+
+
+def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, DataStack, AppStack]:
+    """Make the app from context.
+
+    Parameters
+    ----------
+    context : dict[str, Any]
+        Feature flags and settings.
+    outdir : str or None
+        Where `synth` writes; None for a temporary folder.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is outside its limit.
+    """
+    app = App(context=context, outdir=outdir, analytics_reporting=False)
+    settings = Settings.from_context(app.node.try_get_context)
+    data = DataStack(app, DATA_STACK)
+    stack = AppStack(app, APP_STACK, data=data, settings=settings)
+    nag.check(app)
+    return app, data, stack
+
+
+def default_context() -> dict[str, Any]:
+    """The feature flags that `cdk.json` pins."""
+    return dict(json.loads(CDK_JSON.read_text())["context"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Synthesise; exit 0 done, 1 findings, 2 a setting is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
+    parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("-o", "--output", default=os.environ.get("CDK_OUTDIR", "cdk.out"))
+    options = parser.parse_args(arguments)
+    # Under the CLI the context is in the environment, which the App reads by itself.
+    context = {} if "CDK_CONTEXT_JSON" in os.environ else default_context()
+    for pair in options.context:
+        key, found, value = pair.partition("=")
+        if not found:
+            parser.error(f"-c {pair}: expected KEY=VALUE")
+        context[key] = value
+    try:
+        app, _, _ = build(context, options.output)
+    except SettingsError as wrong:
+        print(f"setting refused: {wrong}", file=sys.stderr)
+        return 2
+    try:
+        app.synth()
+    except RuntimeError as refused:
+        found = nag.findings(Path(options.output))
+        if not found:
+            raise
+        print(f"{len(found)} findings that nobody acknowledged:\n{nag.table(found)}", file=sys.stderr)
+        print(str(refused).splitlines()[0], file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

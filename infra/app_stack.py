@@ -1,0 +1,87 @@
+"""The app: composes the capabilities; holds nothing that must outlive it."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.assets import layers
+from infra.capabilities.benchmark import NAME as BENCHMARK
+from infra.capabilities.benchmark import Benchmark
+from infra.capabilities.cycle import Cycle
+from infra.capabilities.functions import Functions
+from infra.data_stack import DataStack
+from infra.nag import acknowledge
+from infra.settings import Settings
+
+
+class AppStack(Stack):
+    """Functions, benchmark, state machine and the schedule that starts it once a minute."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
+        super().__init__(scope, construct_id, description="Codec evolution: the loop")
+        name = f"{construct_id}-Cycle"
+        self.functions = Functions(
+            self,
+            "Functions",
+            data=data,
+            layers=layers(self),
+            settings=settings,
+            state_machine_name=name,
+        )
+        self.benchmark = Benchmark(self, "Sandbox", settings=settings)
+        self.cycle = Cycle(
+            self,
+            "Cycle",
+            functions={**self.functions.aliases, BENCHMARK: self.benchmark.alias},
+            settings=settings,
+            state_machine_name=name,
+        )
+        schedule_input = {"lineage": settings.lineage}
+        schedule = self._schedule(schedule_input)
+        CfnOutput(self, "StateMachineArn", value=self.cycle.state_machine.state_machine_arn)
+        CfnOutput(self, "ScheduleName", value=schedule.schedule_name)
+        CfnOutput(self, "ScheduleInput", value=json.dumps(schedule_input))
+        for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
+            CfnOutput(self, f"{each}Function", value=function.function_name)
+
+    def _schedule(self, cycle_input: dict[str, str]) -> scheduler.Schedule:
+        machine = self.cycle.state_machine
+        missed = sqs.Queue(self, "MissedTicks", enforce_ssl=True, retention_period=Duration.days(14))
+        acknowledge(
+            missed,
+            "SQS3",
+            "This queue is itself the dead-letter queue of the schedule, which the rule does not recognise as a source.",
+        )
+        return scheduler.Schedule(
+            self,
+            "EveryMinute",
+            description="Starts a cycle once a minute; disabled until an operator resumes the loop",
+            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
+            enabled=False,
+            target=targets.Universal(
+                service="sfn",
+                action="startExecution",
+                # The tick's own id names the execution: a tick that is delivered twice starts one cycle.
+                input=scheduler.ScheduleTargetInput.from_object(
+                    {
+                        "StateMachineArn": machine.state_machine_arn,
+                        "Name": scheduler.ContextAttribute.execution_id,
+                        "Input": json.dumps(cycle_input),
+                    }
+                ),
+                policy_statements=[
+                    iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
+                ],
+                dead_letter_queue=missed,
+                # A missed minute is missed: the next one comes by itself.
+                retry_attempts=0,
+                max_event_age=Duration.minutes(1),
+            ),
+        )

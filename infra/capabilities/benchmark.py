@@ -1,0 +1,133 @@
+"""The benchmark: a container-image function that can reach nothing and may do nothing."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Duration, Size, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.assets import ROOT
+from infra.capabilities.functions import ALIAS, log_group
+from infra.nag import acknowledge
+from infra.settings import PYTHON_VERSION, Settings
+
+NAME = "Benchmark"
+MEMORY_MB = 3538
+"""Two vCPUs: Lambda gives one for each 1769 MB."""
+TIMEOUT_S = 900
+SCRATCH_MB = 1024
+
+_INTERFACE_ACTIONS = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+
+
+class Benchmark(Construct):
+    """The sandbox image in subnets without a route out, an endpoint or a security group rule.
+
+    Attributes
+    ----------
+    alias : lambda_.Alias
+        What the state machine invokes.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        self._stack = Stack.of(self)
+        self.vpc = self._isolated_network()
+        group = log_group(self, NAME)
+        role = self._role()
+        group.grant_write(role)
+        self.function = lambda_.DockerImageFunction(
+            self,
+            NAME,
+            code=lambda_.DockerImageCode.from_image_asset(
+                str(ROOT / "sandbox_container"),
+                platform=ecr_assets.Platform.LINUX_AMD64,
+                build_args={"PYTHON_VERSION": PYTHON_VERSION},
+            ),
+            architecture=lambda_.Architecture.X86_64,
+            role=role,
+            log_group=group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            memory_size=MEMORY_MB,
+            timeout=Duration.seconds(TIMEOUT_S),
+            ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
+            vpc=self.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_groups=[
+                ec2.SecurityGroup(
+                    self,
+                    "Closed",
+                    vpc=self.vpc,
+                    allow_all_outbound=False,
+                    description="The benchmark: nothing in, nothing out",
+                )
+            ],
+            reserved_concurrent_executions=(
+                settings.slots_at_once if settings.reserve_benchmark_concurrency else None
+            ),
+        )
+        self.alias = lambda_.Alias(
+            self, f"{NAME}Live", alias_name=ALIAS, version=self.function.current_version
+        )
+
+    def _isolated_network(self) -> ec2.Vpc:
+        vpc = ec2.Vpc(
+            self,
+            "Network",
+            max_azs=2,
+            nat_gateways=0,
+            # The default group is not used; closing it would take a custom resource with rights of its own.
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24
+                )
+            ],
+        )
+        # A candidate that tries to reach the network leaves a line here.
+        vpc.add_flow_log(
+            "Rejected",
+            traffic_type=ec2.FlowLogTrafficType.REJECT,
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "Network")),
+        )
+        return vpc
+
+    def _role(self) -> iam.Role:
+        """Role of the function: its log group, and the network interface that Lambda makes for it.
+
+        Lambda creates the interface with the function's role; the code itself is denied the same actions
+        (condition key ``lambda:SourceFunctionArn``, which only calls made by the code carry).
+        """
+        role = iam.Role(self, f"{NAME}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        role.add_to_policy(iam.PolicyStatement(actions=_INTERFACE_ACTIONS, resources=["*"]))
+        own_code = self._stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=f"{self._stack.stack_name}-*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=_INTERFACE_ACTIONS,
+                resources=["*"],
+                conditions={"ArnLike": {"lambda:SourceFunctionArn": own_code}},
+            )
+        )
+        acknowledge(
+            role.node.find_child("DefaultPolicy"),
+            "IAM5[Resource::*]",
+            "Lambda needs these EC2 actions to attach the function to its subnets and EC2 offers no narrower "
+            "resource; a Deny takes them from the function's own code.",
+        )
+        return role

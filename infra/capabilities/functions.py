@@ -1,0 +1,274 @@
+"""The zip functions: one folder, one role, one log group each, and only the permissions they use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.assets import ARCHITECTURE, NOT_CODE, ROOT, RUNTIME, Layers
+from infra.data_stack import DataStack
+from infra.nag import acknowledge
+from infra.settings import Settings
+
+LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
+METRICS_NAMESPACE = "CodecEvolution"
+SHIPPED_DIR = "/opt"
+OPERATORS_PREFIX = "operators/"
+"""Held-out figures: no function that a model steers may read below it."""
+
+_ARTIFACT_OBJECTS = (
+    'Resource::{"Fn::GetStackOutput":{"StackName":"CodecEvolutionData","Region":{"Ref":"AWS::Region"},'
+    '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
+)
+"""How cdk-nag names the objects of the artifact bucket: by the rendered reference across the stacks."""
+
+READ = ["dynamodb:GetItem", "dynamodb:Query"]
+WRITE = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"]
+ALIAS = "live"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Memory in MiB and timeout in seconds of one function."""
+
+    memory_mb: int
+    timeout_s: int
+
+
+SIZES: Mapping[str, Size] = {
+    "OpenCycle": Size(512, 120),
+    "Plan": Size(1024, 600),
+    "FrameworkTool": Size(512, 300),
+    "Conclude": Size(1024, 180),
+    "Commit": Size(512, 300),
+    "CloseCycle": Size(256, 60),
+}
+
+
+def log_group(scope: Construct, name: str, **options: str) -> logs.LogGroup:
+    """A log group that keeps its lines for three months and goes with the app."""
+    return logs.LogGroup(
+        scope, f"{name}Logs", retention=LOG_RETENTION, removal_policy=RemovalPolicy.DESTROY, **options
+    )
+
+
+class Functions(Construct):
+    """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle.
+
+    Attributes
+    ----------
+    aliases : dict[str, lambda_.Alias]
+        The alias ``live`` of each function, by the function's name; callers invoke nothing else.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        data: DataStack,
+        layers: Layers,
+        settings: Settings,
+        state_machine_name: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._data = data
+        self._layers = layers
+        self._settings = settings
+        self.functions: dict[str, lambda_.Function] = {}
+        self.aliases: dict[str, lambda_.Alias] = {}
+        self._open_cycle(state_machine_name)
+        self._plan()
+        self._framework_tool()
+        self._conclude()
+        self._commit()
+        self._close_cycle()
+
+    def _open_cycle(self, state_machine_name: str) -> None:
+        settings = self._settings
+        function = self._function(
+            "OpenCycle",
+            {
+                **self._loop_names(),
+                "LINEAGE": settings.lineage,
+                "SLOTS": str(settings.slots),
+                "SEARCH_SEED": settings.search_seed,
+                "PLANNER": settings.planner,
+                "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
+                "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
+                "SHIPPED_DIR": SHIPPED_DIR,
+            },
+        )
+        self._allow_table(function, self._data.evolution_record, [*READ, *WRITE], ["by_status", "by_version"])
+        self._allow_table(function, self._data.loop_control, [*READ, *WRITE])
+        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        execution = Stack.of(self).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{state_machine_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self._allow(function, ["states:DescribeExecution"], [execution])
+        self._acknowledge_wildcard(
+            function,
+            f"Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:{state_machine_name}:*",
+            "The lease names any execution of this one state machine; executions have no other grouping to name.",
+        )
+
+    def _plan(self) -> None:
+        settings = self._settings
+        function = self._function(
+            "Plan",
+            {
+                **self._loop_names(),
+                "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
+                "PLANNER": settings.planner,
+                "SEARCH_SEED": settings.search_seed,
+                "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
+                "BENCHMARK_CPU_S": str(settings.benchmark_cpu_s),
+                "SHIPPED_DIR": SHIPPED_DIR,
+            },
+        )
+        self._allow_table(
+            function, self._data.evolution_record, READ, ["by_status", "by_version", "by_source"]
+        )
+        self._allow_table(function, self._data.loop_control, [*READ, "dynamodb:UpdateItem"])
+        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        self._deny_operators(function)
+        self._allow_secret(function, self._data.anthropic_secret.secret_arn)
+
+    def _framework_tool(self) -> None:
+        function = self._function(
+            "FrameworkTool",
+            {"FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name},
+        )
+        self._allow_table(
+            function, self._data.framework_modifications, [*READ, *WRITE], ["by_status", "by_file"]
+        )
+
+    def _conclude(self) -> None:
+        function = self._function(
+            "Conclude",
+            {**self._loop_names(), "CONFIRM_LOOKS_PER_DAY": str(self._settings.confirm_looks_per_day)},
+        )
+        self._allow_table(
+            function, self._data.evolution_record, [*READ, *WRITE], ["by_status", "by_version", "by_source"]
+        )
+        self._allow_table(function, self._data.loop_control, [*READ, *WRITE])
+        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+
+    def _commit(self) -> None:
+        settings = self._settings
+        function = self._function(
+            "Commit",
+            {
+                **self._loop_names(),
+                "GITHUB_SECRET_ARN": self._data.github_secret.secret_arn,
+                "GITHUB_REPOSITORY": settings.github_repository,
+                "GITHUB_BRANCH": settings.github_branch,
+                "GITHUB_API_URL": settings.github_api_url,
+            },
+        )
+        self._allow_table(
+            function, self._data.evolution_record, [*READ, "dynamodb:UpdateItem"], ["by_version"]
+        )
+        self._allow_table(function, self._data.loop_control, [*READ, "dynamodb:UpdateItem"])
+        self._allow_artifacts(function, ["s3:GetObject"])
+        self._deny_operators(function)
+        self._allow_secret(function, self._data.github_secret.secret_arn)
+
+    def _close_cycle(self) -> None:
+        function = self._function("CloseCycle", {"LOOP_CONTROL_TABLE": self._data.loop_control.table_name})
+        self._allow_table(function, self._data.loop_control, ["dynamodb:GetItem", "dynamodb:UpdateItem"])
+
+    def _loop_names(self) -> dict[str, str]:
+        return {
+            "EVOLUTION_RECORD_TABLE": self._data.evolution_record.table_name,
+            "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
+            "ARTIFACT_BUCKET": self._data.artifacts.bucket_name,
+        }
+
+    def _function(self, name: str, environment: Mapping[str, str]) -> lambda_.Function:
+        folder = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+        group = log_group(self, name)
+        role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        group.grant_write(role)
+        shipped = [self._layers.shipped] if "SHIPPED_DIR" in environment else []
+        function = lambda_.Function(
+            self,
+            name,
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler="handler.lambda_handler",
+            code=lambda_.Code.from_asset(str(ROOT / "functions" / folder), exclude=NOT_CODE),
+            layers=[self._layers.common, self._layers.dependencies, *shipped],
+            role=role,
+            log_group=group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            memory_size=SIZES[name].memory_mb,
+            timeout=Duration.seconds(SIZES[name].timeout_s),
+            environment={
+                **environment,
+                "POWERTOOLS_SERVICE_NAME": folder,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+            },
+        )
+        acknowledge(
+            function,
+            "L1",
+            "The functions, the locked wheels and the benchmark image share one Python version, which Lambda "
+            "supports; they move to a newer one together.",
+        )
+        self.functions[name] = function
+        self.aliases[name] = lambda_.Alias(
+            self, f"{name}Live", alias_name=ALIAS, version=function.current_version
+        )
+        return function
+
+    def _allow(self, function: lambda_.Function, actions: Sequence[str], resources: Sequence[str]) -> None:
+        function.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+
+    def _allow_table(
+        self,
+        function: lambda_.Function,
+        table: dynamodb.TableV2,
+        actions: Sequence[str],
+        indexes: Sequence[str] = (),
+    ) -> None:
+        self._allow(function, actions, [table.table_arn])
+        if indexes:
+            self._allow(function, ["dynamodb:Query"], [f"{table.table_arn}/index/{name}" for name in indexes])
+
+    def _allow_artifacts(self, function: lambda_.Function, actions: Sequence[str]) -> None:
+        bucket = self._data.artifacts
+        self._allow(function, actions, [bucket.arn_for_objects("*")])
+        self._acknowledge_wildcard(
+            function,
+            _ARTIFACT_OBJECTS,
+            "Artifacts are keyed by attempt, so their names are not known here; the actions are named one by one "
+            "and the bucket holds nothing but this app's artifacts.",
+        )
+        # Without it a missing object answers 403 instead of 404.
+        self._allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
+
+    def _deny_operators(self, function: lambda_.Function) -> None:
+        function.role.add_to_principal_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=["s3:GetObject"],
+                resources=[self._data.artifacts.arn_for_objects(f"{OPERATORS_PREFIX}*")],
+            )
+        )
+
+    def _allow_secret(self, function: lambda_.Function, arn: str) -> None:
+        self._allow(function, ["secretsmanager:GetSecretValue"], [arn])
+
+    def _acknowledge_wildcard(self, function: lambda_.Function, granular: str, reason: str) -> None:
+        acknowledge(function.role.node.find_child("DefaultPolicy"), f"IAM5[{granular}]", reason)
