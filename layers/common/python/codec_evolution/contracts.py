@@ -181,6 +181,8 @@ def unpack_text(packed: str, field: str, limit_bytes: int) -> str:
         raise ContractError(f"{field} is damaged: {error}") from None
     if len(data) > limit_bytes:
         raise ContractError(f"{field} is larger than {limit_bytes} bytes")
+    if not inflater.eof:
+        raise ContractError(f"{field} is damaged: it ends too early")
     return text
 
 

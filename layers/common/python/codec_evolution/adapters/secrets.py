@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
@@ -14,11 +16,16 @@ CLIENT_CONFIG = Config(
 
 def read_secret(arn: str) -> str:
     """Return a secret's text, or "" when nothing was put into it yet."""
-    provider = parameters.SecretsProvider(boto_config=CLIENT_CONFIG)
     try:
-        value = provider.get(arn, max_age=MAX_AGE_S)
+        value = _provider().get(arn, max_age=MAX_AGE_S)
     except GetParameterError as error:
         if "ResourceNotFoundException" in str(error):
             return ""
         raise
     return value if isinstance(value, str) else ""
+
+
+@cache
+def _provider() -> parameters.SecretsProvider:
+    """One provider a process: the cache of values lives in it."""
+    return parameters.SecretsProvider(boto_config=CLIENT_CONFIG)
