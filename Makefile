@@ -56,7 +56,7 @@ destroy: setup ## Remove the app from AWS; the data stack is kept and says how t
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
 
 # torch comes without a hash: which build is right depends on the machine (set TORCH_INDEX to choose another index).
-$(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.toml
+$(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.json
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \

@@ -122,9 +122,9 @@ class Planned(Contract):
 
 
 class PlanSummary(Contract):
-    """What Conclude needs to know of the planning."""
+    """What Conclude needs to know of the planning; the state machine sends null for no reason."""
 
-    reason: str = ""
+    reason: str | None = None
     cost_usd: float = 0.0
     elapsed_s: float = 0.0
 

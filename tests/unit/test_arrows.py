@@ -1,0 +1,79 @@
+"""Who may import whom: the arrows of the house, held by reading the imports."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYER = ROOT / "layers" / "common" / "python" / "codec_evolution"
+SANDBOX = ROOT / "sandbox_container"
+FUNCTIONS = ROOT / "functions"
+INFRA = ROOT / "infra"
+
+CLOUD = {"boto3", "botocore", "anthropic", "github"}
+NUMERIC = {"numpy", "cv2", "torch", "torchvision", "scipy"}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the full dotted names that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return names
+
+
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def files(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in sorted(folder.rglob("*.py")) if "__pycache__" not in path.parts)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", list(files(LAYER)), ids=name)
+def test_only_adapters_of_the_layer_import_the_cloud_and_none_imports_the_outside(path):
+    allowed = CLOUD if path.parent.name == "adapters" else set()
+    assert roots(path) & CLOUD <= allowed
+    assert not roots(path) & (NUMERIC | {"codec_sandbox", "infra", "functions"})
+
+
+@pytest.mark.parametrize("path", list(files(LAYER)), ids=name)
+def test_no_pure_module_imports_an_adapter(path):
+    if path.parent.name != "adapters":
+        assert not {n for n in imported(path) if n.startswith("codec_evolution.adapters")}
+
+
+@pytest.mark.parametrize("path", list(files(LAYER / "host")), ids=name)
+def test_the_host_program_needs_only_the_standard_library(path):
+    import sys
+
+    assert roots(path) <= set(sys.stdlib_module_names) | {"codec_evolution"}
+    assert {n for n in imported(path) if n.startswith("codec_evolution")} <= {
+        n for n in imported(path) if n.startswith("codec_evolution.host")
+    }
+
+
+@pytest.mark.parametrize("path", list(files(SANDBOX)), ids=name)
+def test_the_sandbox_knows_neither_the_layer_nor_the_cloud(path):
+    assert not roots(path) & (CLOUD | {"codec_evolution", "infra", "pydantic"})
+
+
+@pytest.mark.parametrize("path", list(files(FUNCTIONS)), ids=name)
+def test_a_function_wires_the_layer_and_nothing_else(path):
+    assert not roots(path) & (CLOUD | NUMERIC | {"infra", "codec_sandbox", "pydantic"})
+
+
+@pytest.mark.parametrize("path", list(files(INFRA / "capabilities")), ids=name)
+def test_a_capability_does_not_import_the_local_default(path):
+    assert not {n for n in imported(path) if n.startswith("infra.local")}
