@@ -1,0 +1,194 @@
+"""Rate-distortion arithmetic: BD-rate, rates at a stated quality, 1080p30 equivalents. Pure Python.
+
+BD-rate is the mean horizontal distance of two curves in log rate over the qualities that both reach
+(Bjontegaard, VCEG-M33, 2001), with Akima interpolation through the measured points (Akima, J. ACM 17(4),
+1970), as the ``bjontegaard`` package computes it.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+MBPS_1080P30 = 1920 * 1080 * 30 / 1e6
+"""62.208: megapixels a second of 1080p30, so bits per pixel times this is the equivalent Mbps."""
+
+HEVC_ANCHOR_MBPS = 10.0
+TARGET_MBPS = 1.0
+FLOOR_DB = 36.0
+WINDOW_DB = (32.0, 41.0)
+MINIMUM_COVERAGE = 0.5
+MINIMUM_POINTS = 4
+RAW_BITS_PER_PIXEL = 24.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve: rate (any positive unit), PSNR-YUV in dB, MS-SSIM 0 to 1."""
+
+    rate: float
+    psnr_db: float
+    ms_ssim: float
+
+    @property
+    def ms_ssim_db(self) -> float:
+        """MS-SSIM on a logarithmic scale, -10 log10(1 - MS-SSIM), at most 50 dB."""
+        return min(50.0, -10 * math.log10(max(1e-5, 1 - self.ms_ssim)))
+
+
+class Akima:
+    """Akima's piecewise cubic through points with rising abscissae.
+
+    Parameters
+    ----------
+    xs, ys : sequence of float
+        At least two points; `xs` strictly rising.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two points, or abscissae that do not rise.
+    """
+
+    def __init__(self, xs: Sequence[float], ys: Sequence[float]) -> None:
+        if len(xs) != len(ys) or len(xs) < 2:
+            raise ValueError("at least two points are needed")
+        if any(b <= a for a, b in itertools.pairwise(xs)):
+            raise ValueError("abscissae must rise strictly")
+        self.xs, self.ys = list(xs), list(ys)
+        self._slopes = self._node_slopes()
+
+    def _node_slopes(self) -> list[float]:
+        secants = [
+            (y1 - y0) / (x1 - x0)
+            for x0, x1, y0, y1 in zip(self.xs, self.xs[1:], self.ys, self.ys[1:], strict=False)
+        ]
+        if len(secants) == 1:
+            return [secants[0], secants[0]]
+        before = [3 * secants[0] - 2 * secants[1], 2 * secants[0] - secants[1]]
+        after = [2 * secants[-1] - secants[-2], 3 * secants[-1] - 2 * secants[-2]]
+        m = [*before, *secants, *after]
+        changes = [(abs(m[i + 3] - m[i + 2]), abs(m[i + 1] - m[i])) for i in range(len(self.xs))]
+        threshold = 1e-9 * max(left + right for left, right in changes)
+        slopes = []
+        for i, (right, left) in enumerate(changes):
+            if right + left > threshold:
+                slopes.append((right * m[i + 1] + left * m[i + 2]) / (right + left))
+            else:
+                slopes.append((m[i + 1] + m[i + 2]) / 2)
+        return slopes
+
+    def _piece(self, index: int) -> tuple[float, float, float, float]:
+        width = self.xs[index + 1] - self.xs[index]
+        secant = (self.ys[index + 1] - self.ys[index]) / width
+        s0, s1 = self._slopes[index], self._slopes[index + 1]
+        return self.ys[index], s0, (3 * secant - 2 * s0 - s1) / width, (s0 + s1 - 2 * secant) / width**2
+
+    def __call__(self, x: float) -> float:
+        """Value at `x`, which must lie between the first and the last abscissa."""
+        if not self.xs[0] <= x <= self.xs[-1]:
+            raise ValueError(f"{x} lies outside {self.xs[0]} to {self.xs[-1]}")
+        index = min(sum(1 for node in self.xs[1:-1] if node <= x), len(self.xs) - 2)
+        a, b, c, d = self._piece(index)
+        t = x - self.xs[index]
+        return a + t * (b + t * (c + t * d))
+
+    def integral(self, low: float, high: float) -> float:
+        """Integral from `low` to `high`, both between the first and the last abscissa."""
+        total = 0.0
+        for index, (x0, x1) in enumerate(zip(self.xs, self.xs[1:], strict=False)):
+            start, end = max(low, x0) - x0, min(high, x1) - x0
+            if end > start:
+                a, b, c, d = self._piece(index)
+                total += sum(k * (end**n - start**n) / n for n, k in ((1, a), (2, b), (3, c), (4, d)))
+        return total
+
+
+def pareto(points: Iterable[Point], metric: str = "psnr_db") -> list[Point]:
+    """The points no other dominates, by rising rate: one with no better quality for no fewer bits is dropped."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.rate, -getattr(p, metric))):
+        if not kept or getattr(point, metric) > getattr(kept[-1], metric):
+            kept.append(point)
+    return kept
+
+
+def coverage(points: Iterable[Point], window: tuple[float, float] = WINDOW_DB) -> float:
+    """Share of the quality window, 0 to 1, that the curve spans in PSNR-YUV."""
+    kept = pareto(points)
+    if len(kept) < 2:
+        return 0.0
+    low, high = max(window[0], kept[0].psnr_db), min(window[1], kept[-1].psnr_db)
+    return max(0.0, high - low) / (window[1] - window[0])
+
+
+def is_measurable(points: Sequence[Point]) -> bool:
+    """Whether a curve may be compared: four points or more left, half of 32 to 41 dB covered."""
+    return len(pareto(points)) >= MINIMUM_POINTS and coverage(points) >= MINIMUM_COVERAGE
+
+
+def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_db") -> float | None:
+    """BD-rate of `test` against `anchor` in percent; negative means fewer bits at equal quality.
+
+    Parameters
+    ----------
+    anchor, test : sequence of Point
+        Curves with rates in the same unit. Dominated points are dropped first.
+    metric : str
+        ``psnr_db`` or ``ms_ssim_db``.
+
+    Returns
+    -------
+    float or None
+        None when either curve has fewer than four points, covers less than half of the window of 32 to
+        41 dB, or the two share less than half of that window (in MS-SSIM: share nothing).
+    """
+    if not (is_measurable(anchor) and is_measurable(test)):
+        return None
+    curves = [pareto(points, metric) for points in (anchor, test)]
+    if min(len(curve) for curve in curves) < MINIMUM_POINTS:
+        return None
+    qualities = [[getattr(point, metric) for point in curve] for curve in curves]
+    low, high = max(q[0] for q in qualities), min(q[-1] for q in qualities)
+    shared = min(high, WINDOW_DB[1]) - max(low, WINDOW_DB[0]) if metric == "psnr_db" else high - low
+    needed = MINIMUM_COVERAGE * (WINDOW_DB[1] - WINDOW_DB[0]) if metric == "psnr_db" else 1e-6
+    if shared < needed:
+        return None
+    means = [
+        Akima(quality, [math.log10(point.rate) for point in curve]).integral(low, high) / (high - low)
+        for quality, curve in zip(qualities, curves, strict=True)
+    ]
+    return (10 ** (means[1] - means[0]) - 1) * 100
+
+
+def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
+    """Rate at a PSNR, interpolated as in BD-rate; None where the curve does not reach it."""
+    return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value)
+
+
+def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
+    """MS-SSIM (0 to 1) at a PSNR, interpolated in dB; None where the curve does not reach it."""
+    return _at(points, psnr_db, lambda point: point.ms_ssim_db, lambda value: 1 - 10 ** (-value / 10))
+
+
+def _at(points, psnr_db, forward, back) -> float | None:
+    kept = pareto(points)
+    if len(kept) < 2 or not kept[0].psnr_db <= psnr_db <= kept[-1].psnr_db:
+        return None
+    return back(Akima([point.psnr_db for point in kept], [forward(point) for point in kept])(psnr_db))
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Geometric mean of positive numbers."""
+    logs = [math.log(value) for value in values]
+    return math.exp(math.fsum(logs) / len(logs))
+
+
+def mean_bd_rate(percentages: Iterable[float]) -> float:
+    """Mean of BD-rates in percent, taken over the rate ratios 1 + p/100, geometrically."""
+    return (geometric_mean(1 + p / 100 for p in percentages) - 1) * 100
+
+
+def compression_ratio(bitrate_mbps: float) -> float:
+    """Raw 24 bits a pixel over the bits per pixel of a 1080p30-equivalent rate."""
+    return RAW_BITS_PER_PIXEL * MBPS_1080P30 / bitrate_mbps
