@@ -178,7 +178,7 @@ class Cycle(Construct):
             "Commit",
             "Commit",
             {"lineage": _x("$open.lineage")},
-            assign={"committed": _optional(f"{PAYLOAD}.committed")},
+            assign={"committed": _x(f"$append($committed, {PAYLOAD}.committed)")},
             outputs={},
         )
 

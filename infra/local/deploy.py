@@ -1,0 +1,221 @@
+"""Deploys the synthesised stacks into the emulator with boto3 alone: no CDK CLI, no bootstrap stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.local.emulator import REGION
+from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
+from infra.local.synthesis import ROOT
+
+DATA_STACK = "CodecEvolutionData"
+APP_STACK = "CodecEvolutionApp"
+FUNCTIONS = ("OpenCycle", "Plan", "FrameworkTool", "Conclude", "Commit", "CloseCycle", "Benchmark")
+PLACEHOLDER_SECRET = json.dumps({"token": "local"})
+"""Value of both secrets locally: the stand-ins ask for one, and no real key may lie on disk."""
+
+_DEPLOY_TIMEOUT_S = 120.0
+_CLIENT = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, inject_host_prefix=False)
+
+
+class DeploymentError(RuntimeError):
+    """A stack did not come up in the emulator; the message names the resource and the reason."""
+
+
+@dataclass(frozen=True)
+class LocalDeployment:
+    """The deployed app.
+
+    Attributes
+    ----------
+    endpoint, region : str
+        For every client.
+    evolution_record_table, loop_control_table, framework_modifications_table : str
+        Table names.
+    artifact_bucket : str
+        Bucket name.
+    anthropic_secret_arn, github_secret_arn : str
+        Secrets; both hold `PLACEHOLDER_SECRET`.
+    state_machine_arn : str
+        What a cycle is an execution of.
+    schedule_input : dict[str, Any]
+        The input that the (disabled) schedule would start an execution with.
+    functions : dict[str, str]
+        Physical function names by `FUNCTIONS`.
+    """
+
+    endpoint: str
+    region: str
+    evolution_record_table: str
+    loop_control_table: str
+    framework_modifications_table: str
+    artifact_bucket: str
+    anthropic_secret_arn: str
+    github_secret_arn: str
+    state_machine_arn: str
+    schedule_input: dict[str, Any]
+    functions: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator, with timeouts."""
+        return emulator_client(self.endpoint, service)
+
+    def resource(self, service: str) -> Any:
+        """A boto3 resource of the emulator, with timeouts."""
+        return boto3.resource(service, **_options(self.endpoint))
+
+
+def emulator_client(endpoint: str, service: str) -> Any:
+    """A boto3 client of the emulator at `endpoint`, with its well-known test credential."""
+    return boto3.client(service, **_options(endpoint))
+
+
+def deploy(
+    endpoint: str, assembly: Path, *, python: Path, environment: Mapping[str, str] | None = None
+) -> LocalDeployment:
+    """Create or update both stacks.
+
+    Parameters
+    ----------
+    endpoint : str
+        Address of the running emulator.
+    assembly : Path
+        What `infra.local.synthesis.synthesise` returned.
+    python : Path
+        Interpreter of our environment, which the functions run with.
+    environment : Mapping[str, str] or None
+        Overrides of the functions' environment variables (``{"PLANNER": "search"}``); each applies only to
+        the functions that have the variable, and one that no function has is an error.
+
+    Raises
+    ------
+    DeploymentError
+        If a stack fails, takes longer than two minutes, or an override names no variable.
+    """
+    overrides = {"SHIPPED_DIR": str(ROOT), **(environment or {})}
+    checkout = Checkout(assembly=assembly, python=python, environment=overrides)
+    lowered = {stack: _lowered(assembly, stack, checkout) for stack in (DATA_STACK, APP_STACK)}
+    _check_overrides(environment or {}, lowered[APP_STACK])
+    s3 = emulator_client(endpoint, "s3")
+    s3.create_bucket(Bucket=PACKAGE_BUCKET)
+    outputs: dict[str, str] = {}
+    for stack, each in lowered.items():
+        for key, body in each.packages.items():
+            s3.put_object(Bucket=PACKAGE_BUCKET, Key=key, Body=body)
+        outputs |= _apply(endpoint, stack, each.template)
+    secrets = emulator_client(endpoint, "secretsmanager")
+    for name in ("AnthropicSecretArn", "GithubSecretArn"):
+        secrets.put_secret_value(SecretId=outputs[name], SecretString=PLACEHOLDER_SECRET)
+    return _deployment(endpoint, outputs)
+
+
+def _options(endpoint: str) -> dict[str, Any]:
+    return {
+        "endpoint_url": endpoint,
+        "region_name": REGION,
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+        "config": _CLIENT,
+    }
+
+
+def _lowered(assembly: Path, stack: str, checkout: Checkout) -> Lowered:
+    template = json.loads((assembly / f"{stack}.template.json").read_text())
+    manifest = json.loads((assembly / f"{stack}.assets.json").read_text())
+    # What the CLI checks in the account before it deploys; nothing is bootstrapped here.
+    template.get("Rules", {}).pop("CheckBootstrapVersion", None)
+    template.get("Parameters", {}).pop("BootstrapVersion", None)
+    return lower(template, manifest, checkout)
+
+
+def _check_overrides(environment: Mapping[str, str], app: Lowered) -> None:
+    known = {
+        name
+        for resource in app.template["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+        for name in resource["Properties"].get("Environment", {}).get("Variables", {})
+    }
+    unknown = sorted(set(environment) - known)
+    if unknown:
+        raise DeploymentError(f"no function has the environment variable {', '.join(unknown)}")
+
+
+def _apply(endpoint: str, stack: str, template: dict[str, Any]) -> dict[str, str]:
+    s3 = emulator_client(endpoint, "s3")
+    cloudformation = emulator_client(endpoint, "cloudformation")
+    # By address, because a template in the request may have 51,200 bytes at most.
+    key = f"{stack}.template.json"
+    s3.put_object(Bucket=PACKAGE_BUCKET, Key=key, Body=json.dumps(template).encode())
+    request = {
+        "StackName": stack,
+        "TemplateURL": f"{endpoint}/{PACKAGE_BUCKET}/{key}",
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    }
+    if _find(cloudformation, stack) is None:
+        cloudformation.create_stack(OnFailure="DO_NOTHING", **request)
+    else:
+        try:
+            cloudformation.update_stack(**request)
+        except ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise DeploymentError(f"{stack} cannot be updated: {error}") from error
+    return _await_stack(cloudformation, stack)
+
+
+def _find(cloudformation: Any, stack: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return None if found["StackStatus"] == "DELETE_COMPLETE" else found
+
+
+def _await_stack(cloudformation: Any, stack: str) -> dict[str, str]:
+    deadline = time.monotonic() + _DEPLOY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = _find(cloudformation, stack)
+        if found is None:
+            raise DeploymentError(f"{stack} is gone")
+        status = found["StackStatus"]
+        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        if not status.endswith("IN_PROGRESS"):
+            raise DeploymentError(f"{stack} ended as {status}: {_reasons(cloudformation, stack)}")
+        time.sleep(0.05)
+    raise DeploymentError(f"{stack} was not up within {_DEPLOY_TIMEOUT_S:.0f} s")
+
+
+def _reasons(cloudformation: Any, stack: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failed = [each for each in events if "FAILED" in each["ResourceStatus"]]
+    return "; ".join(
+        f"{each['LogicalResourceId']} ({each['ResourceType']}): {each.get('ResourceStatusReason', 'no reason given')}"
+        for each in failed[:5]
+    )
+
+
+def _deployment(endpoint: str, outputs: Mapping[str, str]) -> LocalDeployment:
+    return LocalDeployment(
+        endpoint=endpoint,
+        region=REGION,
+        evolution_record_table=outputs["EvolutionRecordTable"],
+        loop_control_table=outputs["LoopControlTable"],
+        framework_modifications_table=outputs["FrameworkModificationsTable"],
+        artifact_bucket=outputs["ArtifactBucket"],
+        anthropic_secret_arn=outputs["AnthropicSecretArn"],
+        github_secret_arn=outputs["GithubSecretArn"],
+        state_machine_arn=outputs["StateMachineArn"],
+        schedule_input=json.loads(outputs["ScheduleInput"]),
+        functions={name: outputs[f"{name}Function"] for name in FUNCTIONS},
+    )

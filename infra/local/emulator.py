@@ -1,0 +1,234 @@
+"""The local AWS emulator (MiniStack) as a child process that ends with its parent.
+
+It runs in an environment of its own (``emulator.lock``), listens on 127.0.0.1 only, sees nothing of our
+environment variables, and keeps its state in one folder: S3 objects at once, everything else when it is
+stopped by SIGTERM or SIGINT. A SIGKILL of the emulator loses what DynamoDB wrote since the last stop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+STATE_FORMAT = "1"
+"""Raised when the stored state can no longer be read by a newer checkout."""
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 30.0
+_PROBE_TIMEOUT_S = 2.0
+_LOG_TAIL = 2000
+
+# PR_SET_PDEATHSIG is 1: the kernel sends SIGTERM when the thread that started us ends. A parent that was
+# gone before the call is noticed by its id.
+_LAUNCHER = """
+import ctypes, os, runpy, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent is gone")
+sys.argv = ["ministack"]
+runpy.run_module("ministack", run_name="__main__")
+"""
+
+
+class EmulatorError(RuntimeError):
+    """The emulator cannot run; the message says what to do about it."""
+
+
+class Emulator:
+    """One MiniStack process over one state directory; use it as a context manager.
+
+    Start it in a thread that lives as long as the emulator shall: on Linux it gets SIGTERM when that thread
+    or the whole process ends, however it ends.
+
+    Parameters
+    ----------
+    state_dir : Path
+        Where the state is kept between runs; made where it is missing.
+    python : Path
+        Interpreter of the emulator's own environment (``.local/emulator-venv/bin/python``).
+    port : int
+        0 takes a free one.
+    wait_scale : float
+        Factor on the waits of state machines (retry intervals), 0 to 1.
+    """
+
+    def __init__(self, state_dir: Path, *, python: Path, port: int = 0, wait_scale: float = 1.0) -> None:
+        self.root = state_dir.resolve() / "emulator"
+        self.log_file = self.root / "emulator.log"
+        self._python = python
+        self._port = port
+        self._wait_scale = wait_scale
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Address for every client: ``http://127.0.0.1:<port>``."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running emulator."""
+        if self._process is None:
+            raise EmulatorError("the emulator was not started")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process and wait until it answers.
+
+        Raises
+        ------
+        EmulatorError
+            If its environment is missing, the port or the state directory is in use, the state is of another
+            format, or it does not answer within a minute.
+        """
+        if not self._python.exists():
+            raise EmulatorError(f"the emulator's environment is missing ({self._python}); run: make setup")
+        self._claim_state()
+        try:
+            self._port = _free_port(self._port)
+            self._spawn()
+            self._await_health()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the process so that it saves its state; safe to repeat.
+
+        Raises
+        ------
+        EmulatorError
+            If it had to be killed, so that its last writes may be lost.
+        """
+        process, self._process = self._process, None
+        try:
+            if process is not None and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(_STOP_TIMEOUT_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait(_STOP_TIMEOUT_S)
+                    raise EmulatorError(
+                        f"the emulator did not stop within {_STOP_TIMEOUT_S:.0f} s and was killed; "
+                        "its last writes to DynamoDB may be lost"
+                    ) from None
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    def __enter__(self) -> Emulator:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _claim_state(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = (self.root / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise EmulatorError(f"the state directory {self.root.parent} is in use by another run") from None
+        self._lock = lock
+        stamp = self.root / "format"
+        if stamp.exists() and stamp.read_text().strip() != STATE_FORMAT:
+            found = stamp.read_text().strip()[:20]
+            self._lock = None
+            lock.close()
+            raise EmulatorError(
+                f"the state directory {self.root.parent} has format {found!r}, this version reads {STATE_FORMAT!r}; "
+                "use another --state-dir"
+            )
+        stamp.write_text(STATE_FORMAT + "\n")
+
+    def _spawn(self) -> None:
+        scratch = self.root / "tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(self._python), "-c", _LAUNCHER, str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.root,
+                env=self._environment(scratch),
+                # Ctrl-C is for us: the emulator must outlive our own clean-up.
+                start_new_session=True,
+            )
+
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(scratch),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(scratch),
+            "GATEWAY_PORT": str(self._port),
+            "BIND_HOST": HOST,
+            # Functions of a custom runtime get their endpoint from the emulator's environment.
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "MINISTACK_REGION": REGION,
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.root / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.root / "s3"),
+            "SFN_WAIT_SCALE": str(self._wait_scale),
+            "LOG_LEVEL": "WARNING",
+        }
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if not self.running:
+                raise EmulatorError(f"the emulator ended while it started: {self._log_tail()}")
+            try:
+                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=_PROBE_TIMEOUT_S):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        raise EmulatorError(f"the emulator did not answer within {_START_TIMEOUT_S:.0f} s: {self._log_tail()}")
+
+    def _log_tail(self) -> str:
+        return self.log_file.read_text(errors="replace")[-_LOG_TAIL:].strip() or "its log is empty"
+
+
+def _free_port(wanted: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OverflowError:
+            raise EmulatorError(f"the port must be between 0 and 65535, not {wanted}") from None
+        except OSError as error:
+            raise EmulatorError(f"port {wanted} on {HOST} cannot be used: {error.strerror}") from None
+        return int(probe.getsockname()[1])

@@ -1,0 +1,300 @@
+"""Lowers a synthesised template to what the emulator can run; a pure function, no private part of it patched.
+
+Python and image functions become ``provided.al2023`` functions whose bootstrap starts AWS's own runtime
+client (``awslambdaric``) of our environment in the checkout's folders. Types that the emulator lacks are
+left out by name; any type that is neither known here nor left out is an error.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import shlex
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PACKAGE_BUCKET = "codec-evolution-local-packages"
+RUNTIME = "provided.al2023"
+
+LEFT_OUT = frozenset(
+    {
+        "AWS::CloudWatch::CompositeAlarm",
+        "AWS::CodeBuild::Project",
+        "AWS::EC2::FlowLog",
+        "AWS::EC2::Instance",
+        "AWS::SSM::Document",
+    }
+)
+"""Types that the emulator lacks, or (CodeBuild) would only pretend to run."""
+
+SUPPORTED = frozenset(
+    {
+        "AWS::CDK::Metadata",
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::DynamoDB::GlobalTable",
+        "AWS::EC2::InternetGateway",
+        "AWS::EC2::LaunchTemplate",
+        "AWS::EC2::Route",
+        "AWS::EC2::RouteTable",
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPC",
+        "AWS::EC2::VPCEndpoint",
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::ECR::Repository",
+        "AWS::Events::Rule",
+        "AWS::IAM::InstanceProfile",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::KMS::Alias",
+        "AWS::KMS::Key",
+        "AWS::Lambda::Alias",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::LayerVersion",
+        "AWS::Lambda::Permission",
+        "AWS::Lambda::Version",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::Subscription",
+        "AWS::SNS::Topic",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::Queue",
+        "AWS::SQS::QueuePolicy",
+        "AWS::SSM::Parameter",
+        "AWS::Scheduler::Schedule",
+        "AWS::Scheduler::ScheduleGroup",
+        "AWS::SecretsManager::Secret",
+        "AWS::StepFunctions::StateMachine",
+    }
+)
+"""Types that the pinned emulator provisions and that this app uses or may use."""
+
+_PUBLIC_PARAMETER = "/aws/service/"
+
+
+class LoweringError(ValueError):
+    """A template holds something that has no local form; the message names the resource."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A template for the emulator.
+
+    Attributes
+    ----------
+    template : dict[str, Any]
+        The lowered CloudFormation template.
+    packages : dict[str, bytes]
+        Zip archives to put into `PACKAGE_BUCKET` first, by object key.
+    """
+
+    template: dict[str, Any]
+    packages: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What local functions run with.
+
+    Attributes
+    ----------
+    assembly : Path
+        Folder of the cloud assembly; relative asset paths start there.
+    python : Path
+        Interpreter with ``awslambdaric`` and everything the handlers import.
+    environment : Mapping[str, str]
+        Overrides of environment variables; each applies only to functions that have the variable.
+    """
+
+    assembly: Path
+    python: Path
+    environment: Mapping[str, str]
+
+
+def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Checkout) -> Lowered:
+    """Lower one stack's template.
+
+    Parameters
+    ----------
+    template : Mapping[str, Any]
+        As synthesised; it is not changed.
+    manifest : Mapping[str, Any]
+        The stack's asset manifest (``<stack>.assets.json``).
+    checkout : Checkout
+        Interpreter, folders and overrides.
+
+    Raises
+    ------
+    LoweringError
+        If a type is unknown, a resource refers to one that is left out, or a function's code is not an asset
+        of the manifest.
+    """
+    lowered = copy.deepcopy(dict(template))
+    for parameter in lowered.get("Parameters", {}).values():
+        if str(parameter.get("Default", "")).startswith(_PUBLIC_PARAMETER):
+            # The emulator has no public parameters, and refuses to be given them.
+            parameter.update(Type="String", Default="ami-00000000000000000")
+    resources: dict[str, Any] = lowered["Resources"]
+    packages: dict[str, bytes] = {}
+    layers = {name: each for name, each in resources.items() if each["Type"] == "AWS::Lambda::LayerVersion"}
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Lambda::Function":
+            key, body = _lower_function(name, resource["Properties"], layers, manifest, checkout)
+            packages[key] = body
+    _leave_out(lowered, {*layers, *(name for name, each in resources.items() if _is_left_out(each))})
+    unknown = sorted({each["Type"] for each in resources.values()} - SUPPORTED)
+    if unknown:
+        raise LoweringError(f"no local form is known for {', '.join(unknown)}: support it or leave it out by name")
+    return Lowered(_with_versions_by_content(lowered), packages)
+
+
+def _lower_function(
+    name: str,
+    properties: dict[str, Any],
+    layers: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    checkout: Checkout,
+) -> tuple[str, bytes]:
+    image = _image_folder(properties, manifest, checkout.assembly)
+    if image is not None:
+        folder, handler = image, _image_handler(image)
+    elif str(properties.get("Runtime", "")).startswith("python"):
+        folder = _asset_folder(name, properties["Code"].get("S3Key"), manifest, checkout.assembly)
+        handler = properties["Handler"]
+    else:
+        raise LoweringError(f"{name} has the runtime {properties.get('Runtime')!r}, which cannot run locally")
+    paths = [folder]
+    for layer in properties.get("Layers", []):
+        content = layers[layer["Ref"]]["Properties"]["Content"]
+        paths.append(_asset_folder(layer["Ref"], content.get("S3Key"), manifest, checkout.assembly) / "python")
+    package = _package(folder, [path for path in paths if path.is_dir()], checkout.python)
+    key = f"{hashlib.sha256(package).hexdigest()}.zip"
+    # Concurrency is bounded by the Map; where the emulator throttles it looks like a dead sandbox.
+    for gone in ("PackageType", "ImageConfig", "Layers", "ReservedConcurrentExecutions"):
+        properties.pop(gone, None)
+    properties.update(Runtime=RUNTIME, Handler=handler, Code={"S3Bucket": PACKAGE_BUCKET, "S3Key": key})
+    variables = properties.get("Environment", {}).get("Variables", {})
+    variables.update({key: value for key, value in checkout.environment.items() if key in variables})
+    return key, package
+
+
+def _image_folder(properties: Mapping[str, Any], manifest: Mapping[str, Any], assembly: Path) -> Path | None:
+    if "ImageUri" not in properties["Code"]:
+        return None
+    uri = json.dumps(properties["Code"]["ImageUri"])
+    for digest, image in manifest.get("dockerImages", {}).items():
+        if digest in uri:
+            return assembly / image["source"]["directory"]
+    raise LoweringError(f"the image {uri} is not an asset of this stack")
+
+
+def _image_handler(folder: Path) -> str:
+    commands = [line for line in (folder / "Dockerfile").read_text().splitlines() if line.startswith("CMD ")]
+    try:
+        return str(json.loads(commands[-1][len("CMD ") :])[0])
+    except (IndexError, ValueError):
+        raise LoweringError(f'{folder / "Dockerfile"} does not end with CMD ["<module>.<function>"]') from None
+
+
+def _asset_folder(name: str, key: str | None, manifest: Mapping[str, Any], assembly: Path) -> Path:
+    for asset in manifest.get("files", {}).values():
+        if any(place["objectKey"] == key for place in asset["destinations"].values()):
+            return assembly / asset["source"]["path"]
+    raise LoweringError(f"the code of {name} is not an asset of this stack")
+
+
+def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
+    bootstrap = "\n".join(
+        [
+            "#!/bin/sh",
+            f"cd {shlex.quote(str(folder))} || exit 1",
+            f"export LAMBDA_TASK_ROOT={shlex.quote(str(folder))}",
+            f"export PYTHONPATH={shlex.quote(':'.join(str(path) for path in paths))}",
+            f'exec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"',
+            "",
+        ]
+    )
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
+        entry.external_attr = 0o755 << 16
+        writer.writestr(entry, bootstrap)
+    return archive.getvalue()
+
+
+def _is_left_out(resource: Mapping[str, Any]) -> bool:
+    if resource["Type"] == "AWS::CloudWatch::Alarm":
+        return "Metrics" in resource["Properties"]  # metric math, which the emulator refuses
+    return resource["Type"] in LEFT_OUT
+
+
+def _leave_out(template: dict[str, Any], gone: set[str]) -> None:
+    resources = template["Resources"]
+    for name in gone:
+        del resources[name]
+    for name, resource in resources.items():
+        needs = resource.get("DependsOn", [])
+        kept = [each for each in ([needs] if isinstance(needs, str) else needs) if each not in gone]
+        resource.pop("DependsOn", None)
+        if kept:
+            resource["DependsOn"] = kept
+        for used in sorted(set(_references(resource)) & gone):
+            raise LoweringError(f"{name} refers to {used}, which is left out locally")
+    for name, output in list(template.get("Outputs", {}).items()):
+        if set(_references(output)) & gone:
+            del template["Outputs"][name]
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("Ref"), str):
+            yield node["Ref"]
+        if "Fn::GetAtt" in node:
+            target = node["Fn::GetAtt"]
+            yield target[0] if isinstance(target, list) else str(target).split(".")[0]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _with_versions_by_content(template: dict[str, Any]) -> dict[str, Any]:
+    """Name each published version after its lowered function, so that a changed override publishes anew."""
+    resources = template["Resources"]
+    names = {}
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Lambda::Version":
+            function = resources[resource["Properties"]["FunctionName"]["Ref"]]
+            content = json.dumps(function["Properties"], sort_keys=True).encode()
+            names[name] = f"{name[:200]}{hashlib.sha256(content).hexdigest()[:8]}"
+    renamed: dict[str, Any] = _renamed(template, names)
+    renamed["Resources"] = {names.get(name, name): each for name, each in renamed["Resources"].items()}
+    return renamed
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(node, list):
+        return [_renamed(value, names) for value in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {key: _renamed(value, names) for key, value in node.items()}
+    if isinstance(node.get("Ref"), str):
+        changed["Ref"] = names.get(node["Ref"], node["Ref"])
+    if isinstance(node.get("Fn::GetAtt"), list):
+        target, *attribute = node["Fn::GetAtt"]
+        changed["Fn::GetAtt"] = [names.get(target, target), *attribute]
+    if "DependsOn" in node:
+        needs = node["DependsOn"]
+        changed["DependsOn"] = [names.get(each, each) for each in ([needs] if isinstance(needs, str) else needs)]
+    return changed

@@ -1,0 +1,103 @@
+"""Synthesis for local use: the same app, without bundling layers or copying assets, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from infra.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+_INPUTS = (
+    "cdk.json",
+    "infra/*.py",
+    "infra/capabilities/*.py",
+    "layers/dependencies/requirements.lock",
+    "sandbox_container/Dockerfile",
+)
+_LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
+_TIMEOUT_S = 300
+
+
+class SynthesisError(RuntimeError):
+    """The templates could not be written; the message is what the app said."""
+
+
+def synthesise(cache: Path, settings: Settings) -> Path:
+    """The cloud assembly for these settings, from the cache where nothing it depends on has changed.
+
+    Handlers and layers are no inputs: local functions run them from the checkout.
+
+    Parameters
+    ----------
+    cache : Path
+        Folder that keeps one assembly; another one replaces it.
+    settings : Settings
+        Passed to the app as context.
+
+    Returns
+    -------
+    Path
+        Folder with ``<stack>.template.json`` and ``<stack>.assets.json``.
+
+    Raises
+    ------
+    SynthesisError
+        If the app fails or takes longer than five minutes.
+    """
+    assembly = cache / _fingerprint(settings)
+    if (assembly / "manifest.json").exists():
+        return assembly
+    cache.mkdir(parents=True, exist_ok=True)
+    unfinished = cache / f"unfinished-{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        _run_app(unfinished, settings)
+        for old in cache.iterdir():
+            if old != unfinished and not old.name.startswith("unfinished-"):
+                shutil.rmtree(old, ignore_errors=True)
+        unfinished.rename(assembly)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return assembly
+
+
+def _run_app(output: Path, settings: Settings) -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    context |= _LOCAL_CONTEXT | dict(settings.to_context())
+    environment = {
+        **os.environ,
+        "CDK_CONTEXT_JSON": json.dumps(context),
+        "CDK_OUTDIR": str(output),
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.app"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SynthesisError(f"the CDK app did not finish within {_TIMEOUT_S} s") from None
+    if done.returncode:
+        raise SynthesisError(f"the CDK app failed (exit {done.returncode}): {done.stderr[-4000:].strip()}")
+
+
+def _fingerprint(settings: Settings) -> str:
+    digest = hashlib.sha256(json.dumps(dict(settings.to_context()), sort_keys=True).encode())
+    # The templates of a local assembly name the checkout's folders.
+    digest.update(f"\0{ROOT}\0{version('aws-cdk-lib')}\0{version('cdk-nag')}".encode())
+    for pattern in _INPUTS:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
