@@ -171,8 +171,6 @@ def early_ruling(request: ConcludeRequest, proposal: Mapping[str, Any]) -> Rulin
             return Ruling(records.SKIPPED, f"infrastructure: {stage} ran another source than the one planned")
         if report.get("outcome") != "passed":
             return _failed_ruling(stage, report.get("failure") or {})
-    if request.confirm is not None:
-        return _reproduction_ruling(request.measure, request.confirm)
     return None
 
 
@@ -187,6 +185,10 @@ def ruling_of(verdict: adoption.Verdict, state: LoopState) -> Ruling:
             confirmed=True,
             adopted_version=state.version + 1,
         )
+    if verdict.decision == "reject" and verdict.failure_kind:
+        failure = {"stage": "confirm", "kind": verdict.failure_kind, "message": verdict.reason}
+        reason = f"{verdict.failure_kind}: {verdict.reason}"
+        return Ruling(records.TEST_FAILED, reason, failure=failure, figures=figures)
     if verdict.decision == "reject":
         return Ruling(records.REJECTED, verdict.reason, figures=figures)
     return Ruling(records.SKIPPED, f"infrastructure: {verdict.reason}", figures=figures)
@@ -214,25 +216,14 @@ def _fault_ruling(request: ConcludeRequest) -> Ruling:
 def _failed_ruling(stage: str, failure: Mapping[str, Any]) -> Ruling:
     if stage == "confirm":
         # The figures and places of held-out failures stay with the operators.
-        failure = {"stage": "confirm", "kind": failure.get("kind"), "message": "failed on the held-out windows"}
+        failure = {
+            "stage": "confirm",
+            "kind": failure.get("kind"),
+            "message": "failed on the held-out windows",
+        }
     return Ruling(
         records.TEST_FAILED, f"{failure.get('kind', 'failed')}: {failure.get('message', '')}", failure=failure
     )
-
-
-def _reproduction_ruling(measure: Mapping[str, Any], confirm: Mapping[str, Any]) -> Ruling | None:
-    """A confirming invocation must give the hashes of the measuring one wherever both ran the same window."""
-    for kind in ("packets_sha256", "frames_sha256"):
-        first, second = measure.get(kind) or {}, confirm.get(kind) or {}
-        for window in first.keys() & second.keys():
-            if first[window] != second[window]:
-                failure = {
-                    "stage": "confirm",
-                    "kind": "nondeterministic",
-                    "message": f"a second invocation gave other {kind.split('_')[0]} for {window}",
-                }
-                return Ruling(records.TEST_FAILED, f"nondeterministic: {failure['message']}", failure=failure)
-    return None
 
 
 def replay(record: Mapping[str, Any], control: Control, table: Record) -> bool:

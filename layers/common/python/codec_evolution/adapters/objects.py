@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
@@ -34,6 +35,16 @@ class ArtifactBucket:
         except self._s3.exceptions.NoSuchKey:
             return None
         return answer["Body"].read().decode("utf-8")
+
+    def exists(self, key: str) -> bool:
+        """Tell whether a key exists."""
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+                return False
+            raise
+        return True
 
     def put_json(self, key: str, value: object) -> None:
         """Store a JSON document, readable and sorted."""

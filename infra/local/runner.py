@@ -1,0 +1,197 @@
+"""Runs cycles of the real state machine on this machine and tells what happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from codec_evolution import artifacts
+
+from infra.local.errors import LocalError
+from infra.local.session import LINEAGE, Session, open_session
+
+POLL_S = 0.25
+RECORDS_A_CYCLE = 60
+
+
+class CycleFailed(LocalError):
+    """An execution of the state machine did not succeed; the message is its error."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What `codec-evolution run` was asked for."""
+
+    state_dir: Path
+    cycles: int
+    slots: int
+    planner: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class CycleResult:
+    """One cycle: its attempts as the record has them, and the seconds of each stage."""
+
+    cycle_id: str
+    attempts: list[dict[str, Any]]
+    stages_s: dict[str, float]
+    committed: list[dict[str, Any]]
+    refused: str = ""
+
+
+@dataclass
+class RunResult:
+    """A whole run."""
+
+    lineage: str
+    version: int = -1
+    cycles: list[CycleResult] = field(default_factory=list)
+    start_s: dict[str, float] = field(default_factory=dict)
+    git_dir: str = ""
+
+    @property
+    def spent_usd(self) -> float:
+        """Dollars that the language model cost in this run."""
+        return sum(a.get("llm_cost_usd", 0.0) for cycle in self.cycles for a in cycle.attempts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of `codec-evolution run --json`."""
+        return {
+            "lineage": self.lineage,
+            "version": self.version,
+            "cycles": [asdict(cycle) for cycle in self.cycles],
+            "spent_usd": round(self.spent_usd, 6),
+            "start_s": self.start_s,
+            "git_dir": self.git_dir,
+        }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where one attempt of the running cycle is."""
+
+    attempt_id: str
+    name: str
+    record: dict[str, Any] | None = None
+
+
+class Screen(Protocol):
+    """Whatever shows a run to a person."""
+
+    def note(self, text: str) -> None:
+        """Say that a step of starting has begun."""
+
+    def cycle_began(self, number: int, of: int) -> None:
+        """Say that a cycle has begun."""
+
+    def stages(self, stages: list[Stage]) -> None:
+        """Show where the attempts of the running cycle are."""
+
+    def cycle_ended(self, result: CycleResult) -> None:
+        """Show a finished cycle."""
+
+
+def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
+    """Run cycles one after the other.
+
+    Raises
+    ------
+    LocalError
+        The stack cannot start, or a cycle may not run (paused, budget spent).
+    CycleFailed
+        An execution failed; everything that was concluded before is kept.
+    """
+    overrides = {
+        "PLANNER": settings.planner,
+        "SLOTS": str(settings.slots),
+        "SEARCH_SEED": str(settings.seed),
+    }
+    result = RunResult(LINEAGE)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with open_session(settings.state_dir, overrides, screen.note) as session:
+        result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
+        for number in range(1, settings.cycles + 1):
+            screen.cycle_began(number, settings.cycles)
+            cycle = _run_cycle(session, screen)
+            result.cycles.append(cycle)
+            result.version = session.control.state(LINEAGE).version
+            screen.cycle_ended(cycle)
+            if cycle.refused:
+                raise LocalError(f"the cycle may not run: {cycle.refused}")
+    return result
+
+
+def _run_cycle(session: Session, screen: Screen) -> CycleResult:
+    client = session.deployment.client("stepfunctions")
+    began = time.monotonic()
+    execution = client.start_execution(
+        stateMachineArn=session.deployment.state_machine_arn,
+        name=f"local-{uuid.uuid4()}",
+        input=json.dumps(session.deployment.schedule_input),
+    )["executionArn"]
+    try:
+        for stages in _watch(session, client, execution):
+            screen.stages(stages)
+    except BaseException:
+        client.stop_execution(executionArn=execution, cause="the run was interrupted")
+        raise
+    answer = client.describe_execution(executionArn=execution)
+    if answer["status"] != "SUCCEEDED":
+        raise CycleFailed(
+            f"the cycle ended as {answer['status']}: {answer.get('error', '')} {answer.get('cause', '')}"[
+                :500
+            ]
+        )
+    output = json.loads(answer["output"])
+    cycle_id = output["cycle_id"]
+    records = [r for r in session.record.latest(LINEAGE, RECORDS_A_CYCLE) if r.get("cycle_id") == cycle_id]
+    records.sort(key=lambda record: record["attempt_id"])
+    return CycleResult(
+        cycle_id=cycle_id,
+        attempts=records,
+        stages_s=stage_seconds(records, time.monotonic() - began),
+        committed=output.get("committed") or [],
+        refused="" if output["go"] else output["reason"],
+    )
+
+
+def _watch(session: Session, client: Any, execution: str) -> Iterator[list[Stage]]:
+    """Yield where each attempt of the cycle is until the execution has ended.
+
+    The emulator's history shows top-level states only, so the stage is read from what the attempt has stored.
+    """
+    concluded: dict[str, dict[str, Any]] = {}
+    while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
+        state = session.control.state(LINEAGE)
+        if state.execution == execution:
+            yield [_stage(session, attempt_id, concluded) for attempt_id in state.due]
+        time.sleep(POLL_S)
+
+
+def _stage(session: Session, attempt_id: str, concluded: dict[str, dict[str, Any]]) -> Stage:
+    if attempt_id not in concluded:
+        record = session.record.get(LINEAGE, attempt_id)
+        if record is not None:
+            concluded[attempt_id] = record
+    if attempt_id in concluded:
+        return Stage(attempt_id, concluded[attempt_id]["status"], concluded[attempt_id])
+    if session.bucket.exists(artifacts.report(LINEAGE, attempt_id)):
+        return Stage(attempt_id, "confirming")
+    if session.bucket.exists(artifacts.proposal(LINEAGE, attempt_id)):
+        return Stage(attempt_id, "measuring")
+    return Stage(attempt_id, "planning")
+
+
+def stage_seconds(records: list[dict[str, Any]], total_s: float) -> dict[str, float]:
+    """Return seconds by stage summed over a cycle's attempts, and the wall time of the whole cycle."""
+    stages = {
+        name: round(sum(record.get(f"{name}_s", 0.0) for record in records), 3)
+        for name in ("plan", "measure", "confirm")
+    }
+    return {**stages, "total": round(total_s, 3)}

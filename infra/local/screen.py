@@ -1,0 +1,184 @@
+"""What a person sees in the terminal. Everything that a model wrote is printed as plain text, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from infra.local.runner import CycleResult, RunResult, Stage
+
+COLOURS = {
+    "adopted": "green",
+    "rejected": "yellow",
+    "test_failed": "red",
+    "skipped": "dim",
+    "passed": "green",
+}
+
+
+class RunScreen:
+    """Shows a run while it goes on and a summary at its end; implements `runner.Screen`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._title = ""
+        self._shown: set[str] = set()
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(Text(text, style="dim"))
+
+    def cycle_began(self, number: int, of: int) -> None:
+        """Begin a cycle's live lines; where there is no terminal, each attempt is one line when it ends."""
+        self._title = f"cycle {number} of {of}"
+        if self._console.is_terminal:
+            self._live = Live(Text(self._title), console=self._console, transient=True, refresh_per_second=4)
+            self._live.start()
+
+    def stages(self, stages: list[Stage]) -> None:
+        """Show where each attempt is."""
+        if self._live is not None:
+            lines = Text(self._title, style="bold")
+            for stage in stages:
+                lines.append(f"\n  {stage.attempt_id}  ", style="dim")
+                lines.append(stage.name, style=COLOURS.get(stage.name, "cyan"))
+            self._live.update(lines)
+            return
+        for stage in stages:
+            line = f"{self._title}: {stage.attempt_id} {stage.name}"
+            if stage.record is None and line not in self._shown:
+                self._shown.add(line)
+                self._console.print(Text(line, style="dim"))
+
+    def cycle_ended(self, result: CycleResult) -> None:
+        """Print the finished cycle's attempts."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        seconds = result.stages_s.get("total", 0.0)
+        self._console.print(Text(f"{self._title} took {seconds:.1f} s", style="bold"))
+        for record in result.attempts:
+            self._console.print(_attempt_line(record))
+            for name in ("hypothesis", "reason"):
+                if record.get(name):
+                    self._console.print(Text(f"      {name}: {record[name]}", style="dim"))
+        for commit in result.committed:
+            self._console.print(Text(f"  committed v{commit['version']} as {commit['sha'][:10]}"))
+
+    def summary(self, result: RunResult) -> None:
+        """Print where the evolution stands and how long each stage took."""
+        started = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.start_s.items())
+        self._console.print(Text(f"starting: {started}", style="dim"))
+        totals: dict[str, float] = {}
+        for cycle in result.cycles:
+            for name, seconds in cycle.stages_s.items():
+                totals[name] = totals.get(name, 0.0) + seconds
+        cycles = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in totals.items())
+        self._console.print(Text(f"cycles: {cycles}", style="dim"))
+        self._console.print(Text(f"the incumbent is version {result.version}", style="bold green"))
+        self._console.print(Text(f"see the commits: git --git-dir {result.git_dir} log --stat"))
+
+
+def _attempt_line(record: Mapping[str, Any]) -> Text:
+    line = Text(f"  {record['attempt_id']}  ")
+    line.append(record["status"], style=COLOURS.get(record["status"], ""))
+    if "bitrate_mbps" in record:
+        line.append(f"  {record['bitrate_mbps']:.3f} Mbps at {record.get('psnr_db', 36):.0f} dB")
+    if "bd_rate_vs_incumbent" in record:
+        line.append(f"  {record['bd_rate_vs_incumbent']:+.1f} % against v{record.get('parent_version')}")
+    if "bd_rate_vs_hevc" in record:
+        line.append(f"  {record['bd_rate_vs_hevc']:+.0f} % against HEVC")
+    line.append(f"  planner: {record.get('planner', '-')}", style="dim")
+    return line
+
+
+def print_history(console: Console, listing: Mapping[str, Any]) -> None:
+    """Print the attempts as a table, newest first."""
+    table = Table(title=f"lineage {listing['lineage']}, incumbent version {listing['version']}")
+    for name in ("attempt", "status", "version", "planner"):
+        table.add_column(name)
+    for name in ("Mbps at 36 dB", "vs incumbent", "vs HEVC"):
+        table.add_column(name, justify="right")
+    table.add_column("what", overflow="fold")
+    for record in listing["attempts"]:
+        table.add_row(
+            record["attempt_id"],
+            Text(record["status"], style=COLOURS.get(record["status"], "")),
+            str(record.get("adopted_version", "")),
+            record.get("planner", ""),
+            _number(record, "bitrate_mbps", ".3f"),
+            _number(record, "bd_rate_vs_incumbent", "+.1f", " %"),
+            _number(record, "bd_rate_vs_hevc", "+.0f", " %"),
+            Text(record.get("hypothesis") or record.get("reason", "")),
+        )
+    console.print(table)
+
+
+def print_benchmark(console: Console, report: Mapping[str, Any]) -> None:
+    """Print a benchmark report as tables."""
+    failure = report.get("failure")
+    if failure:
+        place = ", ".join(
+            f"{name} {failure[name]}"
+            for name in ("clip", "frame", "quality", "line")
+            if failure.get(name) is not None
+        )
+        where = f" ({place})" if place else ""
+        console.print(
+            Text(f"failed in {failure['stage']}{where}: {failure['kind']}: {failure['message']}", "red")
+        )
+        return
+    table = Table(title=f"source {report['source_sha256'][:12]}")
+    for name in ("clip", "window", "quality", "Mbps", "PSNR dB", "MS-SSIM", "enc s/frame", "dec s/frame"):
+        table.add_column(name, justify="left" if name == "clip" else "right")
+    for clip in report["clips"]:
+        for point in clip["points"]:
+            table.add_row(
+                clip["name"],
+                str(clip["window"]),
+                str(point["quality"]),
+                f"{point['bitrate_mbps']:.3f}",
+                f"{point['psnr_db']:.2f}",
+                f"{point['ms_ssim']:.4f}",
+                f"{point['encode_cpu_s'] / point['frames']:.3f}",
+                f"{point['decode_cpu_s'] / point['frames']:.3f}",
+            )
+        table.add_section()
+    console.print(table)
+    for clip in report["clips"]:
+        rate = clip.get("bd_rate_vs_hevc")
+        if rate is not None:
+            console.print(Text(f"{clip['name']}: BD-rate {rate:+.1f} % against x265 zerolatency"))
+    if report.get("bitrate_mbps") is not None:
+        console.print(
+            Text(
+                f"{report['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at {report['psnr_db']:.0f} dB, "
+                f"compression ratio {report['compression_ratio']:.1f}",
+                style="bold",
+            )
+        )
+
+
+def print_doctor(console: Console, findings: Mapping[str, Any]) -> None:
+    """Print what the machine offers."""
+    table = Table(title="what this machine offers")
+    table.add_column("part")
+    table.add_column("state")
+    table.add_column("detail", overflow="fold")
+    for check in findings["checks"]:
+        table.add_row(
+            check["name"],
+            Text(check["state"], style="green" if check["state"] == "ok" else "red"),
+            check["detail"],
+        )
+    console.print(table)
+
+
+def _number(record: Mapping[str, Any], name: str, form: str, unit: str = "") -> str:
+    return format(record[name], form) + unit if name in record else ""

@@ -1,0 +1,211 @@
+"""The local stack, running: emulator, deployed app and GitHub stand-in over one state directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from codec_evolution import artifacts, conclusion
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+
+from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
+from infra.local.emulator import REGION, Emulator
+from infra.local.errors import LocalError
+from infra.local.github_standin import GithubStandin
+from infra.local.synthesis import ROOT, synthesise
+from infra.settings import Settings
+
+EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
+SYNTHESIS_CACHE = ROOT / "cdk.out" / "local"
+LINEAGE = "main"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything that a command needs of the running stack.
+
+    Attributes
+    ----------
+    git_dir
+        The bare git repository behind the GitHub stand-in.
+    timings_s
+        Seconds that each step of starting took.
+    """
+
+    state_dir: Path
+    deployment: LocalDeployment
+    git_dir: Path
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def record(self) -> EvolutionRecord:
+        """The evolution record."""
+        return EvolutionRecord(self.deployment.evolution_record_table)
+
+    @property
+    def control(self) -> LoopControl:
+        """The loop's control items."""
+        return LoopControl(self.deployment.loop_control_table, self.deployment.evolution_record_table)
+
+    @property
+    def bucket(self) -> ArtifactBucket:
+        """The artifact bucket."""
+        return ArtifactBucket(self.deployment.artifact_bucket)
+
+
+@contextmanager
+def open_session(state_dir: Path, environment: Mapping[str, str], progress: Progress) -> Iterator[Session]:
+    """Start the stack, replay what the emulator lost, and stop it cleanly at the end.
+
+    Parameters
+    ----------
+    environment
+        Overrides of the functions' settings, such as ``PLANNER``.
+
+    Raises
+    ------
+    LocalError
+        The state directory is in use or of another version, a port is taken, or a part does not start.
+    """
+    timings: dict[str, float] = {}
+    with ExitStack() as stack:
+        with _timed(
+            timings, "synthesise", progress, "synthesising the app (cached while it does not change)"
+        ):
+            assembly = synthesise(SYNTHESIS_CACHE, _settings())
+        with _timed(timings, "start", progress, "starting the emulator and the GitHub stand-in"):
+            emulator = stack.enter_context(Emulator(state_dir, python=EMULATOR_PYTHON))
+            token = json.loads(PLACEHOLDER_SECRET)["token"]
+            github = stack.enter_context(GithubStandin(state_dir.resolve() / "github", token=token))
+        with _timed(timings, "deploy", progress, "deploying the stacks"):
+            overrides = {
+                "GITHUB_API_URL": github.url,
+                "GITHUB_REPOSITORY": github.repository,
+                "LINEAGE": LINEAGE,
+                **environment,
+            }
+            deployment = deploy(
+                emulator.endpoint, assembly, python=Path(sys.executable), environment=overrides
+            )
+        stack.enter_context(_credentials(emulator.endpoint))
+        session = Session(state_dir, deployment, Path(github.git_dir), timings)
+        with _timed(timings, "replay", progress, ""):
+            replayed = replay_lost(session)
+        if replayed:
+            progress(f"replayed {replayed} attempts that the emulator had lost")
+        live = _announce(session)
+        try:
+            yield session
+        finally:
+            live.unlink(missing_ok=True)
+
+
+@contextmanager
+def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
+    """Use the stack of a run that goes on in another process, or start one for a moment.
+
+    Raises
+    ------
+    LocalError
+        The state directory holds no evolution.
+    """
+    if not (state_dir / "emulator").is_dir():
+        raise LocalError(
+            f"there is no evolution in {state_dir}: run codec-evolution run --state-dir {state_dir}"
+        )
+    live = _live(state_dir)
+    if live is None:
+        with open_session(state_dir, {}, progress) as session:
+            yield session
+        return
+    with _credentials(live.deployment.endpoint):
+        yield live
+
+
+def replay_lost(session: Session) -> int:
+    """Write journalled records that the tables lost, oldest first; returns how many were written.
+
+    The emulator keeps objects when it is killed, but not what DynamoDB wrote since its last stop.
+    """
+    record, control, bucket = session.record, session.control, session.bucket
+    newest = record.latest(LINEAGE, 1)
+    known = newest[0]["attempt_id"] if newest else ""
+    count = 0
+    for key in bucket.keys(f"attempts/{LINEAGE}/"):
+        if not key.endswith("/record.json"):
+            continue
+        if known and key <= artifacts.journal(LINEAGE, known):
+            continue
+        journalled = bucket.get_json(key)
+        count += conclusion.replay(journalled, control, record)
+    return count
+
+
+def _settings() -> Settings:
+    """Local settings: as many slots at once as there are cores, because a sandbox holds 240 MB."""
+    return Settings(planner="search", concurrency=min(os.cpu_count() or 1, 40))
+
+
+@contextmanager
+def _timed(timings: dict[str, float], name: str, progress: Progress, text: str) -> Iterator[None]:
+    if text:
+        progress(text)
+    began = time.monotonic()
+    yield
+    timings[name] = round(time.monotonic() - began, 3)
+
+
+@contextmanager
+def _credentials(endpoint: str) -> Iterator[None]:
+    """Point this process's AWS clients at the emulator, whatever the user's shell says, and put it back."""
+    ours = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+    }
+    gone = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
+    before = {name: os.environ.get(name) for name in (*ours, *gone)}
+    for name in gone:
+        os.environ.pop(name, None)
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _announce(session: Session) -> Path:
+    """Write where this session is, so that another command can join it."""
+    path = session.state_dir / "session.json"
+    facts = {"pid": os.getpid(), "git_dir": str(session.git_dir), "deployment": asdict(session.deployment)}
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(facts))
+    unfinished.rename(path)
+    return path
+
+
+def _live(state_dir: Path) -> Session | None:
+    try:
+        facts = json.loads((state_dir / "session.json").read_text())
+        os.kill(facts["pid"], 0)
+    except (OSError, ValueError):
+        return None
+    return Session(state_dir, LocalDeployment(**facts["deployment"]), Path(facts["git_dir"]))
