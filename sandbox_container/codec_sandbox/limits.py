@@ -1,0 +1,75 @@
+"""What one worker may use."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+
+MAX_SOURCE_BYTES = 100 * 1024
+_META_BYTES = 64 * 1024
+_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one worker.
+
+    Parameters
+    ----------
+    call_s
+        Wall clock of one call, in seconds; also of loading the source.
+    cpu_s
+        CPU seconds of the worker's whole life, from the end of loading numpy, cv2 and torch (which it never pays).
+    memory_mb
+        Address space in MiB. The imported libraries map about 1000 of it.
+    max_packet_bytes
+        Largest packet.
+    max_frame_bytes
+        Largest frame, as height x width x 3.
+    """
+
+    call_s: float = 30.0
+    cpu_s: float = 240.0
+    memory_mb: int = 2048
+    max_packet_bytes: int = 8 * _MB
+    max_frame_bytes: int = 1920 * 1088 * 3
+
+    def __post_init__(self) -> None:
+        for name in ("call_s", "cpu_s", "memory_mb", "max_packet_bytes", "max_frame_bytes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1 << 40:
+                raise ValueError(f"limits.{name} must be a positive number, got {value!r}")
+
+    @property
+    def area_bytes(self) -> int:
+        """Capacity of the request area and of the reply area."""
+        return max(self.max_packet_bytes, self.max_frame_bytes, 8 * MAX_SOURCE_BYTES) + _META_BYTES
+
+    def resource_limits(self) -> dict[str, int]:
+        """The process limits that hold a worker, by name of the ``resource`` constant.
+
+        Soft and hard limit are equal. CPU is a backstop only: the supervisor's clocks are the real limit.
+        """
+        return {
+            "RLIMIT_AS": int(self.memory_mb) * _MB + 2 * self.area_bytes,
+            "RLIMIT_CPU": int(self.cpu_s) + 2,
+            "RLIMIT_FSIZE": 0,
+            "RLIMIT_CORE": 0,
+            "RLIMIT_STACK": 8 * _MB,
+            "RLIMIT_MEMLOCK": 0,
+            "RLIMIT_MSGQUEUE": 0,
+            "RLIMIT_SIGPENDING": 64,
+            "RLIMIT_NICE": 0,
+            "RLIMIT_RTPRIO": 0,
+        }
+
+
+def set_limit(name: str, value: int) -> bool:
+    """Set one limit, soft and hard, never above the hard limit in force; False if this platform has no such limit."""
+    if not hasattr(resource, name):
+        return False
+    which = getattr(resource, name)
+    _, hard = resource.getrlimit(which)
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (bound, bound))
+    return resource.getrlimit(which) == (bound, bound)

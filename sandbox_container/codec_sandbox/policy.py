@@ -1,0 +1,198 @@
+"""The language policy: what a candidate may import, name and call. Data, below a ceiling that only an operator changes.
+
+The policy travels with the candidate; the ceiling lies beside this file, in the image, and nothing in an event replaces
+it. A policy is a set of allow-lists. Rules that are not allow-lists (attributes refused on any object, methods with
+double underscores, hints for messages) belong to the ceiling alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codec_sandbox.faults import Violation
+
+__all__ = ["CEILING_PATH", "Policy", "PolicyError", "Violation", "ceiling_text"]
+
+CEILING_PATH = Path(__file__).with_name("policy_ceiling.toml")
+_POLICY_KEYS = {"library_codecs", "builtins", "modules"}
+_CEILING_KEYS = _POLICY_KEYS | {"library_codec_names", "special_methods", "denied_attributes", "hints"}
+
+
+class PolicyError(ValueError):
+    """The policy or its ceiling cannot be used; the message names every entry that is at fault."""
+
+
+def ceiling_text() -> str:
+    """The ceiling that is part of this image."""
+    return CEILING_PATH.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Allow-lists in force for one candidate.
+
+    An entry of a module that ends in ``*`` stands for all constants (upper case) with that prefix.
+
+    Parameters
+    ----------
+    builtins
+        Names of the interpreter's own that may be used.
+    modules
+        Importable module, by full dotted name -> its names that may be used.
+    library_codecs
+        Whether ready-made in-memory image codecs are among them.
+    special_methods
+        Names with double underscores that a class may define or call.
+    denied_attributes
+        Attribute refused on any object -> what to use instead.
+    hints
+        Full dotted name that is refused -> what to use instead.
+    sha256
+        Of the policy's text.
+    """
+
+    builtins: frozenset[str]
+    modules: Mapping[str, frozenset[str]]
+    library_codecs: bool
+    special_methods: frozenset[str]
+    denied_attributes: Mapping[str, str]
+    hints: Mapping[str, str]
+    sha256: str
+
+    @classmethod
+    def from_toml(cls, policy_text: str, ceiling_text: str, *, library_codecs: bool | None = None) -> Policy:
+        """Read a policy and hold it under its ceiling.
+
+        Parameters
+        ----------
+        policy_text, ceiling_text
+            TOML.
+        library_codecs
+            The operator's own setting: whether a policy may switch library codecs on. None takes the ceiling's word.
+
+        Raises
+        ------
+        PolicyError
+            If a text is not TOML, has an unknown key or a wrong type, or if the policy names anything that the ceiling
+            does not have. All entries at fault are named at once.
+        """
+        policy = _parse(policy_text, "policy", _POLICY_KEYS)
+        ceiling = _parse(ceiling_text, "ceiling", _CEILING_KEYS)
+        may_switch = ceiling["library_codecs"] if library_codecs is None else library_codecs
+        problems = _excess(policy, ceiling)
+        if policy["library_codecs"] and not may_switch:
+            problems.append(
+                "library_codecs = true is the operator's decision, and the operator has not made it"
+            )
+        if problems:
+            raise PolicyError("the language policy exceeds its ceiling: " + "; ".join(problems))
+        modules = {name: frozenset(names) for name, names in policy["modules"].items()}
+        if policy["library_codecs"]:
+            for name, extra in ceiling.get("library_codec_names", {}).items():
+                modules[name] = modules.get(name, frozenset()) | frozenset(extra)
+        return cls(
+            builtins=frozenset(policy["builtins"]),
+            modules=modules,
+            library_codecs=policy["library_codecs"],
+            special_methods=frozenset(ceiling.get("special_methods", ())),
+            denied_attributes=ceiling.get("denied_attributes", {}),
+            hints=_hints(ceiling),
+            sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
+        )
+
+    def allows(self, module: str, name: str) -> bool:
+        """Whether ``module.name`` may be used."""
+        names = self.modules[module]
+        return name in names or (
+            name.isupper() and any(e[-1] == "*" and name.startswith(e[:-1]) for e in names)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, for the way into a worker."""
+        return {
+            "builtins": sorted(self.builtins),
+            "modules": {name: sorted(names) for name, names in self.modules.items()},
+            "library_codecs": self.library_codecs,
+            "special_methods": sorted(self.special_methods),
+            "denied_attributes": dict(self.denied_attributes),
+            "hints": dict(self.hints),
+            "sha256": self.sha256,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Policy:
+        """Inverse of `to_dict`."""
+        return cls(
+            builtins=frozenset(fields["builtins"]),
+            modules={name: frozenset(names) for name, names in fields["modules"].items()},
+            library_codecs=fields["library_codecs"],
+            special_methods=frozenset(fields["special_methods"]),
+            denied_attributes=fields["denied_attributes"],
+            hints=fields["hints"],
+            sha256=fields["sha256"],
+        )
+
+
+def _parse(text: str, what: str, keys: set[str]) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"the {what} is not valid TOML: {error}") from None
+    problems = [f"unknown key {key!r} (known: {', '.join(sorted(keys))})" for key in data.keys() - keys]
+    data.setdefault("library_codecs", False)
+    data.setdefault("builtins", [])
+    data.setdefault("modules", {})
+    if not isinstance(data["library_codecs"], bool):
+        problems.append("library_codecs must be true or false")
+    problems += _not_names("builtins", data["builtins"])
+    if not isinstance(data["modules"], dict):
+        problems.append("modules must be a table of lists")
+    else:
+        for module, names in data["modules"].items():
+            problems += _not_names(f"modules.{module}", names)
+    if problems:
+        raise PolicyError(f"the {what} cannot be read: " + "; ".join(problems))
+    return data
+
+
+def _not_names(where: str, names: Any) -> list[str]:
+    if not isinstance(names, list):
+        return [f"{where} must be a list of names"]
+    return [
+        f"{where}: {n!r} is not a name"
+        for n in names
+        if not (isinstance(n, str) and n.removesuffix("*").isidentifier())
+    ]
+
+
+def _excess(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> list[str]:
+    problems = _missing("builtins", policy["builtins"], ceiling["builtins"])
+    for module, names in policy["modules"].items():
+        if module not in ceiling["modules"]:
+            problems.append(f"modules.{module}: no such module in the ceiling")
+        else:
+            problems += _missing(f"modules.{module}", names, ceiling["modules"][module])
+    return problems
+
+
+def _missing(where: str, names: Iterable[str], bound: Iterable[str]) -> list[str]:
+    known = set(bound)
+    prefixes = tuple(entry[:-1] for entry in known if entry.endswith("*"))
+    unknown = [
+        n for n in names if n not in known and not (prefixes and n.isupper() and n.startswith(prefixes))
+    ]
+    return [f"{where}: unknown name {name!r}" for name in unknown]
+
+
+def _hints(ceiling: Mapping[str, Any]) -> dict[str, str]:
+    codecs = {
+        f"{module}.{name}": "ready-made image and video codecs are refused; the point is to evolve a codec, not to wrap one"
+        for module, names in ceiling.get("library_codec_names", {}).items()
+        for name in names
+    }
+    return codecs | dict(ceiling.get("hints", {}))

@@ -1,0 +1,121 @@
+"""The hard wall: what a worker gives up, for good, before it sees a byte of a candidate.
+
+Order matters: the uid first (it needs privilege), then what needs a descriptor (Landlock), then quantities, then all
+descriptors, and the system call filter last, because it refuses the calls that built the others.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+
+from codec_sandbox import landlock, seccomp, syscalls
+from codec_sandbox.limits import Limits, set_limit
+
+LAYERS = (
+    "separate_process",
+    "empty_env",
+    "uid",
+    "non_dumpable",
+    "no_new_privs",
+    "landlock",
+    "rlimits",
+    "nproc",
+    "fdless",
+    "seccomp",
+)
+_PR_SET_DUMPABLE, _PR_GET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 3, 38
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "LC_CTYPE": "C.UTF-8",  # what the interpreter would set itself
+}
+
+
+def environment() -> dict[str, str]:
+    """The whole environment of the zygote, and so of every worker: a few constants and nothing else."""
+    return dict(_ENVIRONMENT)
+
+
+def build(limits: Limits, uid: int | None) -> dict[str, str]:
+    """Give everything up.
+
+    Parameters
+    ----------
+    limits
+        Of this worker.
+    uid
+        Throw-away user to become, or None if the caller is not root.
+
+    Returns
+    -------
+    dict[str, str]
+        Layer -> ``ok`` or the reason why it is not in force.
+    """
+    report = {"separate_process": "ok", "empty_env": _environment_report()}
+    steps: list[tuple[str, Callable[[], str]]] = [
+        ("uid", lambda: _become(uid)),
+        ("non_dumpable", non_dumpable),
+        ("no_new_privs", lambda: syscalls.prctl(_PR_SET_NO_NEW_PRIVS, 1)),
+        ("landlock", landlock.restrict),
+        ("rlimits", lambda: _rlimits(limits)),
+        ("nproc", _no_processes),
+        ("fdless", _no_descriptors),
+        ("seccomp", seccomp.install),
+    ]
+    for layer, step in steps:
+        try:
+            report[layer] = step()
+        except (OSError, ValueError) as error:
+            report[layer] = f"{type(error).__name__}: {error}"
+    return report
+
+
+def non_dumpable() -> str:
+    """Close this process's memory and environment to others of its user: ``ok`` or the reason why not.
+
+    Where ``prctl`` is refused, an interpreter that its user may execute but not read gives the same: the kernel then
+    hands ``/proc/self`` to root.
+    """
+    done = syscalls.prctl(_PR_SET_DUMPABLE, 0)
+    if done == "ok":
+        return "ok"
+    try:
+        owner = os.stat("/proc/self/environ").st_uid  # noqa: PTH116 - pathlib would import more into a worker
+    except OSError as error:
+        return f"prctl: {done}, /proc: {error.strerror}"
+    return "ok" if owner == 0 and os.geteuid() != 0 else f"prctl: {done}"
+
+
+def _environment_report() -> str:
+    foreign = sorted(name for name in os.environ if name not in _ENVIRONMENT)
+    return f"variables inherited: {', '.join(foreign)}" if foreign else "ok"
+
+
+def _become(uid: int | None) -> str:
+    if uid is None:
+        return "not root: workers share the user of the supervisor"
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    return "ok" if os.getresuid() == (uid,) * 3 and os.getresgid() == (uid,) * 3 else "user was not changed"
+
+
+def _rlimits(limits: Limits) -> str:
+    missing = [name for name, value in limits.resource_limits().items() if not set_limit(name, value)]
+    return f"not settable: {', '.join(missing)}" if missing else "ok"
+
+
+def _no_processes() -> str:
+    set_limit("RLIMIT_NPROC", 0)
+    return "ok" if os.geteuid() != 0 else "has no effect on root"
+
+
+def _no_descriptors() -> str:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if syscalls.call("close_range", 0, 0x7FFFFFFF, 0) != 0:
+        os.closerange(0, min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20)
+    return "ok" if set_limit("RLIMIT_NOFILE", 0) else "RLIMIT_NOFILE not settable"

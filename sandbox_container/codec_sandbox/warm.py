@@ -1,0 +1,75 @@
+"""Everything that the libraries import late, done early: a worker has no file to import from."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+
+MODULES = """
+    numpy numpy.fft numpy.linalg numpy.random numpy.typing numpy.ma numpy.polynomial numpy.lib.stride_tricks
+    cv2 torch torch.nn torch.nn.functional torch.fft torch.linalg torch.special torch.optim
+    json struct base64 math typing zlib itertools functools collections collections.abc dataclasses bisect heapq enum
+    abc copy operator string re decimal fractions statistics random cmath array numbers warnings traceback linecache
+    encodings.idna encodings.latin_1 encodings.ascii encodings.utf_16 encodings.utf_32 encodings.unicode_escape
+    __future__
+""".split()
+OPTIONAL = ["torchvision", "torchvision.transforms", "torchvision.transforms.functional"]
+
+
+def import_libraries() -> None:
+    """Import all that a candidate may be allowed, with one thread each."""
+    for name in MODULES:
+        importlib.import_module(name)
+    for name in OPTIONAL:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    cv2.setNumThreads(1)
+
+
+def exercise() -> None:
+    """Call what is known to import on first use, so that it has been imported."""
+    _numpy()
+    _torch()
+
+
+def _numpy() -> None:
+    import numpy as np
+
+    values = np.arange(12.0)
+    np.unique(values)
+    np.percentile(values, 50)
+    np.median(values)
+    np.ma.median(np.ma.array(values))
+    np.random.default_rng(0).normal(size=3)
+    np.random.RandomState(0).rand(3)
+    np.einsum("i,i->", values, values, optimize=True)
+    repr(values)
+    str(np.datetime64("2020-01-01"))
+    np.polynomial.Polynomial([1.0, 2.0])(values)
+
+
+def _torch() -> None:
+    import torch
+
+    layer = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(2)
+    )
+    layer(torch.zeros(1, 3, 8, 8))
+    for optimiser in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        stepper = optimiser(layer.parameters(), lr=0.1)
+        stepper.zero_grad()
+        layer(torch.ones(1, 3, 8, 8)).sum().backward()
+        stepper.step()
+    layer.eval()
+    layer.load_state_dict(layer.state_dict())
+    repr(torch.ones(2, requires_grad=True))
+    repr(layer)
+    with torch.no_grad(), torch.inference_mode():
+        layer(torch.ones(1, 3, 8, 8))
+    torch.fft.rfft2(torch.ones(8, 8))
+    torch.nn.functional.interpolate(torch.ones(1, 1, 4, 4), scale_factor=2, mode="bicubic")

@@ -1,0 +1,225 @@
+"""The program of a worker: trusted until it executes the candidate, and worth nothing as a witness from then on."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from codec_sandbox import channel, selftest, walls
+from codec_sandbox.faults import CandidateFault
+from codec_sandbox.guard import guarded_builtins
+from codec_sandbox.limits import Limits
+from codec_sandbox.policy import Policy
+from codec_sandbox.validator import check
+
+LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE = range(1, 7)
+FUNCTIONS = {"encoder": "compress_video_frame", "decoder": "decompress_video_frame"}
+FILENAME = "<candidate>"
+_META = struct.Struct("<I")
+_ORPHAN_CHECK_S = 0.5
+_NO_HANDLES = "the sandbox has no files, sockets, processes or late imports"
+
+
+def pack_request(meta: dict[str, Any], payload_bytes: int) -> bytes:
+    """Length and JSON that precede `payload_bytes` of raw payload in a request."""
+    text = json.dumps(meta).encode()
+    return _META.pack(len(text)) + text
+
+
+def main(descriptor: int, limits: Limits, uid: int | None) -> None:
+    """Run as a worker, for ever, on the channel behind `descriptor`; leaves by ``os._exit``."""
+    os.setsid()
+    line = channel.Channel(descriptor, limits.area_bytes, limits.area_bytes)
+    sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    zygote = os.getppid()
+    worker = _Worker(line)
+    worker.reply(json.dumps(walls.build(limits, uid)).encode())
+    while True:
+        while not line.wait(
+            channel.REQUEST, _ORPHAN_CHECK_S, _ORPHAN_CHECK_S, lambda: os.getppid() != zygote
+        ):
+            if os.getppid() != zygote:
+                os._exit(3)
+        worker.serve()
+
+
+class _Worker:
+    def __init__(self, line: channel.Channel) -> None:
+        self.line = line
+        self.names: dict[str, Any] = {}
+        self.source_lines: list[str] = []
+
+    def serve(self) -> None:
+        _, operation, length, _, _ = self.line.header()
+        start = channel.HEADER_BYTES
+        view = memoryview(self.line.memory)[start : start + length]
+        (meta_bytes,) = _META.unpack_from(view)
+        meta = json.loads(bytes(view[_META.size : _META.size + meta_bytes]))
+        payload = view[_META.size + meta_bytes :]
+        action: Callable[[dict[str, Any], memoryview], bytes | memoryview] = {
+            LOAD: self.load,
+            ENCODE: self.encode,
+            DECODE: self.decode,
+            CALL: self.call,
+            VALIDATE: self.validate,
+            PROBE: self.probe,
+        }[operation]
+        try:
+            self.reply(action(meta, payload))
+        except CandidateFault as fault:
+            self.refuse(vars(fault))
+        except BaseException as error:  # noqa: BLE001 - the candidate may raise anything at all; all of it is reported
+            self.refuse(self.describe(error))
+
+    def reply(self, data: bytes | memoryview, status: int = channel.OK) -> None:
+        if len(data) > self.line.reply_bytes:
+            return self.refuse({"kind": "output_size", "message": f"{len(data)} bytes do not fit the reply"})
+        self.line.memory[self.line.reply_at : self.line.reply_at + len(data)] = data
+        self.line.post(channel.REPLY, 0, 0, len(data), status)
+        return None
+
+    def refuse(self, fields: dict[str, Any]) -> None:
+        fields = {**fields, "violations": [vars_of(v) for v in fields.get("violations", ())][:200]}
+        self.reply(json.dumps(fields).encode()[: self.line.reply_bytes], channel.FAULT)
+
+    # -- operations
+
+    def validate(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        policy = Policy.from_dict(meta["policy"])
+        _, violations = check(bytes(payload), policy, entry_points=tuple(FUNCTIONS.values()))
+        return json.dumps([vars_of(v) for v in violations[:200]]).encode()
+
+    def load(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        source = bytes(payload)
+        self.source_lines = source.decode("utf-8").splitlines()
+        policy = Policy.from_dict(meta["policy"]) if meta["policy"] is not None else None
+        tree, violations = check(source, policy, entry_points=())
+        if violations:
+            kind = "syntax" if tree is None else "policy"
+            raise CandidateFault(
+                kind,
+                "; ".join(map(str, violations)),
+                line=violations[0].line or None,
+                violations=tuple(violations),
+            )
+        self.names = {"__name__": "candidate"}
+        if policy is not None:
+            self.names["__builtins__"] = guarded_builtins(policy)
+        exec(compile(tree, FILENAME, "exec", dont_inherit=True), self.names)
+        if meta["function"] is not None:
+            self.check_signature(meta["function"])
+        return b"loaded"
+
+    def check_signature(self, name: str) -> None:
+        function = self.names.get(name)
+        if not callable(function):
+            raise CandidateFault("signature", f"the module defines no function {name}")
+        try:
+            inspect.signature(function).bind(None, 0, {})
+        except TypeError as error:
+            raise CandidateFault(
+                "signature", f"{name} must accept three positional arguments: {error}"
+            ) from None
+
+    def encode(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        packet = self.names[FUNCTIONS["encoder"]](_frame(meta, payload), meta["index"], meta["config"])
+        if type(packet) is not bytes:
+            raise CandidateFault(
+                "return_type", f"compress_video_frame must return bytes, not {_type_name(packet)}"
+            )
+        return packet
+
+    def decode(self, meta: dict[str, Any], payload: memoryview) -> memoryview:
+        import numpy as np
+
+        frame = self.names[FUNCTIONS["decoder"]](bytes(payload), meta["index"], meta["config"])
+        if type(frame) is not np.ndarray:
+            message = f"decompress_video_frame must return a numpy.ndarray, not {_type_name(frame)}"
+            raise CandidateFault("return_type", message)
+        if frame.dtype != np.uint8:
+            message = f"decompress_video_frame must return dtype uint8, not {frame.dtype}"
+            raise CandidateFault("return_type", message)
+        if frame.shape != tuple(meta["shape"]):
+            message = f"the decoded frame has shape {frame.shape}, expected {tuple(meta['shape'])}"
+            raise CandidateFault("frame_shape", message)
+        return np.ascontiguousarray(frame).data.cast("B")
+
+    def call(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        self.check_signature(meta["function"])
+        value = self.names[meta["function"]](_frame(meta, payload), meta["index"], meta["config"])
+        return f"{_type_name(value)}: {value!r}"[:4000].encode("utf-8", "replace")
+
+    def probe(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        return json.dumps(selftest.probes(meta["supervisor"], meta["zygote"])).encode()
+
+    # -- errors
+
+    def describe(self, error: BaseException) -> dict[str, Any]:
+        """Kind, message and the candidate's own lines of an error that it let out."""
+        try:
+            text = str(error)[:1500]
+        except BaseException:  # noqa: BLE001 - __str__ may be the candidate's own
+            text = "(its text cannot be read)"
+        frames, in_library = self.candidate_frames(error)
+        message = f"{_type_name(error)}: {text}"
+        if _is_missing_handle(error, in_library):
+            message += f" ({_NO_HANDLES})"
+        line, function = (frames[-1][0], frames[-1][1]) if frames else (getattr(error, "lineno", None), None)
+        shown = [f"line {at}, in {name}: {self.source_line(at)}" for at, name in frames[-12:]]
+        return {
+            "kind": _kind(error, text),
+            "message": message,
+            "line": line,
+            "function": function,
+            "traceback": "\n".join(shown),
+        }
+
+    def candidate_frames(self, error: BaseException) -> tuple[list[tuple[int, str]], bool]:
+        frames, last, step = [], "", error.__traceback__
+        while step is not None:
+            code = step.tb_frame.f_code
+            last = code.co_filename
+            if last == FILENAME:
+                frames.append((step.tb_lineno, code.co_name))
+            step = step.tb_next
+        return frames, last != FILENAME
+
+    def source_line(self, number: int) -> str:
+        return self.source_lines[number - 1].strip()[:120] if 0 < number <= len(self.source_lines) else ""
+
+
+def vars_of(violation: Any) -> list[Any]:
+    """A violation as a JSON list."""
+    return [violation.line, violation.column, violation.construct, violation.message]
+
+
+def _frame(meta: dict[str, Any], payload: memoryview) -> Any:
+    import numpy as np
+
+    return np.frombuffer(payload, np.uint8).reshape(meta["shape"]).copy()
+
+
+def _type_name(value: object) -> str:
+    return str(type.__dict__["__name__"].__get__(type(value)))[
+        :80
+    ]  # a metaclass cannot lie to the descriptor
+
+
+def _is_missing_handle(error: BaseException, in_library: bool) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.EMFILE, errno.EPERM, errno.EACCES, errno.EAGAIN)
+    return isinstance(error, ImportError) and in_library
+
+
+def _kind(error: BaseException, text: str) -> str:
+    if isinstance(error, MemoryError) or "allocate memory" in text or "Insufficient memory" in text:
+        return "memory"
+    return "import" if isinstance(error, ImportError) else "runtime"

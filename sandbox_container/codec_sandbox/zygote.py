@@ -1,0 +1,120 @@
+"""The zygote: exec'd with an empty environment, imports the libraries once, and forks one worker a request.
+
+It is trusted and runs no candidate. Its one thread is what makes the fork safe: a process that has run a parallel
+region has a thread pool, and a child forked from it hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from codec_sandbox import walls, warm, worker
+from codec_sandbox.limits import Limits
+
+
+def main(descriptor: int) -> None:
+    """Serve forks on the control socket `descriptor` until the supervisor closes it."""
+    warm.import_libraries()
+    warm.exercise()
+    for name in os.environ.keys() - walls.environment().keys():
+        del os.environ[name]  # cv2 and torch set a few of their own
+    threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1  # noqa: PTH208
+    gc.collect()
+    gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the workers
+    non_dumpable = walls.non_dumpable()
+    with socket.socket(fileno=descriptor) as control:
+        _send(control, {"threads": threads, "non_dumpable": non_dumpable})
+        if threads == 1:
+            Zygote(control).serve()
+
+
+def _send(line: socket.socket, message: dict[str, object]) -> None:
+    line.sendall(json.dumps(message).encode() + b"\n")
+
+
+class Zygote:
+    """Forks, reaps and kills. Each worker has a private line to the supervisor's end, on which its end is told."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.lines: dict[int, socket.socket] = {}
+        self.woken, waker = socket.socketpair()
+        self.woken.setblocking(False)
+        waker.setblocking(False)
+        self._waker = waker  # signal.set_wakeup_fd does not keep it alive
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> None:
+        """Until the supervisor is gone; then every worker is killed."""
+        while True:
+            poll = select.poll()
+            by_number = {line.fileno(): pid for pid, line in self.lines.items()}
+            for number in (self.control.fileno(), self.woken.fileno(), *by_number):
+                poll.register(number, select.POLLIN)
+            for number, _ in poll.poll():
+                if number == self.control.fileno():
+                    if not self.fork():
+                        return self.kill_all()
+                elif number == self.woken.fileno():
+                    self.woken.recv(4096)
+                elif by_number[number] in self.lines:
+                    self.kill(by_number[number])
+            self.reap()
+
+    def fork(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self.control, 4096, 2)
+        if not message:
+            return False
+        request = json.loads(message)
+        memory, line = descriptors
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                worker.main(memory, Limits(**request["limits"]), request["uid"])
+            finally:
+                os._exit(4)
+        os.close(memory)
+        self.lines[pid] = socket.socket(fileno=line)
+        _send(self.lines[pid], {"pid": pid})
+        return True
+
+    def kill(self, pid: int) -> None:
+        """Kill a worker that is asked away, or whose supervisor has closed its line."""
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(OSError):
+                kill(pid, signal.SIGKILL)
+        self.lines[pid].setblocking(False)
+        with contextlib.suppress(OSError):
+            while self.lines[pid].recv(64):
+                pass
+        self.bury(pid)
+
+    def reap(self) -> None:
+        """Tell the end of every worker that has ended by itself."""
+        while self.lines:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return
+            self.bury(ended.si_pid)
+
+    def bury(self, pid: int) -> None:
+        """Reap one worker, after killing whatever else is in its process group, and tell its end."""
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)  # the number cannot have been given to anybody else yet
+        _, status, usage = os.wait4(pid, 0)
+        with contextlib.suppress(OSError), self.lines.pop(pid) as line:
+            _send(line, {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime})
+
+    def kill_all(self) -> None:
+        for pid in list(self.lines):
+            self.kill(pid)

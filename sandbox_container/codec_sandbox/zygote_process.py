@@ -1,0 +1,170 @@
+"""The supervisor's handle on the zygote: start it, ask it for forks, notice its death."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from codec_sandbox import walls
+from codec_sandbox.faults import SandboxUnavailable
+from codec_sandbox.limits import Limits
+
+START_S, ANSWER_S = 120.0, 10.0
+_PROGRAM = (
+    "import sys; sys.path[:0] = sys.argv[2:]; from codec_sandbox.zygote import main; main(int(sys.argv[1]))"
+)
+
+
+def _library_paths() -> list[str]:
+    """Directories that hold this package and the libraries, found without importing them."""
+    paths = [str(Path(__file__).resolve().parent.parent)]
+    for library in ("numpy", "cv2", "torch", "torchvision"):
+        spec = importlib.util.find_spec(library)
+        if spec is not None and spec.origin is not None:
+            paths.append(str(Path(spec.origin).parent.parent))
+    return list(dict.fromkeys(paths))
+
+
+class Line:
+    """A socket that carries JSON messages, one a line, with a timeout on every read."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.socket, self._pending = end, b""
+
+    def read(self, seconds: float) -> dict[str, Any] | None:
+        """Next message; None if none came within `seconds`.
+
+        Raises
+        ------
+        EOFError
+            If the other end is gone.
+        """
+        end = time.monotonic() + seconds
+        while b"\n" not in self._pending:
+            self.socket.settimeout(max(end - time.monotonic(), 1e-6))
+            try:
+                data = self.socket.recv(65536)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                raise EOFError from error
+            if not data:
+                raise EOFError
+            self._pending += data
+        message, _, self._pending = self._pending.partition(b"\n")
+        return json.loads(message)
+
+    def close(self) -> None:
+        """Close; the zygote takes that as an order to kill the worker of this line."""
+        self.socket.close()
+
+
+class ZygoteProcess:
+    """A running zygote.
+
+    Parameters
+    ----------
+    python
+        Interpreter to start it with.
+
+    Raises
+    ------
+    SandboxUnavailable
+        If it does not come up within 120 s; the message has the end of its standard error.
+    """
+
+    def __init__(self, python: str = sys.executable) -> None:
+        ours, theirs = socket.socketpair()
+        self.control, self._lock = Line(ours), threading.Lock()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        command = [python, "-I", "-S", "-c", _PROGRAM, str(theirs.fileno()), *_library_paths()]
+        try:
+            self.process = subprocess.Popen(
+                command,
+                env=walls.environment(),
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.control.close()
+            raise SandboxUnavailable(f"the zygote cannot be started: {error}") from error
+        finally:
+            theirs.close()
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        try:
+            ready = self.control.read(START_S)
+        except EOFError:
+            ready = None
+        if ready is None or ready["threads"] != 1:
+            self.kill()
+            self._errors.seek(0)
+            said = self._errors.read()[-1000:].decode("utf-8", "replace").strip()
+            reason = "it has more than one thread, so a fork would hang" if ready else said or "no answer"
+            raise SandboxUnavailable(f"the zygote did not start: {reason}")
+        self.non_dumpable: str = ready["non_dumpable"]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.poll() is None
+
+    def fork(self, memory: int, limits: Limits, uid: int | None) -> tuple[int, Line]:
+        """Fork a worker on the shared memory behind descriptor `memory`: its process id and its private line.
+
+        Raises
+        ------
+        SandboxUnavailable
+            If the zygote is dead or does not answer; it is then killed.
+        """
+        ours, theirs = socket.socketpair()
+        line = Line(ours)
+        message = json.dumps({"limits": asdict(limits), "uid": uid}).encode() + b"\n"
+        try:
+            with self._lock:
+                self.control.socket.settimeout(ANSWER_S)
+                socket.send_fds(self.control.socket, [message], [memory, theirs.fileno()])
+                theirs.close()
+                answer = line.read(ANSWER_S)
+        except (OSError, EOFError):
+            answer = None
+        finally:
+            theirs.close()
+        if answer is None:
+            line.close()
+            self.kill()
+            raise SandboxUnavailable("the zygote did not answer a request to fork; it was killed")
+        return answer["pid"], line
+
+    def kill(self) -> None:
+        """Kill it and wait for its end. Its workers are left to whoever holds their process ids."""
+        self.control.close()
+        with contextlib.suppress(OSError):
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=ANSWER_S)
+
+    def close(self) -> None:
+        """Let it end by itself, killing its workers; kill it if it does not."""
+        self.control.close()
+        try:
+            self.process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._errors.close()
