@@ -19,6 +19,7 @@ CLIP_DIRECTORY = Path(__file__).resolve().parents[1] / "clips"
 WINDOWS_PER_CLIP = 8
 ROLES = ("train", "held_out")
 HELD_OUT_PICKS = 2
+MAX_WINDOWS = 6
 _CACHED_WINDOWS = 12
 
 
@@ -127,11 +128,11 @@ def _clip(entry: dict) -> Clip:
 
 def _draw(seed: str, clip: str, count: int) -> list[int]:
     """`count` different window indices out of 1..7, fixed by the seed and the clip's name."""
+    return sorted(range(1, WINDOWS_PER_CLIP), key=lambda index: _order(seed, clip, index))[:count]
 
-    def order(index: int) -> bytes:
-        return hashlib.sha256(f"{seed}\n{clip}\n{index}".encode()).digest()
 
-    return sorted(sorted(range(1, WINDOWS_PER_CLIP), key=order)[:count])
+def _order(seed: str, clip: str, index: int) -> bytes:
+    return hashlib.sha256(f"{seed}\n{clip}\n{index}".encode()).digest()
 
 
 class ClipSet:
@@ -171,19 +172,20 @@ class ClipSet:
         """The windows of a contest.
 
         Training: window 0 of every training clip, which makes reports of all contests comparable, and one
-        more that the seed picks. Held out: two of windows 1 to 7 of every held-out clip. The same seed picks
-        the same windows, so the candidate and the incumbent meet on the same frames.
+        more that the seed picks. Held out: two of windows 1 to 7 of every held-out clip. With so many clips
+        that these would be more than six windows, the seed also picks which clips give a window. The same
+        seed picks the same windows, so the candidate and the incumbent meet on the same frames.
         """
         if split not in ROLES:
             raise ClipError(f"split must be one of {', '.join(ROLES)}, not {split!r}")
-        chosen = []
-        for clip in self.clips:
-            if clip.role == split:
-                indices = [0, *_draw(seed, clip.name, 1)]
-                if split == "held_out":
-                    indices = _draw(seed, clip.name, HELD_OUT_PICKS)
-                chosen += [clip.windows[index] for index in indices]
-        return chosen
+        clips = sorted((c for c in self.clips if c.role == split), key=lambda c: _order(seed, c.name, 0))
+        fixed = [clip.windows[0] for clip in clips] if split == "train" else []
+        drawn = {clip.name: _draw(seed, clip.name, HELD_OUT_PICKS) for clip in clips}
+        rounds = 1 if split == "train" else HELD_OUT_PICKS
+        more = [clip.windows[drawn[clip.name][turn]] for turn in range(rounds) for clip in clips]
+        chosen = [*fixed, *more[: max(0, MAX_WINDOWS - len(fixed))]]
+        names = [clip.name for clip in self.clips]
+        return sorted(chosen, key=lambda window: (names.index(window.clip), window.index))
 
     def control(self) -> Window:
         """Window 0 of the training clip with the fewest pixels: repeated to show that runs agree."""

@@ -1,0 +1,89 @@
+"""The report: what one invocation measured, as plain JSON of at most 30 KB."""
+
+import json
+from typing import Any
+
+from codec_sandbox.faults import MAX_MESSAGE, printable
+from codec_sandbox.request import Request
+from codec_sandbox.runs import FRAMING_BYTES
+from codec_sandbox.stages import Benchmark, Measurement, Outcome, sequence_sha256
+
+MAX_REPORT_BYTES = 30 * 1024
+MBPS_1080P30 = 1920 * 1080 * 30 / 1e6
+
+__all__ = ["FRAMING_BYTES", "MBPS_1080P30", "build", "equivalent_mbps", "point"]
+
+
+def equivalent_mbps(size_bytes: int, pixels: int) -> float:
+    """Rate at 1080p30 with as many bits per pixel: bytes x 8 / pixels x 62.208, in Mbps."""
+    return size_bytes * 8 / pixels * MBPS_1080P30
+
+
+def point(measurement: Measurement) -> dict[str, Any]:
+    """One row of ``points``. CPU seconds are means of a frame."""
+    window, coded, distortion = measurement.window, measurement.coded, measurement.distortion
+    pixels = window.frames * window.width * window.height
+    return {
+        "clip": window.clip,
+        "role": window.role,
+        "window": window.index,
+        "quality": measurement.quality,
+        "bytes": coded.size_bytes,
+        "frames": window.frames,
+        "width": window.width,
+        "height": window.height,
+        "fps": window.fps,
+        "bitrate_mbps": round(equivalent_mbps(coded.size_bytes, pixels), 6),
+        "psnr_db": round(float(distortion.psnr_db), 5),
+        "psnr_min_db": round(float(distortion.psnr_min_db), 3),
+        "ms_ssim": round(float(distortion.ms_ssim), 7),
+        "encode_cpu_s": round(coded.encode_cpu_s, 5),
+        "decode_cpu_s": round(coded.decode_cpu_s, 5),
+    }
+
+
+def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str, Any]:
+    """The report of an outcome.
+
+    Raises
+    ------
+    ValueError
+        It would be larger than 30 KB: the clip set is too large for one invocation.
+    """
+    rows = sorted(outcome.measurements, key=lambda m: (m.window.role, m.window.key, m.quality))
+    complete = outcome.windows if outcome.failure is None else []
+    report = {
+        "outcome": "passed" if outcome.failure is None else "failed",
+        "failure": _failure(outcome),
+        "source_sha256": request.source_sha256,
+        "clip_set": benchmark.clips.digest,
+        "split": request.split,
+        "seed": request.seed,
+        "points": [point(row) for row in rows],
+        "anchors": benchmark.references.anchors(outcome.windows),
+        "packets_sha256": {w.key: sequence_sha256(rows, w, "packets_sha256") for w in complete},
+        "frames_sha256": {w.key: sequence_sha256(rows, w, "frames_sha256") for w in complete},
+        "layers": dict(benchmark.workshop.layers),
+        "minimum": list(benchmark.workshop.minimum),
+        "cpu_s": round(outcome.cpu_s, 3),
+        "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
+    }
+    size = len(json.dumps(report, separators=(",", ":")))
+    if size > MAX_REPORT_BYTES:
+        raise ValueError(f"the report has {size} bytes, {MAX_REPORT_BYTES} are carried; use fewer clips")
+    return report
+
+
+def _failure(outcome: Outcome) -> dict[str, Any] | None:
+    if outcome.failure is None:
+        return None
+    fault = outcome.failure.fault
+    return {
+        "stage": outcome.failure.stage,
+        "kind": fault.kind,
+        "message": printable(fault.message, MAX_MESSAGE),
+        "clip": outcome.failure.clip,
+        "frame": fault.frame,
+        "quality": outcome.failure.quality,
+        "line": fault.line,
+    }

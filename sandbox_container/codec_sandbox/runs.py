@@ -1,0 +1,218 @@
+"""Running a candidate over a sequence: encode everything, kill the encoder, decode in another process."""
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from codec_sandbox.faults import CandidateFault
+from codec_sandbox.limits import Limits
+from codec_sandbox.policy import Policy
+
+FRAMING_BYTES = 2
+"""Charged for every packet: what a container needs to say where it ends."""
+
+MAX_EDGES = 500
+
+
+class Workshop(Protocol):
+    """What is needed of `codec_sandbox.supervisor.Supervisor`."""
+
+    def worker(self, role: str, source: bytes, policy: Policy | None, limits: Limits) -> Any:
+        """Start a worker with the source loaded."""
+
+    def validate(self, source: bytes, policy: Policy) -> list:
+        """Every violation of the policy in the source."""
+
+
+class Stopped(Exception):
+    """The stage is over; this run was given up."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where and why a candidate failed; the ``failure`` of a report but for its stage and clip."""
+
+    kind: str
+    message: str
+    frame: int | None = None
+    line: int | None = None
+
+
+class RunFailed(Exception):
+    """A candidate failed in a run."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A sequence that went through a candidate.
+
+    Attributes
+    ----------
+    frames : list of numpy.ndarray
+        Decoded, (H, W, 3) uint8 RGB.
+    size_bytes : int
+        Packets as the supervisor received them, framing charged.
+    encode_cpu_s, decode_cpu_s : float
+        Mean CPU seconds of a frame.
+    packets_sha256, frames_sha256 : str
+        Hashes of all packets, each with its length, and of all decoded frames.
+    """
+
+    frames: list[np.ndarray]
+    size_bytes: int
+    encode_cpu_s: float
+    decode_cpu_s: float
+    packets_sha256: str
+    frames_sha256: str
+
+
+class CpuMeter:
+    """CPU seconds that a stage's workers have used together, and its limit. Safe to share between threads."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self.used_s = 0.0
+        self.stopped = False
+        self._lock = threading.Lock()
+
+    def charge(self, seconds: float) -> None:
+        """Add what a call used.
+
+        Raises
+        ------
+        CandidateFault
+            Kind ``budget``: the stage has used more than its limit.
+        Stopped
+            Another run of the stage has failed.
+        """
+        with self._lock:
+            self.used_s += seconds
+        if self.stopped:
+            raise Stopped
+        if self.used_s > self.limit_s:
+            message = f"the stage used more than its {self.limit_s:g} CPU seconds; encode and decode faster"
+            raise CandidateFault("budget", message)
+
+
+class Runner:
+    """Runs one candidate over sequences, each in fresh processes.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        Starts the workers.
+    source : bytes
+        Of the candidate.
+    policy : Policy or None
+        None switches the language policy off.
+    limits : Limits
+        Of each worker.
+    """
+
+    def __init__(self, workshop: Workshop, source: bytes, policy: Policy | None, limits: Limits) -> None:
+        self._workshop, self._source, self._policy, self._limits = workshop, source, policy, limits
+
+    def load(self, role: str) -> None:
+        """Load the candidate in a role and drop it: finds faults of import and signature.
+
+        Raises
+        ------
+        RunFailed
+            It cannot be loaded.
+        """
+        try:
+            with self._workshop.worker(role, self._source, self._policy, self._limits):
+                pass
+        except CandidateFault as fault:
+            raise RunFailed(Fault(fault.kind, fault.message, line=fault.line)) from fault
+
+    def code(self, frames: np.ndarray, fps: float, quality: int, meter: CpuMeter) -> Coded:
+        """Encode all frames, kill the encoder, then decode all packets.
+
+        Parameters
+        ----------
+        frames : numpy.ndarray
+            (T, H, W, 3) uint8 RGB.
+        fps : float
+            Told to the candidate.
+        quality : int
+            0 to 100.
+        meter : CpuMeter
+            Charged after every call.
+
+        Raises
+        ------
+        RunFailed
+            The candidate failed; the fault names the frame.
+        """
+        config = {
+            "quality": quality,
+            "max_edges": MAX_EDGES,
+            "width": int(frames.shape[2]),
+            "height": int(frames.shape[1]),
+            "fps": fps,
+            "frames": len(frames),
+        }
+        packets, encode_cpu_s = self._encoded(frames, config, meter)
+        decoded, decode_cpu_s = self._decoded(packets, frames.shape[1:], config, meter)
+        return Coded(
+            frames=decoded,
+            size_bytes=sum(len(packet) + FRAMING_BYTES for packet in packets),
+            encode_cpu_s=encode_cpu_s / len(frames),
+            decode_cpu_s=decode_cpu_s / len(frames),
+            packets_sha256=_packets_sha256(packets),
+            frames_sha256=_frames_sha256(decoded),
+        )
+
+    def _encoded(self, frames, config, meter) -> tuple[list[bytes], float]:
+        packets, cpu_s, index = [], 0.0, 0
+        try:
+            with self._workshop.worker("encoder", self._source, self._policy, self._limits) as worker:
+                for index, frame in enumerate(frames):
+                    packet = worker.encode(frame, index, dict(config))
+                    packets.append(packet.data)
+                    cpu_s += packet.cpu_s
+                    meter.charge(packet.cpu_s)
+        except CandidateFault as fault:
+            raise RunFailed(_fault("encoding", fault, index)) from fault
+        return packets, cpu_s
+
+    def _decoded(self, packets, shape, config, meter) -> tuple[list[np.ndarray], float]:
+        decoded, cpu_s, index = [], 0.0, 0
+        try:
+            with self._workshop.worker("decoder", self._source, self._policy, self._limits) as worker:
+                for index, packet in enumerate(packets):
+                    answer = worker.decode(packet, index, dict(config), tuple(shape))
+                    decoded.append(answer.frame)
+                    cpu_s += answer.cpu_s
+                    meter.charge(answer.cpu_s)
+        except CandidateFault as fault:
+            raise RunFailed(_fault("decoding", fault, index)) from fault
+        return decoded, cpu_s
+
+
+def _fault(doing: str, fault: CandidateFault, frame: int) -> Fault:
+    where = f" (in {fault.function})" if fault.function else ""
+    return Fault(fault.kind, f"{doing} frame {frame}: {fault.message}{where}", frame=frame, line=fault.line)
+
+
+def _packets_sha256(packets: list[bytes]) -> str:
+    digest = hashlib.sha256()
+    for packet in packets:
+        digest.update(len(packet).to_bytes(4, "big"))
+        digest.update(packet)
+    return digest.hexdigest()
+
+
+def _frames_sha256(frames: list[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(np.ascontiguousarray(frame).data)
+    return digest.hexdigest()

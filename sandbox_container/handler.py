@@ -1,0 +1,73 @@
+"""Lambda entry point of the benchmark image: one request in, one report out. Keeps one supervisor warm."""
+
+import json
+import time
+from typing import Any
+
+from codec_sandbox.clips import ClipSet
+from codec_sandbox.faults import SandboxUnavailable
+from codec_sandbox.references import References
+from codec_sandbox.report import build
+from codec_sandbox.request import parse
+from codec_sandbox.stages import Benchmark
+from codec_sandbox.supervisor import Supervisor
+
+_warm: Benchmark | None = None
+
+
+def benchmark() -> Benchmark:
+    """The benchmark of this environment; its zygote starts with the first invocation."""
+    global _warm
+    if _warm is None:
+        _warm = Benchmark(Supervisor(), ClipSet(), References())
+    return _warm
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Measure a candidate.
+
+    Parameters
+    ----------
+    event : dict
+        ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``; or ``control: true`` with
+        ``stages``, which runs the version 0 of this image and tells a broken sandbox from a candidate that breaks it.
+
+    Returns
+    -------
+    dict
+        The report. A candidate's fault is a report with ``outcome: failed``.
+
+    Raises
+    ------
+    RequestError, PolicyError
+        The request is wrong.
+    SandboxUnavailable, ClipError
+        This environment cannot measure.
+    """
+    global _warm
+    started = time.perf_counter()
+    request = parse(event)
+    try:
+        runner = benchmark()
+        report = build(runner, request, runner.run(request))
+    except SandboxUnavailable:
+        if _warm is not None:
+            _warm.workshop.close()
+        _warm = None
+        raise
+    log = {
+        "level": "INFO",
+        "message": "measured",
+        "attempt_id": request.attempt_id,
+        "stages": request.stages,
+        "split": request.split,
+        "outcome": report["outcome"],
+        "failure": None if request.split == "held_out" else report["failure"],
+        "source_sha256": report["source_sha256"],
+        "cpu_s": report["cpu_s"],
+        "timings_s": report["timings_s"],
+        "layers": report["layers"],
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    print(json.dumps(log), flush=True)
+    return report
