@@ -32,9 +32,7 @@ class EvolutionRecord:
 
     def get(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
         """Return one attempt by a consistent read."""
-        answer = self._table.get_item(
-            Key={"lineage": lineage, "attempt_id": attempt_id}, ConsistentRead=True
-        )
+        answer = self._table.get_item(Key={"lineage": lineage, "attempt_id": attempt_id}, ConsistentRead=True)
         return plain(answer["Item"]) if "Item" in answer else None
 
     def latest(self, lineage: str, limit: int, status: str | None = None) -> list[dict[str, Any]]:
@@ -75,9 +73,7 @@ class EvolutionRecord:
     def put_once(self, record: Mapping[str, Any]) -> bool:
         """Write an attempt unless it is there."""
         try:
-            self._table.put_item(
-                Item=stored(record), ConditionExpression=Attr("attempt_id").not_exists()
-            )
+            self._table.put_item(Item=stored(record), ConditionExpression=Attr("attempt_id").not_exists())
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
@@ -172,7 +168,9 @@ class LoopControl:
             )
         except ClientError as error:
             if _is_conflict(error):
-                raise Conflict(f"version {state.version} of {state.lineage} is no longer the incumbent") from None
+                raise Conflict(
+                    f"version {state.version} of {state.lineage} is no longer the incumbent"
+                ) from None
             raise
 
     def set_prepared(self, lineage: str, version: int, clip_set: str) -> None:
@@ -186,7 +184,9 @@ class LoopControl:
     def set_release(self, lineage: str, release: str, expected: str) -> None:
         """Move the release pointer; raises `Conflict`."""
         free = Attr("release").not_exists() if expected == "" else Attr("release").eq(expected)
-        self._update(lineage, "SET #r = :r", free | Attr("release").eq(release), {":r": release}, {"#r": "release"})
+        self._update(
+            lineage, "SET #r = :r", free | Attr("release").eq(release), {":r": release}, {"#r": "release"}
+        )
 
     def set_committed(self, lineage: str, version: int) -> None:
         """Raise the committed version; a lower one changes nothing."""
@@ -208,6 +208,8 @@ class LoopControl:
 
     def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
         """Add to a counter of one day unless that would pass the limit, in one conditional write."""
+        if amount > limit:
+            return False
         try:
             self._table.update_item(
                 Key=_key(lineage, f"spend#{day}"),
@@ -253,7 +255,11 @@ def stored(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent >= 0 else float(value)
+        return (
+            int(value)
+            if value == value.to_integral_value() and value.as_tuple().exponent >= 0
+            else float(value)
+        )
     return value
 
 

@@ -1,0 +1,127 @@
+"""Opening a cycle: the lease, what a dead run left behind, and which slots are handed out."""
+
+import pytest
+from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
+
+from tests.integration.support import adopted_record
+
+CYCLE = "2026-11-21T22:00:00.000Z"
+NEXT = "2026-11-21T22:01:00.000Z"
+SHIPPED = {"language_policy.toml": "[imports]\n"}
+
+
+class Running:
+    """Executions that are told which of them run."""
+
+    def __init__(self, *running: str) -> None:
+        self.running = set(running)
+
+    def is_running(self, execution: str) -> bool:
+        return execution in self.running
+
+
+@pytest.fixture
+def opener(session, lineage):
+    def build(executions: Running | None = None, **changes) -> CycleOpener:
+        settings = {
+            "lineage": lineage,
+            "slots": 2,
+            "daily_budget_usd": 20.0,
+            "max_attempts_per_day": 100,
+            "tools": True,
+        } | changes
+        return CycleOpener(
+            session.record, session.control, session.bucket, executions or Running(), CycleSettings(**settings)
+        )
+
+    return build
+
+
+@pytest.fixture
+def evolved(session, lineage):
+    """A lineage whose version 0 is measured."""
+    session.control.adopt(adopted_record(lineage, 0), session.control.state(lineage))
+    session.control.set_prepared(lineage, 0, "clips")
+
+
+def kinds(opened) -> list[str]:
+    return [slot.kind for slot in opened.slots]
+
+
+def test_a_new_lineage_measures_version_0_first_and_opens_again(opener, session, lineage):
+    opened = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    assert (opened.go, opened.again, kinds(opened)) == (True, True, ["baseline"])
+    assert session.control.state(lineage).release == opened.release
+    assert opened.slots[0].release == opened.release
+
+
+def test_the_slots_of_the_same_cycle_follow_with_other_ids(opener, session, lineage):
+    opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    session.control.adopt(adopted_record(lineage, 0, f"{CYCLE}#00"), session.control.state(lineage))
+    session.control.set_prepared(lineage, 0, "clips")
+    opened = opener().open(CycleStart("a", CYCLE, 1), SHIPPED)
+    assert (opened.again, kinds(opened)) == (False, ["candidate", "candidate"])
+    assert [slot.attempt_id for slot in opened.slots] == [f"{CYCLE}#01", f"{CYCLE}#02"]
+
+
+def test_version_0_is_not_measured_twice_in_one_cycle(opener):
+    opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    opened = opener().open(CycleStart("a", CYCLE, 1), SHIPPED)
+    assert (opened.go, opened.reason) == (False, "incumbent_not_measured")
+
+
+@pytest.mark.usefixtures("evolved")
+def test_a_new_incumbent_is_measured_on_the_next_contests_windows_first(opener, session, lineage):
+    session.control.adopt(adopted_record(lineage, 1), session.control.state(lineage))
+    opened = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    assert (opened.again, kinds(opened)) == (True, ["incumbent"])
+    assert opened.slots[0].seed == contest_seed(lineage, 1) != contest_seed(lineage, 0)
+    assert session.control.state(lineage).due == ()
+
+
+@pytest.mark.usefixtures("evolved")
+def test_only_the_first_slot_may_use_framework_tools_and_the_budget_is_shared(opener):
+    opened = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    assert [slot.tools for slot in opened.slots] == [True, False]
+    assert [slot.budget_usd for slot in opened.slots] == [10.0, 10.0]
+
+
+@pytest.mark.usefixtures("evolved")
+def test_a_running_holder_keeps_the_lease(opener, session, lineage):
+    opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    opened = opener(Running("a")).open(CycleStart("b", NEXT, 0), SHIPPED)
+    assert (opened.go, opened.reason) == (False, "busy")
+    assert session.control.state(lineage).execution == "a"
+
+
+@pytest.mark.usefixtures("evolved")
+def test_a_dead_holders_attempts_are_concluded_as_infrastructure(opener, session, lineage):
+    first = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    done = {"lineage": lineage, "attempt_id": first.slots[0].attempt_id, "status": "rejected"}
+    session.record.put_once(done)
+    opened = opener().open(CycleStart("b", NEXT, 0), SHIPPED)
+    assert opened.go is True
+    lost = session.record.get(lineage, first.slots[1].attempt_id)
+    assert (lost["status"], lost["reason"].split(":")[0]) == ("skipped", "infrastructure")
+    assert session.record.get(lineage, first.slots[0].attempt_id)["status"] == "rejected"
+
+
+@pytest.mark.usefixtures("evolved")
+def test_opening_twice_gives_the_same_slots(opener):
+    start = CycleStart("a", CYCLE, 0)
+    assert opener().open(start, SHIPPED) == opener().open(start, SHIPPED)
+
+
+@pytest.mark.usefixtures("evolved")
+def test_a_spent_budget_refuses_the_cycle(opener, session, lineage):
+    session.control.count(lineage, CYCLE[:10], "spent_usd", 20.0, 1000)
+    assert opener().open(CycleStart("a", CYCLE, 0), SHIPPED).reason == "daily_budget_spent"
+
+
+@pytest.mark.usefixtures("evolved")
+def test_the_days_attempts_are_limited(opener, session, lineage):
+    for minute in range(2):
+        start = CycleStart(f"x{minute}", f"2026-11-21T22:0{minute}:00.000Z", 0)
+        assert opener(max_attempts_per_day=4).open(start, SHIPPED).go is True
+    start = CycleStart("late", "2026-11-21T22:09:00.000Z", 0)
+    assert opener(max_attempts_per_day=4).open(start, SHIPPED).reason == "daily_attempts_used"
