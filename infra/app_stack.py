@@ -57,7 +57,7 @@ class AppStack(Stack):
         acknowledge(
             missed,
             "SQS3",
-            "This queue is itself the dead-letter queue of the schedule, which the rule does not recognise as a source.",
+            "This queue is the dead-letter queue of the schedule; the rule does not know schedules as a source.",
         )
         return scheduler.Schedule(
             self,
@@ -77,7 +77,9 @@ class AppStack(Stack):
                     }
                 ),
                 policy_statements=[
-                    iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
+                    iam.PolicyStatement(
+                        actions=["states:StartExecution"], resources=[machine.state_machine_arn]
+                    )
                 ],
                 dead_letter_queue=missed,
                 # A missed minute is missed: the next one comes by itself.

@@ -37,7 +37,16 @@ LIST_COLUMNS = [
 ]
 """What a listing shows; DynamoDB allows 20 projected attributes an index."""
 
-MODIFICATION_COLUMNS = ["tool", "tier", "status", "file", "summary", "attempt_id", "started_at", "finished_at"]
+MODIFICATION_COLUMNS = [
+    "tool",
+    "tier",
+    "status",
+    "file",
+    "summary",
+    "attempt_id",
+    "started_at",
+    "finished_at",
+]
 
 
 class DataStack(Stack):
@@ -137,9 +146,7 @@ def _bucket(scope: Construct) -> s3.Bucket:
 
 
 def _secret(scope: Construct, name: str, description: str) -> secretsmanager.Secret:
-    secret = secretsmanager.Secret(
-        scope, name, description=description, removal_policy=RemovalPolicy.RETAIN
-    )
+    secret = secretsmanager.Secret(scope, name, description=description, removal_policy=RemovalPolicy.RETAIN)
     acknowledge(
         secret,
         "SMG4",

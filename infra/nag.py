@@ -47,7 +47,9 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
         If the reason is too short to be one.
     """
     if len(reason) < MIN_REASON:
-        raise ValueError(f"the reason for {rule} on {construct.node.path} has less than {MIN_REASON} characters")
+        raise ValueError(
+            f"the reason for {rule} on {construct.node.path} has less than {MIN_REASON} characters"
+        )
     Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
 
 

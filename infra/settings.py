@@ -107,7 +107,9 @@ class Settings:
             r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}(?<![/.])",
             "a git branch name of at most 200 characters",
         )
-        _matches("github_api_url", self.github_api_url, r"https?://[^\s?#]{1,200}", "an http or https address")
+        _matches(
+            "github_api_url", self.github_api_url, r"https?://[^\s?#]{1,200}", "an http or https address"
+        )
 
     @property
     def slots_at_once(self) -> int:
@@ -130,7 +132,9 @@ class Settings:
         """
         given = {field.name: get(field.name) for field in fields(cls)}
         kinds = {field.name: type(field.default) for field in fields(cls)}
-        return cls(**{name: _read(name, value, kinds[name]) for name, value in given.items() if value is not None})
+        return cls(
+            **{name: _read(name, value, kinds[name]) for name, value in given.items() if value is not None}
+        )
 
     def to_context(self) -> Mapping[str, str]:
         """The same settings as context strings: ``from_context`` reads them back unchanged."""

@@ -233,7 +233,9 @@ class Functions(Construct):
         return function
 
     def _allow(self, function: lambda_.Function, actions: Sequence[str], resources: Sequence[str]) -> None:
-        function.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+        function.role.add_to_principal_policy(
+            iam.PolicyStatement(actions=list(actions), resources=list(resources))
+        )
 
     def _allow_table(
         self,

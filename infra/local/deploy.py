@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.local.emulator import REGION
+from infra.local.errors import LocalError
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
 from infra.local.synthesis import ROOT
 
@@ -24,10 +25,12 @@ PLACEHOLDER_SECRET = json.dumps({"token": "local"})
 """Value of both secrets locally: the stand-ins ask for one, and no real key may lie on disk."""
 
 _DEPLOY_TIMEOUT_S = 120.0
-_CLIENT = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, inject_host_prefix=False)
+_CLIENT = Config(
+    connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, inject_host_prefix=False
+)
 
 
-class DeploymentError(RuntimeError):
+class DeploymentError(LocalError):
     """A stack did not come up in the emulator; the message names the resource and the reason."""
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from infra.local.errors import LocalError
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -43,7 +45,7 @@ runpy.run_module("ministack", run_name="__main__")
 """
 
 
-class EmulatorError(RuntimeError):
+class EmulatorError(LocalError):
     """The emulator cannot run; the message says what to do about it."""
 
 
@@ -216,7 +218,9 @@ class Emulator:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
-        raise EmulatorError(f"the emulator did not answer within {_START_TIMEOUT_S:.0f} s: {self._log_tail()}")
+        raise EmulatorError(
+            f"the emulator did not answer within {_START_TIMEOUT_S:.0f} s: {self._log_tail()}"
+        )
 
     def _log_tail(self) -> str:
         return self.log_file.read_text(errors="replace")[-_LOG_TAIL:].strip() or "its log is empty"

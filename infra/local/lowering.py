@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.local.errors import LocalError
+
 PACKAGE_BUCKET = "codec-evolution-local-packages"
 RUNTIME = "provided.al2023"
 
@@ -82,7 +84,7 @@ SUPPORTED = frozenset(
 _PUBLIC_PARAMETER = "/aws/service/"
 
 
-class LoweringError(ValueError):
+class LoweringError(LocalError):
     """A template holds something that has no local form; the message names the resource."""
 
 
@@ -154,7 +156,9 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     _leave_out(lowered, {*layers, *(name for name, each in resources.items() if _is_left_out(each))})
     unknown = sorted({each["Type"] for each in resources.values()} - SUPPORTED)
     if unknown:
-        raise LoweringError(f"no local form is known for {', '.join(unknown)}: support it or leave it out by name")
+        raise LoweringError(
+            f"no local form is known for {', '.join(unknown)}: support it or leave it out by name"
+        )
     return Lowered(_with_versions_by_content(lowered), packages)
 
 
@@ -176,7 +180,9 @@ def _lower_function(
     paths = [folder]
     for layer in properties.get("Layers", []):
         content = layers[layer["Ref"]]["Properties"]["Content"]
-        paths.append(_asset_folder(layer["Ref"], content.get("S3Key"), manifest, checkout.assembly) / "python")
+        paths.append(
+            _asset_folder(layer["Ref"], content.get("S3Key"), manifest, checkout.assembly) / "python"
+        )
     package = _package(folder, [path for path in paths if path.is_dir()], checkout.python)
     key = f"{hashlib.sha256(package).hexdigest()}.zip"
     # Concurrency is bounded by the Map; where the emulator throttles it looks like a dead sandbox.
@@ -203,7 +209,9 @@ def _image_handler(folder: Path) -> str:
     try:
         return str(json.loads(commands[-1][len("CMD ") :])[0])
     except (IndexError, ValueError):
-        raise LoweringError(f'{folder / "Dockerfile"} does not end with CMD ["<module>.<function>"]') from None
+        raise LoweringError(
+            f'{folder / "Dockerfile"} does not end with CMD ["<module>.<function>"]'
+        ) from None
 
 
 def _asset_folder(name: str, key: str | None, manifest: Mapping[str, Any], assembly: Path) -> Path:
@@ -296,5 +304,7 @@ def _renamed(node: Any, names: Mapping[str, str]) -> Any:
         changed["Fn::GetAtt"] = [names.get(target, target), *attribute]
     if "DependsOn" in node:
         needs = node["DependsOn"]
-        changed["DependsOn"] = [names.get(each, each) for each in ([needs] if isinstance(needs, str) else needs)]
+        changed["DependsOn"] = [
+            names.get(each, each) for each in ([needs] if isinstance(needs, str) else needs)
+        ]
     return changed

@@ -11,6 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from infra.local.errors import LocalError
 from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,7 @@ _LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging"
 _TIMEOUT_S = 300
 
 
-class SynthesisError(RuntimeError):
+class SynthesisError(LocalError):
     """The templates could not be written; the message is what the app said."""
 
 

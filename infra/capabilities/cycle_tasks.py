@@ -1,0 +1,127 @@
+"""The tasks of the cycle: one Lambda invocation each, with its timeout and its bounded retries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.capabilities.benchmark import NAME as BENCHMARK
+from infra.capabilities.benchmark import TIMEOUT_S as BENCHMARK_TIMEOUT_S
+from infra.capabilities.functions import SIZES
+
+PAYLOAD = "$states.result.Payload"
+"""JSONata for what the invoked function returned."""
+
+MEMORY_MB = 2048
+CALL_S = 30
+CAUSE_CHARS = 500
+_TASK_MARGIN_S = 30
+
+SERVICE_FAULTS = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.ClientExecutionTimeoutException",
+]
+SANDBOX_DEATHS = [
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+    "Sandbox.Timedout",
+    "States.Timeout",
+]
+"""How AWS and the local emulator call a function environment that ended without an answer."""
+
+
+def expression(jsonata: str) -> str:
+    """A JSONata expression as a value of the state language."""
+    return f"{{% {jsonata} %}}"
+
+
+def optional(path: str) -> str:
+    """The value at a path, null where there is none: an undefined result would be an error."""
+    return expression(f"$exists({path}) ? {path} : null")
+
+
+def condition(jsonata: str) -> sfn.Condition:
+    """A rule of a Choice state."""
+    return sfn.Condition.jsonata(expression(jsonata))
+
+
+class CycleTasks:
+    """Makes the Lambda tasks of one state machine.
+
+    Parameters
+    ----------
+    scope : Construct
+        Parent of every state.
+    functions : Mapping[str, lambda_.IFunction]
+        What a task invokes, by name: the zip functions and ``Benchmark``.
+    cpu_s : float
+        CPU seconds for the codec of one attempt.
+    """
+
+    def __init__(self, scope: Construct, functions: Mapping[str, lambda_.IFunction], *, cpu_s: float) -> None:
+        self.scope = scope
+        self._functions = functions
+        self._cpu_s = cpu_s
+
+    def invoke(self, state: str, function: str, payload: dict[str, Any], **output: Any) -> tasks.LambdaInvoke:
+        """A task with a timeout above the function's own, and full jitter on service faults."""
+        timeout = SIZES[function].timeout_s if function in SIZES else BENCHMARK_TIMEOUT_S
+        task = tasks.LambdaInvoke.jsonata(
+            self.scope,
+            state,
+            lambda_function=self._functions[function],
+            payload=sfn.TaskInput.from_object(payload),
+            # The CDK's own retries have no jitter.
+            retry_on_service_exceptions=False,
+            task_timeout=sfn.Timeout.duration(Duration.seconds(timeout + _TASK_MARGIN_S)),
+            **output,
+        )
+        task.add_retry(
+            errors=SERVICE_FAULTS,
+            interval=Duration.seconds(2),
+            backoff_rate=2,
+            max_attempts=4,
+            max_delay=Duration.seconds(30),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        return task
+
+    def benchmark(
+        self, state: str, stages: list[str], split: str, *, envelope: str, assign: dict[str, str]
+    ) -> tasks.LambdaInvoke:
+        """A run of the sandbox over one candidate, repeated once where the sandbox died."""
+        task = self.invoke(
+            state,
+            BENCHMARK,
+            {
+                "attempt_id": expression("$item.attempt_id"),
+                "envelope": expression(envelope),
+                "stages": stages,
+                "split": split,
+                "seed": expression("$item.seed"),
+                "limits": {"call_s": CALL_S, "total_cpu_s": self._cpu_s, "memory_mb": MEMORY_MB},
+            },
+            assign=assign,
+            outputs={},
+        )
+        task.add_retry(errors=SANDBOX_DEATHS, max_attempts=1, interval=Duration.seconds(1))
+        return task
+
+    def control(self, state: str) -> tasks.LambdaInvoke:
+        """A run of the sandbox over version 0, which tells a deadly candidate from a broken sandbox."""
+        return self.invoke(
+            state,
+            BENCHMARK,
+            {"attempt_id": expression("$item.attempt_id"), "control": True, "stages": ["validate", "smoke"]},
+            outputs=expression(PAYLOAD),
+        )

@@ -1,0 +1,234 @@
+"""One slot of a cycle: plan, tools and drafts, measure, conclude, confirm.
+
+Variables of a slot: ``item`` (what OpenCycle gave it), ``round``, ``answer`` (of the last tool or draft),
+``envelope`` (the candidate), ``reason``, ``cost_usd`` and ``elapsed_s`` (sums over the calls of Plan), ``measure``,
+``confirm``, ``stage`` (what the sandbox died in), ``fault``.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+
+from infra.capabilities.cycle_tasks import (
+    CAUSE_CHARS,
+    PAYLOAD,
+    SANDBOX_DEATHS,
+    CycleTasks,
+    condition,
+    expression,
+    optional,
+)
+
+MAX_ROUNDS = 5
+"""Tool calls and drafts of one attempt."""
+
+_NOTHING_YET = ("answer", "reason", "envelope", "measure", "confirm", "fault", "stage")
+_FAULT = (
+    "{'kind': 'infrastructure', 'error': $states.errorOutput.Error, 'cause': "
+    f"$exists($states.errorOutput.Cause) ? $substring($string($states.errorOutput.Cause), 0, {CAUSE_CHARS}) : ''}}"
+)
+
+
+class Slot:
+    """The chain of states that the Map runs for each slot."""
+
+    def __init__(self, make: CycleTasks) -> None:
+        self._make = make
+        self._scope = make.scope
+        self._concluded = self._pass(
+            "Concluded",
+            outputs={
+                "attempt_id": expression("$item.attempt_id"),
+                "status": expression("$states.input.status"),
+                "version": optional("$states.input.version"),
+                "cost_usd": expression("$states.input.cost_usd"),
+            },
+        )
+        self._abandon = self._abandoned()
+        self._conclude = self._caught(self._conclusion("Conclude"))
+
+    def chain(self) -> sfn.IChainable:
+        """The first state, with all others behind it."""
+        begin = self._pass(
+            "Begin",
+            assign={
+                "item": expression("$states.input"),
+                "round": 0,
+                "cost_usd": 0,
+                "elapsed_s": 0,
+                **dict.fromkeys(_NOTHING_YET, expression("null")),
+            },
+        )
+        plan = self._plan()
+        tool = self._framework_tool()
+        draft = self._try_draft(plan)
+        measure, confirm = self._measurements()
+        room = f"$round < {MAX_ROUNDS}"
+        planned = (
+            sfn.Choice.jsonata(self._scope, "Planned")
+            .when(condition("$states.input.next = 'nothing'"), self._conclude)
+            .when(condition(f"$states.input.next = 'tool' and {room}"), tool)
+            .when(condition(f"$states.input.next = 'draft' and {room}"), draft)
+            .when(condition("$states.input.next = 'candidate' and $envelope != null"), measure)
+            .otherwise(self._no_candidate())
+        )
+        promising = (
+            sfn.Choice.jsonata(self._scope, "Promising")
+            .when(
+                condition("$states.input.next = 'confirm' and $confirm = null and $fault = null"),
+                confirm,
+            )
+            .otherwise(self._concluded)
+        )
+        for task, following in (
+            (plan, planned),
+            (tool, plan),
+            (draft, plan),
+            (measure, self._conclude),
+            (confirm, self._conclude),
+            (self._conclude, promising),
+        ):
+            task.next(following)
+        return begin.next(plan)
+
+    def _plan(self) -> tasks.LambdaInvoke:
+        return self._caught(
+            self._make.invoke(
+                "Plan",
+                "Plan",
+                {
+                    "item": expression("$item"),
+                    "round": expression("$round"),
+                    "answer": expression("$answer"),
+                },
+                assign={
+                    "envelope": optional(f"{PAYLOAD}.envelope"),
+                    "reason": optional(f"{PAYLOAD}.reason"),
+                    "cost_usd": expression(f"$cost_usd + {PAYLOAD}.cost_usd"),
+                    "elapsed_s": expression(f"$elapsed_s + {PAYLOAD}.elapsed_s"),
+                },
+                outputs={
+                    "next": expression(f"{PAYLOAD}.next"),
+                    "request": optional(f"{PAYLOAD}.request"),
+                },
+            )
+        )
+
+    def _framework_tool(self) -> tasks.LambdaInvoke:
+        return self._caught(
+            self._make.invoke(
+                "FrameworkTool",
+                "FrameworkTool",
+                {
+                    "attempt_id": expression("$item.attempt_id"),
+                    "round": expression("$round"),
+                    "request": expression("$states.input.request"),
+                },
+                assign={"answer": expression(PAYLOAD), "round": expression("$round + 1")},
+                outputs={},
+            )
+        )
+
+    def _try_draft(self, plan: sfn.IChainable) -> tasks.LambdaInvoke:
+        draft = self._make.benchmark(
+            "TryDraft",
+            ["validate", "smoke"],
+            "train",
+            envelope="$states.input.request.envelope",
+            assign={"answer": expression(PAYLOAD), "round": expression("$round + 1")},
+        )
+        message = "'The sandbox ended without an answer: ' & $states.input.Error"
+        failure = {"stage": "smoke", "kind": "crash", "message": expression(message)}
+        killed = self._pass(
+            "DraftKilledSandbox",
+            comment="Feedback for the planner; only Measure decides about a candidate",
+            assign={
+                "answer": {"outcome": "failed", "failure": failure},
+                "round": expression("$round + 1"),
+            },
+        )
+        draft.add_catch(killed, errors=SANDBOX_DEATHS)
+        killed.next(plan)
+        return self._caught(draft)
+
+    def _no_candidate(self) -> sfn.IChainable:
+        reason = f"the planner handed in no candidate within {MAX_ROUNDS} rounds"
+        return self._pass("NoCandidate", assign={"reason": reason}).next(self._conclude)
+
+    def _measurements(self) -> tuple[tasks.LambdaInvoke, tasks.LambdaInvoke]:
+        """Measure and Confirm; where the sandbox dies twice, a control run decides whose fault it is."""
+        control = self._control()
+        measure = self._make.benchmark(
+            "Measure",
+            ["validate", "smoke", "screen", "measure"],
+            "train",
+            envelope="$envelope",
+            assign={"measure": expression(PAYLOAD)},
+        )
+        confirm = self._make.benchmark(
+            "Confirm",
+            ["validate", "measure"],
+            "held_out",
+            envelope="$envelope",
+            assign={"confirm": expression(PAYLOAD)},
+        )
+        for task, stage in ((measure, "measure"), (confirm, "confirm")):
+            task.add_catch(control, errors=SANDBOX_DEATHS, assign={"stage": stage})
+            self._caught(task)
+        return measure, confirm
+
+    def _control(self) -> tasks.LambdaInvoke:
+        control = self._caught(self._make.control("Control"))
+        failed = {
+            "kind": "infrastructure",
+            "error": "ControlFailed",
+            "cause": expression("'version 0 failed in the sandbox too, during ' & $stage"),
+        }
+        control.next(
+            sfn.Choice.jsonata(self._scope, "ControlPassed")
+            .when(
+                condition("$states.input.outcome = 'passed'"),
+                self._conclude,
+                assign={"fault": {"kind": "killed_sandbox", "stage": expression("$stage")}},
+            )
+            .otherwise(self._pass("ControlFailed", assign={"fault": failed}).next(self._conclude))
+        )
+        return control
+
+    def _abandoned(self) -> tasks.LambdaInvoke:
+        abandon = self._conclusion("Abandon")
+        lost = self._pass(
+            "LeftToNextCycle",
+            comment="The next OpenCycle finds the attempt without a record and concludes it",
+            outputs={
+                "attempt_id": expression("$item.attempt_id"),
+                "status": "unrecorded",
+                "version": expression("null"),
+                "cost_usd": 0,
+            },
+        )
+        abandon.add_catch(lost, errors=["States.ALL"])
+        abandon.next(self._concluded)
+        return abandon
+
+    def _conclusion(self, state: str) -> tasks.LambdaInvoke:
+        return self._make.invoke(
+            state,
+            "Conclude",
+            {
+                "item": expression("$item"),
+                "plan": {name: expression(f"${name}") for name in ("reason", "cost_usd", "elapsed_s")},
+                "measure": expression("$measure"),
+                "confirm": expression("$confirm"),
+                "fault": expression("$fault"),
+            },
+            outputs=expression(PAYLOAD),
+        )
+
+    def _caught(self, task: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
+        task.add_catch(self._abandon, errors=["States.ALL"], assign={"fault": expression(_FAULT)})
+        return task
+
+    def _pass(self, name: str, **options: object) -> sfn.Pass:
+        return sfn.Pass.jsonata(self._scope, name, **options)
