@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from infra.local.bare_repository import SHA, ZERO, BareRepository, Commit, GitError, Person, TreeChange
+from infra.local.pull_requests import PullRequests
 
 OWNER = "local"
 REPOSITORY = f"{OWNER}/codec"
@@ -46,62 +47,6 @@ class Refusal(Exception):
         }
         if details:
             self.body["errors"] = [{"code": "custom", "message": detail} for detail in details]
-
-
-class PullRequests:
-    """Pull requests as JSON files beside the repository; merging is done by a person, with git."""
-
-    def __init__(self, folder: Path, git: BareRepository) -> None:
-        self._folder = folder
-        self._git = git
-        self._lock = threading.RLock()
-        folder.mkdir(exist_ok=True)
-
-    def all(self) -> list[dict[str, Any]]:
-        """Return every pull request, newest first."""
-        numbers = sorted((int(path.stem) for path in self._folder.glob("*.json")), reverse=True)
-        return [self.get(number) for number in numbers]
-
-    def get(self, number: int) -> dict[str, Any]:
-        """Return one pull request; one whose base has come to contain its head is merged, for good."""
-        path = self._folder / f"{number}.json"
-        if not path.exists():
-            raise Refusal(404, "Not Found")
-        pull = json.loads(path.read_text("utf-8"))
-        head, base = (self._git.resolve(f"refs/heads/{pull[side]}", "commit") for side in ("head", "base"))
-        if pull["state"] == "open" and head and base and self._git.contains(base, head):
-            return self._write(pull | {"state": "closed", "merged": True})
-        return pull
-
-    def create(self, head: str, base: str, title: str, body: str) -> dict[str, Any]:
-        """Open a pull request."""
-        commits = [self._git.resolve(f"refs/heads/{name}", "commit") for name in (head, base)]
-        if commits[0] is None or commits[1] is None:
-            raise Refusal(422, "Validation Failed", "head or base is not a branch")
-        if self._git.contains(commits[1], commits[0]):
-            raise Refusal(422, "Validation Failed", f"No commits between {base} and {head}")
-        with self._lock:
-            pulls = self.all()
-            if any((one["head"], one["base"], one["state"]) == (head, base, "open") for one in pulls):
-                raise Refusal(422, "Validation Failed", f"A pull request already exists for {OWNER}:{head}.")
-            pull: dict[str, Any] = {
-                "number": pulls[0]["number"] + 1 if pulls else 1,
-                "head": head,
-                "base": base,
-            }
-            return self._write(pull | {"title": title, "body": body, "state": "open", "merged": False})
-
-    def edit(self, number: int, changes: dict[str, Any]) -> dict[str, Any]:
-        """Change title, body or state."""
-        with self._lock:
-            kept = {name: changes[name] for name in ("title", "body", "state") if name in changes}
-            return self._write(self.get(number) | kept)
-
-    def _write(self, pull: dict[str, Any]) -> dict[str, Any]:
-        unfinished = self._folder / f"{pull['number']}.unfinished"
-        unfinished.write_text(json.dumps(pull, indent=2) + "\n", "utf-8")
-        unfinished.replace(unfinished.with_suffix(".json"))
-        return pull
 
 
 Query = dict[str, str]
@@ -206,11 +151,18 @@ class Api:
 
     def create_pull(self, rest: str, query: Query, body: Any) -> Reply:
         head = _string(body, "head").removeprefix(f"{OWNER}:")
-        pull = self._pulls.create(head, _string(body, "base"), _string(body, "title"), body.get("body") or "")
+        title, text = _string(body, "title"), body.get("body") or ""
+        try:
+            pull = self._pulls.create(head, _string(body, "base"), title, text)
+        except ValueError as error:
+            raise Refusal(422, "Validation Failed", str(error)) from None
         return 201, self._pull(pull)
 
     def edit_pull(self, rest: str, query: Query, body: Any) -> Reply:
-        return 200, self._pull(self._pulls.edit(int(rest), body))
+        try:
+            return 200, self._pull(self._pulls.edit(int(rest), body))
+        except LookupError:
+            raise Refusal(404, "Not Found") from None
 
     def _known(self, name: str, kind: str) -> str:
         sha = self._git.resolve(name, kind)
@@ -344,7 +296,8 @@ class _Handler(BaseHTTPRequestHandler):
             for method, pattern, call in ROUTES:
                 found = pattern.fullmatch(path, len(prefix))
                 if found and method == self.command:
-                    return call(self.server.api, "".join(found.groups()), query, body)
+                    api = self.server.api(self.headers.get("Host", ""))
+                    return call(api, "".join(found.groups()), query, body)
         raise Refusal(404, "Not Found")
 
 
@@ -358,7 +311,12 @@ class _Server(ThreadingHTTPServer):
         self.token = token
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
-        self.api = Api(git, pulls, f"http://127.0.0.1:{self.server_port}")
+        self._git = git
+        self._pulls = pulls
+
+    def api(self, host: str) -> Api:
+        """Return the calls with links to the address by which the client knows this server, as PyGithub demands."""
+        return Api(self._git, self._pulls, f"http://{host}")
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -422,7 +380,7 @@ class GithubStandin:
             git.clean_up()
             if not self.git_dir.exists():
                 git.create(BRANCH, FIRST_FILES, FIRST_MESSAGE, PERSON)
-            pulls = PullRequests(self._state_dir / "pulls", git)
+            pulls = PullRequests(self._state_dir / "pulls", git, OWNER)
             self._server = _Server(self._port, git, pulls, self._token)
         except BaseException:
             self._claim.close()

@@ -286,6 +286,12 @@ class GithubRepository:
         except (RequestException, HTTPError, BadAttributeException, json.JSONDecodeError) as error:
             what = self._without_secret(str(error))
             raise GithubAway(f"GitHub cannot be reached: {type(error).__name__}: {what}") from None
+        except (AssertionError, RuntimeError) as error:
+            # PyGithub's way of refusing to follow a link or redirection to another host.
+            what = self._without_secret(str(error))
+            raise GithubRefused(
+                f"the server answers for another address, check that of the API: {what}"
+            ) from None
 
     def _advice(self, status: int, said: str) -> str:
         advice = {
