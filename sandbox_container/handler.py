@@ -23,7 +23,7 @@ def benchmark() -> Benchmark:
     return _warm
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Measure a candidate.
 
     Parameters
