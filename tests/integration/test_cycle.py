@@ -31,7 +31,11 @@ def opener(session, lineage):
             "tools": True,
         } | changes
         return CycleOpener(
-            session.record, session.control, session.bucket, executions or Running(), CycleSettings(**settings)
+            session.record,
+            session.control,
+            session.bucket,
+            executions or Running(),
+            CycleSettings(**settings),
         )
 
     return build

@@ -1,0 +1,242 @@
+"""Concluding attempts: verdicts become records, and adoption is one conditional write."""
+
+import pytest
+from codec_evolution import artifacts
+from codec_evolution.conclusion import Concluder, replay
+from codec_evolution.contracts import ConcludeRequest
+from codec_evolution.ports import Conflict
+
+from tests.integration.support import report
+
+CYCLE = "2026-11-21T22:00:00.000Z"
+BASE, GOOD, OTHER = "a" * 64, "b" * 64, "c" * 64
+SEED = "seed"
+
+
+@pytest.fixture
+def evolution(session, lineage):
+    """A lineage with a measured version 0."""
+    world = Evolution(session, lineage)
+    world.propose(0, BASE)
+    kind = {"kind": "baseline", "version": -1}
+    world.conclude(0, report(BASE), report(BASE, "held_out"), **kind)
+    return world
+
+
+class Evolution:
+    def __init__(self, session, lineage: str) -> None:
+        self.session, self.lineage = session, lineage
+        self.concluder = Concluder(
+            record=session.record,
+            control=session.control,
+            objects=session.bucket,
+            now=lambda: "2026-11-21T22:00:30.000Z",
+            looks_per_day=10,
+        )
+
+    def propose(self, slot: int, sha: str) -> None:
+        facts = {
+            "source_sha256": sha,
+            "normalised_sha256": sha,
+            "policy_sha256": "p" * 64,
+            "planner": "search",
+        }
+        self.session.bucket.put_json(artifacts.proposal(self.lineage, self.attempt(slot)), facts)
+
+    def conclude(self, slot: int, measure=None, confirm=None, **fields):
+        item = {
+            "attempt_id": self.attempt(slot),
+            "lineage": self.lineage,
+            "cycle_id": CYCLE,
+            "slot": slot,
+            "kind": fields.pop("kind", "candidate"),
+            "version": fields.pop("version", 0),
+            "release": "r",
+            "seed": SEED,
+            "tools": False,
+            "budget_usd": 1.0,
+        }
+        request = {"item": item, "measure": measure, "confirm": confirm, **fields}
+        return self.concluder.conclude(ConcludeRequest.model_validate(request))
+
+    def attempt(self, slot: int) -> str:
+        return f"{CYCLE}#{slot:02d}"
+
+    def record(self, slot: int) -> dict:
+        return self.session.record.get(self.lineage, self.attempt(slot))
+
+    @property
+    def state(self):
+        return self.session.control.state(self.lineage)
+
+
+def test_version_0_starts_as_incumbent_and_is_prepared_for_its_contest(evolution):
+    assert (evolution.state.version, evolution.state.prepared_version) == (0, 0)
+    assert evolution.record(0)["status"] == "adopted"
+    assert evolution.record(0)["adopted_version"] == 0
+
+
+def test_a_better_candidate_is_asked_to_confirm_and_then_adopted(evolution):
+    evolution.propose(1, GOOD)
+    train, held_out = report(GOOD, scale=0.8), report(GOOD, "held_out", scale=0.8)
+    assert evolution.conclude(1, train).next == "confirm"
+    assert evolution.record(1) is None
+    concluded = evolution.conclude(1, train, held_out)
+    assert (concluded.status, concluded.version) == ("adopted", 1)
+    record = evolution.record(1)
+    assert (record["improvement"], record["confirmed"]) == ("20.0% bitrate reduction", True)
+    assert (evolution.state.version, evolution.state.incumbent) == (1, GOOD)
+
+
+def test_a_candidate_just_short_of_the_margin_is_rejected_with_its_figures(evolution):
+    evolution.propose(1, GOOD)
+    assert evolution.conclude(1, report(GOOD, scale=0.91)).status == "rejected"
+    assert evolution.record(1)["bd_rate_vs_incumbent"] == pytest.approx(-9.0)
+    assert evolution.state.version == 0
+
+
+def test_a_candidate_that_shines_only_on_the_training_clips_is_rejected_without_held_out_figures(evolution):
+    evolution.propose(1, GOOD)
+    train, held_out = report(GOOD, scale=0.5), report(GOOD, "held_out", scale=0.97)
+    assert evolution.conclude(1, train, held_out).status == "rejected"
+    assert "held-out" in evolution.record(1)["reason"]
+    assert "3.0" not in evolution.record(1)["reason"]
+
+
+def test_concluding_twice_changes_nothing(evolution):
+    evolution.propose(1, GOOD)
+    train, held_out = report(GOOD, scale=0.8), report(GOOD, "held_out", scale=0.8)
+    first = evolution.conclude(1, train, held_out)
+    assert evolution.conclude(1, train, held_out).status == first.status
+    assert evolution.state.version == 1
+
+
+def test_the_loser_of_a_race_is_judged_again_against_the_winner(evolution):
+    for slot, sha, scale in ((1, GOOD, 0.6), (2, OTHER, 0.8)):
+        evolution.propose(slot, sha)
+        evolution.conclude(slot, report(sha, scale=scale), report(sha, "held_out", scale=scale))
+    assert evolution.record(1)["status"] == "adopted"
+    assert evolution.record(2)["status"] == "rejected"
+    assert evolution.state.incumbent == GOOD
+
+
+def test_a_loser_that_also_beats_the_winner_becomes_the_next_version(evolution):
+    for slot, sha, scale in ((1, GOOD, 0.8), (2, OTHER, 0.5)):
+        evolution.propose(slot, sha)
+        evolution.conclude(slot, report(sha, scale=scale), report(sha, "held_out", scale=scale))
+    assert [evolution.record(slot)["adopted_version"] for slot in (1, 2)] == [1, 2]
+
+
+def test_a_race_that_is_lost_in_the_transaction_is_judged_again(evolution, monkeypatch):
+    evolution.propose(1, GOOD)
+    adopt, lost = evolution.concluder.control.__class__.adopt, []
+
+    def lose_once(control, record, state):
+        if not lost:
+            lost.append(record)
+            raise Conflict("another slot was first")
+        adopt(control, record, state)
+
+    monkeypatch.setattr(evolution.concluder.control.__class__, "adopt", lose_once)
+    evolution.conclude(1, report(GOOD, scale=0.8), report(GOOD, "held_out", scale=0.8))
+    assert len(lost) == 1 and evolution.state.version == 1
+
+
+def test_a_failed_candidate_keeps_the_stage_kind_line_and_message(evolution):
+    evolution.propose(1, GOOD)
+    failure = {
+        "stage": "smoke",
+        "kind": "runtime",
+        "message": "ZeroDivisionError: division by zero",
+        "line": 9,
+    }
+    failed = report(GOOD, outcome="failed", failure=failure, points=[])
+    assert evolution.conclude(1, failed).status == "test_failed"
+    record = evolution.record(1)
+    assert (record["failure_stage"], record["failure_kind"], record["failure_line"]) == (
+        "smoke",
+        "runtime",
+        9,
+    )
+
+
+def test_a_failure_on_held_out_clips_names_neither_clip_nor_message(evolution):
+    evolution.propose(1, GOOD)
+    failure = {
+        "stage": "measure",
+        "kind": "runtime",
+        "message": "secret of bikes",
+        "clip": "bikes",
+        "line": 3,
+    }
+    confirm = report(GOOD, "held_out", outcome="failed", failure=failure, points=[])
+    evolution.conclude(1, report(GOOD, scale=0.5), confirm)
+    assert evolution.record(1)["status"] == "test_failed"
+    assert "bikes" not in str(evolution.record(1))
+
+
+def test_other_packets_in_the_confirming_run_are_nondeterminism(evolution):
+    evolution.propose(1, GOOD)
+    confirm = report(GOOD, "held_out", scale=0.5, packets_sha256={"carphone/0": "0" * 64})
+    evolution.conclude(1, report(GOOD, scale=0.5), confirm)
+    assert evolution.record(1)["failure_kind"] == "nondeterministic"
+    assert evolution.state.version == 0
+
+
+def test_a_report_of_another_source_is_no_ones_verdict(evolution):
+    evolution.propose(1, GOOD)
+    assert evolution.conclude(1, report(OTHER, scale=0.1)).status == "skipped"
+    assert "another source" in evolution.record(1)["reason"]
+
+
+def test_a_candidate_that_kills_the_sandbox_fails_and_a_broken_sandbox_skips(evolution):
+    for slot, kind in ((1, "killed_sandbox"), (2, "infrastructure")):
+        evolution.propose(slot, GOOD)
+        evolution.conclude(slot, fault={"kind": kind, "stage": "measure", "error": "Runtime.ExitError"})
+    assert (evolution.record(1)["status"], evolution.record(1)["reason"]) == (
+        "test_failed",
+        "killed the sandbox",
+    )
+    assert evolution.record(2)["status"] == "skipped"
+    assert evolution.record(2)["reason"].startswith("infrastructure")
+
+
+def test_nothing_proposed_is_skipped_with_the_planners_reason(evolution):
+    evolution.conclude(1, plan={"reason": "no_credential"})
+    assert (evolution.record(1)["status"], evolution.record(1)["reason"]) == ("skipped", "no_credential")
+
+
+def test_looks_at_the_held_out_windows_are_limited_per_day(evolution):
+    for slot in range(1, 12):
+        evolution.propose(slot, GOOD)
+        last = evolution.conclude(slot, report(GOOD, scale=0.5))
+    assert (last.next, last.status) == ("done", "skipped")
+    assert evolution.record(11)["reason"].startswith("held_out_looks_used")
+
+
+def test_another_clip_set_asks_for_the_incumbent_to_be_measured_first(evolution):
+    evolution.propose(1, GOOD)
+    assert evolution.conclude(1, report(GOOD, scale=0.5, clip_set="new clips")).status == "skipped"
+    assert evolution.record(1)["reason"].startswith("incumbent_not_measured")
+    assert evolution.state.prepared_version == -1
+
+
+def test_a_report_above_the_edges_cap_is_refused(evolution):
+    evolution.propose(1, GOOD)
+    with pytest.raises(ValueError, match=r"report: .* at most 30720"):
+        evolution.conclude(1, report(GOOD, padding="x" * 40_000))
+
+
+def test_a_journalled_adoption_is_replayed_once_and_in_order(session, lineage, evolution):
+    evolution.propose(1, GOOD)
+    train, held_out = report(GOOD, scale=0.8), report(GOOD, "held_out", scale=0.8)
+    evolution.conclude(1, train, held_out)
+    second = session.bucket.get_json(artifacts.journal(lineage, evolution.attempt(1)))
+    first = session.bucket.get_json(artifacts.journal(lineage, evolution.attempt(0)))
+    fresh = f"{lineage}-fresh"
+    first, second = first | {"lineage": fresh}, second | {"lineage": fresh}
+    assert replay(second, session.control, session.record) is False
+    assert replay(first, session.control, session.record) is True
+    assert replay(second, session.control, session.record) is True
+    assert replay(second, session.control, session.record) is False
+    assert session.control.state(fresh).version == 1
