@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-
 from codec_sandbox.clips import (
     CLIP_DIRECTORY,
     ClipError,
@@ -28,6 +27,7 @@ from codec_sandbox.clips import (
     read_window,
     window_path,
 )
+
 from infra.local.video import VideoError, decode_planes, planes_to_rgb, probe
 
 FETCH_TIMEOUT_S = 600

@@ -226,7 +226,7 @@ def read_window(directory: Path, window: Window) -> np.ndarray:
             frames = stored["frames"]
     except FileNotFoundError:
         raise ClipError(f"window {window.key} has not been extracted; run the clip set-up") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ClipError(f"window {window.key} is damaged ({error}); run the clip set-up again") from error
     shape = (window.frames, window.height, window.width, 3)
     if frames.shape != shape or frames.dtype != np.uint8 or frames_sha256(frames) != window.sha256:

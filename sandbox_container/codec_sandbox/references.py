@@ -45,7 +45,14 @@ class References:
     def anchors(self, windows: list[Window]) -> list[dict]:
         """The anchors of these windows in the form of a report."""
         return [
-            {"clip": window.clip, "window": window.index, "codec": codec, "points": points}
+            {
+                "clip": window.clip,
+                "window": window.index,
+                "codec": codec,
+                "points": [
+                    {name: point[name] for name in ("bitrate_mbps", "psnr_db", "ms_ssim")} for point in points
+                ],
+            }
             for window in windows
             for codec in ANCHORS
             if (points := self.curve(window, codec)) is not None

@@ -1,0 +1,168 @@
+"""BD-rate and its kin, against the bjontegaard package and against figures worked out by hand."""
+
+import math
+import random
+
+import bjontegaard
+import pytest
+from codec_evolution.rate_distortion import (
+    Akima,
+    Point,
+    bd_rate,
+    compression_ratio,
+    coverage,
+    is_measurable,
+    mean_bd_rate,
+    ms_ssim_at,
+    pareto,
+    rate_at,
+)
+
+# x265 medium and zero latency, and JPEG, on the carphone clip: kbps, PSNR-Y
+MEDIUM = [(196, 40.33), (115, 37.81), (67, 35.25), (39, 32.75), (21, 29.72), (13, 26.77)]
+ZERO_LATENCY = [(292, 41.33), (165, 38.61), (92, 35.87), (53, 33.15), (28, 29.75), (15, 26.66)]
+JPEG = [(324, 27.78), (487, 30.40), (715, 32.93), (1060, 36.01), (1834, 41.34)]
+
+
+def curve(pairs, ms_ssim=0.95):
+    return [Point(float(rate), psnr, ms_ssim) for rate, psnr in pairs]
+
+
+def package(anchor, test):
+    return bjontegaard.bd_rate(
+        [p.rate for p in sorted(anchor, key=lambda p: p.rate)],
+        [p.psnr_db for p in sorted(anchor, key=lambda p: p.rate)],
+        [p.rate for p in sorted(test, key=lambda p: p.rate)],
+        [p.psnr_db for p in sorted(test, key=lambda p: p.rate)],
+        method="akima",
+        require_matching_points=False,
+        min_overlap=0,
+    )
+
+
+def random_curve(rng):
+    levels = [rng.uniform(27, 31.9), *sorted(rng.uniform(32, 42) for _ in range(rng.randint(2, 5)))]
+    levels.append(rng.uniform(42.1, 48))
+    shift, bend = rng.uniform(-0.4, 0.4), rng.uniform(0, 0.004)
+    return [
+        Point(10 ** ((level - 30) / rng.uniform(9, 11) + shift + bend * (level - 27) ** 2), level, 0.9)
+        for level in levels
+    ]
+
+
+@pytest.mark.parametrize("test", [ZERO_LATENCY, JPEG], ids=["zero latency", "jpeg"])
+def test_bd_rate_of_real_encoders_agrees_with_the_bjontegaard_package(test):
+    assert bd_rate(curve(MEDIUM), curve(test)) == pytest.approx(package(curve(MEDIUM), curve(test)), rel=1e-9)
+
+
+def test_bd_rate_of_zero_latency_against_medium_is_what_was_published_for_this_clip():
+    assert bd_rate(curve(MEDIUM), curve(ZERO_LATENCY)) == pytest.approx(23.7, abs=1.0)
+
+
+def test_bd_rate_agrees_with_the_bjontegaard_package_on_two_hundred_random_pairs():
+    rng = random.Random(20261121)
+    compared = 0
+    while compared < 200:
+        anchor, test = random_curve(rng), random_curve(rng)
+        if pareto(anchor) != sorted(anchor, key=lambda p: p.rate) or len(pareto(test)) != len(test):
+            continue
+        assert bd_rate(anchor, test) == pytest.approx(package(anchor, test), rel=1e-9, abs=1e-9)
+        compared += 1
+
+
+def test_a_curve_with_a_tenth_fewer_bits_everywhere_has_a_bd_rate_of_minus_ten_percent():
+    saved = [Point(p.rate * 0.9, p.psnr_db, p.ms_ssim) for p in curve(MEDIUM)]
+    assert bd_rate(curve(MEDIUM), saved) == pytest.approx(-10)
+    assert bd_rate(saved, curve(MEDIUM)) == pytest.approx(100 / 9)
+
+
+def test_a_curve_against_itself_has_no_bd_rate_to_speak_of():
+    assert bd_rate(curve(JPEG), curve(JPEG)) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_single_point_repeated_has_no_bd_rate():
+    lonely = [Point(50.0, 38.0, 0.9)] * 5
+    assert bd_rate(curve(MEDIUM), lonely) is None
+
+
+def test_a_curve_that_covers_less_than_half_of_32_to_41_db_has_no_bd_rate():
+    narrow = curve([(100, 36.6), (110, 37.5), (120, 38.5), (130, 39.5), (140, 40.9)])
+    assert coverage(narrow) == pytest.approx((40.9 - 36.6) / 9)
+    assert not is_measurable(narrow)
+    assert bd_rate(curve(MEDIUM), narrow) is None
+
+
+def test_a_lossless_codec_has_no_bd_rate():
+    assert bd_rate(curve(MEDIUM), curve([(900, 50.0)] * 5)) is None
+
+
+def test_two_measurable_curves_that_share_less_than_half_of_the_window_have_no_bd_rate():
+    lower = curve([(10, 31), (12, 33), (14, 35), (16, 36.6)])
+    upper = curve([(20, 36.4), (22, 38), (24, 40), (26, 42)])
+    assert is_measurable(lower)
+    assert is_measurable(upper)
+    assert bd_rate(lower, upper) is None
+
+
+def test_a_point_that_costs_more_and_looks_no_better_is_dropped():
+    points = curve([(10, 32), (20, 36), (25, 35), (30, 36), (40, 41)])
+    assert [p.rate for p in pareto(points)] == [10, 20, 40]
+
+
+def test_one_wild_point_cannot_improve_a_bd_rate():
+    honest = curve([(13, 26.77), (21, 29.72), (39, 32.75), (67, 35.25), (115, 37.81), (196, 40.33)])
+    with_wild = [*honest, Point(300.0, 30.0, 0.9)]
+    assert bd_rate(curve(MEDIUM), with_wild) == pytest.approx(bd_rate(curve(MEDIUM), honest))
+
+
+def test_the_rate_at_a_measured_quality_is_the_measured_rate():
+    assert rate_at(curve(MEDIUM), 35.25) == pytest.approx(67)
+
+
+def test_the_rate_at_36_db_lies_between_its_neighbours():
+    assert 67 < rate_at(curve(MEDIUM)) < 115
+
+
+@pytest.mark.parametrize("level", [26.0, 41.0])
+def test_no_rate_is_made_up_outside_the_curve(level):
+    assert rate_at(curve(MEDIUM), level) is None
+    assert ms_ssim_at(curve(MEDIUM), level) is None
+
+
+def test_ms_ssim_is_interpolated_at_the_same_quality():
+    points = [Point(1, 30, 0.90), Point(2, 34, 0.95), Point(3, 38, 0.975), Point(4, 42, 0.9875)]
+    assert ms_ssim_at(points, 34) == pytest.approx(0.95)
+    assert 0.95 < ms_ssim_at(points, 36) < 0.975
+
+
+def test_mean_bd_rate_is_geometric_so_that_half_and_double_cancel():
+    assert mean_bd_rate([-50, 100]) == pytest.approx(0)
+
+
+def test_the_compression_ratio_of_ten_megabits_is_149():
+    assert compression_ratio(10) == pytest.approx(24 / (10 / 62.208))
+
+
+def test_akima_goes_through_its_points_and_follows_a_straight_line():
+    line = Akima([0, 1, 3, 4], [1, 3, 7, 9])
+    assert [line(x) for x in (0, 0.5, 1, 2, 3.5, 4)] == pytest.approx([1, 2, 3, 5, 8, 9])
+    assert line.integral(0, 4) == pytest.approx(20)
+
+
+def test_akima_refuses_to_guess_outside_its_points():
+    with pytest.raises(ValueError, match="outside"):
+        Akima([0, 1], [0, 1])(1.5)
+
+
+def test_akima_refuses_points_that_do_not_rise():
+    with pytest.raises(ValueError, match="rise"):
+        Akima([0, 0, 1], [0, 1, 2])
+
+
+def test_the_akima_integral_agrees_with_a_fine_sum():
+    xs, ys = [30.1, 32.9, 36.5, 40.0, 44.2], [0.1, 0.4, 0.9, 1.3, 1.9]
+    spline = Akima(xs, ys)
+    steps = 20000
+    width = (43 - 31) / steps
+    total = math.fsum(spline(31 + (i + 0.5) * width) for i in range(steps)) * width
+    assert spline.integral(31, 43) == pytest.approx(total, rel=1e-7)
