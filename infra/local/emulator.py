@@ -60,7 +60,7 @@ class Emulator:
     state_dir : Path
         Where the state is kept between runs; made where it is missing.
     python : Path
-        Interpreter of the emulator's own environment (``.local/emulator-venv/bin/python``).
+        Interpreter of the emulator's own environment (``.emulator/bin/python``, made by ``make setup``).
     port : int
         0 takes a free one.
     wait_scale : float

@@ -1,0 +1,38 @@
+"""One synthesis for all infrastructure tests, as the local deployment makes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.synthesis import synthesise
+from infra.settings import Settings
+
+Resources = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthesise(tmp_path_factory.mktemp("synthesis"), Settings(slots=3))
+
+
+@pytest.fixture(scope="session")
+def data_resources(assembly: Path) -> Resources:
+    return json.loads((assembly / "CodecEvolutionData.template.json").read_text())["Resources"]
+
+
+@pytest.fixture(scope="session")
+def app_resources(assembly: Path) -> Resources:
+    return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
+
+
+@pytest.fixture(scope="session")
+def definition(app_resources: Resources) -> dict[str, Any]:
+    machine = next(
+        each for each in app_resources.values() if each["Type"] == "AWS::StepFunctions::StateMachine"
+    )
+    parts = machine["Properties"]["DefinitionString"]["Fn::Join"][1]
+    return json.loads("".join(part if isinstance(part, str) else part.get("Ref", "arn") for part in parts))

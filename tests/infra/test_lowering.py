@@ -1,0 +1,187 @@
+"""The lowering: a template for the emulator, and a clear error for what has no local form."""
+
+from __future__ import annotations
+
+import copy
+import io
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, LoweringError, lower
+
+FUNCTION = {
+    "Type": "AWS::Lambda::Function",
+    "Properties": {
+        "Runtime": "python3.13",
+        "Handler": "handler.lambda_handler",
+        "Code": {"S3Bucket": "assets", "S3Key": "plan.zip"},
+        "Layers": [{"Ref": "Common"}, {"Ref": "Dependencies"}],
+        "Environment": {"Variables": {"PLANNER": "claude"}},
+    },
+}
+IMAGE = {
+    "Type": "AWS::Lambda::Function",
+    "Properties": {
+        "PackageType": "Image",
+        "Code": {"ImageUri": {"Fn::Sub": "000.dkr.ecr/assets:cafe01"}},
+        "ReservedConcurrentExecutions": 2,
+    },
+}
+TEMPLATE: dict[str, Any] = {
+    "Resources": {
+        "Plan": FUNCTION,
+        "Common": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "common.zip"}}},
+        "Dependencies": {
+            "Type": "AWS::Lambda::LayerVersion",
+            "Properties": {"Content": {"S3Key": "wheels.zip"}},
+        },
+        "Benchmark": IMAGE,
+        "PlanVersion": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Plan"}}},
+        "PlanLive": {
+            "Type": "AWS::Lambda::Alias",
+            "Properties": {"FunctionVersion": {"Fn::GetAtt": ["PlanVersion", "Version"]}},
+        },
+    },
+}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    for folder in ("functions/plan", "common/python", "wheels", "sandbox dir"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sandbox dir/Dockerfile").write_text(
+        'FROM base\nCMD ["old.one"]\nCMD ["handler.lambda_handler"]\n'
+    )
+    return Checkout(assembly=tmp_path, python=Path("/venv/bin/python"), environment={"PLANNER": "search"})
+
+
+def lowered(checkout: Checkout, **changes: dict[str, Any]) -> Lowered:
+    template = copy.deepcopy(TEMPLATE)
+    template["Resources"] |= copy.deepcopy(changes)
+    paths = {"plan.zip": "functions/plan", "common.zip": "common", "wheels.zip": "wheels"}
+    manifest = {
+        "files": {
+            key: {"source": {"path": path}, "destinations": {"here": {"objectKey": key}}}
+            for key, path in paths.items()
+        },
+        "dockerImages": {"cafe01": {"source": {"directory": "sandbox dir"}}},
+    }
+    return lower(template, manifest, checkout)
+
+
+def bootstrap(result: Lowered, function: str) -> str:
+    code = result.template["Resources"][function]["Properties"]["Code"]
+    assert code["S3Bucket"] == PACKAGE_BUCKET
+    with zipfile.ZipFile(io.BytesIO(result.packages[code["S3Key"]])) as package:
+        (entry,) = package.infolist()
+        assert entry.external_attr >> 16 == 0o755
+        return package.read(entry).decode()
+
+
+def test_a_python_function_runs_the_runtime_client_in_the_checkout(checkout: Checkout) -> None:
+    result = lowered(checkout)
+    script = bootstrap(result, "Plan")
+    folder = checkout.assembly / "functions/plan"
+    assert f"cd {folder} || exit 1" in script
+    assert f"PYTHONPATH={folder}:{checkout.assembly / 'common/python'}\n" in script
+    assert 'exec /venv/bin/python -m awslambdaric "$_HANDLER"' in script
+    assert result.template["Resources"]["Plan"]["Properties"]["Runtime"] == "provided.al2023"
+
+
+def test_an_image_function_runs_the_last_command_of_its_dockerfile_in_its_folder(checkout: Checkout) -> None:
+    result = lowered(checkout)
+    properties = result.template["Resources"]["Benchmark"]["Properties"]
+    assert properties["Handler"] == "handler.lambda_handler"
+    assert not {"PackageType", "ReservedConcurrentExecutions"} & set(properties)
+    script = bootstrap(result, "Benchmark")
+    assert f"cd '{checkout.assembly / 'sandbox dir'}' || exit 1" in script
+    checked = subprocess.run(
+        ["sh", "-n"], input=script, text=True, capture_output=True, timeout=10, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_layers_are_folded_in_and_gone(checkout: Checkout) -> None:
+    result = lowered(checkout)
+    kinds = {each["Type"] for each in result.template["Resources"].values()}
+    assert "AWS::Lambda::LayerVersion" not in kinds
+    assert "Layers" not in result.template["Resources"]["Plan"]["Properties"]
+
+
+def test_an_override_reaches_only_functions_that_have_the_variable(checkout: Checkout) -> None:
+    resources = lowered(checkout).template["Resources"]
+    assert resources["Plan"]["Properties"]["Environment"]["Variables"] == {"PLANNER": "search"}
+    assert "Environment" not in resources["Benchmark"]["Properties"]
+
+
+def test_a_changed_override_publishes_a_new_version(checkout: Checkout) -> None:
+    def version(of: Checkout) -> str:
+        resources = lowered(of).template["Resources"]
+        (name,) = [name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"]
+        target = resources["PlanLive"]["Properties"]["FunctionVersion"]
+        assert target == {"Fn::GetAtt": [name, "Version"]}
+        return name
+
+    other = Checkout(checkout.assembly, checkout.python, {"PLANNER": "claude"})
+    assert version(checkout) == version(checkout)
+    assert version(checkout) != version(other)
+
+
+@pytest.mark.parametrize(
+    "kind", ["AWS::EC2::FlowLog", "AWS::SSM::Document", "AWS::CloudWatch::CompositeAlarm"]
+)
+def test_named_types_are_left_out_and_nothing_waits_for_them(checkout: Checkout, kind: str) -> None:
+    result = lowered(
+        checkout,
+        Extra={"Type": kind, "Properties": {}},
+        Queue={"Type": "AWS::SQS::Queue", "DependsOn": ["Extra", "Plan"], "Properties": {}},
+    )
+    assert "Extra" not in result.template["Resources"]
+    assert result.template["Resources"]["Queue"]["DependsOn"] == ["Plan"]
+
+
+def test_an_alarm_with_metric_math_is_left_out_and_a_plain_one_is_kept(checkout: Checkout) -> None:
+    resources = lowered(
+        checkout,
+        Maths={"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": []}},
+        Plain={"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}},
+    ).template["Resources"]
+    assert "Maths" not in resources
+    assert "Plain" in resources
+
+
+def test_an_unknown_type_is_an_error_that_names_it(checkout: Checkout) -> None:
+    with pytest.raises(LoweringError, match="AWS::Quantum::Computer"):
+        lowered(checkout, Extra={"Type": "AWS::Quantum::Computer", "Properties": {}})
+
+
+def test_a_reference_to_something_left_out_is_an_error_that_names_both(checkout: Checkout) -> None:
+    with pytest.raises(LoweringError, match="Queue refers to Extra"):
+        lowered(
+            checkout,
+            Extra={"Type": "AWS::SSM::Document", "Properties": {}},
+            Queue={"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Extra"}}},
+        )
+
+
+def test_a_function_of_another_runtime_is_an_error(checkout: Checkout) -> None:
+    node = copy.deepcopy(FUNCTION)
+    node["Properties"]["Runtime"] = "nodejs24.x"
+    with pytest.raises(LoweringError, match="nodejs24"):
+        lowered(checkout, Other=node)
+
+
+def test_an_image_without_a_command_is_an_error(checkout: Checkout) -> None:
+    (checkout.assembly / "sandbox dir/Dockerfile").write_text("FROM base\n")
+    with pytest.raises(LoweringError, match="does not end with CMD"):
+        lowered(checkout)
+
+
+def test_the_given_template_is_not_changed(checkout: Checkout) -> None:
+    before = copy.deepcopy(TEMPLATE)
+    lowered(checkout)
+    assert before == TEMPLATE

@@ -1,0 +1,133 @@
+"""The rendered state machine: what the emulator does not check, AWS would find at the worst moment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+State = dict[str, Any]
+
+
+def levels(machine: State) -> Iterator[dict[str, State]]:
+    """The states of the machine, then those of each Map: a Next may only name a state of its own level."""
+    yield machine["States"]
+    for state in machine["States"].values():
+        if state["Type"] == "Map":
+            yield from levels(state["ItemProcessor"])
+
+
+def states(machine: State) -> dict[str, State]:
+    return {name: state for level in levels(machine) for name, state in level.items()}
+
+
+def exits(state: State) -> list[str]:
+    following = [state[key] for key in ("Next", "Default") if key in state]
+    following += [choice["Next"] for choice in state.get("Choices", [])]
+    return following + [catch["Next"] for catch in state.get("Catch", [])]
+
+
+def tasks(machine: State) -> dict[str, State]:
+    return {name: state for name, state in states(machine).items() if state["Type"] == "Task"}
+
+
+def test_every_task_has_a_timeout_a_bounded_retry_with_jitter_and_a_catch(definition: State) -> None:
+    assert len(tasks(definition)) == 11
+    for name, task in tasks(definition).items():
+        assert task["TimeoutSeconds"] > 0, name
+        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        services = task["Retry"][0]
+        assert services["JitterStrategy"] == "FULL"
+        assert services["MaxAttempts"] <= 4
+        assert all(error.startswith("Lambda.") for error in services["ErrorEquals"])
+
+
+def test_nothing_is_retried_on_every_error(definition: State) -> None:
+    for name, state in states(definition).items():
+        for retry in state.get("Retry", []):
+            assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), name
+
+
+def test_every_transition_names_a_state_of_its_level_and_every_state_is_reached(definition: State) -> None:
+    assert definition["StartAt"] in definition["States"]
+    for level in levels(definition):
+        reached = {name for state in level.values() for name in exits(state)}
+        assert reached <= set(level)
+        assert len(set(level) - reached) == 1, "only the first state is not named by another"
+        for name, state in level.items():
+            ends = state.get("End") or state["Type"] in ("Fail", "Succeed")
+            assert bool(exits(state)) != bool(ends), f"{name} must either go on or end"
+
+
+def test_a_dead_sandbox_is_retried_once_and_then_decided_by_a_control_run(definition: State) -> None:
+    for name in ("Measure", "Confirm"):
+        task = tasks(definition)[name]
+        deaths = task["Retry"][1]
+        assert deaths["MaxAttempts"] == 1
+        assert {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"} <= set(
+            deaths["ErrorEquals"]
+        )
+        assert task["Catch"][0]["ErrorEquals"] == deaths["ErrorEquals"]
+        assert task["Catch"][0]["Next"] == "Control"
+    assert tasks(definition)["Control"]["Arguments"]["Payload"]["control"] is True
+
+
+def test_a_task_waits_longer_than_its_function_may_run(
+    definition: State, app_resources: dict[str, dict[str, Any]]
+) -> None:
+    timeouts = {
+        re.sub(r"^(Functions|Sandbox)|[0-9A-F]{8}$", "", name): each["Properties"]["Timeout"]
+        for name, each in app_resources.items()
+        if each["Type"] == "AWS::Lambda::Function"
+    }
+    for name, task in tasks(definition).items():
+        alias = task["Arguments"]["FunctionName"]
+        function = re.sub(r"^(Functions|Sandbox)|Live[0-9A-F]{8}$", "", alias)
+        assert task["TimeoutSeconds"] > timeouts[function], name
+
+
+@pytest.mark.parametrize(
+    ("task", "stages", "split"),
+    [
+        ("TryDraft", ["validate", "smoke"], "train"),
+        ("Measure", ["validate", "smoke", "screen", "measure"], "train"),
+        ("Confirm", ["validate", "measure"], "held_out"),
+    ],
+)
+def test_only_confirm_looks_at_held_out_clips(
+    definition: State, task: str, stages: list[str], split: str
+) -> None:
+    payload = tasks(definition)[task]["Arguments"]["Payload"]
+    assert payload["stages"] == stages
+    assert payload["split"] == split
+    assert payload["limits"] == {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048}
+
+
+def test_a_slot_assigns_no_variable_of_the_cycle(definition: State) -> None:
+    def assigned(level: dict[str, State]) -> set[str]:
+        places = [
+            place
+            for state in level.values()
+            for place in (state, *state.get("Catch", []), *state.get("Choices", []))
+        ]
+        return {name for place in places for name in place.get("Assign", {})}
+
+    cycle, slot = levels(definition)
+    assert not assigned(cycle) & assigned(slot), "Step Functions refuses a name of the outer scope"
+
+
+def test_the_map_is_inline_and_within_what_aws_runs_at_once(definition: State) -> None:
+    slots = definition["States"]["Slots"]
+    assert slots["ItemProcessor"]["ProcessorConfig"] == {"Mode": "INLINE"}
+    assert 1 <= slots["MaxConcurrency"] <= 40
+    assert definition["TimeoutSeconds"] == 3 * 3600
+
+
+def test_every_expression_stands_alone_in_its_string(definition: State) -> None:
+    for text in re.findall(r'"((?:[^"\\]|\\.)*)"', json.dumps(definition)):
+        if "{%" in text:
+            assert text.startswith("{%"), text
+            assert text.endswith("%}"), text
