@@ -147,6 +147,8 @@ def _bucket(scope: Construct) -> s3.Bucket:
 
 def _secret(scope: Construct, name: str, description: str) -> secretsmanager.Secret:
     secret = secretsmanager.Secret(scope, name, description=description, removal_policy=RemovalPolicy.RETAIN)
+    # Empty until the operator puts the credential in; a generated value would look like one.
+    secret.node.default_child.add_property_deletion_override("GenerateSecretString")
     acknowledge(
         secret,
         "SMG4",

@@ -38,8 +38,8 @@ class Settings:
     reserve_benchmark_concurrency : bool
         Reserve (and so cap) the benchmark function's concurrency in the account. An account whose whole
         limit is below 101 must set it to false, because Lambda keeps 100 unreserved.
-    search_seed : str
-        Seed of the search planner and of the choice of windows, 1 to 64 characters.
+    search_seed : int
+        Seed of the search planner, 0 to 2^31 - 1.
     lineage : str
         The lineage that the schedule evolves: lower-case letters, digits and hyphens, at most 32.
     daily_budget_usd : float
@@ -62,7 +62,7 @@ class Settings:
     slots: int = 1
     concurrency: int = 0
     reserve_benchmark_concurrency: bool = True
-    search_seed: str = "0"
+    search_seed: int = 0
     lineage: str = "main"
     daily_budget_usd: float = 20.0
     max_attempts_per_day: int = 1440
@@ -88,7 +88,7 @@ class Settings:
         _within("max_attempts_per_day", self.max_attempts_per_day, 0, 57_600)
         _within("confirm_looks_per_day", self.confirm_looks_per_day, 0, 10_000)
         _within("benchmark_cpu_s", self.benchmark_cpu_s, 10, 800)
-        _matches("search_seed", self.search_seed, r"\S{1,64}", "1 to 64 characters without white space")
+        _within("search_seed", self.search_seed, 0, 2**31 - 1)
         _matches(
             "lineage",
             self.lineage,

@@ -29,8 +29,10 @@ _ARTIFACT_OBJECTS = (
 )
 """How cdk-nag names the objects of the artifact bucket: by the rendered reference across the stacks."""
 
-READ = ["dynamodb:GetItem", "dynamodb:Query"]
-WRITE = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"]
+GET = "dynamodb:GetItem"
+QUERY = "dynamodb:Query"
+PUT = "dynamodb:PutItem"
+UPDATE = "dynamodb:UpdateItem"
 ALIAS = "live"
 
 
@@ -99,15 +101,15 @@ class Functions(Construct):
                 **self._loop_names(),
                 "LINEAGE": settings.lineage,
                 "SLOTS": str(settings.slots),
-                "SEARCH_SEED": settings.search_seed,
+                "SEARCH_SEED": str(settings.search_seed),
                 "PLANNER": settings.planner,
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
                 "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
         )
-        self._allow_table(function, self._data.evolution_record, [*READ, *WRITE], ["by_status", "by_version"])
-        self._allow_table(function, self._data.loop_control, [*READ, *WRITE])
+        self._allow_table(function, self._data.evolution_record, [GET, QUERY, PUT])
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
         execution = Stack.of(self).format_arn(
             service="states",
@@ -130,16 +132,16 @@ class Functions(Construct):
                 **self._loop_names(),
                 "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
                 "PLANNER": settings.planner,
-                "SEARCH_SEED": settings.search_seed,
+                "SEARCH_SEED": str(settings.search_seed),
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
                 "BENCHMARK_CPU_S": str(settings.benchmark_cpu_s),
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
         )
         self._allow_table(
-            function, self._data.evolution_record, READ, ["by_status", "by_version", "by_source"]
+            function, self._data.evolution_record, [GET, QUERY], ["by_status", "by_version", "by_source"]
         )
-        self._allow_table(function, self._data.loop_control, [*READ, "dynamodb:UpdateItem"])
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
         self._deny_operators(function)
         self._allow_secret(function, self._data.anthropic_secret.secret_arn)
@@ -150,7 +152,7 @@ class Functions(Construct):
             {"FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name},
         )
         self._allow_table(
-            function, self._data.framework_modifications, [*READ, *WRITE], ["by_status", "by_file"]
+            function, self._data.framework_modifications, [GET, QUERY, PUT, UPDATE], ["by_status", "by_file"]
         )
 
     def _conclude(self) -> None:
@@ -158,10 +160,9 @@ class Functions(Construct):
             "Conclude",
             {**self._loop_names(), "CONFIRM_LOOKS_PER_DAY": str(self._settings.confirm_looks_per_day)},
         )
-        self._allow_table(
-            function, self._data.evolution_record, [*READ, *WRITE], ["by_status", "by_version", "by_source"]
-        )
-        self._allow_table(function, self._data.loop_control, [*READ, *WRITE])
+        # Put and not update: an attempt is written once.
+        self._allow_table(function, self._data.evolution_record, [GET, PUT])
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
 
     def _commit(self) -> None:
@@ -176,17 +177,15 @@ class Functions(Construct):
                 "GITHUB_API_URL": settings.github_api_url,
             },
         )
-        self._allow_table(
-            function, self._data.evolution_record, [*READ, "dynamodb:UpdateItem"], ["by_version"]
-        )
-        self._allow_table(function, self._data.loop_control, [*READ, "dynamodb:UpdateItem"])
+        self._allow_table(function, self._data.evolution_record, [GET, UPDATE], ["by_version"])
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
         self._allow_secret(function, self._data.github_secret.secret_arn)
 
     def _close_cycle(self) -> None:
         function = self._function("CloseCycle", {"LOOP_CONTROL_TABLE": self._data.loop_control.table_name})
-        self._allow_table(function, self._data.loop_control, ["dynamodb:GetItem", "dynamodb:UpdateItem"])
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
 
     def _loop_names(self) -> dict[str, str]:
         return {
@@ -246,7 +245,7 @@ class Functions(Construct):
     ) -> None:
         self._allow(function, actions, [table.table_arn])
         if indexes:
-            self._allow(function, ["dynamodb:Query"], [f"{table.table_arn}/index/{name}" for name in indexes])
+            self._allow(function, [QUERY], [f"{table.table_arn}/index/{name}" for name in indexes])
 
     def _allow_artifacts(self, function: lambda_.Function, actions: Sequence[str]) -> None:
         bucket = self._data.artifacts

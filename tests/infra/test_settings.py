@@ -21,7 +21,7 @@ from infra.settings import Settings, SettingsError
         ("max_attempts_per_day", "57601", "between 0 and 57600"),
         ("confirm_looks_per_day", "-1", "between 0 and 10000"),
         ("benchmark_cpu_s", "900", "between 10 and 800"),
-        ("search_seed", "", "1 to 64 characters"),
+        ("search_seed", "-1", "between 0 and 2147483647"),
         ("lineage", "Main/1", "lower-case letters"),
         ("github_repository", "no-slash", "owner/name"),
         ("github_branch", "a..b", "git branch name"),

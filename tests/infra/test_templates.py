@@ -132,7 +132,7 @@ def test_secrets_hold_no_value_in_the_template_and_are_kept(data_resources: Reso
     assert len(secrets) == 2
     for secret in secrets:
         assert secret["DeletionPolicy"] == "Retain"
-        assert "SecretString" not in secret["Properties"]
+        assert not {"SecretString", "GenerateSecretString"} & set(secret["Properties"])
 
 
 # --- functions ------------------------------------------------------------------------------------
@@ -208,6 +208,16 @@ def test_the_planner_cannot_write_the_record(app_resources: Resources) -> None:
     for each in statements(app_resources, "FunctionsPlan"):
         if "EvolutionRecord" in json.dumps(each["Resource"]):
             assert not writes & set(each["Action"])
+
+
+def test_an_attempt_is_written_once_and_only_commit_may_add_to_it(app_resources: Resources) -> None:
+    updaters = [
+        role
+        for role in ("OpenCycle", "Plan", "Conclude", "Commit", "CloseCycle")
+        for each in statements(app_resources, f"Functions{role}")
+        if "dynamodb:UpdateItem" in each["Action"] and "EvolutionRecord" in json.dumps(each["Resource"])
+    ]
+    assert updaters == ["Commit"]
 
 
 def test_nobody_deletes_items_or_objects(app_resources: Resources) -> None:
