@@ -49,7 +49,12 @@ class CycleOpener:
     """Takes the lease, concludes what a dead run left, and hands out the slots."""
 
     def __init__(
-        self, record: Record, control: Control, objects: Objects, executions: Executions, settings: CycleSettings
+        self,
+        record: Record,
+        control: Control,
+        objects: Objects,
+        executions: Executions,
+        settings: CycleSettings,
     ) -> None:
         self._record = record
         self._control = control

@@ -1,0 +1,1 @@
+"""The commands of `codec-evolution`, one module a topic; `infra.cli` mounts them flat."""

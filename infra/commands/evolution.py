@@ -1,0 +1,68 @@
+"""Commands of the evolution: run it, list what it did."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from infra.commands.options import (
+    DEFAULT_STATE_DIR,
+    AsJson,
+    Lineage,
+    StateDir,
+    print_json,
+    progress_console,
+)
+
+app = typer.Typer()
+
+
+class PlannerName(StrEnum):
+    """Who writes candidates."""
+
+    SEARCH = "search"
+    CLAUDE = "claude"
+
+
+@app.command()
+def run(
+    cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run.")] = 3,
+    slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
+    planner: Annotated[PlannerName, typer.Option(help="Who writes candidates.")] = PlannerName.SEARCH,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Run cycles of the real state machine on this machine, and go on where the last run stopped."""
+    from infra.local.runner import RunSettings, run_cycles
+    from infra.local.screen import RunScreen
+
+    settings = RunSettings(state_dir=state_dir, cycles=cycles, slots=slots, planner=planner.value, seed=seed)
+    screen = RunScreen(progress_console)
+    result = run_cycles(settings, screen)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        screen.summary(result)
+
+
+@app.command()
+def history(
+    lineage: Lineage = "main",
+    status: Annotated[str | None, typer.Option(help="adopted, rejected, test_failed or skipped.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest attempts to list.")] = 50,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List the attempts of the evolution record, newest first."""
+    from infra.local.history import read_history
+    from infra.local.screen import print_history
+
+    listing = read_history(state_dir, lineage, status=status, limit=limit)
+    if as_json:
+        print_json(listing)
+    else:
+        print_history(Console(), listing)
