@@ -45,7 +45,9 @@ class PullRequests:
             if not path.exists():
                 raise LookupError(f"there is no pull request {number}")
             pull = json.loads(path.read_text("utf-8"))
-            head, base = (self._git.resolve(f"refs/heads/{pull[side]}", "commit") for side in ("head", "base"))
+            head, base = (
+                self._git.resolve(f"refs/heads/{pull[side]}", "commit") for side in ("head", "base")
+            )
             if pull["state"] == "open" and head and base and self._git.contains(base, head):
                 return self._write(pull | {"state": "closed", "merged": True})
             return pull
