@@ -26,7 +26,7 @@ MAX_MESSAGE = 2000
 MAX_TRACEBACK = 2000
 
 
-class SandboxUnavailable(Exception):  # noqa: N818 - a state of the house, named as the contracts name it
+class SandboxUnavailable(Exception):
     """A fault of ours: a layer is missing, or the zygote cannot start or has died. Never the candidate's verdict."""
 
 
@@ -53,7 +53,7 @@ class Violation:
         return f"line {self.line}, column {self.column}: {self.construct}: {self.message}"
 
 
-class CandidateFault(Exception):  # noqa: N818 - named as the contracts name it
+class CandidateFault(Exception):
     """Anything that the candidate did: an answer, not a failure of the sandbox.
 
     Parameters

@@ -189,9 +189,14 @@ def _missing(where: str, names: Iterable[str], bound: Iterable[str]) -> list[str
     return [f"{where}: unknown name {name!r}" for name in unknown]
 
 
+_NO_LIBRARY_CODEC = (
+    "ready-made image and video codecs are refused; the point is to evolve a codec, not to wrap one"
+)
+
+
 def _hints(ceiling: Mapping[str, Any]) -> dict[str, str]:
     codecs = {
-        f"{module}.{name}": "ready-made image and video codecs are refused; the point is to evolve a codec, not to wrap one"
+        f"{module}.{name}": _NO_LIBRARY_CODEC
         for module, names in ceiling.get("library_codec_names", {}).items()
         for name in names
     }

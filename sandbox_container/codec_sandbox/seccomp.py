@@ -15,15 +15,56 @@ from codec_sandbox import syscalls
 
 # Needs no descriptor, no path and no other process. Verified with the default action set to kill: a run of numpy, cv2
 # and torch makes no other call once its libraries are warm.
-ALLOWED = """
-    brk mmap mprotect mremap munmap madvise membarrier
-    futex get_robust_list set_robust_list rseq restart_syscall sched_yield sched_getaffinity
-    rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack
-    clock_getres clock_gettime clock_nanosleep nanosleep gettimeofday time times getrusage
-    getpid getppid gettid getuid geteuid getgid getegid getcwd uname sysinfo getrandom
-    read write close fstat lseek poll ppoll select pselect6
-    exit exit_group
-""".split()
+ALLOWED = [
+    "brk",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "madvise",
+    "membarrier",
+    "futex",
+    "get_robust_list",
+    "set_robust_list",
+    "rseq",
+    "restart_syscall",
+    "sched_yield",
+    "sched_getaffinity",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sigaltstack",
+    "clock_getres",
+    "clock_gettime",
+    "clock_nanosleep",
+    "nanosleep",
+    "gettimeofday",
+    "time",
+    "times",
+    "getrusage",
+    "getpid",
+    "getppid",
+    "gettid",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "getcwd",
+    "uname",
+    "sysinfo",
+    "getrandom",
+    "read",
+    "write",
+    "close",
+    "fstat",
+    "lseek",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "exit",
+    "exit_group",
+]
 
 # What a worker without free descriptors would be told anyway; here so that the message is the same on every platform.
 NO_DESCRIPTORS = ["open", "openat", "openat2", "socket", "pipe2", "memfd_create"]

@@ -28,8 +28,9 @@ from codec_sandbox.faults import (
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
 from codec_sandbox.sweep import Sweep, throwaway_uids
+from codec_sandbox.tampering import ProcessState
 from codec_sandbox.validator import check_bytes
-from codec_sandbox.zygote_process import ANSWER_S, Line, ZygoteProcess
+from codec_sandbox.zygote_process import ANSWER_S, ZygoteProcess
 
 __all__ = [
     "CandidateFault",
@@ -100,6 +101,7 @@ class Supervisor:
         self.layers: dict[str, str] = {}
         self.probes: dict[str, str] = {}
         self.non_dumpable = walls.non_dumpable()
+        self.tampered: list[str] = []
         self._zygote: ZygoteProcess | None = None
         try:
             self._self_test()
@@ -157,6 +159,11 @@ class Supervisor:
             except CandidateFault as fault:
                 return [Violation(0, 0, "syntax", f"the parser did not survive this source: {fault.message}")]
 
+    @property
+    def zygote_pid(self) -> int:
+        """Process id of the present zygote, 0 if there is none."""
+        return self._zygote.process.pid if self._zygote is not None else 0
+
     def close(self) -> None:
         """Kill every worker, then the zygote. Safe to call twice."""
         for started in list(self._workers):
@@ -181,6 +188,9 @@ class Supervisor:
         return started
 
     def _start(self, limits: Limits) -> Worker:
+        if self.tampered:
+            changed = ", ".join(self.tampered)
+            raise SandboxUnavailable(f"a worker changed this process for good ({changed}); start a new one")
         with self._lock:
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote is not None:
@@ -222,6 +232,10 @@ class Worker:
     def __init__(self, owner: Supervisor, zygote: ZygoteProcess, limits: Limits, uid: int | None) -> None:
         self._owner, self._zygote, self.limits = owner, zygote, limits
         self._sweep = Sweep(uid)
+        self._own_state, self._zygote_state = (
+            ProcessState.of(os.getpid()),
+            ProcessState.of(zygote.process.pid),
+        )
         self._end: dict[str, Any] | None = None
         self._charged = 0.0
         area = limits.area_bytes
@@ -313,6 +327,13 @@ class Worker:
             self._line.close()
             self._channel.close()
             self._sweep.run()
+            self._undo_tampering()
+
+    def _undo_tampering(self) -> None:
+        if self._own_state is not None:
+            self._owner.tampered += self._own_state.restore()
+        if self._zygote_state is not None and self._zygote_state.differences():
+            self._zygote.kill()  # its workers would inherit the change, and could read it
 
     # -- one request
 

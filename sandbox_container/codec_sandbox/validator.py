@@ -148,6 +148,8 @@ class _Check:
         return self.found
 
     def refuse(self, node: ast.AST, construct: str, message: str) -> None:
+        if isinstance(node, ast.Attribute):
+            construct = ast.unparse(node)
         line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
         self.found.append(Violation(line, column, construct[:120], message))
 

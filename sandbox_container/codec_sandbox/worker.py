@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from codec_sandbox.validator import check
 LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE = range(1, 7)
 FUNCTIONS = {"encoder": "compress_video_frame", "decoder": "decompress_video_frame"}
 FILENAME = "<candidate>"
+MODULE = "candidate"
 _META = struct.Struct("<I")
 _ORPHAN_CHECK_S = 0.5
 _NO_HANDLES = "the sandbox has no files, sockets, processes or late imports"
@@ -76,7 +78,7 @@ class _Worker:
             self.reply(action(meta, payload))
         except CandidateFault as fault:
             self.refuse(vars(fault))
-        except BaseException as error:  # noqa: BLE001 - the candidate may raise anything at all; all of it is reported
+        except BaseException as error:
             self.refuse(self.describe(error))
 
     def reply(self, data: bytes | memoryview, status: int = channel.OK) -> None:
@@ -110,7 +112,9 @@ class _Worker:
                 line=violations[0].line or None,
                 violations=tuple(violations),
             )
-        self.names = {"__name__": "candidate"}
+        module = types.ModuleType(MODULE)
+        sys.modules[MODULE] = module  # dataclasses look their own module up
+        self.names = module.__dict__
         if policy is not None:
             self.names["__builtins__"] = guarded_builtins(policy)
         exec(compile(tree, FILENAME, "exec", dont_inherit=True), self.names)
@@ -166,7 +170,7 @@ class _Worker:
         """Kind, message and the candidate's own lines of an error that it let out."""
         try:
             text = str(error)[:1500]
-        except BaseException:  # noqa: BLE001 - __str__ may be the candidate's own
+        except BaseException:
             text = "(its text cannot be read)"
         frames, in_library = self.candidate_frames(error)
         message = f"{_type_name(error)}: {text}"

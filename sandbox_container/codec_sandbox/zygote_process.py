@@ -21,7 +21,7 @@ from codec_sandbox import walls
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.limits import Limits
 
-START_S, ANSWER_S = 120.0, 10.0
+START_S, ANSWER_S = 120.0, 5.0
 _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; from codec_sandbox.zygote import main; main(int(sys.argv[1]))"
 )

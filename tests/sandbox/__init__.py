@@ -1,0 +1,1 @@
+"""The sandbox under attack, and honest codecs inside it."""

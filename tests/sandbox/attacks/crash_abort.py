@@ -1,0 +1,9 @@
+# attack: abort
+# class: native crash
+# wall: separate_process
+
+import os
+
+
+def attack(frame, frame_index, config):
+    os.abort()

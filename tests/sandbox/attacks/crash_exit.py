@@ -1,0 +1,9 @@
+# attack: leave without a word
+# class: native crash
+# wall: separate_process
+
+import os
+
+
+def attack(frame, frame_index, config):
+    os._exit(0)

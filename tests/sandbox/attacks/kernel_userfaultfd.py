@@ -1,0 +1,12 @@
+# attack: stop a thread of the kernel inside a copy
+# class: signals and ptrace
+# wall: fdless
+
+import ctypes
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def attack(frame, frame_index, config):
+    number = libc.syscall(323, 1)
+    return "outside: a handle" if number >= 0 else f"held: errno {ctypes.get_errno()}"
