@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -109,7 +110,9 @@ def deploy(
     lowered = {stack: _lowered(assembly, stack, checkout) for stack in (DATA_STACK, APP_STACK)}
     _check_overrides(environment or {}, lowered[APP_STACK])
     s3 = emulator_client(endpoint, "s3")
-    s3.create_bucket(Bucket=PACKAGE_BUCKET)
+    for bucket in {PACKAGE_BUCKET, *(name for each in lowered.values() for name in each.buckets)}:
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=bucket)
     outputs: dict[str, str] = {}
     for stack, each in lowered.items():
         for key, body in each.packages.items():

@@ -205,6 +205,8 @@ class Emulator:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.root / "s3"),
             "SFN_WAIT_SCALE": str(self._wait_scale),
+            # Functions act with their own roles: a permission that is missing on AWS is missing here.
+            "AUTH": "true",
             "LOG_LEVEL": "WARNING",
         }
 

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import io
 import json
+import re
 import shlex
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -29,10 +30,12 @@ LEFT_OUT = frozenset(
         "AWS::CodeBuild::Project",
         "AWS::EC2::FlowLog",
         "AWS::EC2::Instance",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
         "AWS::SSM::Document",
     }
 )
-"""Types that the emulator lacks, or (CodeBuild) would only pretend to run."""
+"""Types that the emulator lacks, would only pretend to run (CodeBuild), or that ask for TLS (the policies)."""
 
 SUPPORTED = frozenset(
     {
@@ -65,13 +68,10 @@ SUPPORTED = frozenset(
         "AWS::Lambda::Permission",
         "AWS::Lambda::Version",
         "AWS::Logs::LogGroup",
-        "AWS::S3::Bucket",
-        "AWS::S3::BucketPolicy",
         "AWS::SNS::Subscription",
         "AWS::SNS::Topic",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::Queue",
-        "AWS::SQS::QueuePolicy",
         "AWS::SSM::Parameter",
         "AWS::Scheduler::Schedule",
         "AWS::Scheduler::ScheduleGroup",
@@ -82,6 +82,8 @@ SUPPORTED = frozenset(
 """Types that the pinned emulator provisions and that this app uses or may use."""
 
 _PUBLIC_PARAMETER = "/aws/service/"
+_CDK_HASH = re.compile(r"[0-9a-f]{32}$")
+"""What the CDK ends a version's logical id with: a hash of the function as it would be on AWS."""
 
 
 class LoweringError(LocalError):
@@ -98,10 +100,13 @@ class Lowered:
         The lowered CloudFormation template.
     packages : dict[str, bytes]
         Zip archives to put into `PACKAGE_BUCKET` first, by object key.
+    buckets : list[str]
+        Buckets to make first where they are missing.
     """
 
     template: dict[str, Any]
     packages: dict[str, bytes]
+    buckets: list[str]
 
 
 @dataclass(frozen=True)
@@ -153,13 +158,17 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
         if resource["Type"] == "AWS::Lambda::Function":
             key, body = _lower_function(name, resource["Properties"], layers, manifest, checkout)
             packages[key] = body
-    _leave_out(lowered, {*layers, *(name for name, each in resources.items() if _is_left_out(each))})
+    buckets = _buckets(resources)
+    lowered = _replaced(lowered, _stand_ins(resources, buckets))
+    resources = lowered["Resources"]
+    gone = {name for name, each in resources.items() if _is_left_out(each)}
+    _leave_out(lowered, {*layers, *buckets, *gone})
     unknown = sorted({each["Type"] for each in resources.values()} - SUPPORTED)
     if unknown:
         raise LoweringError(
             f"no local form is known for {', '.join(unknown)}: support it or leave it out by name"
         )
-    return Lowered(_with_versions_by_content(lowered), packages)
+    return Lowered(_with_versions_by_content(lowered), packages, sorted(buckets.values()))
 
 
 def _lower_function(
@@ -240,6 +249,43 @@ def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
     return archive.getvalue()
 
 
+def _buckets(resources: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the buckets, which are not left to the stack.
+
+    The emulator keeps objects when it is killed but forgets the stack, and a new stack would draw a new name.
+    """
+    return {
+        name: each["Properties"].get("BucketName", f"codec-evolution-local-{name.lower()}")
+        for name, each in resources.items()
+        if each["Type"] == "AWS::S3::Bucket"
+    }
+
+
+def _stand_ins(resources: Mapping[str, Any], buckets: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+    """What stands for a reference, by resource and attribute; a `Ref` has the attribute ``Ref``."""
+    found: dict[tuple[str, str], Any] = {}
+    for name, bucket in buckets.items():
+        found[name, "Ref"] = bucket
+        found[name, "Arn"] = f"arn:aws:s3:::{bucket}"
+    for name, each in resources.items():
+        if each["Type"] == "AWS::SecretsManager::Secret":
+            # On AWS both are the ARN; the emulator's Ref is the name, which no policy matches.
+            found[name, "Ref"] = {"Fn::GetAtt": [name, "Id"]}
+    return found
+
+
+def _replaced(node: Any, stand_ins: Mapping[tuple[str, str], Any]) -> Any:
+    if isinstance(node, list):
+        return [_replaced(value, stand_ins) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if len(node) == 1 and isinstance(node.get("Ref"), str):
+        return stand_ins.get((node["Ref"], "Ref"), node)
+    if len(node) == 1 and isinstance(node.get("Fn::GetAtt"), list):
+        return stand_ins.get(tuple(node["Fn::GetAtt"]), node)
+    return {key: _replaced(value, stand_ins) for key, value in node.items()}
+
+
 def _is_left_out(resource: Mapping[str, Any]) -> bool:
     if resource["Type"] == "AWS::CloudWatch::Alarm":
         return "Metrics" in resource["Properties"]  # metric math, which the emulator refuses
@@ -278,14 +324,18 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def _with_versions_by_content(template: dict[str, Any]) -> dict[str, Any]:
-    """Name each published version after its lowered function, so that a changed override publishes anew."""
+    """Name each published version after its lowered function alone.
+
+    A changed override then publishes anew, and a change that the lowering takes away (handlers run from the
+    checkout) does not try to publish the same function twice, which Lambda refuses.
+    """
     resources = template["Resources"]
     names = {}
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Lambda::Version":
             function = resources[resource["Properties"]["FunctionName"]["Ref"]]
             content = json.dumps(function["Properties"], sort_keys=True).encode()
-            names[name] = f"{name[:200]}{hashlib.sha256(content).hexdigest()[:8]}"
+            names[name] = f"{_CDK_HASH.sub('', name)[:200]}{hashlib.sha256(content).hexdigest()[:32]}"
     renamed: dict[str, Any] = _renamed(template, names)
     renamed["Resources"] = {names.get(name, name): each for name, each in renamed["Resources"].items()}
     return renamed

@@ -170,6 +170,17 @@ def test_an_attempt_that_cannot_be_concluded_is_left_to_the_next_cycle(cycle: di
     assert found["status"] == "unrecorded"
 
 
+def test_functions_act_with_their_own_roles(deployment: LocalDeployment) -> None:
+    found = run(deployment, fates=["trespasses", "sandbox_trespasses"])
+    output = json.loads(found["output"])
+    tried = json.loads(concluded(output, "trespasses")["plan"]["reason"])
+    allowed = {what for what, answer in tried.items() if answer == "ok"}
+    assert allowed == {"write own artifact", "read own artifact", "read record", "read own secret"}
+    assert {tried[what] for what in set(tried) - allowed} == {"AccessDenied", "AccessDeniedException"}
+    sandbox = concluded(output, "sandbox_trespasses")["measure"]
+    assert (sandbox["dynamodb"], sandbox["s3"]) == ("AccessDeniedException", "AccessDenied")
+
+
 def test_a_refused_cycle_ends_with_the_reason(deployment: LocalDeployment) -> None:
     found = run(deployment, refuse="paused")
     assert found["status"] == "SUCCEEDED"
@@ -267,7 +278,13 @@ def test_items_and_objects_survive_a_stop_and_objects_a_kill(
         )
         deployment.client("s3").put_object(Bucket=deployment.artifact_bucket, Key=f"v{version}", Body=b"kept")
 
+    never_stopped = Emulator(tmp_path, python=emulator_python)
+    never_stopped.start()
+    put(up(never_stopped), 0)
+    os.kill(never_stopped.pid, signal.SIGKILL)
+    never_stopped.stop()
     with Emulator(tmp_path, python=emulator_python) as first:
+        assert item(up(first)) is None
         put(up(first), 1)
     second = Emulator(tmp_path, python=emulator_python)
     second.start()
@@ -281,7 +298,7 @@ def test_items_and_objects_survive_a_stop_and_objects_a_kill(
         assert item(deployment) == {**key, "version": {"N": "1"}}, (
             "what DynamoDB wrote since the stop is lost"
         )
-        for version in (1, 2):
+        for version in (0, 1, 2):
             found = deployment.client("s3").get_object(Bucket=deployment.artifact_bucket, Key=f"v{version}")
             assert found["Body"].read() == b"kept"
 

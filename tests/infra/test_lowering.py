@@ -154,6 +154,33 @@ def test_an_alarm_with_metric_math_is_left_out_and_a_plain_one_is_kept(checkout:
     assert "Plain" in resources
 
 
+def test_a_bucket_has_a_name_of_its_own_that_outlives_the_stack(checkout: Checkout) -> None:
+    result = lowered(
+        checkout,
+        Artifacts={"Type": "AWS::S3::Bucket", "Properties": {}},
+        Policy={"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Artifacts"}}},
+        Queue={
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"QueueName": {"Ref": "Artifacts"}, "Arn": {"Fn::GetAtt": ["Artifacts", "Arn"]}},
+        },
+    )
+    assert result.buckets == ["codec-evolution-local-artifacts"]
+    assert not {"Artifacts", "Policy"} & set(result.template["Resources"])
+    assert result.template["Resources"]["Queue"]["Properties"] == {
+        "QueueName": "codec-evolution-local-artifacts",
+        "Arn": "arn:aws:s3:::codec-evolution-local-artifacts",
+    }
+
+
+def test_a_reference_to_a_secret_is_its_arn_as_on_aws(checkout: Checkout) -> None:
+    resources = lowered(
+        checkout,
+        Secret={"Type": "AWS::SecretsManager::Secret", "Properties": {}},
+        Queue={"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Secret"}}},
+    ).template["Resources"]
+    assert resources["Queue"]["Properties"]["QueueName"] == {"Fn::GetAtt": ["Secret", "Id"]}
+
+
 def test_an_unknown_type_is_an_error_that_names_it(checkout: Checkout) -> None:
     with pytest.raises(LoweringError, match="AWS::Quantum::Computer"):
         lowered(checkout, Extra={"Type": "AWS::Quantum::Computer", "Properties": {}})

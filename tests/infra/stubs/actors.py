@@ -8,6 +8,34 @@ class PlannerBroke(Exception):
     pass
 
 
+def attempt(service, operation, **arguments):
+    """What this function's own role gets for a call: the word ok, or the error's code."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    try:
+        getattr(boto3.client(service), operation)(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "ok"
+
+
+def plan_trespasses():
+    bucket, record = os.environ["ARTIFACT_BUCKET"], os.environ["EVOLUTION_RECORD_TABLE"]
+    key = {"lineage": {"S": "main"}, "attempt_id": {"S": "forged"}}
+    return {
+        "write own artifact": attempt("s3", "put_object", Bucket=bucket, Key="attempts/x", Body=b""),
+        "read own artifact": attempt("s3", "get_object", Bucket=bucket, Key="attempts/x"),
+        "read held-out figures": attempt("s3", "get_object", Bucket=bucket, Key="operators/held_out/x"),
+        "read record": attempt("dynamodb", "get_item", TableName=record, Key=key),
+        "forge record": attempt("dynamodb", "put_item", TableName=record, Item=key),
+        "read own secret": attempt(
+            "secretsmanager", "get_secret_value", SecretId=os.environ["ANTHROPIC_SECRET_ARN"]
+        ),
+        "start a cycle": attempt("stepfunctions", "list_state_machines"),
+    }
+
+
 def open_cycle(event, context):
     given = event["input"]
     if "raise_in_open" in given:
@@ -31,6 +59,8 @@ def plan(event, context):
     spent = {"cost_usd": 0.1, "elapsed_s": 1.0}
     if fate == "plan_raises":
         raise PlannerBroke("out of ideas " + "x" * 1000)
+    if fate == "trespasses":
+        return {"next": "nothing", "reason": json.dumps(plan_trespasses()), **spent}
     if fate == "nothing":
         return {"next": "nothing", "reason": "no idea", **spent}
     if fate == "endless" or (fate == "tools" and round_ == 0):
@@ -58,6 +88,12 @@ def benchmark(event, context):
     fate = event["attempt_id"].split("#")[1]
     if event.get("control"):
         return {"outcome": "failed" if fate == "broken_sandbox" else "passed"}
+    if fate == "sandbox_trespasses":
+        return {
+            "outcome": "failed",
+            "dynamodb": attempt("dynamodb", "list_tables"),
+            "s3": attempt("s3", "list_buckets"),
+        }
     held_out = event["split"] == "held_out"
     if fate in ("kills", "broken_sandbox", "draft_kills") or (fate == "kills_confirm" and held_out):
         os._exit(1)
