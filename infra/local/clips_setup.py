@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from codec_sandbox.clips import (
     CLIP_DIRECTORY,
+    WINDOWS_PER_CLIP,
     ClipError,
     ClipSet,
     Window,
@@ -62,6 +63,17 @@ def fetch_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda li
                 )
             _store(window_path(directory, entry["name"], index), frames)
     return ClipSet(directory)
+
+
+def ensure_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda line: None) -> None:
+    """Fetch the default clips if a window's file is missing; raises as `fetch_clips`."""
+    entries = read_manifest(directory / "manifest.json")
+    if not all(
+        window_path(directory, entry["name"], i).exists()
+        for entry in entries
+        for i in range(WINDOWS_PER_CLIP)
+    ):
+        fetch_clips(directory, progress)
 
 
 def record_hashes(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda line: None) -> None:

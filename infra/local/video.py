@@ -6,6 +6,7 @@ the same whatever the machine's swscale would do. Colour is BT.709, 4:2:0, limit
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,3 +183,45 @@ def encode(frames: list[np.ndarray], fps: float, options: list[str], output: Pat
         raise VideoError(f"{options}: encoder took more than {ENCODE_TIMEOUT_S} s") from None
     if run.returncode:
         raise VideoError(f"{options}: {run.stderr.decode(errors='replace').strip()[:300]}")
+
+
+def vmaf(original: np.ndarray, decoded: list[np.ndarray], fps: float) -> float:
+    """Mean VMAF of a sequence, model v0.6.1 NEG (without credit for sharpening).
+
+    Parameters
+    ----------
+    original : numpy.ndarray
+        (T, H, W, 3) uint8 RGB, even sides.
+    decoded : list of numpy.ndarray
+        T frames of the same shape.
+
+    Raises
+    ------
+    VideoError
+        This ffmpeg has no libvmaf, or it failed.
+    """
+    height, width = original.shape[1:3]
+    with tempfile.TemporaryDirectory() as scratch:
+        files = []
+        for name, frames in (("decoded", decoded), ("original", original)):
+            path = Path(scratch) / f"{name}.yuv"
+            path.write_bytes(b"".join(plane.tobytes() for frame in frames for plane in rgb_to_planes(frame)))
+            files += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", f"{fps:g}"]
+            files += ["-i", str(path)]
+        command = [
+            ffmpeg(),
+            "-hide_banner",
+            "-nostdin",
+            *files,
+            "-lavfi",
+            "libvmaf=model=version=vmaf_v0.6.1neg",
+        ]
+        run = subprocess.run(
+            [*command, "-f", "null", "-"], capture_output=True, text=True, timeout=ENCODE_TIMEOUT_S
+        )
+    score = re.search(r"VMAF score: ([\d.]+)", run.stderr)
+    if run.returncode or not score:
+        raise VideoError(
+            f"VMAF: {run.stderr.strip().splitlines()[-1][:300] if run.stderr.strip() else 'no score'}"
+        )
+    return float(score[1])

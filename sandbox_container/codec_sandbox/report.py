@@ -20,7 +20,7 @@ def equivalent_mbps(size_bytes: int, pixels: int) -> float:
 
 
 def point(measurement: Measurement) -> dict[str, Any]:
-    """One row of ``points``. CPU seconds are means of a frame."""
+    """One row of ``points``. Bytes and CPU seconds are those of all its frames together."""
     window, coded, distortion = measurement.window, measurement.coded, measurement.distortion
     pixels = window.frames * window.width * window.height
     return {

@@ -60,7 +60,7 @@ class Coded:
     size_bytes : int
         Packets as the supervisor received them, framing charged.
     encode_cpu_s, decode_cpu_s : float
-        Mean CPU seconds of a frame.
+        CPU seconds of all frames together.
     packets_sha256, frames_sha256 : str
         Hashes of all packets, each with its length, and of all decoded frames.
     """
@@ -165,8 +165,8 @@ class Runner:
         return Coded(
             frames=decoded,
             size_bytes=sum(len(packet) + FRAMING_BYTES for packet in packets),
-            encode_cpu_s=encode_cpu_s / len(frames),
-            decode_cpu_s=decode_cpu_s / len(frames),
+            encode_cpu_s=encode_cpu_s,
+            decode_cpu_s=decode_cpu_s,
             packets_sha256=_packets_sha256(packets),
             frames_sha256=_frames_sha256(decoded),
         )

@@ -33,6 +33,8 @@ SCREEN_BUDGET_MARGIN = 1.5
 RAW_BYTES_PER_PIXEL = 3
 
 Progress = Callable[[dict[str, Any]], None]
+Observer = Callable[[Window, int, np.ndarray, list[np.ndarray]], None]
+"""Told of every measured window: the window, the quality, its frames, the decoded frames."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,20 @@ class Benchmark:
     references : References
     cores : int
         How many pairs of workers run at a time; the machine's number if 0.
+    observe : callable or None
+        Is shown what was decoded, for pictures and further metrics; called from several threads.
     """
 
-    def __init__(self, workshop: Workshop, clips: ClipSet, references: References, cores: int = 0) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        clips: ClipSet,
+        references: References,
+        cores: int = 0,
+        observe: Observer | None = None,
+    ) -> None:
         self.workshop, self.clips, self.references = workshop, clips, references
+        self.observe = observe
         self.cores = cores or len(os.sched_getaffinity(0))
         self._stages = {
             "validate": self._validate,
@@ -150,7 +162,7 @@ class Benchmark:
         outcome.windows = self._windows(request)
         jobs = [(window, quality) for quality in QUALITIES for window in outcome.windows]
         control = self.clips.control()
-        measured = _Parallel(self.clips, runner, meter, self.cores, progress)
+        measured = _Parallel(self, runner, meter, progress)
         repeat = (control, REPEATED)
         outcome.measurements = measured.run(jobs, repeat if control in outcome.windows else None)
         outcome.measurements += measured.run(_extra_jobs(outcome.windows, outcome.measurements))
@@ -159,9 +171,9 @@ class Benchmark:
 class _Parallel:
     """Measures windows at qualities, several at a time; the first fault stops the others."""
 
-    def __init__(self, clips, runner, meter, cores, progress) -> None:
-        self._clips, self._runner, self._meter, self._progress = clips, runner, meter, progress
-        self._cores, self._lock, self._done, self._total = cores, threading.Lock(), 0, 0
+    def __init__(self, benchmark: Benchmark, runner: Runner, meter: CpuMeter, progress: Progress) -> None:
+        self._benchmark, self._runner, self._meter, self._progress = benchmark, runner, meter, progress
+        self._lock, self._done, self._total = threading.Lock(), 0, 0
 
     def run(
         self, jobs: list[tuple[Window, int]], repeat: tuple[Window, int] | None = None
@@ -169,7 +181,7 @@ class _Parallel:
         """Measurements in the order of `jobs`. The job `repeat` is run twice and must give the same twice."""
         self._total += len(jobs)
         todo = [*jobs, repeat] if repeat else jobs
-        with ThreadPoolExecutor(max_workers=self._cores) as pool:
+        with ThreadPoolExecutor(max_workers=self._benchmark.cores) as pool:
             futures = [pool.submit(self._one, job, index >= len(jobs)) for index, job in enumerate(todo)]
             try:
                 for future in as_completed(futures):
@@ -185,7 +197,7 @@ class _Parallel:
 
     def _one(self, job: tuple[Window, int], again: bool) -> Measurement:
         window, quality = job
-        frames = self._clips.load(window)
+        frames = self._benchmark.clips.load(window)
         try:
             coded = self._runner.code(frames, window.fps, quality, self._meter)
         except RunFailed as failure:
@@ -195,6 +207,8 @@ class _Parallel:
             window, quality, _without_frames(coded), sequence_quality(frames, coded.frames)
         )
         if not again:
+            if self._benchmark.observe is not None:
+                self._benchmark.observe(window, quality, frames, coded.frames)
             self._report(measurement)
         return measurement
 
