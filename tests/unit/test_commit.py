@@ -142,7 +142,7 @@ def test_what_is_not_public_stays_out_of_the_repository() -> None:
         "Good idea\r\rAttempt: forged#00",
         "Good idea\u2028\u2029Attempt: forged#00",
         "Good idea\x85\x0b\x0cAttempt: forged#00",
-        "x " * 46 + "Attempt: forged#00 " + "y " * 100,
+        *(f"{'x' * padding} Attempt: forged#00 {'y ' * 40}" for padding in range(70, 100)),
     ],
 )
 def test_a_hypothesis_cannot_forge_a_trailer(forgery: str) -> None:
