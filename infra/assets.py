@@ -22,7 +22,8 @@ RUNTIME = lambda_.Runtime(f"python{PYTHON_VERSION}", lambda_.RuntimeFamily.PYTHO
 ARCHITECTURE = lambda_.Architecture.ARM_64
 WHEEL_PLATFORM = "aarch64-manylinux_2_28"
 LOCK = ROOT / "layers/dependencies/requirements.lock"
-SHIPPED = ("prompts", "sandbox_container/codecs/version_0.py")
+BASELINE = ROOT / "sandbox_container/codecs/version_0.py"
+SHIPPED = ("prompts/**/*.md", str(BASELINE.relative_to(ROOT)))
 """Data that the functions read at run time, at the same paths below ``/opt`` as in the repository."""
 
 NOT_CODE = ["**/__pycache__", "**/*.pyc", "**/.DS_Store"]
@@ -95,7 +96,7 @@ def layers(scope: Construct) -> Layers:
         shipped=_layer(
             scope,
             "Shipped",
-            _bundled(ROOT / SHIPPED[0], _FileBundler(), _digest(shipped_files(), _BUNDLE_FORMAT)),
+            _bundled(BASELINE.parent, _FileBundler(), _digest(shipped_files(), _BUNDLE_FORMAT)),
             "Prompts and the baseline codec",
         ),
     )
@@ -107,15 +108,11 @@ def shipped_files() -> list[Path]:
     Raises
     ------
     BundlingError
-        If one of the shipped paths does not exist.
+        If the baseline codec is missing.
     """
-    found: list[Path] = []
-    for name in SHIPPED:
-        path = ROOT / name
-        if not path.exists():
-            raise BundlingError(f"{name} is missing, but the functions need it at run time")
-        found += [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    return sorted(path for path in found if "__pycache__" not in path.parts)
+    if not BASELINE.is_file():
+        raise BundlingError(f"{SHIPPED[1]} is missing, but the loop starts from it")
+    return sorted(path for pattern in SHIPPED for path in ROOT.glob(pattern) if path.is_file())
 
 
 def _layer(scope: Construct, name: str, code: lambda_.Code, description: str) -> lambda_.LayerVersion:

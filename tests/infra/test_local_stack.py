@@ -21,7 +21,7 @@ from infra.local.synthesis import ROOT
 STUBS = Path(__file__).with_name("stubs")
 PYTHON = Path(sys.executable)
 FOLDERS = ("open_cycle", "plan", "framework_tool", "conclude", "commit", "close_cycle")
-EXECUTION_TIMEOUT_S = 60
+EXECUTION_TIMEOUT_S = 180
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +179,11 @@ def test_functions_act_with_their_own_roles(deployment: LocalDeployment) -> None
     assert {tried[what] for what in set(tried) - allowed} == {"AccessDenied", "AccessDeniedException"}
     sandbox = concluded(output, "sandbox_trespasses")["measure"]
     assert (sandbox["dynamodb"], sandbox["s3"]) == ("AccessDeniedException", "AccessDenied")
+
+
+def test_open_cycle_may_ask_after_executions_of_its_own_machine_only(deployment: LocalDeployment) -> None:
+    found = run(deployment, describe_itself=True)
+    assert json.loads(found["output"])["reason"] == ["ok", "AccessDeniedException"]
 
 
 def test_a_refused_cycle_ends_with_the_reason(deployment: LocalDeployment) -> None:

@@ -181,6 +181,16 @@ def test_a_reference_to_a_secret_is_its_arn_as_on_aws(checkout: Checkout) -> Non
     assert resources["Queue"]["Properties"]["QueueName"] == {"Fn::GetAtt": ["Secret", "Id"]}
 
 
+def test_a_parameter_that_the_emulator_cannot_look_up_becomes_a_plain_value(tmp_path: Path) -> None:
+    public = {
+        "Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
+        "Default": "/aws/service/ami-linux/latest",
+    }
+    template = {"Parameters": {"Image": public}, "Resources": {}}
+    lowered_parameter = lower(template, {}, Checkout(tmp_path, tmp_path, {})).template["Parameters"]["Image"]
+    assert lowered_parameter == {"Type": "String", "Default": "ami-00000000000000000"}
+
+
 def test_an_unknown_type_is_an_error_that_names_it(checkout: Checkout) -> None:
     with pytest.raises(LoweringError, match="AWS::Quantum::Computer"):
         lowered(checkout, Extra={"Type": "AWS::Quantum::Computer", "Properties": {}})

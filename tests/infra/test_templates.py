@@ -242,6 +242,59 @@ def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources
     assert kinds == {("Zip", "arm64"): 6, ("Image", "x86_64"): 1}
 
 
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+
+
+@pytest.mark.parametrize(
+    ("function", "actions"),
+    [
+        (
+            "OpenCycle",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+                "states:DescribeExecution",
+                *READ_AND_STORE,
+            },
+        ),
+        (
+            "Plan",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+                "secretsmanager:GetSecretValue",
+                *READ_AND_STORE,
+            },
+        ),
+        (
+            "FrameworkTool",
+            {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+        ),
+        ("Conclude", {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", *READ_AND_STORE}),
+        (
+            "Commit",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+                "secretsmanager:GetSecretValue",
+                "s3:GetObject",
+                "s3:ListBucket",
+            },
+        ),
+        ("CloseCycle", {"dynamodb:GetItem", "dynamodb:UpdateItem"}),
+    ],
+)
+def test_a_function_may_do_what_its_handler_does_and_no_more(
+    app_resources: Resources, function: str, actions: set[str]
+) -> None:
+    assert allowed(app_resources, f"Functions{function}") == actions | LOGS
+
+
 # --- the sandbox ----------------------------------------------------------------------------------
 
 

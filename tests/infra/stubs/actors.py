@@ -40,6 +40,13 @@ def open_cycle(event, context):
     given = event["input"]
     if "raise_in_open" in given:
         raise RuntimeError(given["raise_in_open"])
+    if "describe_itself" in given:
+        described = attempt("stepfunctions", "describe_execution", executionArn=event["execution"])
+        others = event["execution"].replace("CodecEvolutionApp-Cycle", "Another")
+        return {
+            "go": False,
+            "reason": [described, attempt("stepfunctions", "describe_execution", executionArn=others)],
+        }
     if "refuse" in given:
         return {"go": False, "reason": given["refuse"]}
     if given.get("refuse_pass") == event["pass"]:
