@@ -1,0 +1,112 @@
+"""What things cost: the price table, and the cost of one call of a language model."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+MILLION = 1_000_000
+COUNT_MARGIN = 1.05
+"""Counted input tokens are an estimate of those billed; the worst case allows for five percent more."""
+
+_PROVIDER_PREFIXES = ("us.", "eu.", "apac.", "global.", "anthropic.")
+
+
+class UnknownPrice(LookupError):
+    """The price table has no entry for a model; without one no budget can be kept."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call, as the provider counts them; ``input`` is without those of the cache."""
+
+    input: int = 0
+    output: int = 0
+    cache_write: int = 0
+    cache_read: int = 0
+
+    @property
+    def total_input(self) -> int:
+        """All tokens that were read, whatever they cost."""
+        return self.input + self.cache_write + self.cache_read
+
+
+@dataclass(frozen=True)
+class ModelPrice:
+    """One model: dollars for a million tokens, and what the table knows of its limits."""
+
+    id: str
+    input: float
+    output: float
+    cache_write_5m: float
+    cache_read: float
+    context_tokens: int
+    max_output_tokens: int
+    thinking_can_be_off: bool
+
+    def cost(self, usage: Usage) -> float:
+        """Return the dollars of one call."""
+        return (
+            usage.input * self.input
+            + usage.output * self.output
+            + usage.cache_write * self.cache_write_5m
+            + usage.cache_read * self.cache_read
+        ) / MILLION
+
+    def worst_case(self, input_tokens: int, max_tokens: int) -> float:
+        """Return the most that a call can cost: nothing is found in the cache and every token is used."""
+        dearest = max(self.input, self.cache_write_5m)
+        return (input_tokens * COUNT_MARGIN * dearest + max_tokens * self.output) / MILLION
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """The whole of ``prices.toml``."""
+
+    as_of: str
+    models: Mapping[str, ModelPrice]
+    aws: Mapping[str, float]
+    region: str
+    bedrock_factor: float
+
+    def model(self, name: str, provider: str = "anthropic") -> ModelPrice:
+        """Return the price of a model; raises `UnknownPrice`."""
+        bare = name
+        for prefix in _PROVIDER_PREFIXES:
+            bare = bare.removeprefix(prefix)
+        price = self.models.get(bare)
+        if price is None:
+            raise UnknownPrice(f"{name} has no price in prices.toml ({', '.join(sorted(self.models))} have)")
+        return price if provider == "anthropic" else _scaled(price, self.bedrock_factor)
+
+
+@lru_cache(maxsize=1)
+def load_prices() -> PriceTable:
+    """Return the price table that this package carries."""
+    text = (resources.files("codec_evolution") / "data" / "prices.toml").read_text("utf-8")
+    table = tomllib.loads(text)
+    aws = dict(table["aws"])
+    region = str(aws.pop("region"))
+    return PriceTable(
+        as_of=table["as_of"],
+        models={entry["id"]: ModelPrice(**entry) for entry in table["model"]},
+        aws={name: float(price) for name, price in aws.items()},
+        region=region,
+        bedrock_factor=float(table["bedrock"]["factor"]),
+    )
+
+
+def _scaled(price: ModelPrice, factor: float) -> ModelPrice:
+    return ModelPrice(
+        id=price.id,
+        input=price.input * factor,
+        output=price.output * factor,
+        cache_write_5m=price.cache_write_5m * factor,
+        cache_read=price.cache_read * factor,
+        context_tokens=price.context_tokens,
+        max_output_tokens=price.max_output_tokens,
+        thinking_can_be_off=price.thinking_can_be_off,
+    )

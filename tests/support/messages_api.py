@@ -1,0 +1,432 @@
+"""A loopback server that speaks the Messages API: streaming events, scripted conversations, the API's own refusals.
+
+The script is data: a list of turns, each answering one call. A turn is one of
+
+* ``{"reply": {"thinking", "text", "tools": [{"name", "input"}], "stop_reason", "usage"}}``: an answer;
+* ``{"error": {"status", "type", "message", "error_code", "retry_after"}}``: an error before the answer begins;
+* ``{"fault": "drop" | "malformed" | "slow" | "overloaded"}``: an answer that breaks after it has begun.
+
+``"expect": [texts]`` in a turn: each must be in what the call sent last, or the server answers 400 and notes it. A text
+``$NAME`` anywhere in a reply stands for the value of that name. As a program it serves one script on a fixed port:
+``python -m tests.support.messages_api SCRIPT.json --port 8099 --set WINNER=codec.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+CHARS_A_TOKEN = 3
+CHUNK = 400
+KNOWN_FIELDS = {
+    "model",
+    "max_tokens",
+    "system",
+    "cache_control",
+    "tools",
+    "messages",
+    "output_config",
+    "thinking",
+    "tool_choice",
+    "stream",
+}
+
+
+def model(name: str, *, can_force: bool = False, **changes: Any) -> dict[str, Any]:
+    """Return a model as ``GET /v1/models/{id}`` describes it; newer ones always think and bind their thinking."""
+    yes, no = {"supported": True}, {"supported": False}
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": "2026-09-22T00:00:00Z",
+        "lifecycle": "active",
+        "deprecated_at": None,
+        "retires_at": None,
+        "line": None,
+        "max_input_tokens": 1_000_000,
+        "max_tokens": 128_000,
+        "capabilities": {
+            "batch": yes,
+            "citations": yes,
+            "code_execution": yes,
+            "context_management": {"supported": True},
+            "effort": {"supported": True, **dict.fromkeys(("low", "medium", "high", "xhigh", "max"), yes)},
+            "image_input": yes,
+            "pdf_input": yes,
+            "server_tools": {"supported": True},
+            "structured_outputs": yes,
+            "thinking": {
+                "supported": True,
+                "types": {
+                    "adaptive": yes,
+                    "between_tools": no,
+                    "disabled": yes if can_force else no,
+                    "enabled": no,
+                },
+            },
+        },
+        **changes,
+    }
+
+
+MODELS = (model("claude-opus-5-5"), model("claude-sonnet-5-5"), model("claude-opus-5", can_force=True))
+
+
+@dataclass
+class Refusal(Exception):
+    """An answer with an HTTP error status."""
+
+    status: int
+    type: str
+    message: str
+    error_code: str = ""
+    retry_after: float | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the API's error document."""
+        error: dict[str, Any] = {"type": self.type, "message": self.message}
+        if self.error_code:
+            error["details"] = {"error_code": self.error_code}
+        return {"type": "error", "error": error, "request_id": "req_loopback"}
+
+
+@dataclass
+class Script:
+    """What the server answers, and what it was asked.
+
+    Attributes
+    ----------
+    repeat
+        Start again after the last turn instead of refusing.
+    calls
+        Bodies of the calls for which a turn was used.
+    missed
+        Expectations that a call did not meet.
+    """
+
+    turns: list[dict[str, Any]]
+    values: Mapping[str, str] = field(default_factory=dict)
+    api_key: str = ""
+    models: Mapping[str, dict[str, Any]] = field(default_factory=lambda: {m["id"]: m for m in MODELS})
+    repeat: bool = False
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    counted: int = 0
+    prefixes: dict[str, str] = field(default_factory=dict)
+    lock: Any = field(default_factory=threading.Lock)
+
+    @classmethod
+    def read(cls, path: Path, **options: Any) -> Script:
+        """Return the script of a file."""
+        data = json.loads(path.read_text("utf-8"))
+        return cls(turns=data["turns"], repeat=data.get("repeat", False), **options)
+
+    def next_turn(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the next turn, with its values filled in; raises `Refusal` when the call is not as expected."""
+        with self.lock:
+            if len(self.calls) >= len(self.turns) and not self.repeat:
+                raise Refusal(400, "invalid_request_error", "the script has no further turn")
+            turn = self.turns[len(self.calls) % len(self.turns)]
+            self.calls.append(body)
+            last = json.dumps(body["messages"][-1], ensure_ascii=False)
+            missing = [text for text in turn.get("expect", ()) if text not in last]
+            if missing:
+                self.missed.append(f"call {len(self.calls)} sent nothing with {missing}: {last[:2000]}")
+                raise Refusal(400, "invalid_request_error", self.missed[-1][:500])
+        return self._filled(turn)
+
+    def _filled(self, node: Any) -> Any:
+        if isinstance(node, str) and node.startswith("$"):
+            return self.values.get(node[1:], node)
+        if isinstance(node, list):
+            return [self._filled(each) for each in node]
+        if isinstance(node, dict):
+            return {key: self._filled(each) for key, each in node.items()}
+        return node
+
+
+def count_tokens(body: Mapping[str, Any]) -> int:
+    """Return a count that grows with the prompt as a real one does."""
+    read = {name: body.get(name) for name in ("system", "tools", "messages")}
+    return len(json.dumps(read, ensure_ascii=False)) // CHARS_A_TOKEN
+
+
+def check(body: dict[str, Any], script: Script) -> None:
+    """Raise the refusals of the real API that a client can run into."""
+    unknown = set(body) - KNOWN_FIELDS
+    if unknown:
+        raise _bad(f"{sorted(unknown)[0]}: Extra inputs are not permitted")
+    found = script.models.get(body["model"])
+    if found is None or found["lifecycle"] == "retired":
+        raise Refusal(404, "not_found_error", f"model: {body['model']}")
+    can_force = found["capabilities"]["thinking"]["types"]["disabled"]["supported"]
+    thinking = body.get("thinking", {"type": "adaptive"})["type"]
+    forced = body.get("tool_choice", {"type": "auto"})["type"] in ("any", "tool")
+    if forced and not can_force:
+        raise _bad('tool_choice: type "tool" and "any" are not supported for this model.')
+    if forced and thinking != "disabled":
+        raise _bad("Thinking may not be enabled when tool_choice forces tool use.")
+    if thinking == "disabled" and not can_force:
+        raise _bad('"thinking.type.disabled" is not supported for this model.')
+    if body.get("max_tokens", 1) > found["max_tokens"]:
+        raise _bad(f"max_tokens: {body['max_tokens']} > {found['max_tokens']}")
+    for tool in body.get("tools", ()):
+        if tool.get("strict"):
+            _check_strict(tool["input_schema"], tool["name"])
+    _check_messages(body["messages"])
+    if not can_force:
+        _check_prefix(body, script)
+
+
+def _check_strict(schema: Any, where: str) -> None:
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties") is not False:
+            raise _bad(
+                f"tools.{where}: For 'object' type, 'additionalProperties' must be explicitly set to false"
+            )
+        if set(schema.get("required", ())) != set(schema.get("properties", {})):
+            raise _bad(f"tools.{where}: this server wants every property of a strict tool to be required")
+    for name in ("maxLength", "minLength", "maxItems", "minimum", "maximum", "oneOf"):
+        if name in schema:
+            raise _bad(f"tools.{where}: property '{name}' is not supported")
+    for each in schema.get("properties", {}).values():
+        _check_strict(each, where)
+    for each in schema.get("anyOf", ()):
+        _check_strict(each, where)
+    _check_strict(schema.get("items"), where)
+
+
+def _check_messages(messages: list[dict[str, Any]]) -> None:
+    if not messages or messages[-1]["role"] != "user":
+        raise _bad("messages: the last message must be of the user; prefill is not supported")
+    for earlier, later in itertools.pairwise(messages):
+        blocks = earlier["content"] if isinstance(earlier["content"], list) else []
+        asked = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        if not asked:
+            continue
+        blocks = later["content"] if isinstance(later["content"], list) else []
+        answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        if sorted(asked) != sorted(answered):
+            raise _bad("messages: `tool_use` ids were found without `tool_result` blocks immediately after")
+    for message in messages:
+        for block in message["content"] if isinstance(message["content"], list) else []:
+            if block["type"] == "text" and not block["text"].strip():
+                raise _bad("messages: text content blocks must contain non-whitespace text")
+
+
+def _check_prefix(body: dict[str, Any], script: Script) -> None:
+    """Refuse thinking blocks whose system prompt or tools have changed, as the newer models do."""
+    stable = json.dumps([body.get("system"), body.get("tools")], sort_keys=True)
+    for message in body["messages"]:
+        for block in message["content"] if isinstance(message["content"], list) else []:
+            signature = block.get("signature", "") if block["type"] == "thinking" else ""
+            if signature and script.prefixes.get(signature, stable) != stable:
+                raise _bad("messages: this thinking block is bound to a different conversation")
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "invalid_request_error", message)
+
+
+class MessagesApi:
+    """The server in a thread; a context manager."""
+
+    def __init__(self, script: Script, port: int = 0) -> None:
+        self.script = script
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(script))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> MessagesApi:
+        """Start serving."""
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+        def do_GET(self) -> None:
+            self._answer(self._model)
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            self._answer(lambda: self._message(body))
+
+        def _answer(self, act: Any) -> None:
+            try:
+                given = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix(
+                    "Bearer "
+                )
+                if script.api_key and given != script.api_key:
+                    raise Refusal(401, "authentication_error", "invalid x-api-key")
+                act()
+            except Refusal as refusal:
+                self._json(refusal.status, refusal.body(), refusal.retry_after)
+
+        def _model(self) -> None:
+            name = self.path.removeprefix("/v1/models/").partition("?")[0]
+            if name not in script.models:
+                raise Refusal(404, "not_found_error", f"model: {name}")
+            self._json(200, script.models[name])
+
+        def _message(self, body: dict[str, Any]) -> None:
+            check(body, script)
+            if self.path.startswith("/v1/messages/count_tokens"):
+                script.counted += 1
+                self._json(200, {"input_tokens": count_tokens(body)})
+                return
+            turn = script.next_turn(body)
+            if "error" in turn:
+                raise Refusal(**turn["error"])
+            self._stream(body, turn)
+
+        def _json(self, status: int, body: Any, retry_after: float | None = None) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("request-id", "req_loopback")
+            self.send_header("content-length", str(len(data)))
+            if retry_after is not None:
+                self.send_header("retry-after", str(retry_after))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def _stream(self, body: dict[str, Any], turn: dict[str, Any]) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("request-id", "req_loopback")
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            fault = turn.get("fault", "")
+            for number, event in enumerate(_events(body, turn.get("reply", {}), script, fault)):
+                if fault == "drop" and number == 4:
+                    self.close_connection = True
+                    return
+                if fault == "slow" and number > 1:
+                    time.sleep(0.15)
+                data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+                try:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                except OSError:
+                    self.close_connection = True
+                    return
+            self.wfile.write(b"0\r\n\r\n")
+
+    return Handler
+
+
+def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: str) -> Any:
+    read = count_tokens(body)
+    usage = {
+        "input_tokens": read,
+        "output_tokens": 1,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+    }
+    usage |= {name: value for name, value in reply.get("usage", {}).items() if name != "output_tokens"}
+    yield {
+        "type": "message_start",
+        "message": {
+            "id": f"msg_{len(script.calls):04d}",
+            "type": "message",
+            "role": "assistant",
+            "model": body["model"],
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        },
+    }
+    yield {"type": "ping"}
+    if fault:
+        reply = {"text": "Let me think about what to try. " * 100, **reply}
+    blocks = list(_blocks(body, reply, script))
+    for index, (start, deltas) in enumerate(blocks):
+        yield {"type": "content_block_start", "index": index, "content_block": start}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+            if fault == "overloaded":
+                yield {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+                return
+        yield {"type": "content_block_stop", "index": index}
+    if fault == "malformed":
+        start = {"type": "tool_use", "id": "toolu_bad", "name": "submit_codec", "input": {}}
+        yield {"type": "content_block_start", "index": len(blocks), "content_block": start}
+        delta = {"type": "input_json_delta", "partial_json": '{"hypothesis": oops, '}
+        yield {"type": "content_block_delta", "index": len(blocks), "delta": delta}
+    reason = reply.get("stop_reason") or ("tool_use" if reply.get("tools") else "end_turn")
+    written = sum(len(json.dumps(deltas)) for _, deltas in blocks) // CHARS_A_TOKEN
+    output = reply.get("usage", {}).get("output_tokens", written)
+    yield {
+        "type": "message_delta",
+        "delta": {"stop_reason": reason, "stop_sequence": None},
+        "usage": {"output_tokens": output},
+    }
+    yield {"type": "message_stop"}
+
+
+def _blocks(body: dict[str, Any], reply: dict[str, Any], script: Script) -> Any:
+    number = len(script.calls)
+    if body.get("thinking", {}).get("type") != "disabled":
+        signature = f"signature-{number}"
+        script.prefixes[signature] = json.dumps([body.get("system"), body.get("tools")], sort_keys=True)
+        start = {"type": "thinking", "thinking": "", "signature": ""}
+        thought = {"type": "thinking_delta", "thinking": reply.get("thinking", "")}
+        yield start, [thought, {"type": "signature_delta", "signature": signature}]
+    if reply.get("text"):
+        yield (
+            {"type": "text", "text": ""},
+            [{"type": "text_delta", "text": part} for part in _parts(reply["text"])],
+        )
+    for place, tool in enumerate(reply.get("tools", ())):
+        text = tool["input"] if isinstance(tool["input"], str) else json.dumps(tool["input"])
+        start = {"type": "tool_use", "id": f"toolu_{number:04d}_{place}", "name": tool["name"], "input": {}}
+        yield start, [{"type": "input_json_delta", "partial_json": part} for part in _parts(text)]
+
+
+def _parts(text: str) -> list[str]:
+    return [text[start : start + CHUNK] for start in range(0, len(text), CHUNK)] or [""]
+
+
+def main() -> None:
+    """Serve one script until interrupted."""
+    parser = argparse.ArgumentParser(description="Serve a scripted conversation of the Messages API.")
+    parser.add_argument("script", type=Path)
+    parser.add_argument("--port", type=int, default=8099)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=FILE", help="value of $NAME in the script"
+    )
+    options = parser.parse_args()
+    values = {
+        name: Path(file).read_text("utf-8") for name, _, file in (each.partition("=") for each in options.set)
+    }
+    with MessagesApi(Script.read(options.script, values=values), options.port) as server:
+        print(f"export ANTHROPIC_BASE_URL={server.url}", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
