@@ -36,7 +36,7 @@ def ceiling_text() -> str:
 class Policy:
     """Allow-lists in force for one candidate.
 
-    An entry of a module that ends in ``*`` stands for all constants (upper case) with that prefix.
+    An entry of a module that ends in ``*`` stands for all constants with that prefix (upper case).
 
     Parameters
     ----------
@@ -108,9 +108,7 @@ class Policy:
     def allows(self, module: str, name: str) -> bool:
         """Whether ``module.name`` may be used."""
         names = self.modules[module]
-        return name in names or (
-            name.isupper() and any(e[-1] == "*" and name.startswith(e[:-1]) for e in names)
-        )
+        return name in names or any(e[-1] == "*" and name.startswith(e[:-1]) for e in names)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, for the way into a worker."""
@@ -183,9 +181,7 @@ def _excess(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> list[str]:
 def _missing(where: str, names: Iterable[str], bound: Iterable[str]) -> list[str]:
     known = set(bound)
     prefixes = tuple(entry[:-1] for entry in known if entry.endswith("*"))
-    unknown = [
-        n for n in names if n not in known and not (prefixes and n.isupper() and n.startswith(prefixes))
-    ]
+    unknown = [n for n in names if n not in known and not (prefixes and n.startswith(prefixes))]
     return [f"{where}: unknown name {name!r}" for name in unknown]
 
 

@@ -297,9 +297,10 @@ class _Check:
         self.refuse(node, full, hint)
 
     def object_attribute(self, node: ast.AST, name: str, construct: str) -> None:
+        if name in self.policy.special_methods:
+            return
         if _DUNDER.fullmatch(name):
-            if name not in self.policy.special_methods:
-                self.refuse(node, construct, "this attribute with double underscores is refused")
+            self.refuse(node, construct, "this attribute with double underscores is refused")
         elif name in self.policy.denied_attributes:
             self.refuse(node, construct, self.policy.denied_attributes[name])
         elif name.startswith("_") and name not in self.own_attributes:

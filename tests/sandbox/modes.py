@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import platform
-import stat
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from codec_sandbox import simulated_lambda
+
 HERE = Path(__file__).resolve().parent
 SANDBOX = HERE.parents[1] / "sandbox_container"
-UNPRIVILEGED_UID = 23456
 
 
 @dataclass(frozen=True)
@@ -37,29 +36,13 @@ MODES = [
 ]
 
 
-def _open_to_all(path: Path) -> bool:
-    parents = [path.resolve(), *path.resolve().parents]
-    return all(p.stat().st_mode & stat.S_IXOTH for p in parents)
-
-
-def _interpreter() -> Path | None:
-    """An interpreter of this version that an unprivileged user can run."""
-    candidates = [Path(sys.executable), *map(Path, ("/usr/bin/python3.11", "/usr/local/bin/python3.11"))]
-    fitting = (p for p in candidates if p.exists() and _open_to_all(p))
-    return next(fitting, None) if os.geteuid() == 0 else Path(sys.executable)
-
-
 def why_not(mode: Mode) -> str | None:
     """Why this machine cannot run `mode`, or None if it can."""
     if sys.platform != "linux":
         return "needs Linux"
     if mode.user == "root" and os.geteuid() != 0:
         return "not root"
-    if mode.lambda_policy and platform.machine() != "x86_64":
-        return "the simulated policy is for x86_64"
-    if mode.user == "unprivileged" and (_interpreter() is None or not _open_to_all(HERE)):
-        return "no interpreter or checkout that an unprivileged user may read"
-    return None
+    return simulated_lambda.why_not() if mode.user == "unprivileged" else None
 
 
 def run(mode: Mode, script: Path, arguments: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
@@ -67,10 +50,10 @@ def run(mode: Mode, script: Path, arguments: list[str], seconds: float) -> subpr
     import numpy
 
     site = str(Path(numpy.__file__).resolve().parents[1])
-    python = sys.executable if mode.user == "root" else str(_interpreter())
+    python = sys.executable if mode.user == "root" else str(simulated_lambda.interpreter())
     command = [python, str(script), *arguments]
     if mode.lambda_policy:
-        command = [python, str(HERE / "lambda_syscall_policy.py"), str(UNPRIVILEGED_UID), *command]
+        command = simulated_lambda.command([str(script), *arguments])
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": os.pathsep.join([str(SANDBOX), site, str(HERE)]),
@@ -79,7 +62,8 @@ def run(mode: Mode, script: Path, arguments: list[str], seconds: float) -> subpr
         **({"AWS_LAMBDA_FUNCTION_NAME": "simulated"} if mode.lambda_policy else {}),
     }
     drop = mode.user == "unprivileged" and not mode.lambda_policy and os.geteuid() == 0
-    identity = {"user": UNPRIVILEGED_UID, "group": UNPRIVILEGED_UID, "extra_groups": []} if drop else {}
+    uid = simulated_lambda.UNPRIVILEGED_UID
+    identity = {"user": uid, "group": uid, "extra_groups": []} if drop else {}
     return subprocess.run(
         command,
         env=environment,

@@ -1,0 +1,65 @@
+"""What this platform's kernel allows the sandbox: run it on a laptop, in CI, and once inside a real Lambda."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from codec_sandbox import layers, walls
+from codec_sandbox.faults import SandboxUnavailable
+from codec_sandbox.supervisor import Supervisor
+
+_NOTES = {
+    "macos": "macOS is for development only: its layers do not hold untrusted code",
+    "lambda": "the platform's own walls (isolated subnets, a role that may nothing) are part of the design here",
+}
+
+
+def report() -> dict[str, Any]:
+    """Which layers are in force, which are required, and what is missing.
+
+    Returns
+    -------
+    dict
+        ``platform``, ``kernel``, ``machine``, ``python``, ``user``, ``minimum`` (required layers), ``layers`` (layer ->
+        ``ok`` or the reason), ``missing`` (required but not in force -> the reason), ``probes`` (thing tried -> the
+        kernel's answer), ``interpreter_readable`` (False makes processes non-dumpable without prctl), ``note``, and
+        ``fit``: whether untrusted code may run here. If the sandbox does not start at all, ``error`` says why.
+    """
+    where = layers.platform()
+    facts: dict[str, Any] = {
+        "platform": where,
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "user": os.geteuid(),
+        "interpreter_readable": os.access(Path(sys.executable).resolve(), os.R_OK),
+        "note": _NOTES.get(where, ""),
+    }
+    try:
+        minimum = layers.configured_minimum()
+        with Supervisor(minimum=()) as supervisor:
+            found, probes = supervisor.layers, supervisor.probes
+    except (SandboxUnavailable, ValueError) as error:
+        return {
+            **facts,
+            "minimum": [],
+            "layers": {},
+            "missing": {},
+            "probes": {},
+            "fit": False,
+            "error": str(error),
+        }
+    missing = layers.missing(found, minimum)
+    enough = not layers.missing(found, layers.LAMBDA_MINIMUM)
+    return {
+        **facts,
+        "minimum": list(minimum),
+        "layers": {name: found[name] for name in walls.LAYERS},
+        "missing": missing,
+        "probes": probes,
+        "fit": not missing and enough and where != "macos",
+    }

@@ -1,0 +1,41 @@
+"""What a codec's author would write passes the language policy unchanged, and runs behind every wall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from codec_sandbox.policy import Policy
+from codec_sandbox.supervisor import Limits, Supervisor
+
+from tests.sandbox.conftest import SHIPPED, moving_picture
+
+HONEST = sorted((Path(__file__).parent / "honest").glob("*.py"))
+LIMITS = Limits(call_s=30, cpu_s=60)
+FRAMES = moving_picture(frames=3, height=64, width=96)
+CONFIG = {"quality": 50, "max_edges": 1000, "width": 96, "height": 64, "fps": 30, "frames": 3}
+
+
+@pytest.mark.parametrize("path", HONEST + SHIPPED, ids=lambda path: path.stem)
+def test_an_honest_codec_is_accepted_and_runs(path: Path, supervisor: Supervisor, policy: Policy):
+    source = path.read_bytes()
+    assert supervisor.validate(source, policy) == []
+    with supervisor.worker("encoder", source, policy, LIMITS) as encoder:
+        packets = [encoder.encode(frame, i, CONFIG).data for i, frame in enumerate(FRAMES)]
+    with supervisor.worker("decoder", source, policy, LIMITS) as decoder:
+        decoded = [
+            decoder.decode(packet, i, CONFIG, FRAMES[0].shape).frame for i, packet in enumerate(packets)
+        ]
+    error = np.mean([(a.astype(float) - b) ** 2 for a, b in zip(FRAMES, decoded, strict=True)])
+    assert 10 * np.log10(255**2 / error) > 22
+    assert sum(map(len, packets)) < sum(frame.nbytes for frame in FRAMES)
+
+
+@pytest.mark.parametrize("path", HONEST, ids=lambda path: path.stem)
+def test_an_honest_codec_gives_the_same_packets_twice(path: Path, supervisor: Supervisor, policy: Policy):
+    runs = []
+    for _ in range(2):
+        with supervisor.worker("encoder", path.read_bytes(), policy, LIMITS) as encoder:
+            runs.append([encoder.encode(frame, i, CONFIG).data for i, frame in enumerate(FRAMES)])
+    assert runs[0] == runs[1]
