@@ -14,18 +14,30 @@ app = typer.Typer()
 clips_app = typer.Typer(help="The clips that the benchmark measures on.", no_args_is_help=True)
 
 
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="Draw the rate-distortion plot: .svg, .png, or a name without either for both."),
+]
+
+
 @app.command()
 def benchmark(
     file: CodecFile,
-    plot: Annotated[Path | None, typer.Option(help="Draw the rate-distortion plot (.svg or .png).")] = None,
-    anchors: Annotated[bool, typer.Option(help="Add the x265 anchor curves to the report.")] = False,
+    plot: Plot = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw an original beside a decoded frame with its error.")
+    ] = None,
+    anchors: Annotated[bool, typer.Option(help="Add the reference curves to the report.")] = False,
+    vmaf: Annotated[bool, typer.Option(help="Add VMAF NEG, where this machine's ffmpeg has it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure one codec on the training clips, exactly as the loop does."""
     from infra.local.benchmark import benchmark_file
     from infra.local.screen import print_benchmark
 
-    report = benchmark_file(file, progress=progress, plot=plot, anchors=anchors)
+    report = benchmark_file(
+        file, progress=progress, plot=plot, picture=picture, anchors=anchors, with_vmaf=vmaf
+    )
     if as_json:
         print_json(report)
     else:

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from botocore.exceptions import ConnectionError as EndpointError
+from botocore.exceptions import HTTPClientError
 from codec_evolution import artifacts, conclusion
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
@@ -37,6 +39,8 @@ class Session:
     ----------
     git_dir
         The bare git repository behind the GitHub stand-in.
+    emulator_pid
+        Process id of the emulator.
     timings_s
         Seconds that each step of starting took.
     """
@@ -44,6 +48,7 @@ class Session:
     state_dir: Path
     deployment: LocalDeployment
     git_dir: Path
+    emulator_pid: int
     timings_s: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -97,7 +102,7 @@ def open_session(state_dir: Path, environment: Mapping[str, str], progress: Prog
                 emulator.endpoint, assembly, python=Path(sys.executable), environment=overrides
             )
         stack.enter_context(_credentials(emulator.endpoint))
-        session = Session(state_dir, deployment, Path(github.git_dir), timings)
+        session = Session(state_dir, deployment, Path(github.git_dir), emulator.pid, timings)
         with _timed(timings, "replay", progress, ""):
             replayed = replay_lost(session)
         if replayed:
@@ -105,6 +110,11 @@ def open_session(state_dir: Path, environment: Mapping[str, str], progress: Prog
         live = _announce(session)
         try:
             yield session
+        except (EndpointError, HTTPClientError) as error:
+            raise LocalError(
+                f"the emulator stopped answering ({emulator.log_file} may say why); every concluded attempt is kept, "
+                "run the same command again"
+            ) from error
         finally:
             live.unlink(missing_ok=True)
 
@@ -195,7 +205,12 @@ def _credentials(endpoint: str) -> Iterator[None]:
 def _announce(session: Session) -> Path:
     """Write where this session is, so that another command can join it."""
     path = session.state_dir / "session.json"
-    facts = {"pid": os.getpid(), "git_dir": str(session.git_dir), "deployment": asdict(session.deployment)}
+    facts = {
+        "pid": os.getpid(),
+        "emulator_pid": session.emulator_pid,
+        "git_dir": str(session.git_dir),
+        "deployment": asdict(session.deployment),
+    }
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(facts))
     unfinished.rename(path)
@@ -208,4 +223,6 @@ def _live(state_dir: Path) -> Session | None:
         os.kill(facts["pid"], 0)
     except (OSError, ValueError):
         return None
-    return Session(state_dir, LocalDeployment(**facts["deployment"]), Path(facts["git_dir"]))
+    return Session(
+        state_dir, LocalDeployment(**facts["deployment"]), Path(facts["git_dir"]), facts["emulator_pid"]
+    )

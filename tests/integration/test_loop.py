@@ -1,0 +1,169 @@
+"""The whole loop as a user runs it: real state machine, real handlers, real video, real git."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from codec_evolution import artifacts, record
+
+from infra.local.emulator import Emulator
+from infra.local.session import EMULATOR_PYTHON, LINEAGE, open_session
+from tests.integration.support import adopted_record
+
+CLI = [sys.executable, "-m", "infra.cli"]
+ATTRIBUTES = {
+    "status", "reason", "code_changed", "version", "adopted_version", "summary", "hypothesis", "deployment_status",
+    "github_committed", "github_commit_hash", "source_sha256", "bitrate_mbps", "compression_ratio", "psnr_db",
+    "ms_ssim", "bd_rate_vs_hevc", "confirmed", "planner", "rule_version", "clip_set", "llm_cost_usd", "started_at",
+    "finished_at", "artifacts",
+}  # fmt: skip
+CONTEST = {"parent_version", "improvement", "bd_rate_vs_incumbent"}
+
+
+def cli(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == expect, done.stderr[-4000:]
+    return done
+
+
+def git(git_dir: str, *arguments: str) -> str:
+    command = ["git", "--git-dir", git_dir, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("loop")
+
+
+@pytest.fixture(scope="module")
+def first(state_dir) -> dict:
+    """Two cycles from nothing."""
+    return json.loads(cli("run", "--cycles", "2", "--json", "--state-dir", str(state_dir)).stdout)
+
+
+@pytest.fixture(scope="module")
+def history(first, state_dir) -> dict:
+    return json.loads(cli("history", "--json", "--state-dir", str(state_dir)).stdout)
+
+
+def test_two_cycles_from_nothing_adopt_a_version_after_version_0(first):
+    attempts = [attempt for cycle in first["cycles"] for attempt in cycle["attempts"]]
+    assert len(first["cycles"]) == 2
+    assert attempts[0]["planner"] == "baseline" and attempts[0]["adopted_version"] == 0
+    assert first["version"] >= 1
+    assert {attempt["planner"] for attempt in attempts[1:]} == {"search"}
+
+
+def test_history_lists_one_record_an_attempt_newest_first_with_the_attributes_of_the_design(first, history):
+    made = [attempt["attempt_id"] for cycle in first["cycles"] for attempt in cycle["attempts"]]
+    assert [row["attempt_id"] for row in history["attempts"]] == sorted(made, reverse=True)
+    assert history["version"] == first["version"]
+    adopted = [row for row in history["attempts"] if row["status"] == "adopted"]
+    for row in adopted:
+        wanted = ATTRIBUTES | (CONTEST if row["adopted_version"] else set())
+        assert not wanted - row.keys()
+
+
+def test_every_adopted_source_is_committed_with_its_hash_and_its_attempt(first, history):
+    adopted = sorted(
+        (row for row in history["attempts"] if row["status"] == "adopted"),
+        key=lambda row: row["adopted_version"],
+    )
+    for row in adopted:
+        commit = row["github_commit_hash"]
+        source = git(first["git_dir"], "show", f"{commit}:codec/evolved_codec.py")
+        assert hashlib.sha256(source.encode()).hexdigest() == row["source_sha256"]
+        message = git(first["git_dir"], "log", "-1", "--format=%B", commit)
+        assert f"Attempt: {row['attempt_id']}" in message
+        assert f"v{row['adopted_version']}" in message.splitlines()[0]
+        metrics = json.loads(git(first["git_dir"], "show", f"{commit}:codec/metrics.json"))
+        assert metrics["source_sha256"] == row["source_sha256"]
+        assert (row["deployment_status"], row["github_committed"]) == (record.DEPLOYED, True)
+    subjects = git(first["git_dir"], "log", "--format=%s", "main").splitlines()
+    assert len([subject for subject in subjects if "Autonomous Code Evolution" in subject]) == len(adopted)
+
+
+def test_every_attempt_left_its_source_report_and_journal_in_the_bucket(state_dir, history):
+    with open_session(state_dir, {}, lambda text: None) as session:
+        for row in history["attempts"]:
+            source = session.bucket.get_text(artifacts.source(row["source_sha256"]))
+            assert hashlib.sha256(source.encode()).hexdigest() == row["source_sha256"]
+            report = session.bucket.get_json(artifacts.report(LINEAGE, row["attempt_id"]))
+            assert report["source_sha256"] == row["source_sha256"]
+            assert session.bucket.get_json(artifacts.journal(LINEAGE, row["attempt_id"]))
+
+
+def test_held_out_figures_are_in_no_record_and_no_public_artifact(state_dir, history):
+    with open_session(state_dir, {}, lambda text: None) as session:
+        public = [key for key in session.bucket.keys("") if not key.startswith("operators/")]
+        for key in public:
+            if key.endswith(".json"):
+                assert '"held_out"' not in session.bucket.get_text(key), key
+    assert "held_out_rows" not in json.dumps(history)
+
+
+def test_a_further_run_goes_on_from_the_stored_version(first, state_dir):
+    again = json.loads(cli("run", "--cycles", "1", "--json", "--state-dir", str(state_dir)).stdout)
+    attempts = again["cycles"][0]["attempts"]
+    assert again["version"] >= first["version"]
+    assert all(attempt["planner"] == "search" for attempt in attempts)
+    assert all(attempt["parent_version"] == first["version"] for attempt in attempts)
+
+
+def test_what_an_emulator_that_was_killed_had_lost_is_replayed(tmp_path):
+    with open_session(tmp_path, {}, lambda text: None) as session:
+        for version in range(3):
+            entry = adopted_record(LINEAGE, version)
+            session.bucket.put_json(artifacts.journal(LINEAGE, entry["attempt_id"]), entry)
+            session.control.adopt(entry, session.control.state(LINEAGE))
+        rejected = {"lineage": LINEAGE, "attempt_id": "2026-11-20T01:00:00.000Z#00", "status": "rejected"}
+        session.bucket.put_json(artifacts.journal(LINEAGE, rejected["attempt_id"]), rejected)
+        session.record.put_once(rejected)
+        os.kill(session.emulator_pid, signal.SIGKILL)
+    with open_session(tmp_path, {}, lambda text: None) as session:
+        assert session.control.state(LINEAGE).version == 2
+        assert len(session.record.latest(LINEAGE, 10)) == 4
+
+
+def test_the_emulator_ends_with_its_parent_however_that_ends(tmp_path):
+    program = (
+        "import pathlib, sys, time\n"
+        "from infra.local.session import open_session\n"
+        f"with open_session(pathlib.Path({str(tmp_path)!r}), {{}}, lambda text: None) as session:\n"
+        "    print(session.emulator_pid, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_state_directory_in_use_is_named(tmp_path):
+    with Emulator(tmp_path, python=EMULATOR_PYTHON):
+        done = cli("run", "--cycles", "1", "--state-dir", str(tmp_path), expect=2)
+    assert "is in use by another run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_directory_of_another_version_is_named(tmp_path):
+    (tmp_path / "emulator").mkdir()
+    (tmp_path / "emulator" / "format").write_text("999\n")
+    done = cli("run", "--cycles", "1", "--state-dir", str(tmp_path), expect=2)
+    assert "999" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_history_of_nothing_says_how_to_begin(tmp_path):
+    done = cli("history", "--state-dir", str(tmp_path / "nowhere"), expect=2)
+    assert "codec-evolution run" in done.stderr and "Traceback" not in done.stderr
