@@ -27,7 +27,9 @@ def main() -> None:
     try:
         app()
     except LocalError as error:
-        progress_console.print(f"codec-evolution: {error}", style="red", highlight=False, markup=False)
+        progress_console.print(
+            f"codec-evolution: {error}", style="red", highlight=False, markup=False, soft_wrap=True
+        )
         sys.exit(USAGE)
 
 

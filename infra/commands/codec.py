@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +12,22 @@ from rich.console import Console
 from infra.commands.options import DONE, FAILED, AsJson, CodecFile, print_json, progress
 
 app = typer.Typer()
+
+
+class PolicySwitch(StrEnum):
+    """Whether the language policy is asked."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class SandboxMode(StrEnum):
+    """Which layers are in force."""
+
+    FULL = "full"
+    LAMBDA = "lambda"
+
+
 clips_app = typer.Typer(help="The clips that the benchmark measures on.", no_args_is_help=True)
 
 
@@ -59,6 +76,63 @@ def validate(file: CodecFile, as_json: AsJson = False) -> None:
             typer.echo(f"{file}:{line}:{column}: {violation['construct']}: {violation['message']}")
         typer.echo(f"{file}: {answer['status']}")
     raise typer.Exit(DONE if answer["status"] == "passed" else FAILED)
+
+
+@app.command()
+def compare(
+    candidate: CodecFile,
+    incumbent: Annotated[Path, typer.Argument(metavar="INCUMBENT", help="The codec to be better than.")],
+    plot: Plot = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Measure the held-out windows too, for a final verdict.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one codec against another by the adoption rule, on the same windows."""
+    from infra.local.benchmark import compare_files
+    from infra.local.screen import print_comparison
+
+    answer = compare_files(candidate, incumbent, progress=progress, plot=plot, held_out=held_out)
+    if as_json:
+        print_json(answer)
+    else:
+        print_comparison(Console(), answer)
+
+
+@app.command()
+def sandbox(
+    file: CodecFile,
+    call: Annotated[str, typer.Option(help="The function NAME(frame, frame_index, config) to run.")],
+    policy: Annotated[PolicySwitch, typer.Option(help="Judge the file by the language policy first.")] = (
+        PolicySwitch.ON
+    ),
+    mode: Annotated[
+        SandboxMode, typer.Option(help="All layers of this machine, or a simulated Lambda's.")
+    ] = SandboxMode.FULL,
+    as_json: AsJson = False,
+) -> None:
+    """Run one function of a file in a worker behind the walls, and tell what became of it."""
+    from infra.local.diagnosis import call_in_sandbox
+
+    answer = call_in_sandbox(file, call, with_policy=policy is PolicySwitch.ON, mode=mode.value)
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"{answer['outcome']}: {answer['detail']}")
+    raise typer.Exit(DONE if answer["outcome"] == "returned" else FAILED)
+
+
+@app.command()
+def references(
+    force: Annotated[bool, typer.Option(help="Measure every curve anew.")] = False,
+) -> None:
+    """Measure the reference encoders on every window that has no curve yet."""
+    from infra.local.references import rebuild_references
+
+    def show(event: dict[str, Any]) -> None:
+        progress(f"{event['done']}/{event['total']} {event['window']}: {event['curves']} curves measured")
+
+    rebuild_references(progress=show, force=force)
 
 
 @clips_app.command("fetch")

@@ -30,4 +30,4 @@ def print_json(value: Any) -> None:
 
 def progress(text: str) -> None:
     """Say on standard error what is going on; the text is never taken for markup."""
-    progress_console.print(text, highlight=False, markup=False)
+    progress_console.print(text, highlight=False, markup=False, soft_wrap=True)

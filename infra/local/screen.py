@@ -181,4 +181,24 @@ def print_doctor(console: Console, findings: Mapping[str, Any]) -> None:
 
 
 def _number(record: Mapping[str, Any], name: str, form: str, unit: str = "") -> str:
-    return format(record[name], form) + unit if name in record else ""
+    return format(record[name], form) + unit if record.get(name) is not None else ""
+
+
+def print_comparison(console: Console, answer: Mapping[str, Any]) -> None:
+    """Print a verdict with its figures by clip."""
+    verdict = answer["verdict"]
+    table = Table(title="candidate against incumbent, training windows")
+    table.add_column("clip")
+    for name in ("BD-rate", "BD-rate MS-SSIM", "ratio at 36 dB", "vs HEVC", "Mbps at 36 dB"):
+        table.add_column(name, justify="right")
+    for row in verdict["rows"]:
+        table.add_row(
+            row["clip"],
+            _number(row, "bd_rate_vs_incumbent", "+.1f", " %"),
+            _number(row, "ms_ssim_bd_rate_vs_incumbent", "+.1f", " %"),
+            _number(row, "ratio_vs_incumbent", ".2f"),
+            _number(row, "bd_rate_vs_hevc", "+.1f", " %"),
+            _number(row, "bitrate_mbps", ".3f"),
+        )
+    console.print(table)
+    console.print(Text(f"{verdict['decision']}: {verdict['reason']}", style="bold"))
