@@ -7,6 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution import metrics
+from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
@@ -27,6 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
         now=utc_now,
         looks_per_day=int(os.environ["CONFIRM_LOOKS_PER_DAY"]),
+        told=lambda record, measure: emit(metrics.of_attempt(record, measure)),
     )
     concluded = concluder.conclude(request)
     logger.info(

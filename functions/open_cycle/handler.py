@@ -8,10 +8,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import release
+from codec_evolution import metrics, release
+from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.executions import StateMachineExecutions
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.clock import day_of
 from codec_evolution.contracts import answer
 from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
 
@@ -28,9 +30,10 @@ SETTINGS = CycleSettings(
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Open a cycle, or answer ``go: false`` with the reason."""
+    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
     opener = CycleOpener(
         EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
-        LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+        control,
         ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
         StateMachineExecutions(),
         SETTINGS,
@@ -38,4 +41,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     start = CycleStart(event["execution"], event["started"], int(event["pass"]))
     opened = opener.open(start, release.shipped_files(Path(os.environ["SHIPPED_DIR"])))
     logger.info("cycle", extra={"go": opened.go, "reason": opened.reason, "cycle_id": opened.cycle_id})
+    spent = control.day(opened.lineage, day_of(opened.cycle_id)).get("spent_usd", 0.0)
+    emit(metrics.of_tick(opened, control.state(opened.lineage), spent, SETTINGS.daily_budget_usd))
     return answer(opened, "open_cycle")

@@ -18,15 +18,26 @@ MAX_JUDGEMENTS = 5
 """How often a candidate is judged again because another slot moved the incumbent first."""
 
 
+def _untold(record: Mapping[str, Any], measure: Mapping[str, Any] | None) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Concluder:
-    """Ends attempts. Every call may be repeated: an attempt that is in the record is answered from it."""
+    """Ends attempts. Every call may be repeated: an attempt that is in the record is answered from it.
+
+    Attributes
+    ----------
+    told
+        Is given each record that was written, once, with the report on the training windows if there is one.
+    """
 
     record: Record
     control: Control
     objects: Objects
     now: Callable[[], str]
     looks_per_day: int
+    told: Callable[[Mapping[str, Any], Mapping[str, Any] | None], None] = _untold
 
     def conclude(self, request: ConcludeRequest) -> Concluded:
         """Judge one attempt and write it, or ask for its confirmation first."""
@@ -107,12 +118,14 @@ class Concluder:
         record = self._build(request, ruling, proposal)
         self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
         self.control.adopt(record, state)
+        self.told(record, request.measure)
         return Concluded(next="done", status=records.ADOPTED, version=ruling.adopted_version)
 
     def _write(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> Concluded:
         record = self._build(request, ruling, proposal)
         self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
-        self.record.put_once(record)
+        if self.record.put_once(record):
+            self.told(record, request.measure)
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
 
     def _build(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> dict[str, Any]:

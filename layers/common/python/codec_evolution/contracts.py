@@ -146,6 +146,8 @@ class ConcludeRequest(Contract):
     measure: dict[str, Any] | None = None
     confirm: dict[str, Any] | None = None
     fault: Fault | None = None
+    execution: str = ""
+    """ARN of the execution, for the record's link to it."""
 
 
 class Concluded(Contract):

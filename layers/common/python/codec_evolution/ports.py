@@ -38,6 +38,7 @@ class LoopState:
     due: tuple[str, ...] = ()
     paused: bool = False
     paused_reason: str = ""
+    paused_at: str = ""
     release: str = ""
     committed_version: int = -1
 
@@ -57,6 +58,9 @@ class Record(Protocol):
 
     def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
         """Return the attempt that was adopted as a version."""
+
+    def versions(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest adopted versions first, with the columns of a listing."""
 
     def tested(self, source_key: str) -> dict[str, Any] | None:
         """Return an attempt that tested the same source under the same rule."""
@@ -96,6 +100,18 @@ class Control(Protocol):
 
     def day(self, lineage: str, day: str) -> dict[str, float]:
         """Return the counters of one UTC day: attempts, looks, spent_usd."""
+
+    def days(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+        """Return the counters of the newest days first; ``day`` is the UTC day."""
+
+    def set_paused(
+        self, lineage: str, paused: bool, *, at: str, reason: str, expected_at: str | None
+    ) -> bool:
+        """Pause or resume; returns whether that changed anything.
+
+        ``expected_at`` is the pause that the caller saw (``paused_at``); raises `Conflict` when it is another one
+        that would be lifted.
+        """
 
     def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
         """Add to a counter of one day unless that would pass the limit; returns whether it was added."""

@@ -100,6 +100,7 @@ def build_record(
         "confirm_s": _seconds(request.confirm or {}),
         "finished_at": finished_at,
         "artifacts": prefix,
+        "execution": request.execution,
         **_proposed(proposal),
         **_failed(ruling.failure),
         **{name: (ruling.figures or {}).get(name) for name in FIGURES},

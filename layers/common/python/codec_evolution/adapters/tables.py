@@ -18,6 +18,9 @@ CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
 )
 STATE_ITEM = "state"
+DAY = "spend#"
+SPENT = "spent_usd"
+ELITE = "elite#"
 _DIGITS = 6
 
 
@@ -59,6 +62,16 @@ class EvolutionRecord:
         )
         items = answer["Items"]
         return self.get(lineage, items[0]["attempt_id"]) if items else None
+
+    def versions(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest adopted versions first, by the index `by_version`."""
+        answer = self._table.query(
+            IndexName="by_version",
+            KeyConditionExpression=Key("lineage").eq(lineage),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [plain(item) for item in answer["Items"]]
 
     def tested(self, source_key: str) -> dict[str, Any] | None:
         """Return the newest attempt with a source key."""
@@ -205,6 +218,31 @@ class LoopControl:
         answer = self._table.get_item(Key=_key(lineage, f"spend#{day}"), ConsistentRead=True)
         item = plain(answer.get("Item", {}))
         return {name: value for name, value in item.items() if isinstance(value, int | float)}
+
+    def days(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+        """Return the counters of the newest days first."""
+        answer = self._table.query(
+            KeyConditionExpression=Key("lineage").eq(lineage) & Key("item").begins_with(DAY),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [{**plain(item), "day": item["item"].removeprefix(DAY)} for item in answer["Items"]]
+
+    def set_paused(
+        self, lineage: str, paused: bool, *, at: str, reason: str, expected_at: str | None
+    ) -> bool:
+        """Pause or resume in one conditional write; the lease of a running cycle is left alone."""
+        if self.state(lineage).paused == paused:
+            return False
+        if paused:
+            free = Attr("paused").not_exists() | Attr("paused").eq(False)
+        elif expected_at is None:
+            free = Attr("paused").eq(True)
+        else:
+            free = Attr("paused").eq(True) & Attr("paused_at").eq(expected_at)
+        values = {":p": paused, ":a": at if paused else "", ":r": reason}
+        self._update(lineage, "SET paused = :p, paused_at = :a, paused_reason = :r", free, values)
+        return True
 
     def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
         """Add to a counter of one day unless that would pass the limit, in one conditional write."""

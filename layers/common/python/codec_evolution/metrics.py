@@ -1,0 +1,209 @@
+"""What the loop tells CloudWatch: every metric by name, unit and dimensions, and when it is emitted.
+
+One namespace. Names never change their unit; CloudWatch has no unit for dollars or decibels, so those have ``None``
+and say it in their meaning. The dashboard and the alarms may name only what is listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codec_evolution import record as records
+from codec_evolution.contracts import CycleOpened
+from codec_evolution.ports import LoopState
+
+NAMESPACE = "CodecEvolution"
+LINEAGE = "Lineage"
+MAX_DIMENSION = 200
+IDENTICAL_PERCENT = 0.001
+"""A BD-rate nearer to zero than this means that the candidate's curve is the incumbent's."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes
+    ----------
+    unit
+        A unit of CloudWatch.
+    dimensions
+        Names of its dimensions, in order; a metric has one set of dimensions.
+    meaning
+        What a value is, for the documentation.
+    """
+
+    name: str
+    unit: str
+    dimensions: tuple[str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of a metric, with the values of its dimensions in the metric's order."""
+
+    metric: Metric
+    value: float
+    at: tuple[str, ...]
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """The dimensions by name."""
+        return dict(zip(self.metric.dimensions, self.at, strict=True))
+
+
+_VERDICT = (LINEAGE, "Status")
+
+TICKS = Metric("Ticks", "Count", (LINEAGE, "Outcome"), "starts of a cycle: opened, or refused by this reason")
+VERSION = Metric("Version", "Count", (LINEAGE,), "version of the incumbent at a tick")
+COMMITS_WAITING = Metric("CommitsWaiting", "Count", (LINEAGE,), "adopted versions that are not in git yet")
+BUDGET_USED = Metric("BudgetUsed", "Percent", (LINEAGE,), "share of today's dollars that is spent")
+BUDGET_LEFT = Metric("BudgetLeft", "None", (LINEAGE,), "dollars of today's budget that are left")
+ATTEMPTS = Metric("Attempts", "Count", _VERDICT, "concluded attempts by verdict")
+FAILURES = Metric("Failures", "Count", (LINEAGE, "FailureKind"), "candidates that failed, by kind")
+SKIPS = Metric("Skips", "Count", (LINEAGE, "Reason"), "skipped attempts by the first word of the reason")
+IDENTICAL = Metric(
+    "IdenticalResults", "Count", (LINEAGE,), "candidates that measured exactly as the incumbent"
+)
+BITRATE = Metric("Bitrate", "Megabits/Second", _VERDICT, "1080p30 equivalent at 36 dB, training windows")
+RATIO = Metric("CompressionRatio", "None", _VERDICT, "raw 24 bits per pixel over the bits at 36 dB")
+PSNR = Metric("Psnr", "None", _VERDICT, "PSNR-YUV 6:1:1 in dB at which the bitrate holds")
+BD_HEVC = Metric("BdRateVsHevc", "Percent", _VERDICT, "BD-rate against x265 zerolatency; below 0 is better")
+BD_INCUMBENT = Metric(
+    "BdRateVsIncumbent", "Percent", _VERDICT, "BD-rate against the incumbent; below 0 is better"
+)
+STAGE = Metric("StageDuration", "Seconds", (LINEAGE, "Stage"), "seconds of one stage of one attempt")
+TOKENS_IN = Metric("TokensIn", "Count", (LINEAGE,), "input tokens that no cache held")
+TOKENS_CACHE_READ = Metric(
+    "TokensCacheRead", "Count", (LINEAGE,), "input tokens read from the provider's cache"
+)
+TOKENS_CACHE_WRITE = Metric(
+    "TokensCacheWrite", "Count", (LINEAGE,), "input tokens written to the provider's cache"
+)
+TOKENS_OUT = Metric("TokensOut", "Count", (LINEAGE,), "output tokens")
+LLM_COST = Metric("LlmCost", "None", (LINEAGE,), "dollars that the language model cost for one attempt")
+COMPUTE_COST = Metric("ComputeCost", "None", (LINEAGE,), "dollars that the benchmark cost for one attempt")
+TOOL_CALLS = Metric("FrameworkToolCalls", "Count", ("Tool", "Outcome"), "framework tool calls by their state")
+LAYERS = Metric("SandboxLayers", "Count", (LINEAGE,), "kernel layers in force round the candidate")
+
+METRICS: tuple[Metric, ...] = (
+    TICKS,
+    VERSION,
+    COMMITS_WAITING,
+    BUDGET_USED,
+    BUDGET_LEFT,
+    ATTEMPTS,
+    FAILURES,
+    SKIPS,
+    IDENTICAL,
+    BITRATE,
+    RATIO,
+    PSNR,
+    BD_HEVC,
+    BD_INCUMBENT,
+    STAGE,
+    TOKENS_IN,
+    TOKENS_CACHE_READ,
+    TOKENS_CACHE_WRITE,
+    TOKENS_OUT,
+    LLM_COST,
+    COMPUTE_COST,
+    TOOL_CALLS,
+    LAYERS,
+)
+
+_FIGURES = {
+    "bitrate_mbps": BITRATE,
+    "compression_ratio": RATIO,
+    "psnr_db": PSNR,
+    "bd_rate_vs_hevc": BD_HEVC,
+    "bd_rate_vs_incumbent": BD_INCUMBENT,
+}
+_OF_LINEAGE = {
+    "tokens_in": TOKENS_IN,
+    "tokens_cache_read": TOKENS_CACHE_READ,
+    "tokens_cache_write": TOKENS_CACHE_WRITE,
+    "tokens_out": TOKENS_OUT,
+    "llm_cost_usd": LLM_COST,
+    "compute_cost_usd": COMPUTE_COST,
+}
+STAGES = ("plan", "measure", "confirm")
+
+
+def of_attempt(record: Mapping[str, Any], measure: Mapping[str, Any] | None) -> list[Sample]:
+    """Return what a concluded attempt says; a figure that it lacks has no sample.
+
+    Parameters
+    ----------
+    record
+        The item as it is in the evolution record.
+    measure
+        The sandbox's report on the training windows, or None.
+    """
+    lineage, status = record["lineage"], record["status"]
+    verdict = (lineage, status)
+    samples = [Sample(ATTEMPTS, 1, verdict)]
+    samples += [Sample(metric, record[name], verdict) for name, metric in _FIGURES.items() if name in record]
+    samples += [
+        Sample(metric, record[name], (lineage,)) for name, metric in _OF_LINEAGE.items() if name in record
+    ]
+    samples += [
+        Sample(STAGE, record[f"{stage}_s"], (lineage, stage)) for stage in STAGES if f"{stage}_s" in record
+    ]
+    if status == records.TEST_FAILED:
+        samples.append(Sample(FAILURES, 1, (lineage, record.get("failure_kind", "unknown"))))
+    if status == records.SKIPPED:
+        samples.append(Sample(SKIPS, 1, (lineage, reason_word(record))))
+    if is_identical(record):
+        samples.append(Sample(IDENTICAL, 1, (lineage,)))
+    layers = (measure or {}).get("layers")
+    if layers:
+        samples.append(Sample(LAYERS, sum(state == "ok" for state in layers.values()), (lineage,)))
+    return samples
+
+
+def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd: float) -> list[Sample]:
+    """Return what a start of a cycle says, whether it may run or not.
+
+    Parameters
+    ----------
+    state
+        The lineage's state after opening.
+    spent_usd, budget_usd
+        Dollars of today; a budget of 0 counts as spent.
+    """
+    lineage = (opened.lineage,)
+    outcome = "opened" if opened.go else opened.reason
+    used = 100.0 if budget_usd <= 0 else 100.0 * spent_usd / budget_usd
+    return [
+        Sample(TICKS, 1, (opened.lineage, outcome)),
+        Sample(VERSION, state.version, lineage),
+        Sample(COMMITS_WAITING, state.version - state.committed_version, lineage),
+        Sample(BUDGET_USED, round(used, 3), lineage),
+        Sample(BUDGET_LEFT, round(budget_usd - spent_usd, 6), lineage),
+    ]
+
+
+def of_tool_call(tool: str, outcome: str) -> list[Sample]:
+    """Return what one framework tool call says; `outcome` is its state (``applied``, ``denied``, ...)."""
+    return [Sample(TOOL_CALLS, 1, (_dimension(tool), _dimension(outcome)))]
+
+
+def reason_word(record: Mapping[str, Any]) -> str:
+    """Return the machine word that a reason begins with."""
+    return _dimension(str(record.get("reason", "")).partition(":")[0].strip())
+
+
+def is_identical(record: Mapping[str, Any]) -> bool:
+    """Tell whether an attempt measured exactly as the incumbent: perhaps the wrong source was measured."""
+    difference = record.get("bd_rate_vs_incumbent")
+    return difference is not None and abs(difference) < IDENTICAL_PERCENT
+
+
+def _dimension(value: str) -> str:
+    """Return a text that is safe as the value of a dimension: CloudWatch refuses empty and non-ASCII ones."""
+    printable = "".join(sign for sign in value if " " <= sign <= "~").strip()
+    return printable[:MAX_DIMENSION] or "unknown"
