@@ -42,8 +42,8 @@ def draw_rate_distortion(
     output : Path
         ``.svg`` or ``.png`` draws that; any other name draws both beside it.
     codecs : sequence of (str, list of dict)
-        Name and ``clips`` rows as `infra.local.benchmark.benchmark_file` gives them; the candidate first, the
-        incumbent second.
+        Name and ``clips`` rows as `infra.local.benchmark.benchmark_file` gives them; the candidate (or newest
+        version) first, the incumbent second, older versions after it.
     clips, references : ClipSet, References
         For the reference curves.
 
@@ -57,7 +57,7 @@ def draw_rate_distortion(
     for axes, row in zip(grid[0], panels, strict=True):
         window = clips.clip(row["name"]).windows[row["window"]]
         _draw_references(axes, window, references)
-        for (name, rows), style in zip(codecs, CODEC_STYLES, strict=False):
+        for (name, rows), style in zip(codecs, _codec_styles(len(codecs)), strict=True):
             same = [r for r in rows if (r["name"], r["window"]) == (row["name"], row["window"])]
             for match in same:
                 _draw_curve(axes, match["points"], name, {"zorder": 5, **style})
@@ -71,6 +71,13 @@ def draw_rate_distortion(
     )
     figure.tight_layout(rect=(0, 0.11, 1, 1))
     return _save(figure, output)
+
+
+def _codec_styles(count: int) -> list[dict[str, Any]]:
+    """Styles of the candidate, the incumbent, and older versions that fade with their age."""
+    older = count - len(CODEC_STYLES)
+    faded = [{**CODEC_STYLES[1], "linewidth": 1.2, "alpha": 0.75 - 0.5 * age / older} for age in range(older)]
+    return [*CODEC_STYLES[:count], *faded]
 
 
 def _panels(rows: list[dict]) -> list[dict]:

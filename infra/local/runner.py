@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from codec_evolution import artifacts
 
 from infra.local.errors import LocalError
+from infra.local.run_plot import draw_versions
 from infra.local.session import LINEAGE, Session, open_session
 
 POLL_S = 0.25
@@ -54,6 +55,7 @@ class RunResult:
     cycles: list[CycleResult] = field(default_factory=list)
     start_s: dict[str, float] = field(default_factory=dict)
     git_dir: str = ""
+    plot: str = ""
 
     @property
     def spent_usd(self) -> float:
@@ -69,6 +71,7 @@ class RunResult:
             "spent_usd": round(self.spent_usd, 6),
             "start_s": self.start_s,
             "git_dir": self.git_dir,
+            "plot": self.plot,
         }
 
 
@@ -124,6 +127,7 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
             screen.cycle_ended(cycle)
             if cycle.refused:
                 raise LocalError(f"the cycle may not run: {cycle.refused}")
+        result.plot = str(draw_versions(session) or "")
     return result
 
 

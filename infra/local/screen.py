@@ -82,7 +82,9 @@ class RunScreen:
         cycles = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in totals.items())
         self._console.print(Text(f"cycles: {cycles}", style="dim"))
         self._console.print(Text(f"the incumbent is version {result.version}", style="bold green"))
-        self._console.print(Text(f"see the commits: git --git-dir {result.git_dir} log --stat"))
+        self._console.print(Text(f"commits: git --git-dir {result.git_dir} log --stat"), soft_wrap=True)
+        if result.plot:
+            self._console.print(Text(f"rate-distortion plot: {result.plot}"), soft_wrap=True)
 
 
 def _attempt_line(record: Mapping[str, Any]) -> Text:

@@ -1,0 +1,30 @@
+"""Says what `make deploy` and `make destroy` miss before they begin."""
+
+from __future__ import annotations
+
+import sys
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+
+
+def main() -> int:
+    """Print the account and region that will be changed; exit 2 when there are no usable credentials."""
+    session = boto3.Session()
+    if session.region_name is None:
+        print("no AWS region: set AWS_REGION, or a region in your profile", file=sys.stderr)
+        return 2
+    try:
+        account = session.client("sts", config=CONFIG).get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        print(f"no usable AWS credentials: {error}", file=sys.stderr)
+        return 2
+    print(f"AWS account {account}, region {session.region_name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

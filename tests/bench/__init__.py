@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench` prints all of them as one JSON document."""
