@@ -4,6 +4,7 @@ A candidate's fault ends its stage and is the answer; a fault of the sandbox or 
 """
 
 import hashlib
+import itertools
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ WINDOW_DB = (32.0, 41.0)
 SMOKE_SIZE = (1080, 1920, 3)
 SMOKE_FPS = 30.0
 SCREEN_FRAMES = 4
+FALL_TOLERANCE_DB = 0.5
 SCREEN_LEAST_DB = 28.0
 SCREEN_LEAST_SPAN_DB = 0.5
 SCREEN_BUDGET_MARGIN = 1.5
@@ -166,6 +168,7 @@ class Benchmark:
         repeat = (control, REPEATED)
         outcome.measurements = measured.run(jobs, repeat if control in outcome.windows else None)
         outcome.measurements += measured.run(_extra_jobs(outcome.windows, outcome.measurements))
+        _check_rising(outcome.windows, outcome.measurements)
 
 
 class _Parallel:
@@ -247,6 +250,19 @@ def _check_repeated(first: Measurement, second: Measurement) -> None:
                 "seed every random generator, and let nothing depend on time or on addresses"
             )
             raise StageFailed("measure", Fault("nondeterministic", message), first.window.clip, first.quality)
+
+
+def _check_rising(windows: list[Window], measured: list[Measurement]) -> None:
+    """Higher `quality` must not give worse frames; otherwise `quality` is not a quality."""
+    for window in windows:
+        rows = sorted((m for m in measured if m.window == window), key=lambda m: m.quality)
+        for lower, higher in itertools.pairwise(rows):
+            if higher.distortion.psnr_db < lower.distortion.psnr_db - FALL_TOLERANCE_DB:
+                message = (
+                    f"quality {higher.quality} gives {higher.distortion.psnr_db:.2f} dB and quality {lower.quality} "
+                    f"{lower.distortion.psnr_db:.2f} dB on {window.key}: higher quality must not give worse frames"
+                )
+                raise StageFailed("measure", Fault("quality", message), window.clip, higher.quality)
 
 
 def _extra_jobs(windows: list[Window], measured: list[Measurement]) -> list[tuple[Window, int]]:

@@ -1,0 +1,371 @@
+"""The benchmark on real workers and real video: honest codecs measure right, and every cheat loses.
+
+Cheats run on a small clip set cut out of the real one, so that all of them together take a minute or so.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+
+import bjontegaard
+import numpy as np
+import pytest
+from codec_evolution.adoption import Contest, judge
+from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, frames_sha256, window_path
+from codec_sandbox.faults import CandidateFault, SandboxUnavailable
+from codec_sandbox.limits import Limits
+from codec_sandbox.references import References
+from codec_sandbox.report import MAX_REPORT_BYTES, build
+from codec_sandbox.request import CONTROL_SOURCE, STAGES, Request, RequestError, parse
+from codec_sandbox.stages import Benchmark
+from codec_sandbox.supervisor import Supervisor
+
+from infra.local.benchmark import POLICY_PATH, measure_source, shipped_policy, summary
+from infra.local.clips_setup import ensure_clips
+from tests.integration.codecs import HONEST, honest, version_0
+from tests.integration.codecs.cheats import CHEATS, embedded_clip
+
+SIZES = {"bunny": (48, 64), "carphone": (32, 48), "bikes": (48, 64), "city": (48, 80)}
+FRAMES = 4
+UNSMOKED = ("validate", "screen", "measure")
+"""Without the 1080p frames of smoke, which are the slow part of so small a measurement."""
+
+
+@pytest.fixture(scope="session")
+def clips():
+    ensure_clips()
+    return ClipSet()
+
+
+@pytest.fixture(scope="session")
+def small_clips(clips, tmp_path_factory):
+    """The real windows cut to a few blocks and four frames."""
+    directory = tmp_path_factory.mktemp("clips")
+    entries = []
+    for clip in clips.clips:
+        height, width = SIZES[clip.name]
+        windows = []
+        for window in clip.windows:
+            frames = np.ascontiguousarray(clips.load(window)[:FRAMES, 40 : 40 + height, 60 : 60 + width])
+            path = window_path(directory, clip.name, window.index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as stream:
+                np.savez_compressed(stream, frames=frames)
+            windows.append(
+                {"frames": FRAMES, "width": width, "height": height, "sha256": frames_sha256(frames)}
+            )
+        fields = {
+            name: getattr(clip, name) for name in ("name", "role", "fps", "content", "licence", "pictures")
+        }
+        entries.append({**fields, "windows": windows})
+    (directory / "manifest.json").write_text(json.dumps({"clips": entries}))
+    return ClipSet(directory)
+
+
+@pytest.fixture(scope="session")
+def supervisor():
+    with Supervisor() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def small(supervisor, small_clips):
+    return Benchmark(supervisor, small_clips, References(small_clips.directory))
+
+
+@pytest.fixture(scope="session")
+def full(supervisor, clips):
+    return Benchmark(supervisor, clips, References(CLIP_DIRECTORY))
+
+
+def measured(
+    benchmark, source, *, split="train", policy=True, stages=UNSMOKED, total_cpu_s=60.0, call_s=20.0, seed="s"
+):
+    request = Request(
+        attempt_id="test",
+        source=source.encode(),
+        policy=shipped_policy() if policy else None,
+        stages=stages,
+        split=split,
+        seed=seed,
+        limits=Limits(call_s=call_s, cpu_s=total_cpu_s),
+        total_cpu_s=total_cpu_s,
+    )
+    return build(benchmark, request, benchmark.run(request))
+
+
+def contest(benchmark, source):
+    train = measured(benchmark, source)
+    later = ("validate", "measure")
+    return Contest(train, measured(benchmark, source, split="held_out", stages=later))
+
+
+@pytest.fixture(scope="session")
+def incumbent(small):
+    return contest(small, version_0())
+
+
+@pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
+def test_a_cheat_loses_with_the_named_reason(cheat, small, incumbent):
+    stages = STAGES if cheat.stage == "smoke" else UNSMOKED
+    report = measured(small, cheat.source(version_0()), policy=cheat.policy, stages=stages, total_cpu_s=20.0)
+    if cheat.stage:
+        assert report["outcome"] == "failed"
+        failure = report["failure"]
+        assert (failure["stage"], failure["kind"]) == (cheat.stage, cheat.kind), failure["message"]
+        assert cheat.message in failure["message"]
+        assert judge(Contest(report), incumbent).decision == "reject"
+    else:
+        assert report["outcome"] == "passed", report["failure"]
+        verdict = judge(Contest(report), incumbent)
+        assert verdict.decision == "reject"
+        assert cheat.message in verdict.reason
+
+
+def test_a_codec_with_the_training_clips_inside_wins_on_them_and_loses_on_the_held_out_ones(small, incumbent):
+    packets = {}
+    namespace: dict = {}
+    exec(compile(version_0(), "version_0", "exec"), namespace)
+    for window in small.clips.choose("train", "s"):
+        for frame in small.clips.load(window):
+            for quality in (10, 30, 50):  # more would not fit into 100 KB
+                packet = namespace["compress_video_frame"](frame, 0, {"quality": quality})
+                packets[f"{zlib.crc32(frame.tobytes())}/{quality}"] = packet
+    cheat = contest(small, embedded_clip(version_0(), packets))
+    on_training = judge(Contest(cheat.train), incumbent)
+    assert on_training.decision == "confirm", on_training.reason
+    assert on_training.bd_rate_vs_incumbent < -80
+    final = judge(cheat, incumbent)
+    assert final.decision == "reject"
+    assert "not confirmed" in final.reason
+
+
+def test_a_codec_that_fails_on_the_held_out_clips_only_is_not_adopted(small, incumbent):
+    better = honest("motion", small.clips)
+    source = better + (
+        "\n\nmotion_encode = compress_video_frame\n\n\n"
+        "def compress_video_frame(frame, frame_index, config):\n"
+        "    if config['width'] == 80:\n"
+        "        raise ValueError('not this one')\n"
+        "    return motion_encode(frame, frame_index, config)\n"
+    )
+    tricked = contest(small, source)
+    assert judge(Contest(tricked.train), incumbent).decision == "confirm"
+    assert tricked.held_out["failure"]["clip"] == "city"
+    assert tricked.held_out["failure"]["frame"] == 0
+    verdict = judge(tricked, incumbent)
+    assert (verdict.decision, verdict.failure_kind) == ("reject", "runtime")
+    assert "city" not in verdict.reason
+
+
+def test_motion_compensation_is_adopted_over_version_0(small, incumbent):
+    verdict = judge(contest(small, honest("motion", small.clips)), incumbent)
+    assert verdict.decision == "adopt", verdict.reason
+    assert verdict.bd_rate_vs_incumbent < -10
+
+
+def test_version_0_is_adopted_without_a_contest_and_does_not_beat_itself(small, incumbent):
+    assert judge(incumbent, None).decision == "adopt"
+    verdict = judge(incumbent, incumbent)
+    assert verdict.decision == "reject"
+    assert verdict.bd_rate_vs_incumbent == pytest.approx(0, abs=1e-9)
+
+
+def test_two_runs_give_the_same_bits_and_the_same_quality(small):
+    def fixed(report):
+        timed = ("encode_cpu_s", "decode_cpu_s")
+        points = [{k: v for k, v in row.items() if k not in timed} for row in report["points"]]
+        return points, report["packets_sha256"], report["frames_sha256"]
+
+    source = honest("motion", small.clips)
+    assert fixed(measured(small, source)) == fixed(measured(small, source))
+
+
+def test_a_confirming_run_repeats_one_training_window_with_the_same_hashes(incumbent):
+    common = incumbent.train["packets_sha256"].keys() & incumbent.held_out["packets_sha256"].keys()
+    assert common == {"carphone/0"}
+    for name in ("packets_sha256", "frames_sha256"):
+        assert incumbent.train[name]["carphone/0"] == incumbent.held_out[name]["carphone/0"]
+
+
+def test_a_call_that_takes_too_long_is_a_timeout(small):
+    sleepy = version_0() + (
+        "\n\nhonest_encode = compress_video_frame\n\n\n"
+        "def compress_video_frame(frame, frame_index, config):\n"
+        "    while frame_index == 1:\n        pass\n"
+        "    return honest_encode(frame, frame_index, config)\n"
+    )
+    failure = measured(small, sleepy, stages=("validate", "smoke"), call_s=5.0)["failure"]
+    assert (failure["stage"], failure["kind"], failure["frame"]) == ("smoke", "timeout", 1)
+
+
+def test_points_measured_before_a_failure_are_kept(small):
+    crash = next(cheat for cheat in CHEATS if cheat.name == "quality that is not monotone")
+    report = measured(small, crash.source(version_0()))
+    assert report["outcome"] == "failed"
+    assert len(report["points"]) >= 20
+    assert report["packets_sha256"] == {}
+
+
+@pytest.fixture(scope="session", params=["version_0", *HONEST])
+def real(request, full, clips):
+    """A report on the real clips."""
+    source = version_0() if request.param == "version_0" else honest(request.param, clips)
+    return measure_source(full, source.encode())
+
+
+def test_the_printed_bd_rates_agree_with_an_independent_computation_from_the_raw_points(real):
+    assert real["outcome"] == "passed", real["failure"]
+    printed = summary(real, {})
+    ratios = []
+    for row in printed["clips"]:
+        anchor = next(
+            a["points"]
+            for a in real["anchors"]
+            if (a["clip"], a["window"], a["codec"]) == (row["name"], row["window"], "x265_zerolatency")
+        )
+        expected = bjontegaard.bd_rate(
+            *_curve(anchor),
+            *_curve(row["points"]),
+            method="akima",
+            require_matching_points=False,
+            min_overlap=0,
+        )
+        assert row["bd_rate_vs_hevc"] == pytest.approx(expected, rel=1e-3)
+        if row["window"] == 0:
+            ratios.append(1 + expected / 100)
+    mean = (np.exp(np.mean(np.log(ratios))) - 1) * 100
+    assert printed["bd_rate_vs_hevc"] == pytest.approx(mean, rel=1e-3)
+
+
+def _curve(points):
+    ordered = sorted(points, key=lambda point: point["bitrate_mbps"])
+    return [point["bitrate_mbps"] for point in ordered], [point["psnr_db"] for point in ordered]
+
+
+def test_a_report_is_small_complete_and_of_this_clip_set(real, clips):
+    assert len(json.dumps(real)) < MAX_REPORT_BYTES
+    assert real["clip_set"] == clips.digest
+    assert set(real["packets_sha256"]) == {f"{p['clip']}/{p['window']}" for p in real["points"]}
+    for row in real["points"]:
+        pixels = row["frames"] * row["width"] * row["height"]
+        assert row["bitrate_mbps"] == pytest.approx(row["bytes"] * 8 / pixels * 62.208, rel=1e-5)
+        assert row["encode_cpu_s"] > 0
+        assert row["psnr_min_db"] <= row["psnr_db"]
+
+
+def test_every_window_has_its_anchors(clips):
+    references = References()
+    for clip in clips.clips:
+        for window in clip.windows:
+            assert {"x265_medium", "x265_zerolatency", "x265_10mbps"} <= set(references.codecs(window)), (
+                window.key
+            )
+
+
+# -- requests
+
+
+def event(source=None, **changes):
+    text = (source or version_0()).encode()
+    policy = POLICY_PATH.read_bytes()
+    fields = {
+        "attempt_id": "2026-11-21T00:00:00Z#000",
+        "envelope": {
+            "source_sha256": hashlib.sha256(text).hexdigest(),
+            "source_zb64": base64.b64encode(zlib.compress(text)).decode(),
+            "policy": {
+                "sha256": hashlib.sha256(policy).hexdigest(),
+                "toml_zb64": base64.b64encode(zlib.compress(policy)).decode(),
+            },
+        },
+        "stages": ["validate"],
+        "split": "train",
+        "seed": "s",
+        "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
+    }
+    return {**fields, **changes}
+
+
+def test_a_request_is_read_as_it_was_written():
+    request = parse(event())
+    assert request.source.decode() == version_0()
+    assert request.stages == ("validate",)
+    assert (request.limits.call_s, request.total_cpu_s) == (30, 240)
+    assert request.policy is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": ["measure", "validate"]}, "stages must be"),
+        ({"stages": []}, "stages must be"),
+        ({"split": "all"}, "split must be one of train, held_out"),
+        ({"limits": {"call_s": 0}}, "limits.call_s"),
+        ({"limits": {"total_cpu_s": "much"}}, "limits.total_cpu_s"),
+        ({"limits": {"memory_mb": 10**9}}, "limits.memory_mb"),
+        ({"envelope": None}, "envelope is missing"),
+        ({"attempt_id": 7}, "attempt_id must be text"),
+        ({"seed": "x" * 401}, "seed must be text"),
+    ],
+)
+def test_a_wrong_request_names_the_field(changes, message):
+    with pytest.raises(RequestError, match=message):
+        parse(event(**changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source_sha256": "0" * 64}, "source_sha256"),
+        ({"source_zb64": "!"}, "source_zb64 is damaged"),
+        ({"source_zb64": base64.b64encode(zlib.compress(b"abc")[:-3]).decode()}, "ends too early"),
+        ({"source_zb64": base64.b64encode(zlib.compress(bytes(1 << 22))).decode()}, "larger than"),
+        ({"policy": None}, "policy is missing"),
+    ],
+)
+def test_a_wrong_envelope_names_the_field(change, message):
+    whole = event()
+    with pytest.raises(RequestError, match=message):
+        parse({**whole, "envelope": {**whole["envelope"], **change}})
+
+
+def test_a_control_run_takes_the_images_own_version_0_and_needs_no_envelope(small):
+    request = parse({"control": True, "stages": ["validate", "smoke"]})
+    assert request.source == CONTROL_SOURCE.read_bytes()
+    report = build(small, request, small.run(request))
+    assert report["outcome"] == "passed"
+    assert set(report["timings_s"]) == {"validate", "smoke"}
+
+
+class DeadWorkshop:
+    """A supervisor whose zygote has died."""
+
+    def __init__(self):
+        self.layers, self.minimum = {}, ()
+
+    def worker(self, role, source, policy, limits):
+        raise SandboxUnavailable("the zygote is gone")
+
+
+def test_a_fault_of_the_sandbox_is_an_exception_and_no_report(small_clips):
+    broken = Benchmark(DeadWorkshop(), small_clips, References(small_clips.directory))
+    with pytest.raises(SandboxUnavailable, match="zygote is gone"):
+        measured(broken, version_0(), policy=False, stages=("validate",))
+    with pytest.raises(SandboxUnavailable, match="zygote is gone"):
+        measured(broken, version_0(), policy=False, stages=("measure",))
+
+
+class FaultyWorkshop(DeadWorkshop):
+    """A supervisor none of whose candidates can be loaded."""
+
+    def worker(self, role, source, policy, limits):
+        raise CandidateFault("import", f"no {role}")
+
+
+def test_a_fault_of_the_candidate_is_a_report_and_no_exception(small_clips):
+    refusing = Benchmark(FaultyWorkshop(), small_clips, References(small_clips.directory))
+    report = measured(refusing, version_0(), policy=False, stages=("validate",))
+    assert report["failure"]["kind"] == "import"
+    assert report["failure"]["message"] == "no encoder"
