@@ -20,7 +20,13 @@ __all__ = ["CEILING_PATH", "Policy", "PolicyError", "Violation", "ceiling_text"]
 
 CEILING_PATH = Path(__file__).with_name("policy_ceiling.toml")
 _POLICY_KEYS = {"library_codecs", "builtins", "modules"}
-_CEILING_KEYS = _POLICY_KEYS | {"library_codec_names", "special_methods", "denied_attributes", "hints"}
+_CEILING_KEYS = _POLICY_KEYS | {
+    "library_codec_names",
+    "special_methods",
+    "denied_attributes",
+    "foreign_attributes",
+    "hints",
+}
 
 
 class PolicyError(ValueError):
@@ -50,6 +56,8 @@ class Policy:
         Names with double underscores that a class may define or call.
     denied_attributes
         Attribute refused on any object -> what to use instead.
+    foreign_attributes
+        The same, but allowed where the candidate itself defines an attribute of that name.
     hints
         Full dotted name that is refused -> what to use instead.
     sha256
@@ -61,6 +69,7 @@ class Policy:
     library_codecs: bool
     special_methods: frozenset[str]
     denied_attributes: Mapping[str, str]
+    foreign_attributes: Mapping[str, str]
     hints: Mapping[str, str]
     sha256: str
 
@@ -101,6 +110,7 @@ class Policy:
             library_codecs=policy["library_codecs"],
             special_methods=frozenset(ceiling.get("special_methods", ())),
             denied_attributes=ceiling.get("denied_attributes", {}),
+            foreign_attributes=ceiling.get("foreign_attributes", {}),
             hints=_hints(ceiling),
             sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
         )
@@ -118,6 +128,7 @@ class Policy:
             "library_codecs": self.library_codecs,
             "special_methods": sorted(self.special_methods),
             "denied_attributes": dict(self.denied_attributes),
+            "foreign_attributes": dict(self.foreign_attributes),
             "hints": dict(self.hints),
             "sha256": self.sha256,
         }
@@ -131,6 +142,7 @@ class Policy:
             library_codecs=fields["library_codecs"],
             special_methods=frozenset(fields["special_methods"]),
             denied_attributes=fields["denied_attributes"],
+            foreign_attributes=fields["foreign_attributes"],
             hints=fields["hints"],
             sha256=fields["sha256"],
         )

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -403,6 +404,7 @@ class Worker:
                 os.kill(self.pid, signal.SIGKILL)
             if self._zygote.alive:
                 self._zygote.kill()  # it does not answer: the next worker gets a new one
+            _await_death(self.pid)
             end = {"status": signal.SIGKILL, "cpu_s": 0.0}
         return end
 
@@ -421,6 +423,26 @@ class Worker:
         now = self._cpu_clock()
         spent, self._charged = now - self._charged, now
         return max(spent, 0.0)
+
+
+def _await_death(pid: int) -> None:
+    """Wait for the end of an orphan, which is not ours to reap."""
+    end = time.monotonic() + ANSWER_S
+    while not is_dead(pid):
+        if time.monotonic() > end:
+            raise SandboxUnavailable(f"worker {pid} was killed but does not end")
+        time.sleep(0.002)
+
+
+def is_dead(pid: int) -> bool:
+    """Whether no such process runs; one that only waits to be reaped does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    return False
 
 
 def _death(end: dict[str, Any]) -> CandidateFault:

@@ -303,6 +303,8 @@ class _Check:
             self.refuse(node, construct, "this attribute with double underscores is refused")
         elif name in self.policy.denied_attributes:
             self.refuse(node, construct, self.policy.denied_attributes[name])
+        elif name in self.policy.foreign_attributes and name not in self.own_attributes:
+            self.refuse(node, construct, self.policy.foreign_attributes[name])
         elif name.startswith("_") and name not in self.own_attributes:
             self.refuse(node, construct, "a private attribute of something that this module does not define")
         elif name == "format" and isinstance(node, ast.Attribute):

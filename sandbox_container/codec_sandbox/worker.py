@@ -27,6 +27,7 @@ MODULE = "candidate"
 _META = struct.Struct("<I")
 _ORPHAN_CHECK_S = 0.5
 _NO_HANDLES = "the sandbox has no files, sockets, processes or late imports"
+_NO_HANDLE_ERRORS = (errno.EMFILE, errno.EPERM, errno.EACCES, errno.EAGAIN)
 
 
 def pack_request(meta: dict[str, Any], payload_bytes: int) -> bytes:
@@ -172,29 +173,27 @@ class _Worker:
             text = str(error)[:1500]
         except BaseException:
             text = "(its text cannot be read)"
-        frames, in_library = self.candidate_frames(error)
-        message = f"{_type_name(error)}: {text}"
-        if _is_missing_handle(error, in_library):
+        frames = self.candidate_frames(error)
+        wanted = _late_import(error)
+        if wanted is not None:
+            kind, message = "import", f"{wanted} cannot be imported: {_NO_HANDLES}"
+        else:
+            kind, message = _kind(error, text), f"{_type_name(error)}: {text}"
+        if isinstance(error, OSError) and wanted is None and error.errno in _NO_HANDLE_ERRORS:
             message += f" ({_NO_HANDLES})"
         line, function = (frames[-1][0], frames[-1][1]) if frames else (getattr(error, "lineno", None), None)
         shown = [f"line {at}, in {name}: {self.source_line(at)}" for at, name in frames[-12:]]
-        return {
-            "kind": _kind(error, text),
-            "message": message,
-            "line": line,
-            "function": function,
-            "traceback": "\n".join(shown),
-        }
+        traceback = "\n".join(shown)
+        return {"kind": kind, "message": message, "line": line, "function": function, "traceback": traceback}
 
-    def candidate_frames(self, error: BaseException) -> tuple[list[tuple[int, str]], bool]:
-        frames, last, step = [], "", error.__traceback__
+    def candidate_frames(self, error: BaseException) -> list[tuple[int, str]]:
+        """Line and function of every frame of `error` that is the candidate's, outermost first."""
+        frames, step = [], error.__traceback__
         while step is not None:
-            code = step.tb_frame.f_code
-            last = code.co_filename
-            if last == FILENAME:
-                frames.append((step.tb_lineno, code.co_name))
+            if step.tb_frame.f_code.co_filename == FILENAME:
+                frames.append((step.tb_lineno, step.tb_frame.f_code.co_name))
             step = step.tb_next
-        return frames, last != FILENAME
+        return frames
 
     def source_line(self, number: int) -> str:
         return self.source_lines[number - 1].strip()[:120] if 0 < number <= len(self.source_lines) else ""
@@ -217,10 +216,16 @@ def _type_name(value: object) -> str:
     ]  # a metaclass cannot lie to the descriptor
 
 
-def _is_missing_handle(error: BaseException, in_library: bool) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.EMFILE, errno.EPERM, errno.EACCES, errno.EAGAIN)
-    return isinstance(error, ImportError) and in_library
+def _late_import(error: BaseException) -> str | None:
+    """Name of the module whose import failed because a worker has no files, or None."""
+    if not isinstance(error, OSError | ImportError):
+        return None
+    step, name = error.__traceback__, None
+    while step is not None:
+        if name is None and step.tb_frame.f_code.co_name == "_find_and_load":
+            name = str(step.tb_frame.f_locals.get("name"))[:100]
+        step = step.tb_next
+    return name
 
 
 def _kind(error: BaseException, text: str) -> str:

@@ -70,7 +70,8 @@ def one(supervisor: Supervisor, witness: Witness, path: Path, policy: Policy | N
     if changes:
         verdict = "outside"
         said.append("changed: " + ", ".join(changes))
-    if not _alive(supervisor):
+    refused = all(s.startswith(("held: policy", "held: syntax")) for s in said)  # then nothing of it has run
+    if not refused and not _alive(supervisor):
         verdict = "outside"
         said.append("the next candidate was not measured right")
     return {"attack": path.stem, "verdict": verdict, "said": said}

@@ -75,8 +75,9 @@ def run(mode: Mode, chosen: Iterable[Attack] | None = None, *extra: str) -> Outc
     if (reason := modes.why_not(mode)) is not None:
         return Outcome(mode, not_run=reason)
     everything = list(attacks() if chosen is None else chosen)
-    together = [a for a in everything if not a.alone]
-    groups = ([together] if together else []) + [[a] for a in everything if a.alone]
+    apart = [a for a in everything if a.alone and mode.lambda_policy and not mode.language_policy]
+    together = [a for a in everything if a not in apart]
+    groups = ([together] if together else []) + [[a] for a in apart]
     outcome, seconds = Outcome(mode), 0.0
     for group in groups:
         policy = "on" if mode.language_policy else "off"
@@ -91,7 +92,7 @@ def run(mode: Mode, chosen: Iterable[Attack] | None = None, *extra: str) -> Outc
                 outcome.said[line["attack"]] = line["said"]
         seconds += next((line.get("seconds", 0.0) for line in lines if "uid" in line), 0.0)
         for lost in (a for a in group if a.name not in outcome.verdicts):
-            if not lost.alone:
+            if lost not in apart:
                 raise RuntimeError(f"the runner did not finish {lost.name}: {done.stderr[-2000:]}")
             outcome.verdicts[lost.name] = "outside"
             outcome.said[lost.name] = ["outside: the runner died with it"]

@@ -4,4 +4,4 @@
 
 
 def attack(frame, frame_index, config):
-    return f"outside: {pow(7, 10**9, 10**40000)}"
+    return "outside: " + str(pow(7, 10**40000, 10**40000 - 1) > 0)

@@ -1,0 +1,249 @@
+"""The language policy as data: what is accepted, what is refused, and how that is said."""
+
+from __future__ import annotations
+
+import importlib
+import textwrap
+from pathlib import Path
+
+import pytest
+from codec_sandbox.policy import CEILING_PATH, Policy, PolicyError, ceiling_text
+from codec_sandbox.validator import check
+
+POLICY_TEXT = (
+    Path(__file__).resolve().parents[2] / "layers/common/python/codec_evolution/data/language_policy.toml"
+).read_text(encoding="utf-8")
+POLICY = Policy.from_toml(POLICY_TEXT, ceiling_text())
+
+
+def violations(source: str, policy: Policy = POLICY):
+    return check(textwrap.dedent(source).encode(), policy)[1]
+
+
+def constructs(source: str, policy: Policy = POLICY) -> list[str]:
+    return [v.construct for v in violations(source, policy)]
+
+
+# -- the data file and its ceiling
+
+
+def test_the_shipped_policy_lies_below_the_ceiling_of_the_image():
+    assert CEILING_PATH.parent.name == "codec_sandbox"
+    assert "bytearray" in POLICY.builtins
+    assert not POLICY.library_codecs
+
+
+@pytest.mark.parametrize("text", [POLICY_TEXT, ceiling_text()], ids=["policy", "ceiling"])
+def test_every_name_in_the_lists_exists(text: str):
+    import builtins
+    import tomllib
+
+    data = tomllib.loads(text)
+    missing = [name for name in data["builtins"] if not hasattr(builtins, name)]
+    for module_name, names in data["modules"].items():
+        if module_name.startswith("torchvision"):
+            continue  # not part of the image
+        module = importlib.import_module(module_name)
+        plain = [n for n in names if not n.endswith("*")]
+        missing += [f"{module_name}.{n}" for n in plain if not hasattr(module, n)]
+        prefixes = [n[:-1] for n in names if n.endswith("*")]
+        missing += [f"{module_name}.{p}*" for p in prefixes if not any(n.startswith(p) for n in dir(module))]
+    assert missing == []
+
+
+def test_no_list_holds_a_module_object():
+    import tomllib
+    import types
+
+    found = []
+    for module_name, names in tomllib.loads(ceiling_text())["modules"].items():
+        if not module_name.startswith("torchvision"):
+            module = importlib.import_module(module_name)
+            found += [n for n in names if isinstance(getattr(module, n, None), types.ModuleType)]
+    assert found == []
+
+
+def test_an_unknown_name_in_a_policy_is_named_and_so_is_every_other():
+    text = POLICY_TEXT.replace('"bytearray"', '"bytearray", "evaluate"').replace(
+        "numpy = [", 'numpy = [\n    "teleport",'
+    )
+    with pytest.raises(
+        PolicyError, match=r"builtins: unknown name 'evaluate'.*modules.numpy: unknown name 'teleport'"
+    ):
+        Policy.from_toml(text, ceiling_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("builtins = 3", "builtins must be a list"),
+        ("extra = 1", "unknown key 'extra'"),
+        ("builtins = ['a b']", "'a b' is not a name"),
+        ("modules = ['os']", "modules must be a table"),
+        ("[modules]\nos = ['system']", "modules.os: no such module in the ceiling"),
+        ("library_codecs = 'yes'", "library_codecs must be true or false"),
+        ("builtins = [", "not valid TOML"),
+        ("builtins = ['eval']", "unknown name 'eval'"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_refused_by_name(text: str, message: str):
+    with pytest.raises(PolicyError, match=message.replace("(", r"\(")):
+        Policy.from_toml(text, ceiling_text())
+
+
+def test_removing_bytearray_makes_a_candidate_fail_precisely_and_putting_it_back_heals_it():
+    source = "def compress_video_frame(frame, frame_index, config):\n    return bytes(bytearray(4))\n"
+    without = Policy.from_toml(POLICY_TEXT.replace('"bytearray", ', ""), ceiling_text())
+    (found,) = violations(source, without)
+    assert (found.line, found.column, found.construct) == (2, 18, "bytearray")
+    assert "the builtin bytearray is not in the language policy" in found.message
+    assert violations(source) == []
+
+
+def test_only_the_operator_can_switch_library_codecs_on():
+    wished = POLICY_TEXT.replace("library_codecs = false", "library_codecs = true")
+    source = "import cv2\ndata = cv2.imencode('.png', 1, [cv2.IMWRITE_PNG_COMPRESSION, 9])\n"
+    with pytest.raises(PolicyError, match="operator"):
+        Policy.from_toml(wished, ceiling_text())
+    assert "evolve a codec" in violations(source)[0].message
+    assert violations(source, Policy.from_toml(wished, ceiling_text(), library_codecs=True)) == []
+    writing = "import cv2\ncv2.imwrite('x.png', 1)\n"
+    assert constructs(writing, Policy.from_toml(wished, ceiling_text(), library_codecs=True)) == [
+        "cv2.imwrite"
+    ]
+
+
+def test_a_policy_survives_its_way_into_a_worker():
+    assert Policy.from_dict(POLICY.to_dict()) == POLICY
+
+
+# -- ordinary code
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch.nn as nn\nclass M(nn.Module):\n    def forward(self, input):\n        return input\nM().eval()",
+        "import torch\n@torch.no_grad()\ndef f(x):\n    return x.cpu().numpy()",
+        "import numpy as np\nx = np.lib.stride_tricks.sliding_window_view(np.zeros(9), 3)[::2, ..., None]",
+        "from numpy.lib.stride_tricks import sliding_window_view\nx = sliding_window_view([1, 2], 1)",
+        "x = [a for a in range(3) if a]\ny = {k: v for k, v in zip(x, x)}\nz = x[::-1]",
+        "class A:\n    def __init__(self):\n        self._x = self.__y = 1\n    def get(self, b):\n        return b._x",
+        "class A(object):\n    __slots__ = ('a',)\n    def __len__(self):\n        return 0",
+        "if __name__ == '__main__':\n    print('x')",
+        "config = {}\nq = getattr(config, 'quality', 50)\nok = hasattr(config, 'a')",
+        "x = '{:>3} {name}'.format(1, name=2)\ny = f'{x!r:>10}'",
+        "class W:\n    def write(self, b):\n        self.storage = b\n    def load(self):\n        return self.storage",
+        "class W:\n    def load(self):\n        return self.read()\nW().load()",
+        "import cv2\nx = cv2.cvtColor(1, cv2.COLOR_RGB2YCrCb)\ny = cv2.INTER_AREA",
+        "import torch\nd = torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "try:\n    x = 1 / 0\nexcept (ZeroDivisionError, ValueError) as e:\n    raise RuntimeError(str(e)) from e",
+        "from __future__ import annotations\nfrom typing import Optional\nx: Optional[int] = None",
+        "def f(input, id=0, *args, type=None, **kwargs):\n    return input",
+        "match [1, 2]:\n    case [x, *rest]:\n        pass",
+        "x = type(3) is int",
+        "import torch.nn.functional as F\nimport torch\ny = torch.nn.functional.relu(1) + F.relu(1)",
+    ],
+)
+def test_ordinary_numeric_code_is_accepted(source: str):
+    assert violations(source) == []
+
+
+# -- what deny-lists let through
+
+
+@pytest.mark.parametrize(
+    ("source", "construct"),
+    [
+        ("import os", "import os"),
+        ("from os import path", "from os import"),
+        ("import numpy.ctypeslib", "import numpy.ctypeslib"),
+        ("from numpy import *", "from numpy import *"),
+        ("from . import x", "from . import"),
+        ("import numpy as np\nnp.load('x')", "np.load"),
+        ("import numpy as np\nnp.ctypeslib.as_array(1)", "np.ctypeslib"),
+        ("import json\njson.codecs.open", "json.codecs"),
+        ("import json, typing\nfor m in [json, typing]:\n    m.x", "json"),
+        ("import numpy as __builtins__", "__builtins__"),
+        ("import numpy as np\nX = type('X', (), {})", "type"),
+        ("import typing\ntyping.get_type_hints(1)", "typing.get_type_hints"),
+        ("match 1:\n    case object(__class__=c):\n        pass", "case ...(__class__=)"),
+        ("try:\n    pass\nexcept ValueError as __x__:\n    pass", "__x__"),
+        ("match 1:\n    case __x__:\n        pass", "__x__"),
+        ("import numpy as np\nnp.zeros(1).ctypes", "np.zeros(1).ctypes"),
+        ("x = 1\nx.__class__", "x.__class__"),
+        ("x = 1\ngetattr(x, '__class__')", "getattr(..., '__class__')"),
+        ("x = 1\ngetattr(x, 'a' + 'b')", "getattr"),
+        ("g = getattr", "getattr"),
+        ("'{0.__class__}'.format(1)", "'{0.__class__}'.format"),
+        ("'{:{0.real}}'.format(1)", "'{:{0.real}}'.format"),
+        ("x = 'a'\nx.format(1)", "x.format"),
+        ("class A(metaclass=int):\n    pass", "class A(metaclass=...)"),
+        ("class A:\n    __array_interface__ = 1", "__array_interface__"),
+        ("class A:\n    def __getattr__(self, n):\n        pass", "__getattr__"),
+        ("x = '__globals__'", "'__globals__'"),
+        ("eval('1')", "eval"),
+        ("x = exec", "exec"),
+        ("import torch\ntorch.load('x')", "torch.load"),
+        ("import torch\ntorch.ops.load_library('x')", "torch.ops"),
+        ("import torch.nn.functional as F\nF.torch", "F.torch"),
+        ("import cv2\ncv2.imread('x')", "cv2.imread"),
+        ("import cv2\ncv2.imencodeanimation", "cv2.imencodeanimation"),
+        ("import cv2\ncv2.VideoWriter('x')", "cv2.VideoWriter"),
+        ("import cv2\ncv2.dnn.readNet('x')", "cv2.dnn"),
+        ("import numpy as np\nnp.lib.stride_tricks.as_strided(1)", "np.lib.stride_tricks.as_strided"),
+        ("import numpy as np\nnp.mean = 1", "np.mean"),
+        ("import numpy as np\nnp = 3", "np"),
+        ("import numpy as np\ndel np", "np"),
+        ("import numpy as np\nx = np.fft", "np.fft"),
+        ("def f():\n    yield 1\nf().gi_frame", "f().gi_frame"),
+        ("x = 1\nx._private", "x._private"),
+        ("import time", "import time"),
+        ("global __builtins__", "__builtins__"),
+    ],
+)
+def test_what_deny_lists_let_through_is_refused(source: str, construct: str):
+    assert construct in constructs(source)
+
+
+def test_all_violations_come_at_once_with_line_column_and_a_way_out():
+    found = violations("import os\nimport numpy as np\nx = np.save('a', 1)\ny = np.mein([1])\n")
+    assert [(v.line, v.column) for v in found] == [(1, 1), (3, 5), (4, 5)]
+    assert "files" in found[1].message
+    assert "did you mean mean" in found[2].message or "min" in found[2].message
+
+
+# -- bad input
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (b"#" * (100 * 1024 + 1), "at most 102400"),
+        (b"x = 1\n\xff\xfe", "not UTF-8"),
+        (b"x = 1\nx = '\0'", "null byte"),
+        (b"def f(:", "invalid syntax"),
+        (b"(" * 5000, "too many nested parentheses"),
+        (b"x = " + b"-" * 50_000 + b"1", "nested too deeply"),
+        (b"x = a" + b".b" * 20_000, "nested too deeply"),
+    ],
+)
+def test_source_that_is_not_a_program_is_refused_before_anything_runs(source: bytes, message: str):
+    tree, found = check(source, POLICY)
+    assert tree is None
+    assert len(found) == 1
+    assert message in found[0].message
+
+
+def test_grammar_that_is_younger_than_3_11_is_refused():
+    assert violations("type X = int\n")[0].construct == "syntax"
+
+
+def test_a_missing_or_misshapen_entry_point_is_named():
+    names = ("compress_video_frame", "decompress_video_frame")
+    _, found = check(b"def compress_video_frame(frame):\n    pass\n", POLICY, entry_points=names)
+    assert [v.construct for v in found] == ["decompress_video_frame", "def compress_video_frame"]
+    accepted = (
+        b"def compress_video_frame(f, i=0, c=None, *r): pass\ndecompress_video_frame = compress_video_frame\n"
+    )
+    assert check(accepted, POLICY, entry_points=names)[1] == []
