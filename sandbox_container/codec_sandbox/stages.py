@@ -21,6 +21,7 @@ from codec_sandbox.metrics import Quality, sequence_quality
 from codec_sandbox.references import References
 from codec_sandbox.request import Request
 from codec_sandbox.runs import Coded, CpuMeter, Fault, RunFailed, Runner, Stopped, Workshop
+from codec_sandbox.worker import FUNCTIONS
 
 QUALITIES = (10, 30, 50, 70, 90)
 LOWEST, REPEATED, HIGHEST = 0, 50, 100
@@ -286,7 +287,11 @@ def smoke_frames() -> np.ndarray:
 
 
 def _violation_fault(violations: list) -> Fault:
-    kind = "syntax" if any(v.construct in ("syntax", "source") for v in violations) else "policy"
+    constructs = {violation.construct.removeprefix("def ") for violation in violations}
+    if constructs & {"syntax", "source"}:
+        kind = "syntax"
+    else:
+        kind = "signature" if constructs <= set(FUNCTIONS.values()) else "policy"
     shown = "\n".join(str(violation) for violation in violations[:12])
     more = f"\nand {len(violations) - 12} more" if len(violations) > 12 else ""
     return Fault(kind, printable(shown + more, 2000), line=violations[0].line or None)

@@ -1,0 +1,92 @@
+"""Measuring a file from the command line: bad codecs end with one clear sentence and the right exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLI = [sys.executable, "-m", "infra.cli"]
+PLAIN = """
+import numpy as np
+
+def compress_video_frame(frame, frame_index, config):
+    {encode}
+    return frame.tobytes()
+
+def decompress_video_frame(data, frame_index, config):
+    shape = (config["height"], config["width"], 3)
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape).copy()
+"""
+
+BAD = {
+    "def compress_video_frame(:\n": ("validate", "syntax", "line 1"),
+    "import numpy as np\n\ndef decompress_video_frame(data, frame_index, config):\n    return data\n": (
+        "validate",
+        "signature",
+        "compress_video_frame",
+    ),
+    "import os\n" + PLAIN.format(encode="pass"): ("validate", "policy", "import os"),
+    PLAIN.format(encode="return {'data': frame.tobytes()}"): ("smoke", "return_type", "dict"),
+    PLAIN.format(encode="return 1 // (frame_index - frame_index)"): ("smoke", "runtime", "ZeroDivisionError"),
+}
+
+
+def benchmark(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*CLI, "benchmark", str(path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize(("source", "expected"), BAD.items(), ids=[f"{s}-{k}" for s, k, _ in BAD.values()])
+def test_a_bad_codec_is_named_by_stage_kind_and_cause(tmp_path, source, expected):
+    path = tmp_path / "codec.py"
+    path.write_text(source)
+    done = benchmark(path, "--json")
+    stage, kind, words = expected
+    assert done.returncode == 1, done.stderr
+    failure = json.loads(done.stdout)["failure"]
+    assert (failure["stage"], failure["kind"]) == (stage, kind)
+    assert words in failure["message"] or words == f"line {failure['line']}"
+    assert "Traceback" not in done.stderr
+
+
+def test_an_exception_on_frame_7_names_clip_frame_and_line(tmp_path):
+    source = Path("sandbox_container/codecs/version_0.py").read_text()
+    head = "def compress_video_frame(frame, frame_index, config):\n"
+    assert source.count(head) == 1
+    path = tmp_path / "codec.py"
+    path.write_text(source.replace(head, head + "    assert frame_index != 7, 'lost at seven'\n"))
+    done = benchmark(path)
+    line = source[: source.index(head)].count("\n") + 2
+    assert done.returncode == 1
+    assert "frame 7" in done.stdout and "lost at seven" in done.stdout and f"line {line}" in done.stdout
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(tmp_path):
+    done = benchmark(tmp_path / "nothing.py")
+    assert done.returncode == 2
+    assert "nothing.py" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_validate_lists_all_violations_with_line_and_column(tmp_path):
+    path = tmp_path / "codec.py"
+    path.write_text("import os\nimport subprocess\n" + PLAIN.format(encode="eval('1')"))
+    command = [*CLI, "validate", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    violations = json.loads(done.stdout)["violations"]
+    assert {v["line"] for v in violations} >= {1, 2, 7}
+    assert all({"line", "column", "construct", "message"} <= v.keys() for v in violations)
+
+
+def test_version_0_passes_and_says_so(tmp_path):
+    done = benchmark(
+        Path("sandbox_container/codecs/version_0.py"), "--json", "--plot", str(tmp_path / "rd.svg")
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["status"] == "passed" and report["failure"] is None
+    assert {clip["role"] for clip in report["clips"]} == {"train"}
+    assert report["bitrate_mbps"] > 0 and report["psnr_db"] == 36
+    assert (tmp_path / "rd.svg").read_text().startswith("<?xml")
