@@ -1,0 +1,137 @@
+"""Shell commands: split, judged word by word, and run without a shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec_evolution.host.checkout import plain_path
+from codec_evolution.host.guard import Command, Guard
+from codec_evolution.host.processes import PATH, Output, Run, run
+from codec_evolution.host.refusal import FAILED, Refused
+
+MAX_COMMAND_CHARS = 1000
+MAX_TIMEOUT_S = 120
+DEFAULT_TIMEOUT_S = 60
+_SHELL = re.compile(r"[|&;<>()$`\\!*?\[\]{}#~\n\r\0]")
+_WORD = re.compile(r"[ -~]+")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A command that may run.
+
+    Attributes
+    ----------
+    argv
+        Absolute path of the program first.
+    listed
+        Whether the guard's list has it; otherwise only a person's approval lets it run.
+    """
+
+    argv: tuple[str, ...]
+    listed: bool
+    privileged: bool
+
+
+def judge(command: object, guard: Guard) -> Judged:
+    """Split a command and say what the guard thinks of it.
+
+    Raises
+    ------
+    Refused
+        ``command-text``, ``command-length``, ``command-shell`` (anything that only a shell would understand),
+        ``command-never`` (a program that no approval lets run), ``command-unknown``.
+    """
+    words = _words(command)
+    program = words[0]
+    if "/" in program or program in guard.never_programs:
+        raise Refused("command-never", f"{program[:80]!r} is never run by this tool")
+    found = shutil.which(program, path=PATH)
+    if found is None:
+        raise Refused("command-unknown", f"there is no program {program[:80]!r} on this host", FAILED)
+    rule = next((each for each in guard.commands if _matches(each, words)), None)
+    if rule is None and any(word in guard.never_programs for word in words[1:]):
+        raise Refused("command-never", "a word of the command names a program that is never run by this tool")
+    argv = (found, *words[1:])
+    return Judged(argv, rule is not None, rule is not None and rule.privileged)
+
+
+def execute(judged: Judged, cwd: Path, timeout_s: float) -> Output:
+    """Run a judged command as a nobody without network."""
+    environment = {
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_PAGER": "cat",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return run(
+        Run(
+            judged.argv,
+            cwd,
+            timeout_s,
+            closed=False,
+            environment=environment,
+            privileged=judged.privileged,
+        )
+    )
+
+
+def timeout_of(value: object) -> float:
+    """Return the seconds that a command may take; raises `Refused`."""
+    if value is None:
+        return DEFAULT_TIMEOUT_S
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MAX_TIMEOUT_S:
+        raise Refused("argument-timeout", f"timeout must be from 1 to {MAX_TIMEOUT_S} seconds", FAILED)
+    return float(value)
+
+
+def _words(command: object) -> list[str]:
+    if not isinstance(command, str) or not command.strip():
+        raise Refused("command-text", "command must be a text that is not empty")
+    if len(command) > MAX_COMMAND_CHARS:
+        raise Refused(
+            "command-length", f"command has {len(command)} characters, the limit is {MAX_COMMAND_CHARS}"
+        )
+    found = _SHELL.search(command)
+    if found:
+        raise Refused("command-shell", f"{found[0]!r} needs a shell, and no shell interprets this command")
+    if not _WORD.fullmatch(command):
+        raise Refused("command-text", "command must be printable ASCII")
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Refused("command-shell", f"the quotes of the command do not match: {error}") from None
+    if not words:
+        raise Refused("command-text", "command must name a program")
+    if "=" in words[0]:
+        raise Refused("command-shell", "an assignment needs a shell, and no shell interprets this command")
+    return words
+
+
+def _matches(rule: Command, words: Sequence[str]) -> bool:
+    program, arguments = words[0], words[1:]
+    if program != rule.program or len(arguments) > rule.most:
+        return False
+    return all(_one_of(rule.arguments, each) for each in arguments) and all(
+        any(_one_of((pattern,), each) for each in arguments) for pattern in rule.required
+    )
+
+
+def _one_of(patterns: Sequence[str], argument: str) -> bool:
+    return any(_is_path(argument) if p == "PATH" else re.fullmatch(p, argument) for p in patterns)
+
+
+def _is_path(argument: str) -> bool:
+    try:
+        plain_path(argument)
+    except Refused:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""What a file becomes by an edit: the three modification types of `modify_framework_file`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from codec_evolution.host.checkout import MAX_FILE_BYTES, Content
+from codec_evolution.host.refusal import FAILED, Refused
+
+TYPES = ("search_replace", "append", "replace_content")
+
+
+def edited(before: Content | None, kind: object, content: Any) -> bytes:
+    """Return the new bytes of a file.
+
+    Parameters
+    ----------
+    before
+        The file as it is, or None when there is none; only ``replace_content`` makes a new one.
+    kind
+        One of `TYPES`.
+    content
+        A text; for ``search_replace`` an object ``{"search", "replace"}``, or its JSON, optionally with ``count``, the
+        number of places (1 when it is left out).
+
+    Raises
+    ------
+    Refused
+        ``argument-*`` for a malformed call, ``search-count`` when the text occurs another number of times than asked,
+        ``file-missing``, ``file-size``, ``file-unchanged``.
+    """
+    if kind not in TYPES:
+        raise Refused("argument-type", f"modification_type must be one of {', '.join(TYPES)}", FAILED)
+    if kind == "replace_content":
+        data = _text(content, "content").encode("utf-8", "strict")
+    elif before is None:
+        raise Refused("file-missing", "there is no such file; replace_content makes a new one", FAILED)
+    elif kind == "append":
+        gap = b"" if before.data.endswith(b"\n") or not before.data else b"\n"
+        data = before.data + gap + _text(content, "content").encode("utf-8")
+    else:
+        data = _replaced(before.data, _pair(content))
+    if len(data) > MAX_FILE_BYTES:
+        raise Refused("file-size", f"the file would have {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
+    if before is not None and data == before.data:
+        raise Refused("file-unchanged", "the file is like that already; nothing was changed", FAILED)
+    return data
+
+
+def _replaced(data: bytes, pair: dict[str, Any]) -> bytes:
+    search, replacement = (
+        _text(pair.get(name), f"content.{name}").encode("utf-8") for name in ("search", "replace")
+    )
+    wanted = pair.get("count", 1)
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= 1000:
+        raise Refused("argument-count", "content.count must be a whole number from 1 to 1000", FAILED)
+    if not search:
+        raise Refused("argument-search", "content.search must not be empty", FAILED)
+    found = data.count(search)
+    if found != wanted:
+        raise Refused(
+            "search-count", f"content.search occurs {found} times in the file, {wanted} was expected", FAILED
+        )
+    return data.replace(search, replacement)
+
+
+def _pair(content: Any) -> dict[str, Any]:
+    if isinstance(content, str):
+        try:
+            content = json.loads(content)
+        except (ValueError, RecursionError):
+            content = None
+    if not isinstance(content, dict) or not {"search", "replace"} <= set(content) <= {
+        "search",
+        "replace",
+        "count",
+    }:
+        raise Refused("argument-content", 'content must be {"search": "...", "replace": "..."}', FAILED)
+    return content
+
+
+def _text(value: Any, field: str) -> str:
+    if not isinstance(value, str):
+        raise Refused("argument-content", f"{field} must be a text", FAILED)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused(
+            "argument-content", f"{field} holds characters that UTF-8 does not have", FAILED
+        ) from None
+    return value

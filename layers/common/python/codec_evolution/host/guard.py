@@ -1,0 +1,126 @@
+"""The guard: which tier a file belongs to, which commands run, which packages exist. Data, read on the host alone."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NEVER, DATA, CODE = "never", "data", "code"
+TIERS = (NEVER, DATA, CODE)
+_KEYS = {"tiers", "commands", "never_programs", "packages", "quick_tests"}
+
+
+class GuardError(ValueError):
+    """The guard's data cannot be used; nothing is allowed then."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One program that may run without approval, and what each of its arguments may be.
+
+    Attributes
+    ----------
+    arguments
+        Patterns; every argument must match one of them whole. ``PATH`` stands for a path inside the checkout.
+    required
+        Patterns of which each must be matched by some argument.
+    most
+        Largest number of arguments.
+    privileged
+        Whether it needs the host's own rights (process management of our own units).
+    """
+
+    program: str
+    arguments: tuple[str, ...]
+    required: tuple[str, ...]
+    most: int
+    privileged: bool = False
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The guard's data, parsed.
+
+    Attributes
+    ----------
+    packages
+        Allowed versions by normalised name.
+    quick_tests
+        Test paths by tier.
+    """
+
+    tiers: Mapping[str, tuple[str, ...]]
+    commands: tuple[Command, ...]
+    never_programs: frozenset[str]
+    packages: Mapping[str, tuple[str, ...]]
+    quick_tests: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def load(cls, path: Path) -> Guard:
+        """Read ``guard.toml``; raises `GuardError`."""
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise GuardError(f"the guard cannot be read: {error}") from None
+        return cls.from_data(data)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Guard:
+        """Take parsed TOML; raises `GuardError` naming the entry at fault."""
+        if set(data) != _KEYS:
+            raise GuardError(f"the guard needs exactly the keys {', '.join(sorted(_KEYS))}")
+        if set(data["tiers"]) != set(TIERS):
+            raise GuardError(f"tiers must be exactly {', '.join(TIERS)}")
+        try:
+            commands = tuple(
+                Command(
+                    program=entry["program"],
+                    arguments=_patterns(entry.get("arguments", ())),
+                    required=_patterns(entry.get("required", ())),
+                    most=int(entry.get("most", 0)),
+                    privileged=bool(entry.get("privileged", False)),
+                )
+                for entry in data["commands"]
+            )
+        except (KeyError, TypeError, re.error) as error:
+            raise GuardError(f"commands: {error}") from None
+        return cls(
+            tiers={tier: tuple(data["tiers"][tier]) for tier in TIERS},
+            commands=commands,
+            never_programs=frozenset(data["never_programs"]),
+            packages={name: tuple(versions) for name, versions in data["packages"].items()},
+            quick_tests={tier: tuple(data["quick_tests"].get(tier, ())) for tier in (DATA, CODE)},
+        )
+
+    def tier(self, path: str) -> str | None:
+        """Return the tier of a path, or None when no pattern names it; *never* wins, ignoring case.
+
+        Parameters
+        ----------
+        path
+            Relative to the checkout, with forward slashes, resolved by `checkout.Checkout`.
+        """
+        if any(glob(pattern, re.IGNORECASE).fullmatch(path) for pattern in self.tiers[NEVER]):
+            return NEVER
+        for tier in (DATA, CODE):
+            if any(glob(pattern).fullmatch(path) for pattern in self.tiers[tier]):
+                return tier
+        return None
+
+
+def glob(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """Return the expression of a path pattern: ``*`` stays within a folder's name, ``**`` spans folders."""
+    parts = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*"}
+    pieces = re.split(r"(\*\*/|\*\*|\*)", pattern)
+    return re.compile("".join(parts.get(piece, re.escape(piece)) for piece in pieces), flags)
+
+
+def _patterns(given: Iterable[str]) -> tuple[str, ...]:
+    patterns = tuple(given)
+    for pattern in patterns:
+        re.compile(pattern)
+    return patterns

@@ -1,0 +1,77 @@
+"""What this host has done: a call that comes twice is answered, not done, twice."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codec_evolution.host.backups import write_whole
+from codec_evolution.host.call import Call
+from codec_evolution.host.refusal import FAILED, Refused
+
+LOCK_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result; ``settled`` tells whether its files were surely put in place."""
+
+    result: dict[str, Any]
+    settled: bool
+
+
+class Ledger:
+    """Results by modification id."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def known(self, call: Call) -> Entry | None:
+        """Return what was noted of a call, or None.
+
+        Raises
+        ------
+        Refused
+            ``replay-altered``: the id was used for another call.
+        """
+        path = self._path(call)
+        if not path.exists():
+            return None
+        entry = json.loads(path.read_text("utf-8"))
+        if entry["arguments_sha256"] != call.arguments_sha256:
+            raise Refused("replay-altered", "this modification id was used for another call")
+        return Entry(entry["result"], entry["settled"])
+
+    def note(self, call: Call, result: dict[str, Any], *, settled: bool) -> None:
+        """Keep a result: unsettled before its files are put in place, settled afterwards."""
+        entry = {"arguments_sha256": call.arguments_sha256, "result": result, "settled": settled}
+        write_whole(self._path(call), json.dumps(entry).encode("utf-8"))
+
+    def _path(self, call: Call) -> Path:
+        return self._folder / f"{hashlib.sha256(call.modification_id.encode()).hexdigest()}.json"
+
+
+@contextmanager
+def one_at_a_time(state: Path) -> Iterator[None]:
+    """Hold the host's lock; raises `Refused` when another call holds it for a minute."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    said = f"another call has been running for {LOCK_TIMEOUT_S} s"
+                    raise Refused("busy", said, FAILED) from None
+                time.sleep(0.02)
+        yield

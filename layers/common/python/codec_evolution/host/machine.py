@@ -1,0 +1,115 @@
+"""The tools that act on the host: `run_shell_command`, `install_python_package`, `restart_orchestrator`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from codec_evolution.host import commands, packages
+from codec_evolution.host.call import Call, only
+from codec_evolution.host.guard import CODE, DATA, glob
+from codec_evolution.host.processes import Run, run
+from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.room import Effect, Room, consent
+
+RESTART_TIMEOUT_S = 60
+
+
+def shell(call: Call, room: Room) -> Effect:
+    """Run one command without a shell."""
+    only(call.arguments, {"command"}, {"timeout"})
+    judged = commands.judge(call.arguments["command"], room.guard)
+    timeout_s = commands.timeout_of(call.arguments.get("timeout"))
+    if not judged.listed:
+        rule, question = (
+            "command-unlisted",
+            "this command is not on the guard's list; a person must approve it",
+        )
+    else:
+        rule, question = (
+            "commands-approved",
+            (
+                "shell commands on this machine need a person's approval"
+                if room.config.approve_commands
+                else ""
+            ),
+        )
+    consent(call, room, question, rule=rule, file_sha256="", facts={"command": list(judged.argv)})
+    output = commands.execute(judged, room.checkout.root, timeout_s)
+    success = output.ended == "ended" and output.exit_code == 0
+    message = f"exit status {output.exit_code}" if output.ended == "ended" else output.ended
+    return Effect(message, success=success, output=output.as_dict())
+
+
+def install(call: Call, room: Room) -> Effect:
+    """Install one allowed package for the host's own tools."""
+    only(call.arguments, {"package"})
+    package = packages.judge(call.arguments["package"], room.guard)
+    question = "packages on this machine need a person's approval" if room.config.approve_commands else ""
+    facts = {"package": f"{package.name}=={package.version}"}
+    consent(call, room, question, rule="packages-approved", file_sha256="", facts=facts)
+    hashes = packages.install(package, room.config.python, room.state / "packages", room.state / "wheels")
+    return Effect(f"installed {facts['package']}", facts={**facts, "wheels": hashes})
+
+
+def restart(call: Call, room: Room) -> Effect:
+    """Hand out the amendable files as they are, and restart the host's unit where there is one.
+
+    What goes live is decided by who called: data by a release, code by publishing.
+    """
+    only(call.arguments, set())
+    consent(call, room, "", rule="", file_sha256="", facts={})
+    files = _tiered(room)
+    if room.config.restart:
+        argv = ("/usr/bin/systemctl", "restart", room.config.restart)
+        output = run(Run(argv, Path("/"), RESTART_TIMEOUT_S, closed=False, privileged=True))
+        if output.exit_code != 0:
+            raise Refused("restart-failed", f"systemctl: {output.text[-300:]} ({output.ended})", FAILED)
+    return Effect(
+        f"{len(files)} amendable files handed out",
+        facts={"files": files, "never_sha256": never_manifest(room)},
+    )
+
+
+def never_manifest(room: Room) -> dict[str, str]:
+    """Return the hashes of all files that no tool may change."""
+    root = room.checkout.root
+    found = {}
+    for path in _paths(root):
+        if room.guard.tier(path) not in (DATA, CODE):
+            found[path] = hashlib.sha256((root / path).read_bytes()).hexdigest()
+    return found
+
+
+def _tiered(room: Room) -> dict[str, dict[str, str]]:
+    found = {}
+    for path in _paths(room.checkout.root):
+        tier = room.guard.tier(path)
+        if tier in (DATA, CODE):
+            content = room.checkout.read(path)
+            if content is None:
+                continue
+            facts = {"tier": tier, "sha256": content.sha256}
+            if tier == DATA:
+                facts["content"] = content.data.decode("utf-8")
+            found[path] = facts
+    return found
+
+
+def _paths(root: Path) -> list[str]:
+    """Regular files of the checkout; links and what begins with a dot are not part of the framework."""
+    skipped = glob("**/__pycache__")
+    found = []
+    for folder, folders, names in os.walk(root):
+        relative = Path(folder).relative_to(root)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and not skipped.fullmatch(str(relative / name))
+        )
+        for name in sorted(names):
+            path = Path(folder) / name
+            if not name.startswith(".") and not path.is_symlink():
+                found.append(str(relative / name))
+    return found

@@ -1,0 +1,102 @@
+"""Python packages for the host's own tools: wheels of allowed names and versions, with their hashes on record."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from codec_evolution.host.guard import Guard
+from codec_evolution.host.refusal import FAILED, Refused
+
+TIMEOUT_S = 180
+_REQUIREMENT = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?)(?:==([0-9][A-Za-z0-9.]{0,30}))?"
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """One allowed package in one allowed version."""
+
+    name: str
+    version: str
+
+
+def judge(requirement: object, guard: Guard) -> Package:
+    """Return the package that a call names.
+
+    Raises
+    ------
+    Refused
+        ``package-form`` (options, URLs, extras, markers, anything but ``name`` or ``name==version``),
+        ``package-unlisted``, ``package-version``.
+    """
+    found = _REQUIREMENT.fullmatch(requirement) if isinstance(requirement, str) else None
+    if found is None:
+        raise Refused(
+            "package-form", "package must be name or name==version, without options, URLs or extras"
+        )
+    name = re.sub(r"[-_.]+", "-", found[1]).lower()
+    versions = guard.packages.get(name)
+    if versions is None:
+        known = ", ".join(sorted(guard.packages)) or "none"
+        raise Refused("package-unlisted", f"{name} is not on the guard's list of packages ({known})")
+    version = found[2] or versions[-1]
+    if version not in versions:
+        raise Refused("package-version", f"{name} is allowed as {', '.join(versions)} only")
+    return Package(name, version)
+
+
+def install(package: Package, python: str, target: Path, downloads: Path) -> dict[str, str]:
+    """Fetch wheels from the index that the operator configured and unpack them; returns their hashes by file name.
+
+    Raises
+    ------
+    Refused
+        ``package-failed``.
+    """
+    downloads.mkdir(parents=True, exist_ok=True)
+    for old in downloads.iterdir():
+        old.unlink()
+    wanted = f"{package.name}=={package.version}"
+    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    wheels_only = ["--only-binary", ":all:", "--no-deps"]
+    _pip([*pip, "download", "--quiet", *wheels_only, "--dest", str(downloads), wanted])
+    wheels = sorted(downloads.glob("*.whl"))
+    if len(wheels) != 1:
+        raise Refused("package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED)
+    hashes = {wheel.name: sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
+    _pip(
+        [
+            *pip,
+            "install",
+            "--quiet",
+            *wheels_only,
+            "--no-index",
+            "--target",
+            str(target),
+            "--upgrade",
+            str(wheels[0]),
+        ]
+    )
+    return hashes
+
+
+def _pip(command: list[str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8"},
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused("package-failed", f"pip did not finish within {TIMEOUT_S} s", FAILED) from None
+    if done.returncode:
+        raise Refused(
+            "package-failed", f"pip: {done.stderr.decode('utf-8', 'replace')[-500:].strip()}", FAILED
+        )

@@ -1,0 +1,95 @@
+"""One call of the host: a JSON document in, judged by the guard, done, and a JSON document out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from codec_evolution.host import account, files, machine
+from codec_evolution.host.call import MAX_DOCUMENT_BYTES, Call, parse
+from codec_evolution.host.config import ConfigError, HostConfig
+from codec_evolution.host.guard import Guard, GuardError
+from codec_evolution.host.ledger import Ledger, one_at_a_time
+from codec_evolution.host.refusal import Refused
+from codec_evolution.host.room import Effect, Room
+
+TOOLS: Mapping[str, Callable[[Call, Room], Effect]] = {
+    "modify_framework_file": files.modify,
+    "rollback_file": files.rollback,
+    "restore_file": files.restore,
+    "run_shell_command": machine.shell,
+    "install_python_package": machine.install,
+    "restart_orchestrator": machine.restart,
+}
+
+
+def main(arguments: Sequence[str], source: BinaryIO, target: TextIO) -> int:
+    """Serve one call; exit 0 with an answer, 2 when the host itself is not set up."""
+    try:
+        config = HostConfig.load(Path(arguments[0]))
+        guard = Guard.load(Path(config.guard))
+        account.become(config.user)
+    except (IndexError, ConfigError, GuardError, account.AccountError) as error:
+        print(f"the framework host is not set up: {error}", file=sys.stderr)
+        return 2
+    answer = serve(source.read(MAX_DOCUMENT_BYTES + 1), Room(config, guard, utc_now))
+    json.dump(answer, target)
+    target.write("\n")
+    return 0
+
+
+def serve(document: bytes, room: Room) -> dict[str, Any]:
+    """Answer one call; whatever is wrong with it is an answer that names the rule, not an exception."""
+    began = time.monotonic()
+    try:
+        call = parse(document)
+        with one_at_a_time(room.state):
+            answer = _once(call, room)
+    except Refused as refused:
+        answer = {
+            "success": False,
+            "status": refused.status,
+            "rule": refused.rule,
+            "message": refused.message,
+            **getattr(refused, "facts", {}),
+        }
+    return answer | {"duration_s": round(time.monotonic() - began, 3)}
+
+
+def _once(call: Call, room: Room) -> dict[str, Any]:
+    """Do a call that was not done before."""
+    if room.config.tools == "off":
+        raise Refused("tools-off", "the operator switched the framework tools off")
+    tool = TOOLS.get(call.tool)
+    if tool is None:
+        raise Refused("tool-unknown", f"there is no tool {call.tool[:80]!r}; there are {', '.join(TOOLS)}")
+    ledger = Ledger(room.state / "ledger")
+    known = ledger.known(call)
+    if known is not None and (known.settled or _in_place(known.result, room)):
+        return known.result
+    effect = tool(call, room)
+    answer = effect.as_dict(call)
+    if effect.changed:
+        ledger.note(call, answer, settled=False)
+    effect.settle()
+    ledger.note(call, answer, settled=True)
+    return answer
+
+
+def _in_place(result: Mapping[str, Any], room: Room) -> bool:
+    """Tell whether a call that was cut short had put its files in place."""
+    for change in result["changed"]:
+        content = room.checkout.read(change["path"])
+        if (content.sha256 if content else None) != change["sha256"]:
+            return False
+    return True
+
+
+def utc_now() -> str:
+    """Return the time now, ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,128 @@
+"""What every tool of the host works with, and what it gives back."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codec_evolution.host.backups import Backups
+from codec_evolution.host.call import Call
+from codec_evolution.host.checkout import Checkout, Content
+from codec_evolution.host.config import HostConfig
+from codec_evolution.host.guard import Guard
+from codec_evolution.host.refusal import NEEDS_APPROVAL, Refused
+
+DIFF_CHARS = 3000
+
+
+@dataclass(frozen=True)
+class Room:
+    """The host's settings, the guard, the checkout and the backups."""
+
+    config: HostConfig
+    guard: Guard
+    now: Callable[[], str]
+
+    @property
+    def state(self) -> Path:
+        """The host's own folder."""
+        return Path(self.config.state)
+
+    @property
+    def checkout(self) -> Checkout:
+        """The framework checkout."""
+        return Checkout(Path(self.config.checkout))
+
+    @property
+    def backups(self) -> Backups:
+        """The backups of its files."""
+        return Backups(self.state / "backups")
+
+
+@dataclass
+class Effect:
+    """What a call does.
+
+    Attributes
+    ----------
+    changed
+        One entry a changed file: ``path``, ``mode``, ``content`` and ``sha256`` after, ``before`` and
+        ``before_sha256``; texts, None where there is no file.
+    settle
+        Puts the files in place, after the ledger has noted what they will be.
+    """
+
+    message: str
+    tier: str = ""
+    success: bool = True
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    backup: str = ""
+    output: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    settle: Callable[[], None] = lambda: None
+
+    def as_dict(self, call: Call) -> dict[str, Any]:
+        """Return the answer."""
+        return {
+            "success": self.success,
+            "status": "applied" if self.success else "failed",
+            "rule": "" if self.success else "exit-status",
+            "message": self.message,
+            "tier": self.tier,
+            "changed": self.changed,
+            "backup": self.backup,
+            "output": self.output,
+            "arguments_sha256": call.arguments_sha256,
+            **self.facts,
+        }
+
+
+class Ask(Refused):
+    """A person must approve; ``facts`` tell what they approve."""
+
+    def __init__(self, rule: str, message: str, facts: dict[str, Any]) -> None:
+        super().__init__(rule, message, NEEDS_APPROVAL)
+        self.facts = facts
+
+
+def consent(
+    call: Call, room: Room, question: str, *, rule: str, file_sha256: str, facts: dict[str, Any]
+) -> None:
+    """Let a call pass that nobody must approve or that was approved as it stands.
+
+    Parameters
+    ----------
+    question
+        Why a person must approve it; empty when only ``tools = approve_all`` asks for approval.
+    file_sha256
+        Hash of the file as it is now; "" for no file.
+
+    Raises
+    ------
+    Refused
+        ``approval-altered`` or ``approval-file-changed``: another call, or another file, was approved.
+    Ask
+        A person must approve it first.
+    """
+    if call.approval is not None:
+        if call.approval.arguments_sha256 != call.arguments_sha256:
+            raise Refused("approval-altered", "the approval was given for another call")
+        if call.approval.file_sha256 != file_sha256:
+            raise Refused("approval-file-changed", "the file has changed since the approval was given")
+        return
+    if not question and room.config.tools == "approve_all":
+        rule, question = "approve-all", "the operator approves every call"
+    if question:
+        raise Ask(rule, question, {"file_sha256": file_sha256, **facts})
+
+
+def diff(path: str, before: Content | None, after: bytes | None) -> str:
+    """Return a change as a person reads it, cut to `DIFF_CHARS`."""
+    old, new = (
+        (data or b"").decode("utf-8", "replace").splitlines(keepends=True)
+        for data in (before.data if before else None, after)
+    )
+    return "".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=2))[:DIFF_CHARS]

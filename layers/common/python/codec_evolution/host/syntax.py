@@ -1,0 +1,58 @@
+"""Whether a text is what its file name says it is; nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import tomllib
+from pathlib import PurePosixPath
+
+from codec_evolution.host.refusal import FAILED, Refused
+
+PLAIN_TEXT = (".md", ".txt", ".j2")
+SHELL_TIMEOUT_S = 10
+
+
+def check(path: str, data: bytes) -> str:
+    """Return the text of a file that may be written.
+
+    Raises
+    ------
+    Refused
+        ``file-encoding``, ``file-null``, ``file-type`` (no parser is known for the name), or ``file-syntax``.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused("file-encoding", f"{path} would not be UTF-8: {error}", FAILED) from None
+    if "\0" in text:
+        raise Refused("file-null", f"{path} would hold a null byte", FAILED)
+    kind = PurePosixPath(path).suffix
+    try:
+        if kind == ".py":
+            compile(text, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        elif kind == ".toml":
+            tomllib.loads(text)
+        elif kind == ".json":
+            json.loads(text)
+        elif kind == ".sh":
+            _check_shell(text)
+        elif kind not in PLAIN_TEXT:
+            raise Refused("file-type", f"nothing here can check a file of type {kind or path!r}")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise Refused("file-syntax", f"{path} would not parse: {error}", FAILED) from None
+    return text
+
+
+def _check_shell(text: str) -> None:
+    done = subprocess.run(
+        ["/bin/bash", "-n"],
+        input=text.encode("utf-8"),
+        capture_output=True,
+        env={"LC_ALL": "C"},
+        timeout=SHELL_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(done.stderr.decode("utf-8", "replace").strip()[:300])

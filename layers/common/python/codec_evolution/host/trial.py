@@ -1,0 +1,94 @@
+"""Tries a change on a copy of the checkout: the quick tests run there, behind walls, before anything is changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from codec_evolution.host.processes import Output, Run, run
+from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, Refused
+
+TIMEOUT_S = 90
+SYSTEM_FOLDERS = ("/usr", "/etc/alternatives")
+LEFT_OUT = shutil.ignore_patterns(".git", "__pycache__", ".venv")
+SOURCE_FOLDERS = ("layers/common/python", "sandbox_container", ".")
+SHOWN_CHARS = 1500
+
+
+def quick_tests(
+    checkout: Path, changes: Mapping[str, bytes | None], tests: Sequence[str], python: str
+) -> Output:
+    """Run the quick tests on a copy with the changes.
+
+    Parameters
+    ----------
+    changes
+        New contents by path; None removes.
+    tests
+        Paths that pytest is given.
+    python
+        Interpreter with pytest and what the tests import.
+
+    Raises
+    ------
+    Refused
+        ``quick-tests``: they fail with the change.
+    """
+    with _copy(checkout, changes) as copy:
+        sources = ":".join(str(copy / folder) for folder in SOURCE_FOLDERS)
+        environment = {"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
+        argv = (python, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests)
+        output = run(Run(argv, copy, TIMEOUT_S, read_only=_interpreter(python), environment=environment))
+    if output.exit_code != 0:
+        said = output.text[-SHOWN_CHARS:].strip()
+        raise Refused(
+            "quick-tests", f"the framework's tests fail with this change ({output.ended}): {said}", FAILED
+        )
+    return output
+
+
+def need_walls(output: Output) -> None:
+    """Raise `Refused` where a program that a model wrote could have used the network or an account of value."""
+    walls = output.walls
+    if not walls.get("network", "").startswith(("namespace", "refused")) or "nobody" not in walls.get(
+        "user", ""
+    ):
+        raise Refused(
+            "walls-missing",
+            f"this host cannot wall the tests of changed code in ({dict(walls)}); a person must approve the change",
+            NEEDS_APPROVAL,
+        )
+
+
+@contextmanager
+def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="codec-evolution-trial-") as folder:
+        copy = Path(folder).resolve() / "checkout"
+        shutil.copytree(checkout, copy, symlinks=True, ignore=LEFT_OUT)
+        for path, data in changes.items():
+            target = copy / path
+            if data is None:
+                target.unlink(missing_ok=True)
+            else:
+                target.write_bytes(data)
+        Path(folder).chmod(0o755)
+        for path in copy.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o444))
+        copy.chmod(0o777)
+        yield copy
+
+
+def _interpreter(python: str) -> list[str]:
+    """Folders that an interpreter needs: its environment, the installation below it, and the system's libraries."""
+    environment = Path(python).parent.parent
+    found = {str(environment), str(Path(os.path.realpath(python)).parent.parent), *SYSTEM_FOLDERS}
+    settings = environment / "pyvenv.cfg"
+    if settings.is_file():
+        lines = (line.partition("=") for line in settings.read_text("utf-8").splitlines())
+        found |= {str(Path(value.strip()).parent) for name, _, value in lines if name.strip() == "home"}
+    return sorted(found - {"/"})
