@@ -24,6 +24,8 @@ KINDS = (
 )
 MAX_MESSAGE = 2000
 MAX_TRACEBACK = 2000
+_MAX_REPLY = 256 * 1024
+_MAX_LINE = 10**7
 
 
 class SandboxUnavailable(Exception):
@@ -102,27 +104,42 @@ def printable(text: str, limit: int) -> str:
 def fault_from_worker(raw: bytes) -> CandidateFault:
     """Read a worker's own description of a fault. The bytes are hostile: anything unexpected becomes a crash."""
     try:
-        fields: dict[str, Any] = json.loads(raw.decode("utf-8"))
+        fields: dict[str, Any] = _small_json(raw)
         line, function = fields.get("line"), fields.get("function")
         return CandidateFault(
             str(fields["kind"]),
             str(fields["message"]),
-            line=line if type(line) is int and 0 < line < 10**7 else None,
+            line=line if type(line) is int and 0 < line < _MAX_LINE else None,
             function=printable(function, 200) if type(function) is str else None,
             traceback=str(fields.get("traceback", "")),
-            violations=tuple(violation_from_worker(item) for item in fields.get("violations", ())),
+            violations=tuple(map(_violation, fields.get("violations", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return CandidateFault("crash", "the worker answered with something that is not a reply")
 
 
-def violation_from_worker(item: Any) -> Violation:
-    """One violation out of a worker's reply.
+def violations_from_worker(raw: bytes) -> list[Violation]:
+    """Read a worker's list of violations.
 
     Raises
     ------
-    ValueError, TypeError
-        If the item is not what an honest worker writes.
+    CandidateFault
+        If it is not what an honest worker writes.
     """
+    try:
+        return list(map(_violation, _small_json(raw)))
+    except (ValueError, TypeError, RecursionError):
+        raise CandidateFault("crash", "the worker answered with something that is not a reply") from None
+
+
+def _small_json(raw: bytes) -> Any:
+    if len(raw) > _MAX_REPLY:
+        raise ValueError(f"a reply of {len(raw)} bytes")
+    return json.loads(raw.decode("utf-8"))
+
+
+def _violation(item: Any) -> Violation:
     line, column, construct, message = item
-    return Violation(int(line), int(column), printable(str(construct), 200), printable(str(message), 500))
+    if not (type(line) is type(column) is int and 0 <= line < _MAX_LINE and 0 <= column < _MAX_LINE):
+        raise ValueError("not a position")
+    return Violation(line, column, printable(str(construct), 200), printable(str(message), 500))

@@ -20,11 +20,13 @@ import numpy as np
 
 from codec_sandbox import channel, layers, walls, worker
 from codec_sandbox.faults import (
+    MAX_MESSAGE,
     CandidateFault,
     SandboxUnavailable,
     Violation,
     fault_from_worker,
-    violation_from_worker,
+    printable,
+    violations_from_worker,
 )
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
@@ -156,7 +158,7 @@ class Supervisor:
         with self._start(_VALIDATE_LIMITS) as started:
             try:
                 raw = started.request(worker.VALIDATE, {"policy": policy.to_dict()}, source).data
-                return [violation_from_worker(item) for item in json.loads(raw)]
+                return violations_from_worker(raw)
             except CandidateFault as fault:
                 return [Violation(0, 0, "syntax", f"the parser did not survive this source: {fault.message}")]
 
@@ -198,7 +200,8 @@ class Supervisor:
                     self._zygote.kill()
                 self._zygote = ZygoteProcess(self._python)
             zygote = self._zygote
-        started = Worker(self, zygote, limits, next(self._uids) if self._uids is not None else None)
+            uid = next(self._uids) if self._uids is not None else None  # a generator is not safe to share
+        started = Worker(self, zygote, limits, uid)
         if lost := layers.missing(started.layers, self.minimum):
             started.kill()
             raise SandboxUnavailable(_fail_closed(lost))
@@ -317,7 +320,7 @@ class Worker:
         """Run ``function(frame, index, config)`` of the candidate: type and text of what it returned."""
         meta = {"function": function, "shape": list(frame.shape), "index": index, "config": config}
         raw = self.request(worker.CALL, meta, np.ascontiguousarray(frame).data.cast("B")).data
-        return raw.decode("utf-8", "replace")
+        return printable(raw.decode("utf-8", "replace"), MAX_MESSAGE)
 
     def kill(self) -> None:
         """Kill the worker, wait until it is gone, and remove what it left. Safe to call twice."""
@@ -396,8 +399,9 @@ class Worker:
     def _killed(self) -> dict[str, Any]:
         """Have the zygote kill and reap it; if the zygote cannot, do it here."""
         end: dict[str, Any] | None = None
-        with contextlib.suppress(OSError, EOFError):
-            self._line.socket.sendall(b"k")
+        with contextlib.suppress(OSError):
+            self._line.socket.sendall(b"k")  # fails if it has ended by itself; then that is told below
+        with contextlib.suppress(EOFError):
             end = self._line.read(ANSWER_S)
         if end is None:
             with contextlib.suppress(OSError):
@@ -415,8 +419,8 @@ class Worker:
             return time.clock_gettime(
                 (~self.pid << 3) | 2
             )  # CPUCLOCK_SCHED of that process: see clock_getcpuclockid(3)
-        except OSError:
-            return self._end["cpu_s"] if self._end is not None else self._charged
+        except OSError:  # already reaped, or a platform without such clocks
+            return self._charged
 
     def _charge(self) -> float:
         """CPU seconds since the last charge, so that work done between calls is charged too."""

@@ -93,9 +93,10 @@ def _one_thread(number: int) -> None:
 
 
 def exercise() -> None:
-    """Call what is known to import on first use, so that it has been imported."""
+    """Call what is known to import on first use, so that it has been imported; then fix the random states."""
     _numpy()
     _torch()
+    _seed()
 
 
 def _numpy() -> None:
@@ -134,3 +135,14 @@ def _torch() -> None:
         layer(torch.ones(1, 3, 8, 8))
     torch.fft.rfft2(torch.ones(8, 8))
     torch.nn.functional.interpolate(torch.ones(1, 1, 4, 4), scale_factor=2, mode="bicubic")
+
+
+def _seed() -> None:
+    """Give every worker the same random numbers, so that a codec that forgets to seed is still reproducible."""
+    import cv2
+    import numpy as np
+    import torch
+
+    np.random.seed(0)
+    torch.manual_seed(0)
+    cv2.setRNGSeed(0)

@@ -6,6 +6,7 @@ import errno
 import inspect
 import json
 import os
+import random
 import signal
 import struct
 import sys
@@ -42,6 +43,7 @@ def main(descriptor: int, limits: Limits, uid: int | None) -> None:
     line = channel.Channel(descriptor, limits.area_bytes, limits.area_bytes)
     sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    random.seed(0)  # as the zygote did for the other generators; this one reseeds itself after a fork
     zygote = os.getppid()
     worker = _Worker(line)
     worker.reply(json.dumps(walls.build(limits, uid)).encode())
@@ -222,7 +224,7 @@ def _late_import(error: BaseException) -> str | None:
         return None
     step, name = error.__traceback__, None
     while step is not None:
-        if name is None and step.tb_frame.f_code.co_name == "_find_and_load":
+        if step.tb_frame.f_code.co_name == "_find_and_load":
             name = str(step.tb_frame.f_locals.get("name"))[:100]
         step = step.tb_next
     return name

@@ -101,17 +101,16 @@ class Zygote:
 
     def reap(self) -> None:
         """Tell the end of every worker that has ended by itself."""
-        while self.lines:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if ended is None:
-                return
-            self.bury(ended.si_pid)
+        for pid in list(self.lines):
+            self.bury(pid, os.WNOHANG)
 
-    def bury(self, pid: int) -> None:
-        """Reap one worker, after killing whatever else is in its process group, and tell its end."""
+    def bury(self, pid: int, options: int = 0) -> None:
+        """Reap one worker, kill whatever is left of its process group, and tell its end."""
+        ended, status, usage = os.wait4(pid, options)
+        if ended == 0:
+            return
         with contextlib.suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)  # the number cannot have been given to anybody else yet
-        _, status, usage = os.wait4(pid, 0)
+            os.killpg(pid, signal.SIGKILL)  # as long as the group has a member, its number is nobody else's
         with contextlib.suppress(OSError), self.lines.pop(pid) as line:
             _send(line, {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime})
 

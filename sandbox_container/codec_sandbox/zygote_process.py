@@ -89,7 +89,8 @@ class ZygoteProcess:
         ours, theirs = socket.socketpair()
         self.control, self._lock = Line(ours), threading.Lock()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        command = [python, "-I", "-S", "-c", _PROGRAM, str(theirs.fileno()), *_library_paths()]
+        # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
+        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(theirs.fileno()), *_library_paths()]
         try:
             self.process = subprocess.Popen(
                 command,

@@ -117,6 +117,16 @@ def table(outcomes: Iterable[Outcome], control: Outcome | None = None) -> str:
     return "\n".join(lines)
 
 
+def mechanisms() -> str:
+    """The README's table: mechanism, class, wall, and what is left of it in Lambda."""
+    rows = [
+        "| attack | mechanism | class | wall | residue in simulated Lambda, and what contains it |",
+        "|---|---|---|---|---|",
+    ]
+    rows += [f"| `{a.name}` | {a.text} | {a.family} | {a.wall} | {a.residue or '-'} |" for a in attacks()]
+    return "\n".join(rows)
+
+
 def control() -> Outcome:
     """Attacks without any wall, as an unprivileged user."""
     mode = next(

@@ -40,6 +40,11 @@ def test_the_same_attacks_work_where_there_are_no_walls():
     assert len(outcome.reached()) >= 0.75 * len(outcome.verdicts), harmless
 
 
+def test_the_readme_maps_every_mechanism_to_its_wall():
+    readme = (suite.modes.HERE / "README.md").read_text()
+    assert suite.mechanisms() in readme
+
+
 def test_every_attack_names_its_mechanism_class_and_wall():
     texts = [attack.text for attack in suite.attacks()]
     assert len(texts) >= 80

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -121,7 +124,7 @@ def test_a_frame_given_to_a_candidate_is_its_own_copy(supervisor: Supervisor):
         ("os._exit(7)", "crash", "exit status 7"),
         ("os.abort()", "crash", "SIGABRT"),
         ("return bytes(1 << 33)", "memory", "MemoryError"),
-        ("import xml.dom.minidom", "import", "xml.dom.minidom cannot be imported"),
+        ("import xml.dom.minidom", "import", "xml cannot be imported"),
         ("return open('/etc/passwd', 'rb').read()", "runtime", "has no files"),
         ("raise SystemExit", "runtime", "SystemExit"),
     ],
@@ -268,8 +271,6 @@ def test_workers_die_with_a_killed_supervisor(tmp_path: Path):
         "s = Supervisor()\nw = s.worker('encoder', b'def compress_video_frame(a, b, c): pass', None, Limits())\n"
         "print(w.pid, s.zygote_pid, flush=True)\ntime.sleep(60)\n"
     )
-    import subprocess
-
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as owner:
         pids = [int(word) for word in owner.stdout.readline().split()]
         assert not any(map(is_dead, pids))
@@ -278,6 +279,16 @@ def test_workers_die_with_a_killed_supervisor(tmp_path: Path):
     while not all(map(is_dead, pids)) and time.monotonic() < end:
         time.sleep(0.05)
     assert all(map(is_dead, pids))
+
+
+def test_a_worker_that_ended_unasked_costs_neither_the_zygote_nor_the_next(supervisor: Supervisor):
+    zygote = supervisor.zygote_pid
+    with supervisor.worker("encoder", GOOD, None, LIMITS) as worker:
+        worker.encode(FRAME, 0, CONFIG)
+        os.kill(worker.pid, signal.SIGKILL)
+        time.sleep(0.1)
+    assert round_trip(supervisor)
+    assert supervisor.zygote_pid == zygote
 
 
 def test_a_dead_zygote_is_replaced(policy: Policy):
@@ -324,6 +335,23 @@ def test_a_hostile_candidate_costs_only_itself(supervisor: Supervisor):
     assert right == [True] * 8
 
 
+def test_a_candidate_gets_the_same_order_and_random_numbers_in_every_environment(supervisor: Supervisor):
+    source = b"""
+import random
+import numpy as np
+import torch
+def compress_video_frame(frame, frame_index, config):
+    names = [name for name in {"a", "b", "c", "d", "e", "f"}]
+    return repr((names, random.random(), float(np.random.rand()), float(torch.rand(1)))).encode()
+"""
+    with Supervisor() as another:
+        packets = set()
+        for owner in (supervisor, another, another):
+            with owner.worker("encoder", source, None, LIMITS) as worker:
+                packets.add(worker.encode(FRAME, 0, CONFIG).data)
+    assert len(packets) == 1
+
+
 # -- layers
 
 
@@ -357,6 +385,30 @@ def test_the_configured_minimum_must_name_layers_that_exist(monkeypatch: pytest.
 def test_lambda_requires_what_needs_no_kernel_feature(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "benchmark")
     assert layers.configured_minimum() == ("separate_process", "empty_env", "rlimits", "nproc", "fdless")
+
+
+def test_an_interpreter_that_may_only_be_executed_makes_up_for_a_refused_prctl(tmp_path_factory):
+    if os.geteuid() != 0 or (reason := simulated_lambda.why_not()):
+        pytest.skip(f"not run: {'not root' if os.geteuid() else reason}")
+    directory = Path(tempfile.mkdtemp(dir="/tmp"))
+    directory.chmod(0o755)
+    python = directory / "python"
+    shutil.copy(simulated_lambda.interpreter().resolve(), python)
+    python.chmod(0o711)
+    program = "from codec_sandbox.supervisor import Supervisor\nwith Supervisor() as s: print(s.layers['non_dumpable'])"
+    command = simulated_lambda.command(["-c", program])
+    command[3] = str(python)
+    paths = [str(Path(doctor.__file__).parents[1]), str(Path(np.__file__).parents[1])]
+    environment = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "AWS_LAMBDA_FUNCTION_NAME": "x",
+        "PYTHONHOME": "/usr",
+    }
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd="/"
+    )
+    shutil.rmtree(directory)
+    assert done.stdout.strip() == "ok", done.stderr
 
 
 def test_doctor_tells_what_is_in_force_and_whether_that_is_enough():
