@@ -1,0 +1,176 @@
+"""What a person gets: one call that measures a file, compares two, draws, or says what is wrong."""
+
+import importlib.util
+import json
+import xml.etree.ElementTree as ElementTree
+
+import cv2
+import numpy as np
+import pytest
+from codec_sandbox.clips import ClipSet
+from codec_sandbox.references import References
+from codec_sandbox.request import CONTROL_SOURCE
+
+from infra.local.benchmark import benchmark_file, compare_files, validate_file
+from infra.local.clips_setup import ensure_clips
+from infra.local.errors import LocalError
+from infra.local.plots import draw_rate_distortion, draw_side_by_side
+from tests.integration.codecs import honest, version_0
+
+
+@pytest.fixture(scope="session")
+def outcome(tmp_path_factory):
+    """Version 0, benchmarked once with all that can be asked for."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    lines = []
+    result = benchmark_file(
+        CONTROL_SOURCE,
+        lines.append,
+        plot=folder / "curves",
+        picture=folder / "picture.png",
+        anchors=True,
+        with_vmaf=True,
+    )
+    return result, lines, folder
+
+
+def test_a_benchmark_prints_what_the_contract_of_the_command_line_names(outcome):
+    result, _, _ = outcome
+    assert result["status"] == "passed"
+    assert result["failure"] is None
+    names = {"source_sha256", "bitrate_mbps", "compression_ratio", "psnr_db", "bd_rate_vs_hevc", "timings_s"}
+    assert names <= result.keys()
+    assert {"layers", "minimum"} == result["sandbox"].keys()
+    for row in result["clips"]:
+        assert {"name", "role", "window", "points", "bd_rate_vs_hevc"} <= row.keys()
+        for point in row["points"]:
+            fields = {"quality", "bytes", "frames", "bitrate_mbps", "psnr_db", "ms_ssim"}
+            assert fields | {"encode_cpu_s", "decode_cpu_s"} <= point.keys()
+    assert result["psnr_db"] == 36
+    assert result["compression_ratio"] == pytest.approx(24 * 62.208 / result["bitrate_mbps"])
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_version_0_spans_32_to_41_db_on_every_training_clip(outcome):
+    for row in outcome[0]["clips"]:
+        assert row["coverage"] == pytest.approx(1.0), row["name"]
+
+
+def test_progress_is_told_for_every_stage_and_every_point(outcome):
+    result, lines, _ = outcome
+    assert [line for line in lines if line.endswith(" ...")][:4] == [
+        "validate ...",
+        "smoke ...",
+        "screen ...",
+        "measure ...",
+    ]
+    points = sum(len(row["points"]) for row in result["clips"])
+    assert sum("Mbps" in line for line in lines) == points
+
+
+def test_vmaf_is_in_the_final_report_and_rises_with_quality(outcome):
+    for row in outcome[0]["clips"]:
+        scores = [point.get("vmaf") for point in row["points"]]
+        if row["window"] == 0:
+            assert scores == sorted(scores)
+            assert scores[-1] > 95
+        else:
+            assert set(scores) == {None}
+
+
+def test_all_reference_encoders_are_among_the_anchors(outcome):
+    codecs = {anchor["codec"] for anchor in outcome[0]["anchors"]}
+    assert codecs == {"x265_medium", "x265_zerolatency", "x265_10mbps", "svt_av1", "vvenc"}
+
+
+def test_the_plot_is_drawn_as_svg_and_png_with_candidate_anchors_and_targets(outcome):
+    folder = outcome[2]
+    svg = ElementTree.parse(folder / "curves.svg").getroot()
+    assert svg.tag.endswith("svg")
+    picture = cv2.imread(str(folder / "curves.png"))
+    assert min(picture.shape[:2]) > 500
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
+def test_a_picture_is_drawn_of_clips_whose_licence_allows_it(outcome):
+    assert cv2.imread(str(outcome[2] / "picture.png")) is not None
+
+
+def test_no_picture_is_drawn_of_a_clip_whose_licence_does_not_allow_it(tmp_path):
+    ensure_clips()
+    clips = ClipSet()
+    clip = clips.clip("carphone")
+    frames = clips.load(clip.windows[0])
+    decoded = {("carphone", 50): (clip.windows[0], frames, list(frames))}
+    assert not clip.pictures
+    assert draw_side_by_side(tmp_path / "picture.png", clips, decoded) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_without_an_ending_draws_both_kinds(outcome, tmp_path):
+    clips = ClipSet()
+    files = draw_rate_distortion(tmp_path / "a.b" / "plot", [("x", outcome[0]["clips"])], clips, References())
+    assert [path.name for path in files] == ["plot.svg", "plot.png"]
+
+
+def test_a_failing_file_is_reported_with_stage_kind_and_line(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("import os\n" + version_0())
+    result = benchmark_file(path, plot=tmp_path / "plot.png")
+    assert result["status"] == "failed"
+    assert (result["failure"]["stage"], result["failure"]["kind"]) == ("validate", "policy")
+    assert "os" in result["failure"]["message"]
+    assert result["failure"]["line"] == 1
+    assert not (tmp_path / "plot.png").exists()
+
+
+def test_validate_lists_every_violation_with_its_place(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text(version_0() + "\n\ndef other():\n    import os\n    return open('x'), eval('1')\n")
+    answer = validate_file(path)
+    assert answer["status"] == "failed"
+    assert len(answer["violations"]) >= 3
+    assert all(
+        {"line", "column", "construct", "message"} <= violation.keys() for violation in answer["violations"]
+    )
+    assert validate_file(CONTROL_SOURCE) == {"status": "passed", "violations": []}
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(LocalError, match=r"absent\.py: cannot be read"):
+        benchmark_file(tmp_path / "absent.py")
+
+
+def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path):
+    ensure_clips()
+    better = tmp_path / "better.py"
+    better.write_text(honest("wavelet", ClipSet()))
+    result = compare_files(better, CONTROL_SOURCE, plot=tmp_path / "both.png")
+    assert result["verdict"]["decision"] == "confirm"
+    assert result["verdict"]["bd_rate_vs_incumbent"] < -10
+    assert result["candidate"]["bitrate_mbps"] < result["incumbent"]["bitrate_mbps"]
+    assert (tmp_path / "both.png").exists()
+
+
+def test_an_incumbent_that_fails_itself_cannot_be_compared_with(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(LocalError, match="fails in validate"):
+        compare_files(CONTROL_SOURCE, path)
+
+
+def test_the_lambda_handler_answers_twice_from_one_warm_supervisor_and_logs_json(capsys):
+    spec = importlib.util.spec_from_file_location("sandbox_handler", CONTROL_SOURCE.parents[1] / "handler.py")
+    handler = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(handler)
+    ensure_clips()
+    request = {"control": True, "stages": ["validate"], "attempt_id": "a#1"}
+    try:
+        reports = [handler.lambda_handler(request, None) for _ in range(2)]
+        first = handler.benchmark()
+        assert handler.benchmark() is first
+    finally:
+        first.workshop.close()
+    assert [report["outcome"] for report in reports] == ["passed", "passed"]
+    logs = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [(log["attempt_id"], log["outcome"]) for log in logs] == [("a#1", "passed")] * 2
