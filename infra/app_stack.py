@@ -27,6 +27,7 @@ class AppStack(Stack):
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
         super().__init__(scope, construct_id, description="Codec evolution: the loop")
         name = f"{construct_id}-Cycle"
+        schedule_name = f"{construct_id}-EveryMinute"
         self.functions = Functions(
             self,
             "Functions",
@@ -34,6 +35,7 @@ class AppStack(Stack):
             layers=layers(self),
             settings=settings,
             state_machine_name=name,
+            schedule_name=schedule_name,
         )
         self.benchmark = Benchmark(self, "Sandbox", settings=settings)
         self.cycle = Cycle(
@@ -44,14 +46,14 @@ class AppStack(Stack):
             state_machine_name=name,
         )
         schedule_input = {"lineage": settings.lineage}
-        schedule = self._schedule(schedule_input)
+        schedule = self._schedule(schedule_name, schedule_input)
         CfnOutput(self, "StateMachineArn", value=self.cycle.state_machine.state_machine_arn)
         CfnOutput(self, "ScheduleName", value=schedule.schedule_name)
         CfnOutput(self, "ScheduleInput", value=json.dumps(schedule_input))
         for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
             CfnOutput(self, f"{each}Function", value=function.function_name)
 
-    def _schedule(self, cycle_input: dict[str, str]) -> scheduler.Schedule:
+    def _schedule(self, name: str, cycle_input: dict[str, str]) -> scheduler.Schedule:
         machine = self.cycle.state_machine
         missed = sqs.Queue(self, "MissedTicks", enforce_ssl=True, retention_period=Duration.days(14))
         acknowledge(
@@ -59,15 +61,20 @@ class AppStack(Stack):
             "SQS3",
             "This queue is the dead-letter queue of the schedule; the rule does not know schedules as a source.",
         )
+        role = iam.Role(self, "EveryMinuteRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        self.functions.allow_switching_schedule(role)
         return scheduler.Schedule(
             self,
             "EveryMinute",
+            # By name, because Actions may switch this one schedule and is made before it.
+            schedule_name=name,
             description="Starts a cycle once a minute; disabled until an operator resumes the loop",
             schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
             enabled=False,
             target=targets.Universal(
                 service="sfn",
                 action="startExecution",
+                role=role,
                 # The tick's own id names the execution: a tick that is delivered twice starts one cycle.
                 input=scheduler.ScheduleTargetInput.from_object(
                     {

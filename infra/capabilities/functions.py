@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -18,7 +18,6 @@ from infra.nag import acknowledge
 from infra.settings import Settings
 
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
-METRICS_NAMESPACE = "CodecEvolution"
 SHIPPED_DIR = "/opt"
 OPERATORS_PREFIX = "operators/"
 """Held-out figures: no function that a model steers may read below it."""
@@ -51,6 +50,9 @@ SIZES: Mapping[str, Size] = {
     "Conclude": Size(1024, 180),
     "Commit": Size(512, 300),
     "CloseCycle": Size(256, 60),
+    # Processors come with memory, and a person waits for this one.
+    "Widgets": Size(1024, 20),
+    "Actions": Size(512, 60),
 }
 
 
@@ -62,7 +64,7 @@ def log_group(scope: Construct, name: str, **options: str) -> logs.LogGroup:
 
 
 class Functions(Construct):
-    """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle.
+    """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle; Widgets and Actions.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class Functions(Construct):
         layers: Layers,
         settings: Settings,
         state_machine_name: str,
+        schedule_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self._data = data
@@ -92,6 +95,8 @@ class Functions(Construct):
         self._conclude()
         self._commit()
         self._close_cycle()
+        self._actions(state_machine_name, schedule_name)
+        self._widgets()
 
     def _open_cycle(self, state_machine_name: str) -> None:
         settings = self._settings
@@ -197,6 +202,60 @@ class Functions(Construct):
     def _function(self, name: str, environment: Mapping[str, str]) -> lambda_.Function:
         folder = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
         group = log_group(self, name)
+    def _actions(self, state_machine_name: str, schedule_name: str) -> None:
+        stack = Stack.of(self)
+        machine = stack.format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=state_machine_name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        function = self._function(
+            "Actions",
+            {
+                "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
+                "STATE_MACHINE_ARN": machine,
+                "SCHEDULE_NAME": schedule_name,
+            },
+        )
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow(function, ["states:StartExecution"], [machine])
+        schedule = stack.format_arn(
+            service="scheduler", resource="schedule", resource_name=f"default/{schedule_name}"
+        )
+        self._allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
+
+    def allow_switching_schedule(self, role: iam.IRole) -> None:
+        """Let Actions hand the schedule's role back when it switches the schedule on or off."""
+        self.functions["Actions"].role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+            )
+        )
+
+    def _widgets(self) -> None:
+        settings = self._settings
+        function = self._function(
+            "Widgets",
+            {
+                **self._loop_names(),
+                "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
+                "LINEAGE": settings.lineage,
+                "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
+                "GITHUB_REPOSITORY": settings.github_repository,
+                "GITHUB_API_URL": settings.github_api_url,
+                "CONSOLE_URL": f"https://{Aws.REGION}.console.aws.amazon.com",
+                "ACTIONS_ARN": self.aliases["Actions"].function_arn,
+            },
+        )
+        self._allow_table(function, self._data.evolution_record, [GET, QUERY], ["by_version"])
+        self._allow_table(function, self._data.loop_control, [GET, QUERY])
+        self._allow_table(function, self._data.framework_modifications, [QUERY], ["by_status"])
+        self._allow_artifacts(function, ["s3:GetObject"])
+        self._deny_operators(function)
+
         role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         group.grant_write(role)
         shipped = [self._layers.shipped] if "SHIPPED_DIR" in environment else []
@@ -216,7 +275,6 @@ class Functions(Construct):
             environment={
                 **environment,
                 "POWERTOOLS_SERVICE_NAME": folder,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
             },
         )
         acknowledge(

@@ -21,9 +21,22 @@ from infra.local.synthesis import ROOT
 
 DATA_STACK = "CodecEvolutionData"
 APP_STACK = "CodecEvolutionApp"
-FUNCTIONS = ("OpenCycle", "Plan", "FrameworkTool", "Conclude", "Commit", "CloseCycle", "Benchmark")
+FUNCTIONS = (
+    "OpenCycle",
+    "Plan",
+    "FrameworkTool",
+    "Conclude",
+    "Commit",
+    "CloseCycle",
+    "Widgets",
+    "Actions",
+    "Benchmark",
+)
 PLACEHOLDER_SECRET = json.dumps({"token": "local"})
 """Value of both secrets locally: the stand-ins ask for one, and no real key may lie on disk."""
+
+NOT_LOCAL = {"SCHEDULE_NAME": "", "CONSOLE_URL": ""}
+"""Settings that are empty locally: cycles are started by a run, and there is no console to link to."""
 
 _DEPLOY_TIMEOUT_S = 120.0
 _CLIENT = Config(
@@ -105,7 +118,7 @@ def deploy(
     DeploymentError
         If a stack fails, takes longer than two minutes, or an override names no variable.
     """
-    overrides = {"SHIPPED_DIR": str(ROOT), **(environment or {})}
+    overrides = {"SHIPPED_DIR": str(ROOT), **NOT_LOCAL, **(environment or {})}
     checkout = Checkout(assembly=assembly, python=python, environment=overrides)
     lowered = {stack: _lowered(assembly, stack, checkout) for stack in (DATA_STACK, APP_STACK)}
     _check_overrides(environment or {}, lowered[APP_STACK])

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from codec_evolution import artifacts
+from codec_evolution.cycle import stage_of
 
 from infra.local.errors import LocalError
 from infra.local.run_plot import draw_versions
@@ -185,11 +185,7 @@ def _stage(session: Session, attempt_id: str, concluded: dict[str, dict[str, Any
             concluded[attempt_id] = record
     if attempt_id in concluded:
         return Stage(attempt_id, concluded[attempt_id]["status"], concluded[attempt_id])
-    if session.bucket.exists(artifacts.report(LINEAGE, attempt_id)):
-        return Stage(attempt_id, "confirming")
-    if session.bucket.exists(artifacts.proposal(LINEAGE, attempt_id)):
-        return Stage(attempt_id, "measuring")
-    return Stage(attempt_id, "planning")
+    return Stage(attempt_id, stage_of(session.bucket, LINEAGE, attempt_id))
 
 
 def stage_seconds(records: list[dict[str, Any]], total_s: float) -> dict[str, float]:

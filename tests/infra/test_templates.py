@@ -32,7 +32,10 @@ ENVIRONMENT = {
     "BENCHMARK_CPU_S",
     "SHIPPED_DIR",
     "POWERTOOLS_SERVICE_NAME",
-    "POWERTOOLS_METRICS_NAMESPACE",
+    "ACTIONS_ARN",
+    "CONSOLE_URL",
+    "SCHEDULE_NAME",
+    "STATE_MACHINE_ARN",
 }
 
 
@@ -152,7 +155,7 @@ def test_no_environment_variable_holds_more_than_names_and_limits(app_resources:
 def test_each_function_has_a_role_of_its_own_without_managed_policies(app_resources: Resources) -> None:
     functions = list(of_type(app_resources, "AWS::Lambda::Function"))
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions]
-    assert len(functions) == 7
+    assert len(functions) == 9
     assert len(set(roles)) == len(roles)
     for role in of_type(app_resources, "AWS::IAM::Role"):
         assert "ManagedPolicyArns" not in role["Properties"]
@@ -196,7 +199,7 @@ def test_one_function_reads_each_secret(app_resources: Resources, secret: str, r
     assert readers[0].startswith(reader)
 
 
-@pytest.mark.parametrize("role", ["FunctionsPlan", "FunctionsCommit"])
+@pytest.mark.parametrize("role", ["FunctionsPlan", "FunctionsCommit", "FunctionsWidgets"])
 def test_what_a_model_steers_cannot_read_the_held_out_figures(app_resources: Resources, role: str) -> None:
     denied = [each for each in statements(app_resources, role) if each["Effect"] == "Deny"]
     assert [each["Action"] for each in denied] == [["s3:GetObject"]]
@@ -220,6 +223,21 @@ def test_an_attempt_is_written_once_and_only_commit_may_add_to_it(app_resources:
     assert updaters == ["Commit"]
 
 
+def test_what_draws_cannot_write_and_what_acts_reads_no_artifact(app_resources: Resources) -> None:
+    logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    reads = {"dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "s3:ListBucket"}
+    assert allowed(app_resources, "FunctionsWidgets") == {*logs, *reads}
+    assert not {action for action in allowed(app_resources, "FunctionsActions") if action.startswith("s3:")}
+
+
+def test_the_schedules_role_is_handed_back_to_the_scheduler_only(app_resources: Resources) -> None:
+    (passing,) = [
+        each for each in statements(app_resources, "FunctionsActions") if "iam:PassRole" in each["Action"]
+    ]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    assert [list(each) for each in passing["Resource"]] == [["Fn::GetAtt"]]
+
+
 def test_nobody_deletes_items_or_objects(app_resources: Resources) -> None:
     policies = json.dumps(list(of_type(app_resources, "AWS::IAM::Policy")))
     assert "dynamodb:DeleteItem" not in policies
@@ -228,7 +246,7 @@ def test_nobody_deletes_items_or_objects(app_resources: Resources) -> None:
 
 def test_every_log_group_expires(app_resources: Resources) -> None:
     groups = list(of_type(app_resources, "AWS::Logs::LogGroup"))
-    assert len(groups) == 9, "seven functions, the state machine and the network"
+    assert len(groups) == 11, "nine functions, the state machine and the network"
     assert {group["Properties"]["RetentionInDays"] for group in groups} == {90}
     for function in of_type(app_resources, "AWS::Lambda::Function"):
         assert "Ref" in function["Properties"]["LoggingConfig"]["LogGroup"]
@@ -239,7 +257,7 @@ def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources
         (each["Properties"].get("PackageType", "Zip"), each["Properties"]["Architectures"][0])
         for each in of_type(app_resources, "AWS::Lambda::Function")
     )
-    assert kinds == {("Zip", "arm64"): 6, ("Image", "x86_64"): 1}
+    assert kinds == {("Zip", "arm64"): 8, ("Image", "x86_64"): 1}
 
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -371,5 +389,5 @@ def test_the_machine_may_only_invoke_the_live_aliases(app_resources: Resources) 
         for resource in each["Resource"]
     ]
     aliases = {name for name, each in app_resources.items() if each["Type"] == "AWS::Lambda::Alias"}
-    assert set(invoked) == aliases
-    assert len(aliases) == 7
+    assert set(invoked) == {name for name in aliases if not re.match("Functions(Widgets|Actions)", name)}
+    assert len(invoked) == 7

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from codec_evolution import artifacts, release
 from codec_evolution import record as records
-from codec_evolution import release
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Item
 from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
@@ -194,3 +194,12 @@ def contest_seed(lineage: str, version: int) -> str:
     for all challengers of an incumbent, so that the incumbent is measured on those windows once.
     """
     return hashlib.sha256(f"{lineage}/{version}".encode()).hexdigest()[:16]
+
+
+def stage_of(objects: Objects, lineage: str, attempt_id: str) -> str:
+    """Return where a running attempt is, by what it has stored: planning, measuring or confirming."""
+    if objects.exists(artifacts.report(lineage, attempt_id)):
+        return "confirming"
+    if objects.exists(artifacts.proposal(lineage, attempt_id)):
+        return "measuring"
+    return "planning"

@@ -138,3 +138,6 @@ class Executions(Protocol):
 
     def is_running(self, execution: str) -> bool:
         """Tell whether an execution still runs; one that is unknown does not."""
+    def exists(self, key: str) -> bool:
+        """Tell whether a key exists."""
+

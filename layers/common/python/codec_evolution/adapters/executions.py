@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import boto3
 from botocore.config import Config
 
@@ -23,3 +25,21 @@ class StateMachineExecutions:
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
         return answer["status"] in ("RUNNING", "PENDING_REDRIVE")
+
+
+class StateMachineCycles:
+    """Starts cycles of one state machine; implements `steering.Cycles`."""
+
+    def __init__(self, state_machine_arn: str) -> None:
+        self._arn = state_machine_arn
+        self._client = boto3.client("stepfunctions", config=CLIENT_CONFIG)
+
+    def start(self, name: str, lineage: str) -> bool:
+        """Start one cycle under a name; False when that name was used before."""
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._arn, name=name, input=json.dumps({"lineage": lineage})
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return False
+        return True

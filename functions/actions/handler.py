@@ -1,0 +1,31 @@
+"""Actions: does what a button of a widget asks for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.actions import answer
+from codec_evolution.adapters.executions import StateMachineCycles
+from codec_evolution.adapters.schedule import MinuteSchedule
+from codec_evolution.adapters.tables import LoopControl
+from codec_evolution.clock import utc_now
+from codec_evolution.steering import Operator
+
+logger = Logger(service="actions")
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
+    """Return a sentence as HTML that says what was done, or why not."""
+    schedule = os.environ["SCHEDULE_NAME"]
+    operator = Operator(
+        control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+        cycles=StateMachineCycles(os.environ["STATE_MACHINE_ARN"]),
+        schedule=MinuteSchedule(schedule) if schedule else None,
+        now=utc_now,
+    )
+    html = answer(event, operator)
+    logger.info("action", extra={"action": str(event.get("action", ""))[:40]})
+    return html

@@ -1,0 +1,39 @@
+"""Widgets: renders what the dashboard and the local page show; it only reads."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl, ModificationList
+from codec_evolution.clock import utc_now
+from codec_evolution.widgets.request import Links, Room, github_web_url
+from codec_evolution.widgets.views import answer
+
+logger = Logger(service="widgets")
+
+ROOM = Room(
+    record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
+    control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+    objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+    modifications=ModificationList(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
+    lineage=os.environ["LINEAGE"],
+    daily_budget_usd=float(os.environ["DAILY_BUDGET_USD"]),
+    links=Links(
+        repository=github_web_url(os.environ["GITHUB_API_URL"], os.environ["GITHUB_REPOSITORY"]),
+        console=os.environ["CONSOLE_URL"],
+        region=os.environ["AWS_REGION"],
+    ),
+    actions=os.environ["ACTIONS_ARN"],
+    now=utc_now,
+)
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
+    """Return the HTML of one view, or the documentation in Markdown."""
+    html = answer(event, ROOM)
+    logger.info("rendered", extra={"view": event.get("view"), "characters": len(html)})
+    return html

@@ -1,0 +1,84 @@
+"""What a button may ask for, and the answer that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from codec_evolution.steering import Operator, Refused
+from codec_evolution.widgets.html import render_message
+
+BY_BUTTON = "by a button"
+
+Lineage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Time = Annotated[str, Field(max_length=40)]
+
+
+class _Action(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Pause(_Action):
+    """Let no new cycle begin."""
+
+    action: Literal["pause"]
+    lineage: Lineage
+
+
+class Resume(_Action):
+    """Lift the pause that the person saw."""
+
+    action: Literal["resume"]
+    lineage: Lineage
+    paused_at: Time
+
+
+class RunCycle(_Action):
+    """Start one cycle after the one that the person saw."""
+
+    action: Literal["run_cycle"]
+    lineage: Lineage
+    cycle_id: Time
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
+
+
+_ACTION: TypeAdapter[Pause | Resume | RunCycle] = TypeAdapter(
+    Annotated[Pause | Resume | RunCycle, Field(discriminator="action")]
+)
+
+DOCUMENTATION = """## Codec evolution: actions
+
+What the buttons of the other widgets call; it changes the loop and draws nothing by itself. Who may invoke this
+function may pause, resume, start a cycle, and decide on framework modifications.
+"""
+
+
+def answer(event: Mapping[str, Any], operator: Operator) -> str:
+    """Do what a button asks for and return the sentence to show as HTML.
+
+    What cannot be done is said in the same way, because the person looks at nothing else.
+    """
+    if event.get("describe"):
+        return DOCUMENTATION
+    theme = (event.get("widgetContext") or {}).get("theme")
+    try:
+        message = _act(_ACTION.validate_python(dict(event)), operator)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "action"
+        message = f"Not done: {where}: {first['msg']}"
+    except Refused as refused:
+        message = f"Not done: {refused}"
+    return render_message(message, theme)
+
+
+def _act(action: Pause | Resume | RunCycle, operator: Operator) -> str:
+    match action:
+        case Pause():
+            return operator.pause(action.lineage, BY_BUTTON)
+        case Resume():
+            return operator.resume(action.lineage, action.paused_at)
+        case RunCycle():
+            return operator.run_cycle(action.lineage, cycle_id=action.cycle_id, nonce=action.nonce)

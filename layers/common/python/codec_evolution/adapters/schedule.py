@@ -1,0 +1,37 @@
+"""EventBridge Scheduler: the schedule that starts a cycle once a minute."""
+
+from __future__ import annotations
+
+import boto3
+from botocore.config import Config
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+KEPT = (
+    "Name",
+    "GroupName",
+    "Description",
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "FlexibleTimeWindow",
+    "Target",
+)
+"""An update replaces the whole schedule, so what is not changed is sent back."""
+
+
+class MinuteSchedule:
+    """One schedule; implements `steering.Schedule`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._client = boto3.client("scheduler", config=CLIENT_CONFIG)
+
+    def set_enabled(self, enabled: bool) -> bool:
+        """Switch the schedule on or off; returns whether that changed anything."""
+        found = self._client.get_schedule(Name=self._name)
+        wanted = "ENABLED" if enabled else "DISABLED"
+        if found["State"] == wanted:
+            return False
+        self._client.update_schedule(**{name: found[name] for name in KEPT if name in found}, State=wanted)
+        return True

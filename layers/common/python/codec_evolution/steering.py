@@ -1,0 +1,111 @@
+"""What a person may do to the loop: pause, resume, start one cycle.
+
+Every operation may be repeated, says in one sentence what it did, and refuses when the state is no longer the one
+that the person saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from codec_evolution.ports import Conflict, Control
+
+
+class Refused(Exception):
+    """The operation was not done; the message is a sentence that says why and what to do."""
+
+
+class Schedule(Protocol):
+    """What starts a cycle once a minute."""
+
+    def set_enabled(self, enabled: bool) -> bool:
+        """Switch the schedule on or off; returns whether that changed anything."""
+
+
+class Cycles(Protocol):
+    """What can start a cycle by hand."""
+
+    def start(self, name: str, lineage: str) -> bool:
+        """Start one cycle under a name; False when that name was used before."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A person's hands on the loop.
+
+    Attributes
+    ----------
+    schedule
+        None where nothing ticks by itself: locally, cycles are started by `codec-evolution run`.
+    now
+        Returns the time, ISO 8601 in UTC.
+    """
+
+    control: Control
+    cycles: Cycles
+    schedule: Schedule | None
+    now: Callable[[], str]
+
+    def pause(self, lineage: str, reason: str) -> str:
+        """Let no new cycle begin; a running one ends first."""
+        try:
+            changed = self.control.set_paused(lineage, True, at=self.now(), reason=reason, expected_at=None)
+        except Conflict:
+            changed = False  # somebody else paused it between our read and our write
+        if self.schedule is not None:
+            self.schedule.set_enabled(False)
+        if not changed:
+            return f"Lineage {lineage} was paused already."
+        running = " The running cycle ends first." if self.control.state(lineage).execution else ""
+        return f"Lineage {lineage} is paused.{running}"
+
+    def resume(self, lineage: str, expected_at: str | None = None) -> str:
+        """Let cycles begin again, and switch the schedule on.
+
+        Parameters
+        ----------
+        expected_at
+            The pause that the person saw (``paused_at``); None lifts whatever pause there is.
+
+        Raises
+        ------
+        Refused
+            It was paused again since.
+        """
+        try:
+            changed = self.control.set_paused(lineage, False, at="", reason="", expected_at=expected_at)
+        except Conflict:
+            raise Refused(
+                f"Lineage {lineage} was paused again since this was drawn; look at it first."
+            ) from None
+        enabled = self.schedule is not None and self.schedule.set_enabled(True)
+        if not changed and not enabled:
+            return f"Lineage {lineage} was not paused."
+        ticks = "a cycle starts every minute" if self.schedule is not None else "cycles may begin again"
+        return f"Lineage {lineage} is resumed: {ticks}."
+
+    def run_cycle(self, lineage: str, *, cycle_id: str, nonce: str) -> str:
+        """Start one cycle now.
+
+        Parameters
+        ----------
+        cycle_id
+            The newest cycle that the person saw.
+        nonce
+            Used once: it names the execution.
+
+        Raises
+        ------
+        Refused
+            The loop is paused, or another cycle began since.
+        """
+        state = self.control.state(lineage)
+        if state.paused:
+            raise Refused(f"Lineage {lineage} is paused; resume it first.")
+        if state.cycle_id != cycle_id:
+            raise Refused(f"Another cycle of lineage {lineage} began since this was drawn.")
+        if not self.cycles.start(f"by-hand-{nonce}", lineage):
+            return "That cycle was started already."
+        return f"One cycle of lineage {lineage} was started."

@@ -1,0 +1,53 @@
+"""The latest attempts: what was tried, what came of it, and where to read more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codec_evolution.cycle import stage_of
+from codec_evolution.widgets.html import render
+from codec_evolution.widgets.request import Room, WidgetRequest
+
+MOST_RUNNING = 8
+HYPOTHESIS_CHARS = 400
+OUTCOME_CHARS = 200
+
+
+def evolution(room: Room, request: WidgetRequest) -> str:
+    """Return the running attempts, then the newest concluded ones."""
+    state = room.control.state(request.lineage)
+    attempts = room.record.latest(request.lineage, request.limit)
+    concluded = {attempt["attempt_id"] for attempt in attempts}
+    due = [each for each in state.due if state.execution and each not in concluded]
+    running = [
+        {"attempt_id": each, "stage": stage_of(room.objects, request.lineage, each)}
+        for each in due[:MOST_RUNNING]
+    ]
+    return render(
+        "evolution.html.j2",
+        room,
+        request,
+        running=running,
+        more_running=max(0, len(due) - MOST_RUNNING),
+        attempts=[_row(room, attempt) for attempt in attempts],
+        committed_version=state.committed_version,
+    )
+
+
+def _row(room: Room, attempt: dict[str, Any]) -> dict[str, Any]:
+    sha = attempt.get("github_commit_hash", "")
+    hypothesis, reason = attempt.get("hypothesis", ""), attempt.get("reason", "")
+    return {
+        **attempt,
+        "time": attempt.get("started_at") or attempt.get("cycle_id"),
+        "slot": attempt["attempt_id"].partition("#")[2],
+        "what": _cut(hypothesis or reason, HYPOTHESIS_CHARS),
+        "outcome": _cut(reason, OUTCOME_CHARS) if hypothesis else "",
+        "sha": sha[:8],
+        "commit_link": room.links.commit(sha),
+        "execution_link": room.links.execution(attempt.get("execution", "")),
+    }
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[: chars - 1] + "\u2026"

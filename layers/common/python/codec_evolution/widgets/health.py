@@ -1,0 +1,54 @@
+"""How the latest attempts ended, why candidates failed, and how long the stages take."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codec_evolution import record as records
+from codec_evolution.metrics import STAGES, is_identical, reason_word
+from codec_evolution.widgets.html import render
+from codec_evolution.widgets.request import Room, WidgetRequest
+
+ATTEMPTS = 100
+MOST_REASONS = 6
+
+
+def health(room: Room, request: WidgetRequest) -> str:
+    """Return the verdicts, failure kinds and durations of the latest attempts."""
+    attempts = room.record.latest(request.lineage, ATTEMPTS)
+    verdicts = Counter(each["status"] for each in attempts)
+    return render(
+        "health.html.j2",
+        room,
+        request,
+        total=len(attempts),
+        verdicts=[(status, verdicts[status]) for status in records.STATUSES],
+        reasons=Counter(map(_reason, filter(_went_wrong, attempts))).most_common(MOST_REASONS),
+        identical=sum(map(is_identical, attempts)),
+        stages=[(stage, *_durations(attempts, f"{stage}_s")) for stage in STAGES],
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the nearest-rank percentile (share 0 to 1), or None of no values."""
+    if not values:
+        return None
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def _durations(attempts: Sequence[Mapping[str, Any]], name: str) -> tuple[float | None, float | None, int]:
+    values = [each[name] for each in attempts if each.get(name)]
+    return percentile(values, 0.5), percentile(values, 0.95), len(values)
+
+
+def _went_wrong(attempt: Mapping[str, Any]) -> bool:
+    return attempt["status"] in (records.TEST_FAILED, records.SKIPPED)
+
+
+def _reason(attempt: Mapping[str, Any]) -> tuple[str, str]:
+    if attempt["status"] == records.TEST_FAILED:
+        return "test_failed", str(attempt.get("failure_kind", "unknown"))
+    return "skipped", reason_word(attempt)

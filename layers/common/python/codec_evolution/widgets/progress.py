@@ -1,0 +1,68 @@
+"""Rate and BD-rate by version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codec_evolution.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS
+from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, around_log, draw
+from codec_evolution.widgets.html import render
+from codec_evolution.widgets.request import Room, WidgetRequest
+
+MOST_VERSIONS = 200
+HEIGHT = 250
+GAP = 20
+
+
+def progress(room: Room, request: WidgetRequest) -> str:
+    """Return two charts: the rate at 36 dB and the BD-rate against x265, of each adopted version."""
+    versions = room.record.versions(request.lineage, MOST_VERSIONS)[::-1]
+    width = request.width if request.narrow else (request.width - GAP) // 2
+    charts = [chart for chart in (_rate(versions, width), _bd_rate(versions, width)) if chart is not None]
+    return render("charts.html.j2", room, request, charts=charts, nothing="No version was adopted yet.")
+
+
+def _rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
+    points = _points(versions, "bitrate_mbps")
+    if not points:
+        return None
+    marks = [Mark(HEVC_ANCHOR_MBPS, "10 Mbps")]
+    marks += [
+        Mark(HEVC_ANCHOR_MBPS * (100 - each) / 100, f"{each}\u202f% below") for each in ACHIEVEMENT_PERCENT
+    ]
+    low, high = around_log([y for _, y in points] + [HEVC_ANCHOR_MBPS, 1.0])
+    return draw(
+        "Rate of each version",
+        _versions_axis(points),
+        Axis(low, high, "Mbps (1080p30 equivalent) at 36 dB, logarithmic", log=True),
+        [Series(points, "", "accent")],
+        width=width,
+        height=HEIGHT,
+        marks=marks,
+    )
+
+
+def _bd_rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
+    points = _points(versions, "bd_rate_vs_hevc")
+    if not points:
+        return None
+    low, high = around([y for _, y in points] + [0.0], least=20)
+    return draw(
+        "BD-rate against x265",
+        _versions_axis(points),
+        Axis(low, high, "percent; below 0 needs fewer bits than x265 zerolatency"),
+        [Series(points, "", "accent")],
+        width=width,
+        height=HEIGHT,
+        marks=[Mark(0.0, "x265")],
+    )
+
+
+def _points(versions: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [(each["adopted_version"], each[name]) for each in versions if each.get(name) is not None]
+
+
+def _versions_axis(points: list[tuple[float, float]]) -> Axis:
+    first, last = points[0][0], points[-1][0]
+    return Axis(first, max(last, first + 1), "version", whole=True)

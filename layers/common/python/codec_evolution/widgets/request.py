@@ -1,0 +1,126 @@
+"""What a widget is asked for, and what it may read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from codec_evolution.ports import Control, Objects, Record
+
+NARROW_PX = 620
+"""Below this width a table becomes a list of cards."""
+
+
+class WidgetRequestError(ValueError):
+    """A request names an unknown view or a parameter outside its limit."""
+
+
+class WidgetRequest(BaseModel):
+    """Parameters of one rendering; CloudWatch sends more, which is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    view: str
+    lineage: str = Field(default="", max_length=64)
+    """Empty for the deployment's own lineage."""
+    limit: int = Field(default=20, ge=1, le=100)
+    theme: Literal["light", "dark"] = "light"
+    width: int = Field(default=900, ge=200, le=4000)
+    """Pixels that the widget may use."""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is no room for a table."""
+        return self.width < NARROW_PX
+
+
+class Modifications(Protocol):
+    """What the widgets read of the table `FrameworkModifications`."""
+
+    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest framework modifications first."""
+
+
+@dataclass(frozen=True)
+class Links:
+    """Addresses of other sites; an empty one makes no link.
+
+    Attributes
+    ----------
+    repository
+        The git repository's web page.
+    console
+        The AWS console of the region.
+    region
+        The region of that console.
+    """
+
+    repository: str = ""
+    console: str = ""
+    region: str = ""
+
+    def commit(self, sha: str) -> str:
+        """Return the page of a commit."""
+        return f"{self.repository}/commit/{sha}" if self.repository and sha else ""
+
+    def execution(self, arn: str) -> str:
+        """Return the console page of an execution."""
+        if not self.console or not arn:
+            return ""
+        return f"{self.console}/states/home?region={self.region}#/v2/executions/details/{arn}"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Everything that a widget may read.
+
+    Attributes
+    ----------
+    actions
+        What buttons call: the ARN of the function `actions`.
+    now
+        Returns the time, ISO 8601 in UTC.
+    """
+
+    record: Record
+    control: Control
+    objects: Objects
+    modifications: Modifications
+    lineage: str
+    daily_budget_usd: float
+    links: Links
+    actions: str
+    now: Callable[[], str]
+
+
+def read_request(event: Mapping[str, Any]) -> WidgetRequest:
+    """Read the event of a custom widget: its parameters, and the theme and width of its context.
+
+    Raises
+    ------
+    WidgetRequestError
+        A parameter is missing or outside its limit; the message names it.
+    """
+    context = event.get("widgetContext") or {}
+    drawn = {name: context[name] for name in ("theme", "width") if context.get(name)}
+    try:
+        return WidgetRequest.model_validate({**drawn, **event})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WidgetRequestError(f"{where}: {first['msg']}") from None
+
+
+def github_web_url(api_url: str, repository: str) -> str:
+    """Return the web page of a repository from its API's address; empty for a server on this machine."""
+    if not repository or not api_url.startswith("https://"):
+        return ""
+    host = (
+        api_url.removesuffix("/")
+        .removesuffix("/api/v3")
+        .replace("https://api.github.com", "https://github.com")
+    )
+    return f"{host}/{repository}"

@@ -1,0 +1,120 @@
+"""Buttons: each acts once, on the state that was seen, and says what happened."""
+
+from dataclasses import replace
+
+import pytest
+from codec_evolution.actions import answer
+from codec_evolution.ports import Conflict, LoopState
+from codec_evolution.steering import Operator
+
+from .markup import Page
+from .rooms import HOSTILE, NOW
+
+NONCE = "0123456789abcdef0123"
+
+
+class Loop:
+    """Stands for the control table, the state machine and the schedule."""
+
+    def __init__(self, **state) -> None:
+        self.now = LoopState("main", **state)
+        self.started: list[str] = []
+        self.enabled = False
+
+    def state(self, lineage):
+        return self.now
+
+    def set_paused(self, lineage, paused, *, at, reason, expected_at):
+        if self.now.paused == paused:
+            return False
+        if not paused and expected_at not in (None, self.now.paused_at):
+            raise Conflict
+        self.now = replace(self.now, paused=paused, paused_at=at, paused_reason=reason)
+        return True
+
+    def start(self, name, lineage):
+        if name in self.started:
+            return False
+        self.started.append(name)
+        return True
+
+    def set_enabled(self, enabled):
+        changed, self.enabled = self.enabled != enabled, enabled
+        return changed
+
+
+def press(loop: Loop, **event) -> str:
+    operator = Operator(control=loop, cycles=loop, schedule=loop, now=lambda: NOW)
+    return Page(answer(event, operator)).words
+
+
+def test_pause_and_resume_move_flag_and_schedule():
+    loop = Loop()
+    loop.enabled = True
+    assert press(loop, action="pause", lineage="main") == "Lineage main is paused."
+    assert (loop.now.paused, loop.now.paused_reason, loop.enabled) == (True, "by a button", False)
+    said = press(loop, action="resume", lineage="main", paused_at=NOW)
+    assert said == "Lineage main is resumed: a cycle starts every minute."
+    assert (loop.now.paused, loop.enabled) == (False, True)
+
+
+def test_pausing_twice_says_so():
+    loop = Loop()
+    press(loop, action="pause", lineage="main")
+    assert press(loop, action="pause", lineage="main") == "Lineage main was paused already."
+
+
+def test_a_fresh_deployment_is_started_by_resume():
+    loop = Loop()
+    assert "is resumed" in press(loop, action="resume", lineage="main", paused_at="")
+    assert loop.enabled is True
+
+
+def test_a_stale_tab_cannot_lift_a_newer_pause():
+    loop = Loop(paused=True, paused_at="2026-11-21T22:59:00.000Z")
+    said = press(loop, action="resume", lineage="main", paused_at="2026-11-21T10:00:00.000Z")
+    assert said.startswith("Not done: Lineage main was paused again")
+    assert loop.now.paused is True and loop.enabled is False
+
+
+def test_a_double_click_starts_one_cycle():
+    loop = Loop(cycle_id="c1")
+    event = {"action": "run_cycle", "lineage": "main", "cycle_id": "c1", "nonce": NONCE}
+    assert press(loop, **event) == "One cycle of lineage main was started."
+    assert press(loop, **event) == "That cycle was started already."
+    assert len(loop.started) == 1
+
+
+def test_a_stale_tab_starts_no_cycle():
+    loop = Loop(cycle_id="c2")
+    said = press(loop, action="run_cycle", lineage="main", cycle_id="c1", nonce=NONCE)
+    assert said.startswith("Not done: Another cycle")
+    assert loop.started == []
+
+
+def test_a_paused_loop_starts_no_cycle():
+    loop = Loop(paused=True, cycle_id="c1")
+    said = press(loop, action="run_cycle", lineage="main", cycle_id="c1", nonce=NONCE)
+    assert said == "Not done: Lineage main is paused; resume it first."
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"action": "drop_tables"},
+        {"action": HOSTILE},
+        {"action": "pause", "lineage": HOSTILE},
+        {"action": "pause", "lineage": "x" * 33},
+        {"action": "run_cycle", "lineage": "main", "cycle_id": "c1", "nonce": "short"},
+    ],
+)
+def test_what_no_button_sends_is_refused_with_a_reason(event):
+    loop = Loop(cycle_id="c1")
+    assert press(loop, **event).startswith("Not done: ")
+    assert (loop.now, loop.started) == (LoopState("main", cycle_id="c1"), [])
+
+
+def test_actions_describe_themselves():
+    operator = Operator(control=Loop(), cycles=Loop(), schedule=None, now=lambda: NOW)
+    assert answer({"describe": True}, operator).startswith("## ")

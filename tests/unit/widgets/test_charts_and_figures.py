@@ -1,0 +1,104 @@
+"""Geometry of charts, and figures as they are printed."""
+
+import itertools
+
+import pytest
+from codec_evolution.widgets import figures
+from codec_evolution.widgets.chart import LABEL_GAP, Axis, Mark, Series, draw
+from codec_evolution.widgets.health import percentile
+from codec_evolution.widgets.rate_distortion import shown
+from codec_evolution.widgets.request import github_web_url
+
+
+def test_ends_of_an_axis_are_the_ends_of_the_drawing():
+    drawing = draw(
+        "t",
+        Axis(0, 10, "x"),
+        Axis(1, 100, "y", log=True),
+        [Series([(0, 1), (5, 10), (10, 100)], "", "accent")],
+        width=500,
+        height=300,
+    )
+    (line,) = drawing.lines
+    assert line.dots[0] == (drawing.left, drawing.bottom)
+    assert line.dots[2] == (drawing.right, drawing.top)
+    assert line.dots[1] == ((drawing.left + drawing.right) / 2, (drawing.top + drawing.bottom) / 2)
+
+
+def test_a_mark_outside_the_axis_is_not_drawn():
+    drawing = draw(
+        "t",
+        Axis(0, 1, "x"),
+        Axis(0, 1, "y"),
+        [],
+        width=300,
+        height=200,
+        marks=[Mark(0.5, "in"), Mark(2, "out")],
+    )
+    assert [label for _, label in drawing.marks] == ["in"]
+
+
+def test_labels_of_lines_that_end_together_do_not_cover_each_other():
+    together = [Series([(0, 0), (1, 0.5)], f"v{number}", "old") for number in range(4)]
+    drawing = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), together, width=300, height=200, label_px=40)
+    places = sorted(line.label_y for line in drawing.lines)
+    assert all(low + LABEL_GAP <= high for low, high in itertools.pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("axis", "ticks"),
+    [
+        (Axis(0, 10, ""), [0, 2, 4, 6, 8, 10]),
+        (Axis(-1, 1, ""), [-1, -0.5, 0, 0.5, 1]),
+        (Axis(0, 1, "", whole=True), [0, 1]),
+        (Axis(0.9, 55, "", log=True), [1, 2, 5, 10, 20, 50]),
+    ],
+)
+def test_ticks_are_round(axis, ticks):
+    assert axis.ticks(6) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        (figures.mbps(4.519), "4.52"),
+        (figures.mbps(None), "\u2013"),
+        (figures.percent(-12.34), "\u221212.3\u202f%"),
+        (figures.percent(0.04), "0.0\u202f%"),
+        (figures.percent(718.8, 0), "+719\u202f%"),
+        (figures.dollars(0.0213), "$0.0213"),
+        (figures.dollars(0), "$0.00"),
+        (figures.dollars(1234.5), "$1,234.50"),
+        (figures.seconds(2.04), "2.0\u202fs"),
+        (figures.moment("2026-11-01T02:03:04.000Z"), "1 Nov 02:03"),
+        (figures.share(1, 3), "33\u202f%"),
+    ],
+)
+def test_figures_have_few_digits_and_their_unit(text, printed):
+    assert text == printed
+
+
+def test_percentiles_are_of_the_nearest_rank():
+    values = list(range(1, 101))
+    assert (percentile(values, 0.5), percentile(values, 0.95)) == (50, 95)
+    assert percentile([7.0], 0.95) == 7.0
+    assert percentile([], 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("incumbent", "drawn"), [(-1, []), (0, [0]), (1, [0, 1]), (2, [0, 1, 2]), (9, [0, 7, 8, 9])]
+)
+def test_the_incumbent_two_before_it_and_version_0_are_drawn(incumbent, drawn):
+    assert shown(incumbent) == drawn
+
+
+@pytest.mark.parametrize(
+    ("api", "page"),
+    [
+        ("https://api.github.com", "https://github.com/o/r"),
+        ("https://git.example.org/api/v3", "https://git.example.org/o/r"),
+        ("http://127.0.0.1:8080", ""),
+    ],
+)
+def test_the_page_of_a_repository_follows_from_its_api(api, page):
+    assert github_web_url(api, "o/r") == page
