@@ -192,16 +192,6 @@ class Functions(Construct):
         function = self._function("CloseCycle", {"LOOP_CONTROL_TABLE": self._data.loop_control.table_name})
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
 
-    def _loop_names(self) -> dict[str, str]:
-        return {
-            "EVOLUTION_RECORD_TABLE": self._data.evolution_record.table_name,
-            "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
-            "ARTIFACT_BUCKET": self._data.artifacts.bucket_name,
-        }
-
-    def _function(self, name: str, environment: Mapping[str, str]) -> lambda_.Function:
-        folder = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
-        group = log_group(self, name)
     def _actions(self, state_machine_name: str, schedule_name: str) -> None:
         stack = Stack.of(self)
         machine = stack.format_arn(
@@ -256,6 +246,16 @@ class Functions(Construct):
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
 
+    def _loop_names(self) -> dict[str, str]:
+        return {
+            "EVOLUTION_RECORD_TABLE": self._data.evolution_record.table_name,
+            "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
+            "ARTIFACT_BUCKET": self._data.artifacts.bucket_name,
+        }
+
+    def _function(self, name: str, environment: Mapping[str, str]) -> lambda_.Function:
+        folder = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
+        group = log_group(self, name)
         role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         group.grant_write(role)
         shipped = [self._layers.shipped] if "SHIPPED_DIR" in environment else []

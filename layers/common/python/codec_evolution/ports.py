@@ -126,6 +126,9 @@ class Objects(Protocol):
     def get_text(self, key: str) -> str | None:
         """Return a text, or None when the key does not exist."""
 
+    def exists(self, key: str) -> bool:
+        """Tell whether a key exists."""
+
     def put_json(self, key: str, value: object) -> None:
         """Store a JSON document."""
 
@@ -138,6 +141,3 @@ class Executions(Protocol):
 
     def is_running(self, execution: str) -> bool:
         """Tell whether an execution still runs; one that is unknown does not."""
-    def exists(self, key: str) -> bool:
-        """Tell whether a key exists."""
-
