@@ -15,6 +15,11 @@ PYTHON_VERSION = "3.13"
 """The one Python of the zip functions, of the layers' wheels and of the benchmark image."""
 
 PLANNERS = ("claude", "search")
+PROVIDERS = ("anthropic", "bedrock")
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+BENCHMARK_CALL_S = 30
+BENCHMARK_MEMORY_MB = 2048
+"""Limits of a candidate's process: what the state machine passes to the sandbox and the prompt tells the planner."""
 MAX_SLOTS = 40
 """AWS runs at most 40 iterations of an inline Map at the same time."""
 
@@ -31,6 +36,16 @@ class Settings:
     ----------
     planner : str
         ``claude`` or ``search``.
+    planner_provider : str
+        Who serves Claude: ``anthropic`` (a key in Secrets Manager) or ``bedrock`` (the function's own role).
+    planner_models : str
+        A model, or several with weights (``claude-opus-5-5=3,claude-sonnet-5-5=1``); each attempt draws one.
+    planner_effort : str
+        ``low``, ``medium``, ``high``, ``xhigh`` or ``max``.
+    planner_max_tokens : int
+        Most tokens of one answer, thinking included, 4 000 to 128 000.
+    planner_base_url : str
+        Address of the Messages API; empty for the provider's own.
     slots : int
         Attempts in one cycle, 1 to 40.
     concurrency : int
@@ -59,6 +74,11 @@ class Settings:
     """
 
     planner: str = "claude"
+    planner_provider: str = "anthropic"
+    planner_models: str = "claude-opus-5-5"
+    planner_effort: str = "high"
+    planner_max_tokens: int = 32_000
+    planner_base_url: str = ""
     slots: int = 1
     concurrency: int = 0
     reserve_benchmark_concurrency: bool = True
@@ -82,6 +102,27 @@ class Settings:
         """
         if self.planner not in PLANNERS:
             raise SettingsError(f"planner must be one of {', '.join(PLANNERS)}, not {self.planner!r}")
+        if self.planner_provider not in PROVIDERS:
+            raise SettingsError(
+                f"planner_provider must be one of {', '.join(PROVIDERS)}, not {self.planner_provider!r}"
+            )
+        if self.planner_effort not in EFFORTS:
+            raise SettingsError(
+                f"planner_effort must be one of {', '.join(EFFORTS)}, not {self.planner_effort!r}"
+            )
+        _within("planner_max_tokens", self.planner_max_tokens, 4_000, 128_000)
+        _matches(
+            "planner_models",
+            self.planner_models,
+            r"[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?(,[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?){0,9}",
+            "a model, or at most ten with weights (name=3,name=1)",
+        )
+        _matches(
+            "planner_base_url",
+            self.planner_base_url,
+            r"|https?://[^\s?#]{1,200}",
+            "empty or an http or https address",
+        )
         _within("slots", self.slots, 1, MAX_SLOTS)
         _within("concurrency", self.concurrency, 0, MAX_SLOTS)
         _within("daily_budget_usd", self.daily_budget_usd, 0, 10_000)

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import PlanRequest, answer, parse
-from codec_evolution.planners.base import Nothing, Planner
+from codec_evolution.planners.base import Nothing, OneRound, RoundPlanner
+from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings, parse_models
 from codec_evolution.planners.search import SearchPlanner
 from codec_evolution.planning import PlanningRoom
+from codec_evolution.prompts import Limits
 
 logger = Logger(service="plan")
 
 BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
+MARGIN_S = 30.0
+"""Kept of the function's time for booking and storing after the last word of the model."""
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return a candidate, a tool call, a draft, or nothing with the reason."""
     request = parse(PlanRequest, event, "plan")
+    ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN_S
+    record = EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"])
+    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
+    objects = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     room = PlanningRoom(
-        record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
-        control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
-        objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
-        planner=choose_planner(os.environ["PLANNER"]),
+        record=record,
+        control=control,
+        objects=objects,
+        planner=choose_planner(os.environ, record, control, objects, lambda: ends),
         baseline=(Path(os.environ["SHIPPED_DIR"]) / BASELINE).read_text("utf-8"),
         search_seed=int(os.environ["SEARCH_SEED"]),
         now=utc_now,
@@ -36,13 +48,65 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     planned = room.plan(request)
     logger.info(
         "planned",
-        extra={"attempt_id": request.item.attempt_id, "next": planned.next, "reason": planned.reason},
+        extra={
+            "attempt_id": request.item.attempt_id,
+            "round": request.round,
+            "next": planned.next,
+            "reason": planned.reason,
+            "cost_usd": planned.cost_usd,
+        },
     )
     return answer(planned, "plan")
 
 
-def choose_planner(name: str) -> Planner | Nothing:
-    """Return the planner that the setting names."""
-    if name == "search":
-        return SearchPlanner()
-    return Nothing("no_credential")
+def choose_planner(
+    settings: Mapping[str, str],
+    record: EvolutionRecord,
+    control: LoopControl,
+    objects: ArtifactBucket,
+    deadline: Callable[[], float],
+) -> RoundPlanner | Nothing:
+    """Return the planner that the settings name, or why there is none."""
+    if settings["PLANNER"] == "search":
+        return OneRound(SearchPlanner())
+    key = ""
+    if settings["PLANNER_PROVIDER"] == "anthropic":
+        key = api_key(read_secret(settings["ANTHROPIC_SECRET_ARN"]))
+        if not key:
+            return Nothing("no_credential: the Anthropic secret holds no api_key")
+    # The SDK takes a second to import, which a search need not wait for.
+    from codec_evolution.adapters.claude_api import PROVIDERS, ClaudeApi
+
+    provider = settings["PLANNER_PROVIDER"]
+    client = PROVIDERS[provider](key, settings["PLANNER_BASE_URL"])
+    return ClaudePlanner(
+        model=ClaudeApi(client, provider, deadline),
+        record=record,
+        control=control,
+        objects=objects,
+        settings=ClaudeSettings(
+            models=parse_models(settings["PLANNER_MODELS"]),
+            effort=settings["PLANNER_EFFORT"],
+            max_tokens=int(settings["PLANNER_MAX_TOKENS"]),
+            daily_budget_usd=float(settings["DAILY_BUDGET_USD"]),
+            limits=Limits(
+                call_s=float(settings["BENCHMARK_CALL_S"]),
+                total_cpu_s=float(settings["BENCHMARK_CPU_S"]),
+                memory_mb=int(settings["BENCHMARK_MEMORY_MB"]),
+            ),
+            seed=int(settings["SEARCH_SEED"]),
+        ),
+        now=utc_now,
+        deadline=deadline,
+        observe=lambda signs: logger.info("signs", extra={"signs": dict(signs)}),
+    )
+
+
+def api_key(secret: str) -> str:
+    """Return the key in a secret's text (``{"api_key": "..."}``), or "" when there is none."""
+    try:
+        value = json.loads(secret or "{}")
+    except ValueError:
+        return ""
+    key = value.get("api_key") if isinstance(value, dict) else None
+    return key.strip() if isinstance(key, str) else ""

@@ -14,12 +14,11 @@ from constructs import Construct
 from infra.capabilities.benchmark import NAME as BENCHMARK
 from infra.capabilities.benchmark import TIMEOUT_S as BENCHMARK_TIMEOUT_S
 from infra.capabilities.functions import SIZES
+from infra.settings import BENCHMARK_CALL_S, BENCHMARK_MEMORY_MB
 
 PAYLOAD = "$states.result.Payload"
 """JSONata for what the invoked function returned."""
 
-MEMORY_MB = 2048
-CALL_S = 30
 CAUSE_CHARS = 500
 _TASK_MARGIN_S = 30
 
@@ -109,7 +108,11 @@ class CycleTasks:
                 "stages": stages,
                 "split": split,
                 "seed": expression("$item.seed"),
-                "limits": {"call_s": CALL_S, "total_cpu_s": self._cpu_s, "memory_mb": MEMORY_MB},
+                "limits": {
+                    "call_s": BENCHMARK_CALL_S,
+                    "total_cpu_s": self._cpu_s,
+                    "memory_mb": BENCHMARK_MEMORY_MB,
+                },
             },
             assign=assign,
             outputs={},

@@ -15,7 +15,7 @@ from constructs import Construct
 from infra.assets import ARCHITECTURE, NOT_CODE, ROOT, RUNTIME, Layers
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
-from infra.settings import Settings
+from infra.settings import BENCHMARK_CALL_S, BENCHMARK_MEMORY_MB, Settings
 
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 SHIPPED_DIR = "/opt"
@@ -137,19 +137,29 @@ class Functions(Construct):
                 **self._loop_names(),
                 "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
                 "PLANNER": settings.planner,
+                "PLANNER_PROVIDER": settings.planner_provider,
+                "PLANNER_MODELS": settings.planner_models,
+                "PLANNER_EFFORT": settings.planner_effort,
+                "PLANNER_MAX_TOKENS": str(settings.planner_max_tokens),
+                "PLANNER_BASE_URL": settings.planner_base_url,
                 "SEARCH_SEED": str(settings.search_seed),
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
+                "BENCHMARK_CALL_S": str(BENCHMARK_CALL_S),
                 "BENCHMARK_CPU_S": str(settings.benchmark_cpu_s),
+                "BENCHMARK_MEMORY_MB": str(BENCHMARK_MEMORY_MB),
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
         )
         self._allow_table(
             function, self._data.evolution_record, [GET, QUERY], ["by_status", "by_version", "by_source"]
         )
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_table(function, self._data.loop_control, [GET, QUERY, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
         self._deny_operators(function)
-        self._allow_secret(function, self._data.anthropic_secret.secret_arn)
+        if settings.planner_provider == "bedrock":
+            self._allow_bedrock(function)
+        else:
+            self._allow_secret(function, self._data.anthropic_secret.secret_arn)
 
     def _framework_tool(self) -> None:
         function = self._function(
@@ -167,7 +177,7 @@ class Functions(Construct):
         )
         # Put and not update: an attempt is written once.
         self._allow_table(function, self._data.evolution_record, [GET, PUT])
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_table(function, self._data.loop_control, [GET, PUT, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
 
     def _commit(self) -> None:
@@ -328,6 +338,16 @@ class Functions(Construct):
 
     def _allow_secret(self, function: lambda_.Function, arn: str) -> None:
         self._allow(function, ["secretsmanager:GetSecretValue"], [arn])
+
+    def _allow_bedrock(self, function: lambda_.Function) -> None:
+        """Let a function call models on Bedrock's Messages API, in its own account and region."""
+        projects = Stack.of(self).format_arn(service="bedrock-mantle", resource="project", resource_name="*")
+        self._allow(function, ["bedrock-mantle:CreateInference"], [projects])
+        self._acknowledge_wildcard(
+            function,
+            "Resource::arn:<AWS::Partition>:bedrock-mantle:<AWS::Region>:<AWS::AccountId>:project/*",
+            "Which project serves a call is the account's choice; the one action is inference.",
+        )
 
     def _acknowledge_wildcard(self, function: lambda_.Function, granular: str, reason: str) -> None:
         acknowledge(function.role.node.find_child("DefaultPolicy"), f"IAM5[{granular}]", reason)

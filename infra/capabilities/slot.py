@@ -63,6 +63,11 @@ class Slot:
         plan = self._plan()
         tool = self._framework_tool()
         draft = self._try_draft(plan)
+        again = self._pass(
+            "NextRound",
+            comment="The planner was answered without a tool",
+            assign={"answer": expression("null"), "round": expression("$round + 1")},
+        )
         measure, confirm = self._measurements()
         room = f"$round < {MAX_ROUNDS}"
         planned = (
@@ -70,6 +75,7 @@ class Slot:
             .when(condition("$states.input.next = 'nothing'"), self._conclude)
             .when(condition(f"$states.input.next = 'tool' and {room}"), tool)
             .when(condition(f"$states.input.next = 'draft' and {room}"), draft)
+            .when(condition(f"$states.input.next = 'again' and {room}"), again)
             .when(condition("$states.input.next = 'candidate' and $envelope != null"), measure)
             .otherwise(self._no_candidate())
         )
@@ -85,6 +91,7 @@ class Slot:
             (plan, planned),
             (tool, plan),
             (draft, plan),
+            (again, plan),
             (measure, self._conclude),
             (confirm, self._conclude),
             (self._conclude, promising),

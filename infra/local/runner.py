@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from codec_evolution.cycle import stage_of
 
 from infra.local.errors import LocalError
+from infra.local.key_endpoint import planner_environment
 from infra.local.run_plot import draw_versions
 from infra.local.session import LINEAGE, Session, open_session
 
@@ -117,7 +119,10 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
     }
     result = RunResult(LINEAGE)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    with open_session(settings.state_dir, overrides, screen.note) as session:
+    with (
+        planner_environment(settings.planner, os.environ) as credential,
+        open_session(settings.state_dir, {**overrides, **credential}, screen.note) as session,
+    ):
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
         for number in range(1, settings.cycles + 1):
             screen.cycle_began(number, settings.cycles)

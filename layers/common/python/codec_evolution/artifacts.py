@@ -21,6 +21,16 @@ def proposal(lineage: str, attempt_id: str) -> str:
     return f"{attempt(lineage, attempt_id)}/proposal.json"
 
 
+def transcript(lineage: str, attempt_id: str) -> str:
+    """Return the key of the conversation with the planner's language model."""
+    return f"{attempt(lineage, attempt_id)}/transcript.json"
+
+
+def model_usage(lineage: str, attempt_id: str) -> str:
+    """Return the key of what the language model used for an attempt: tokens, dollars, prompt hashes."""
+    return f"{attempt(lineage, attempt_id)}/model_usage.json"
+
+
 def report(lineage: str, attempt_id: str) -> str:
     """Return the key of an attempt's report on the training windows."""
     return f"{attempt(lineage, attempt_id)}/report.json"
@@ -44,3 +54,13 @@ def held_out_curve(source_sha256: str, seed: str) -> str:
 def release(release_sha256: str, name: str) -> str:
     """Return the key of one file of a release."""
     return f"releases/{release_sha256}/{name}"
+
+
+def modification(modification_id: str, name: str) -> str:
+    """Return the key of one file of a framework modification: ``request.json``, ``result.json``."""
+    return f"modifications/{modification_id.replace('#', '_')}/{name}"
+
+
+def framework_overlay(path: str) -> str:
+    """Return the key of a changed framework file, by which a new host restores its checkout."""
+    return f"framework/overlay/{path}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codec_evolution import adoption, artifacts
+from codec_evolution import adoption, archive, artifacts
 from codec_evolution import record as records
 from codec_evolution.candidate import source_key
 from codec_evolution.clock import day_of
@@ -48,7 +48,10 @@ class Concluder:
         known = self.record.get(item.lineage, item.attempt_id)
         if known is not None:
             return Concluded(next="done", status=known["status"], version=known.get("adopted_version"))
-        proposal = self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}
+        proposal = {
+            **(self.objects.get_json(artifacts.model_usage(item.lineage, item.attempt_id)) or {}),
+            **(self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}),
+        }
         self._store_reports(request, proposal)
         if item.kind == "candidate":
             return self._conclude_candidate(request, proposal)
@@ -117,6 +120,7 @@ class Concluder:
     ) -> Concluded:
         record = self._build(request, ruling, proposal)
         self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        self._archive(request, record)
         self.control.adopt(record, state)
         self.told(record, request.measure)
         return Concluded(next="done", status=records.ADOPTED, version=ruling.adopted_version)
@@ -127,6 +131,15 @@ class Concluder:
         if self.record.put_once(record):
             self.told(record, request.measure)
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
+
+    def _archive(self, request: ConcludeRequest, record: Mapping[str, Any]) -> None:
+        """Let a measured codec into the archive if it is the best of its family."""
+        if record.get("bitrate_mbps") is None or request.measure is None:
+            return
+        source = self.objects.get_text(artifacts.source(str(record.get("source_sha256", "")))) or ""
+        found = archive.elite_of(record, source, request.measure)
+        if found is not None:
+            self.control.keep_elite(request.item.lineage, *found)
 
     def _build(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> dict[str, Any]:
         facts = dict(proposal)

@@ -113,7 +113,8 @@ class PlanRequest(Contract):
 class Planned(Contract):
     """Answer of Plan."""
 
-    next: Literal["tool", "draft", "candidate", "nothing"]
+    next: Literal["tool", "draft", "again", "candidate", "nothing"]
+    """``again``: the planner was answered without a tool and takes its next round at once."""
     request: dict[str, Any] | None = None
     envelope: Envelope | None = None
     reason: str = ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codec_evolution import artifacts, release
 from codec_evolution import record as records
+from codec_evolution.budget import slot_share
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Item
 from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
@@ -73,7 +74,8 @@ class CycleOpener:
         lineage = self._settings.lineage
         cycle_id = format_time(parse_time(start.started))
         state = self._control.state(lineage)
-        refusal = self._refusal(state, start, cycle_id)
+        day = self._control.day(lineage, day_of(cycle_id))
+        refusal = self._refusal(state, start, day)
         if refusal:
             return CycleOpened(go=False, reason=refusal, lineage=lineage, cycle_id=cycle_id)
         slots = self._slots(state, start, cycle_id)
@@ -92,7 +94,8 @@ class CycleOpener:
         if state.execution != start.execution:
             self.conclude_lost(state)
         current = state.release or self._first_release(lineage, shipped)
-        slots = [slot.model_copy(update={"release": current}) for slot in slots]
+        share = slot_share(self._settings.daily_budget_usd, day.get("spent_usd", 0.0), len(slots))
+        slots = [slot.model_copy(update={"release": current, "budget_usd": share}) for slot in slots]
         self._count_attempts(slots, cycle_id)
         return CycleOpened(
             go=True,
@@ -126,12 +129,11 @@ class CycleOpener:
                 lost.append(attempt_id)
         return lost
 
-    def _refusal(self, state: LoopState, start: CycleStart, cycle_id: str) -> str:
+    def _refusal(self, state: LoopState, start: CycleStart, day: Mapping[str, float]) -> str:
         if state.paused:
             return "paused"
         if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):
             return "busy"
-        day = self._control.day(state.lineage, day_of(cycle_id))
         if day.get("spent_usd", 0.0) >= self._settings.daily_budget_usd:
             return "daily_budget_spent"
         if day.get("attempts", 0) + self._settings.slots > self._settings.max_attempts_per_day:
@@ -167,7 +169,7 @@ class CycleOpener:
             release=state.release,
             seed=contest_seed(state.lineage, max(state.version, 0)),
             tools=self._settings.tools and slot == 0 and kind == "candidate",
-            budget_usd=self._settings.daily_budget_usd / self._settings.slots,
+            budget_usd=0.0,
         )
 
     def _first_release(self, lineage: str, shipped: Mapping[str, str]) -> str:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from codec_evolution import artifacts, release
 from codec_evolution.adoption import RULE
 from codec_evolution.candidate import SourceError, check_source, normalised_sha256, sha256_hex, source_key
 from codec_evolution.contracts import Envelope, Item, Planned, PlanRequest
-from codec_evolution.planners.base import Briefing, Nothing, PastAttempt, Planner, Proposal
+from codec_evolution.planners.base import (
+    Again,
+    Briefing,
+    Desk,
+    Draft,
+    Nothing,
+    OneRound,
+    PastAttempt,
+    Planner,
+    Proposal,
+    RoundPlanner,
+    Step,
+    ToolRequest,
+)
 from codec_evolution.ports import Control, Objects, Record
+from codec_evolution.record import SKIPPED
 
 HISTORY_LIMIT = 200
 """Attempts that a planner sees; bounds the items read per call whatever the history's length."""
@@ -37,7 +51,7 @@ class PlanningRoom:
     record: Record
     control: Control
     objects: Objects
-    planner: Planner | Nothing
+    planner: RoundPlanner | Planner | Nothing
     baseline: str
     search_seed: int
     now: Callable[[], str]
@@ -48,36 +62,65 @@ class PlanningRoom:
         stored = self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id))
         if stored is not None:
             source = self._source(stored["source_sha256"])
-            return self._candidate(item, source, stored.get("cost_usd", 0.0), began)
-        proposal = self._propose(item)
-        if isinstance(proposal, Nothing):
-            return Planned(next="nothing", reason=proposal.reason, elapsed_s=time.monotonic() - began)
-        policy = release.load_policy(self.objects, item.release)
-        facts = describe(proposal, sha256_hex(policy), started_at)
-        refusal = self._refusal(item, proposal.source, facts)
-        if refusal:
-            return Planned(next="nothing", reason=refusal, elapsed_s=time.monotonic() - began)
-        self.objects.put_text(artifacts.source(facts["source_sha256"]), proposal.source)
-        self.objects.put_json(artifacts.proposal(item.lineage, item.attempt_id), facts)
-        return self._candidate(item, proposal.source, 0.0, began)
+            return self._sealed(item, "candidate", source, stored.get("cost_usd", 0.0), began)
+        step = self._step(request)
+        outcome, cost_usd = step.outcome, step.cost_usd
+        if isinstance(outcome, Proposal):
+            return self._handed_in(item, outcome, cost_usd, began, started_at)
+        if isinstance(outcome, Draft):
+            return self._sealed(item, "draft", outcome.source, cost_usd, began)
+        answer = {"cost_usd": cost_usd, "elapsed_s": time.monotonic() - began}
+        if isinstance(outcome, ToolRequest):
+            return Planned(next="tool", request=dict(outcome.request), **answer)
+        if isinstance(outcome, Again):
+            return Planned(next="again", **answer)
+        return Planned(next="nothing", reason=outcome.reason, **answer)
 
-    def _propose(self, item: Item) -> Proposal | Nothing:
+    def _step(self, request: PlanRequest) -> Step:
+        item = request.item
         if item.kind == "baseline":
-            return Proposal(
+            proposal = Proposal(
                 source=self.baseline,
                 hypothesis="A plain block transform codec is the yardstick.",
                 summary="Version 0, shipped with the system.",
                 planner="baseline",
             )
-        state = self.control.state(item.lineage)
-        incumbent = self._source(state.incumbent)
+            return Step(proposal)
+        incumbent = self._source(self.control.state(item.lineage).incumbent)
         if item.kind == "incumbent":
-            return Proposal(
+            again = Proposal(
                 source=incumbent, hypothesis="", summary="The incumbent, measured again.", planner="baseline"
             )
+            return Step(again)
         if isinstance(self.planner, Nothing):
-            return self.planner
-        return self.planner.propose(self._briefing(item, incumbent))
+            return Step(self.planner)
+        planner = self.planner if isinstance(self.planner, RoundPlanner) else OneRound(self.planner)
+        policy = release.load_policy(self.objects, item.release)
+        desk = Desk(
+            item=item,
+            round=request.round,
+            answer=request.answer,
+            incumbent_source=incumbent,
+            policy_toml=policy,
+            briefing=lambda: self._briefing(item, incumbent),
+            refusal=lambda source: self._refusal(item, source, policy),
+        )
+        return planner.step(desk)
+
+    def _handed_in(
+        self, item: Item, proposal: Proposal, cost_usd: float, began: float, started_at: str
+    ) -> Planned:
+        policy = release.load_policy(self.objects, item.release)
+        refusal = self._refusal(item, proposal.source, policy)
+        if refusal:
+            return Planned(
+                next="nothing", reason=refusal, cost_usd=cost_usd, elapsed_s=time.monotonic() - began
+            )
+        facts = describe(proposal, sha256_hex(policy), started_at)
+        self.objects.put_text(artifacts.source(facts["source_sha256"]), proposal.source)
+        stored = {**facts, "cost_usd": cost_usd}
+        self.objects.put_json(artifacts.proposal(item.lineage, item.attempt_id), stored)
+        return self._sealed(item, "candidate", proposal.source, cost_usd, began)
 
     def _briefing(self, item: Item, incumbent: str) -> Briefing:
         past = self.record.latest(item.lineage, HISTORY_LIMIT)
@@ -91,24 +134,35 @@ class PlanningRoom:
             outcomes=tuple(_past(r) for r in past),
         )
 
-    def _refusal(self, item: Item, source: str, facts: dict[str, Any]) -> str:
+    def _refusal(self, item: Item, source: str, policy: str) -> str:
         """Refuse a source before a benchmark is paid for."""
         try:
             check_source(source)
         except SourceError as error:
             return f"bad_source: {error}"
-        clip_set = self.control.state(item.lineage).clip_set
-        if item.kind != "candidate" or not clip_set:
+        state = self.control.state(item.lineage)
+        if item.kind != "candidate" or not state.clip_set:
             return ""
-        key = source_key(facts["normalised_sha256"], facts["policy_sha256"], clip_set, RULE.version)
+        normalised = normalised_sha256(source)
+        if normalised == normalised_sha256(self._source(state.incumbent)):
+            return f"unchanged: the source means the same as that of version {state.version}"
+        key = source_key(normalised, sha256_hex(policy), state.clip_set, RULE.version)
         known = self.record.tested(key)
-        return f"already_tested: by attempt {known['attempt_id']}" if known else ""
+        # What the framework spoilt was not tested.
+        if known is None or known["status"] == SKIPPED:
+            return ""
+        return f"already_tested: by attempt {known['attempt_id']}"
 
-    def _candidate(self, item: Item, source: str, cost_usd: float, began: float) -> Planned:
+    def _sealed(
+        self, item: Item, following: Literal["candidate", "draft"], source: str, cost_usd: float, began: float
+    ) -> Planned:
         policy = release.load_policy(self.objects, item.release)
+        envelope = Envelope.seal(source, policy)
+        draft = {"envelope": envelope.model_dump(mode="json")} if following == "draft" else None
         return Planned(
-            next="candidate",
-            envelope=Envelope.seal(source, policy),
+            next=following,
+            envelope=envelope if following == "candidate" else None,
+            request=draft,
             cost_usd=cost_usd,
             elapsed_s=time.monotonic() - began,
         )

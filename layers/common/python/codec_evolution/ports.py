@@ -116,6 +116,18 @@ class Control(Protocol):
     def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
         """Add to a counter of one day unless that would pass the limit; returns whether it was added."""
 
+    def reserve(self, lineage: str, day: str, amount_usd: float, limit_usd: float) -> bool:
+        """Take dollars from a day's budget before they are spent, unless that would pass the limit."""
+
+    def settle(self, lineage: str, day: str, reserved_usd: float, spent_usd: float) -> None:
+        """Give back what a reservation did not need; more than was reserved is booked as it is."""
+
+    def elites(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+        """Return the archive's elites, at most ``limit`` of them."""
+
+    def keep_elite(self, lineage: str, niche: str, elite: Mapping[str, Any]) -> bool:
+        """Put an elite into its niche unless the one there is at least as good (a lower ``fitness`` is better)."""
+
 
 class Objects(Protocol):
     """The artifact bucket."""
@@ -141,3 +153,64 @@ class Executions(Protocol):
 
     def is_running(self, execution: str) -> bool:
         """Tell whether an execution still runs; one that is unknown does not."""
+
+
+class Modifications(Protocol):
+    """The table `FrameworkModifications`."""
+
+    def put_once(self, item: Mapping[str, Any]) -> bool:
+        """Write a new call unless it is there; returns whether it was written."""
+
+    def get(self, modification_id: str) -> dict[str, Any] | None:
+        """Return one call by a consistent read."""
+
+    def move(
+        self,
+        modification_id: str,
+        current: str,
+        status: str,
+        fields: Mapping[str, Any],
+        outbox: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Move a call from one state to the next, with an outbox item or not, both or neither; raises `Conflict`."""
+
+    def annotate(self, modification_id: str, fields: Mapping[str, Any]) -> None:
+        """Add what became known later and is no state: the commit, the modification that undid it."""
+
+    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest calls first."""
+
+    def due(self, limit: int) -> list[dict[str, Any]]:
+        """Return outbox items that are due, oldest first."""
+
+    def done(self, outbox_id: str) -> None:
+        """Take an item out of the outbox."""
+
+
+class HostAway(Exception):
+    """The orchestrator host does not answer; nothing is known to have happened, and the call may be repeated."""
+
+
+class Host(Protocol):
+    """The orchestrator host: the program in `codec_evolution.host`, wherever it runs."""
+
+    def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Make one call and return its answer; raises `HostAway`."""
+
+
+class Sandbox(Protocol):
+    """The benchmark function, as far as a release check needs it."""
+
+    def check(self, attempt_id: str, envelope: Mapping[str, Any]) -> str:
+        """Run validation and smoke; returns "" when they pass, otherwise what is wrong."""
+
+
+class Publisher(Protocol):
+    """The functions' code."""
+
+    def publish(self, code_sha256: Mapping[str, str]) -> str:
+        """Make changed code live, by hash and path; returns what was published, "" for nothing; raises `PublishRefused`."""
+
+
+class PublishRefused(Exception):
+    """Code was not made live; the message says why, and the last good version still serves."""

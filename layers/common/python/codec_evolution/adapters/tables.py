@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,8 +20,8 @@ CLIENT_CONFIG = Config(
 )
 STATE_ITEM = "state"
 DAY = "spend#"
-SPENT = "spent_usd"
 ORCHESTRATOR = "orchestrator"
+SPENT = "spent_usd"
 ELITE = "elite#"
 _DIGITS = 6
 
@@ -261,6 +262,38 @@ class LoopControl:
             return False
         return True
 
+    def reserve(self, lineage: str, day: str, amount_usd: float, limit_usd: float) -> bool:
+        """Take dollars from a day's budget, in one conditional write."""
+        return self.count(lineage, day, SPENT, _dearer(amount_usd), limit_usd)
+
+    def settle(self, lineage: str, day: str, reserved_usd: float, spent_usd: float) -> None:
+        """Book the difference between what was reserved and what was spent."""
+        self._table.update_item(
+            Key=_key(lineage, f"spend#{day}"),
+            UpdateExpression="ADD #n :a",
+            ExpressionAttributeNames={"#n": SPENT},
+            ExpressionAttributeValues={":a": _number(_dearer(spent_usd) - _dearer(reserved_usd))},
+        )
+
+    def elites(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+        """Return the archive's elites by one query."""
+        answer = self._table.query(
+            KeyConditionExpression=Key("lineage").eq(lineage) & Key("item").begins_with(ELITE), Limit=limit
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def keep_elite(self, lineage: str, niche: str, elite: Mapping[str, Any]) -> bool:
+        """Put an elite into its niche unless the one there is at least as good."""
+        try:
+            self._table.put_item(
+                Item={**stored(elite), **_key(lineage, f"{ELITE}{niche}")},
+                ConditionExpression=Attr("fitness").not_exists()
+                | Attr("fitness").gt(_number(elite["fitness"])),
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def _update(
         self,
         lineage: str,
@@ -280,6 +313,28 @@ class LoopControl:
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             raise Conflict(f"the state of {lineage} has changed") from None
+
+
+class ModificationList:
+    """What a listing reads of the table `FrameworkModifications`; implements `widgets.request.Modifications`."""
+
+    def __init__(self, table_name: str, host: str = ORCHESTRATOR) -> None:
+        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
+        self._host = host
+
+    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest modifications first; with a status, by the index `by_status`."""
+        condition = Key("host").eq(self._host)
+        if status is None:
+            answer = self._table.query(KeyConditionExpression=condition, ScanIndexForward=False, Limit=limit)
+        else:
+            answer = self._table.query(
+                IndexName="by_status",
+                KeyConditionExpression=condition & Key("status").eq(status),
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        return [plain(item) for item in answer["Items"]]
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,6 +361,11 @@ def _number(value: float) -> Decimal:
     return Decimal(str(round(value, _DIGITS)))
 
 
+def _dearer(dollars: float) -> float:
+    """Return dollars rounded up to the digits that are stored, so that no sum of roundings passes a limit."""
+    return math.ceil(round(dollars * 10**_DIGITS, 3)) / 10**_DIGITS
+
+
 def _key(lineage: str, item: str = STATE_ITEM) -> dict[str, str]:
     return {"lineage": lineage, "item": item}
 
@@ -313,28 +373,6 @@ def _key(lineage: str, item: str = STATE_ITEM) -> dict[str, str]:
 def _serialise(item: Mapping[str, Any]) -> dict[str, Any]:
     serializer = TypeSerializer()
     return {name: serializer.serialize(value) for name, value in stored(item).items()}
-
-
-class ModificationList:
-    """What a listing reads of the table `FrameworkModifications`; implements `widgets.request.Modifications`."""
-
-    def __init__(self, table_name: str, host: str = ORCHESTRATOR) -> None:
-        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
-        self._host = host
-
-    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
-        """Return the newest modifications first; with a status, by the index `by_status`."""
-        condition = Key("host").eq(self._host)
-        if status is None:
-            answer = self._table.query(KeyConditionExpression=condition, ScanIndexForward=False, Limit=limit)
-        else:
-            answer = self._table.query(
-                IndexName="by_status",
-                KeyConditionExpression=condition & Key("status").eq(status),
-                ScanIndexForward=False,
-                Limit=limit,
-            )
-        return [plain(item) for item in answer["Items"]]
 
 
 def _is_conflict(error: ClientError) -> bool:

@@ -1,0 +1,123 @@
+"""A quality-diversity archive: the best codec of each family, so that good ideas of another kind are not forgotten.
+
+A niche is a combination of prediction, transform and decoding time. Its elite is the codec with the lowest rate at the
+floor quality; elites live as control items, one a niche, so that reading them costs the same whatever was tried.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codec_evolution import record as records
+from codec_evolution.candidate import GRAMMAR
+
+PREDICTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("motion", ("motion", "vector", "mv", "flow", "displacement")),
+    ("difference", ("previous", "reference", "residual", "delta", "skip")),
+    ("intra", ("intra", "predict", "planar", "neighbour", "neighbor")),
+)
+TRANSFORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("learned", ("torch", "conv2d", "autoencoder", "nn")),
+    ("wavelet", ("wavelet", "dwt", "haar", "lifting")),
+    ("cosine", ("dct", "idct", "cosine")),
+    ("adaptive", ("klt", "pca", "svd", "eigh")),
+)
+DECODE_TIMES = (("fast", 0.15), ("medium", 1.0), ("slow", float("inf")))
+"""Names of the classes with the CPU seconds of one decoded 1920x1080 frame below which they lie."""
+PIXELS_1080P = 1920 * 1080
+MAX_NICHES = (len(PREDICTIONS) + 1) * (len(TRANSFORMS) + 1) * len(DECODE_TIMES)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a codec belongs."""
+
+    prediction: str
+    transform: str
+    decode: str
+
+    @property
+    def niche(self) -> str:
+        """The niche's name in the table."""
+        return f"{self.prediction}/{self.transform}/{self.decode}"
+
+
+def family_of(source: str, report: Mapping[str, Any]) -> Family:
+    """Return the family of a measured codec: by the names that its source uses and by its decoding time."""
+    names = _names(source)
+    remembers = "global" in names or "state" in " ".join(sorted(names))
+    prediction = next((name for name, words in PREDICTIONS if _uses(names, words)), "none")
+    if prediction in ("motion", "difference") and not remembers:
+        prediction = "intra" if _uses(names, PREDICTIONS[2][1]) else "none"
+    transform = next((name for name, words in TRANSFORMS if _uses(names, words)), "other")
+    seconds = decode_seconds(report)
+    decode = next(name for name, limit in DECODE_TIMES if seconds < limit)
+    return Family(prediction, transform, decode)
+
+
+def decode_seconds(report: Mapping[str, Any]) -> float:
+    """Return the CPU seconds that a 1920x1080 frame took to decode, over all points of a report."""
+    points = [point for point in report.get("points", ()) if "decode_cpu_s" in point]
+    pixels = sum(p["frames"] * p.get("width", 0) * p.get("height", 0) for p in points)
+    return sum(p["decode_cpu_s"] for p in points) * PIXELS_1080P / pixels if pixels else 0.0
+
+
+def elite_of(
+    record: Mapping[str, Any], source: str, report: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    """Return niche and item of an attempt that may enter the archive, or None for one without a rate."""
+    rate = record.get("bitrate_mbps")
+    if rate is None or record["status"] not in (records.ADOPTED, records.REJECTED):
+        return None
+    family = family_of(source, report)
+    kept = ("attempt_id", "status", "source_sha256", "hypothesis", "bd_rate_vs_hevc", "adopted_version")
+    elite = {name: record[name] for name in kept if record.get(name) is not None}
+    return family.niche, {
+        **elite,
+        "fitness": float(rate),
+        "prediction": family.prediction,
+        "transform": family.transform,
+        "decode": family.decode,
+        "decode_s": round(decode_seconds(report), 4),
+    }
+
+
+def choose(elites: Sequence[Mapping[str, Any]], best: int, different: int) -> list[Mapping[str, Any]]:
+    """Return the best elites and, after them, those that differ most from the best one."""
+    ranked = sorted(elites, key=lambda elite: (elite["fitness"], elite["attempt_id"]))
+    chosen = ranked[:best]
+    rest = sorted(
+        ranked[best:], key=lambda elite: (-_distance(elite, ranked[0]), elite["fitness"], elite["attempt_id"])
+    )
+    return [*chosen, *rest[:different]]
+
+
+def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    return sum(one[name] != other[name] for name in ("prediction", "transform", "decode"))
+
+
+def _names(source: str) -> set[str]:
+    """Return every identifier of a source in lower case; empty when it does not parse."""
+    try:
+        tree = ast.parse(source, feature_version=GRAMMAR)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.alias):
+            found.add(node.name)
+        elif isinstance(node, ast.Global):
+            found |= {"global", *node.names}
+    return {name.lower() for name in found}
+
+
+def _uses(names: set[str], words: Sequence[str]) -> bool:
+    parts = {part for name in names for part in name.replace(".", "_").split("_")}
+    return any(word in parts or (len(word) > 3 and any(word in name for name in names)) for word in words)
