@@ -57,9 +57,9 @@ def test_seeds_and_slots_give_different_searches() -> None:
     assert len(by_slot) == 4
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_no_codec_is_proposed_twice(seed: int) -> None:
-    hashes = [normalised_sha256(p.source) for p in proposals(25, seed=seed)]
+    hashes = [normalised_sha256(p.source) for p in proposals(15, seed=seed)]
     assert len(set(hashes)) == len(hashes)
 
 

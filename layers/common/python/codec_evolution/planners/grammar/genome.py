@@ -14,19 +14,21 @@ GENES: dict[str, tuple[Any, ...]] = {
     "transform": (8, 16, "adaptive"),
     "entropy": ("golomb", "adaptive", "mixed"),
     "memory": (24, 40, 70, 120, 200),
-    "mixing_rate": (0.01, 0.02, 0.03),
+    "mixing_rate": (0.005, 0.01, 0.02),
     "motion_block": (16, "split"),
     "motion_precision": (1, 2, 4),
+    "references": (1, 2),
     "interpolation": ("linear", "long"),
     "search_range": (8, 16, 24),
     "vector_candidates": (1, 3, 4),
     "vector_weight": (0.2, 0.3, 0.4, 0.55, 0.75),
     "rate_weight": (0.04, 0.08, 0.12, 0.16, 0.22),
+    "quantisation": ("fixed", "density"),
     "intra_rounding": (0.5, 0.4, 0.33, 0.25),
     "inter_rounding": (0.5, 0.4, 0.33, 0.25, 0.2, 0.15),
     "reconstruction_bias": (0, 1, 2, 3, 4),
     "weighting": (0.0, 0.15, 0.3),
-    "chroma_step": (0.7, 0.85, 1.0, 1.2, 1.4),
+    "chroma_step": (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2),
     "chroma_upsampling": ("nearest", "linear"),
     "first_frame_step": (1.0, 0.9, 0.8, 0.7, 0.6, 0.5),
     "cascade": (0, 2, 4),
@@ -49,14 +51,16 @@ class Genome:
     transform: int | str = 8
     entropy: str = "golomb"
     memory: int = 40
-    mixing_rate: float = 0.02
+    mixing_rate: float = 0.005
     motion_block: int | str = 16
     motion_precision: int = 1
+    references: int = 1
     interpolation: str = "linear"
     search_range: int = 16
     vector_candidates: int = 1
     vector_weight: float = 0.4
     rate_weight: float = 0.12
+    quantisation: str = "fixed"
     intra_rounding: float = 0.4
     inter_rounding: float = 0.33
     reconstruction_bias: int = 0
@@ -100,6 +104,7 @@ class Genome:
             unused += [
                 "motion_block",
                 "motion_precision",
+                "references",
                 "interpolation",
                 "search_range",
                 "vector_candidates",
@@ -112,7 +117,10 @@ class Genome:
             unused += ["vector_weight"]
         if not self.temporal or not self.cascade:
             unused += ["cascade_step"]
-        unused += [] if self.spatial else ["intra_rounding"]
+        if not self.spatial:
+            unused += ["intra_rounding"]
+        if self.quantisation != "fixed":
+            unused += ["intra_rounding", "inter_rounding"]
         return replace(self, **{gene: _DEFAULTS[gene] for gene in unused})
 
     def with_genes(self, **genes: Any) -> Genome:

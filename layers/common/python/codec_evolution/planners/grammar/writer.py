@@ -47,11 +47,18 @@ def write_codec(genome: Genome) -> str:
             units=units,
             vector_size=16 // units,
             rays=RAYS[genome.intra],
+            intra_rounding=_rounding_argument(genome, genome.intra_rounding),
+            inter_rounding=_rounding_argument(genome, genome.inter_rounding),
             tools=describe(genome),
             genome_line=genome.line(),
         )
     )
     return text.rstrip("\n") + "\n"
+
+
+def _rounding_argument(genome: Genome, rounding: float) -> str:
+    """Return the last argument of a call of `quantise`, which density quantisation does not take."""
+    return f", {rounding}" if genome.quantisation == "fixed" else ""
 
 
 def describe(genome: Genome) -> list[str]:
