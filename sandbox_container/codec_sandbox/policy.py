@@ -8,6 +8,7 @@ double underscores, hints for messages) belong to the ceiling alone.
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import Any
 
 from codec_sandbox.faults import Violation
 
-__all__ = ["CEILING_PATH", "Policy", "PolicyError", "Violation", "ceiling_text"]
+__all__ = ["CEILING_PATH", "LIBRARY_CODECS_VARIABLE", "Policy", "PolicyError", "Violation", "ceiling_text"]
 
+LIBRARY_CODECS_VARIABLE = "CODEC_SANDBOX_LIBRARY_CODECS"
 CEILING_PATH = Path(__file__).with_name("policy_ceiling.toml")
 _POLICY_KEYS = {"library_codecs", "builtins", "modules"}
 _CEILING_KEYS = _POLICY_KEYS | {
@@ -82,7 +84,8 @@ class Policy:
         policy_text, ceiling_text
             TOML.
         library_codecs
-            The operator's own setting: whether a policy may switch library codecs on. None takes the ceiling's word.
+            The operator's own setting: whether a policy may switch library codecs on. None takes the word of the
+            environment (``CODEC_SANDBOX_LIBRARY_CODECS=on``), or else of the ceiling.
 
         Raises
         ------
@@ -92,11 +95,13 @@ class Policy:
         """
         policy = _parse(policy_text, "policy", _POLICY_KEYS)
         ceiling = _parse(ceiling_text, "ceiling", _CEILING_KEYS)
-        may_switch = ceiling["library_codecs"] if library_codecs is None else library_codecs
+        said = os.environ.get(LIBRARY_CODECS_VARIABLE)
+        told = ceiling["library_codecs"] if said is None else said == "on"
+        may_switch = told if library_codecs is None else library_codecs
         problems = _excess(policy, ceiling)
         if policy["library_codecs"] and not may_switch:
             problems.append(
-                "library_codecs = true is the operator's decision, and the operator has not made it"
+                f"library_codecs = true is the operator's to allow ({LIBRARY_CODECS_VARIABLE}=on)"
             )
         if problems:
             raise PolicyError("the language policy exceeds its ceiling: " + "; ".join(problems))

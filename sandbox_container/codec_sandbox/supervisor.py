@@ -1,39 +1,23 @@
-"""The trusted side: owns the zygote, starts workers, keeps the clocks, and believes nothing that comes back."""
+"""The trusted side: owns the zygote, starts workers behind the required layers, and believes nothing they say."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 import os
-import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-import numpy as np
-
-from codec_sandbox import channel, layers, walls, worker
-from codec_sandbox.faults import (
-    MAX_MESSAGE,
-    CandidateFault,
-    SandboxUnavailable,
-    Violation,
-    fault_from_worker,
-    printable,
-    violations_from_worker,
-)
+from codec_sandbox import layers, walls, worker
+from codec_sandbox.faults import CandidateFault, SandboxUnavailable, Violation, violations_from_worker
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
-from codec_sandbox.sweep import Sweep, throwaway_uids
-from codec_sandbox.tampering import ProcessState
+from codec_sandbox.sweep import throwaway_uids
 from codec_sandbox.validator import check_bytes
-from codec_sandbox.zygote_process import ANSWER_S, ZygoteProcess
+from codec_sandbox.worker_process import Decoded, Packet, Worker
+from codec_sandbox.zygote_process import ZygoteProcess
 
 __all__ = [
     "CandidateFault",
@@ -46,26 +30,7 @@ __all__ = [
     "Worker",
 ]
 
-_SLICE_S = 0.02
 _VALIDATE_LIMITS = Limits(call_s=20.0, cpu_s=20.0, max_packet_bytes=1 << 20, max_frame_bytes=1 << 20)
-
-
-@dataclass(frozen=True)
-class Packet:
-    """What an encoder returned: `data`, the wall clock and the worker's CPU time it took, in seconds."""
-
-    data: bytes
-    wall_s: float
-    cpu_s: float
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What a decoder returned: a uint8 `frame` of the shape asked for, the wall clock and CPU time, in seconds."""
-
-    frame: np.ndarray
-    wall_s: float
-    cpu_s: float
 
 
 class Supervisor:
@@ -201,11 +166,16 @@ class Supervisor:
                 self._zygote = ZygoteProcess(self._python)
             zygote = self._zygote
             uid = next(self._uids) if self._uids is not None else None  # a generator is not safe to share
-        started = Worker(self, zygote, limits, uid)
+        started = Worker(zygote, limits, uid, self._forget)
+        self._workers.add(started)
         if lost := layers.missing(started.layers, self.minimum):
             started.kill()
             raise SandboxUnavailable(_fail_closed(lost))
         return started
+
+    def _forget(self, gone: Worker, changed: list[str]) -> None:
+        self._workers.discard(gone)
+        self.tampered += changed
 
     def _self_test(self) -> None:
         required, self.minimum = self.minimum, ()
@@ -225,236 +195,5 @@ class Supervisor:
 
 
 def _fail_closed(lost: dict[str, str]) -> str:
-    return "required layers are missing: " + "; ".join(
-        f"{layer} ({reason})" for layer, reason in lost.items()
-    )
-
-
-class Worker:
-    """One process with one candidate in one role. Made by `Supervisor.worker`; a context manager that kills it."""
-
-    def __init__(self, owner: Supervisor, zygote: ZygoteProcess, limits: Limits, uid: int | None) -> None:
-        self._owner, self._zygote, self.limits = owner, zygote, limits
-        self._sweep = Sweep(uid)
-        self._own_state, self._zygote_state = (
-            ProcessState.of(os.getpid()),
-            ProcessState.of(zygote.process.pid),
-        )
-        self._end: dict[str, Any] | None = None
-        self._charged = 0.0
-        area = limits.area_bytes
-        memory = channel.create_memory(channel.Channel.size(area, area))
-        try:
-            self._channel = channel.Channel(memory, area, area)
-            self.pid, self._line = zygote.fork(memory, limits, uid)
-        finally:
-            os.close(memory)
-        owner._workers.add(self)
-        self.layers: dict[str, str] = {}
-        try:
-            _, raw = self._reply(ANSWER_S)
-            self.layers = json.loads(raw)
-        except (CandidateFault, ValueError) as fault:
-            self.kill()
-            raise SandboxUnavailable(f"a worker did not come up: {fault}") from None
-        self._charged = self._cpu_clock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    # -- what a stage asks for
-
-    def encode(self, frame: np.ndarray, index: int, config: dict[str, Any]) -> Packet:
-        """Run ``compress_video_frame``.
-
-        Parameters
-        ----------
-        frame
-            uint8, (H, W, 3), RGB.
-        index
-            Of the frame in its sequence, from 0.
-        config
-            JSON values only.
-
-        Raises
-        ------
-        CandidateFault
-            Whatever the candidate did; after kinds ``timeout``, ``crash`` and ``budget`` the worker is dead.
-        """
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.nbytes > self.limits.max_frame_bytes:
-            raise ValueError(f"frame must be uint8 (H, W, 3) of at most {self.limits.max_frame_bytes} bytes")
-        meta = {"shape": list(frame.shape), "index": index, "config": config}
-        packet = self.request(worker.ENCODE, meta, np.ascontiguousarray(frame).data.cast("B"))
-        if len(packet.data) > self.limits.max_packet_bytes:
-            message = (
-                f"a packet of {len(packet.data)} bytes; at most {self.limits.max_packet_bytes} are allowed"
-            )
-            raise CandidateFault("output_size", message)
-        return packet
-
-    def decode(self, data: bytes, index: int, config: dict[str, Any], shape: tuple[int, int, int]) -> Decoded:
-        """Run ``decompress_video_frame``; the frame has exactly `shape`, whatever the worker claims.
-
-        Raises
-        ------
-        CandidateFault
-            As `encode`.
-        """
-        size = math.prod(shape)
-        if size > self.limits.max_frame_bytes or len(data) > self.limits.max_packet_bytes:
-            raise ValueError(f"frame of {size} or packet of {len(data)} bytes is above the worker's limits")
-        answer = self.request(worker.DECODE, {"shape": list(shape), "index": index, "config": config}, data)
-        if len(answer.data) != size:
-            raise CandidateFault(
-                "frame_shape", f"the decoded frame has {len(answer.data)} bytes, expected {size}"
-            )
-        frame = np.frombuffer(answer.data, np.uint8).reshape(shape)
-        return Decoded(frame, answer.wall_s, answer.cpu_s)
-
-    def call(self, function: str, frame: np.ndarray, index: int, config: dict[str, Any]) -> str:
-        """Run ``function(frame, index, config)`` of the candidate: type and text of what it returned."""
-        meta = {"function": function, "shape": list(frame.shape), "index": index, "config": config}
-        raw = self.request(worker.CALL, meta, np.ascontiguousarray(frame).data.cast("B")).data
-        return printable(raw.decode("utf-8", "replace"), MAX_MESSAGE)
-
-    def kill(self) -> None:
-        """Kill the worker, wait until it is gone, and remove what it left. Safe to call twice."""
-        if self._end is None:
-            self._end = self._killed()
-        if self in self._owner._workers:
-            self._owner._workers.discard(self)
-            self._line.close()
-            self._channel.close()
-            self._sweep.run()
-            self._undo_tampering()
-
-    def _undo_tampering(self) -> None:
-        if self._own_state is not None:
-            self._owner.tampered += self._own_state.restore()
-        if self._zygote_state is not None and self._zygote_state.differences():
-            self._zygote.kill()  # its workers would inherit the change, and could read it
-
-    # -- one request
-
-    def request(self, operation: int, meta: dict[str, Any], payload: bytes | memoryview) -> Packet:
-        """Send one request and wait for its answer, on our clocks."""
-        if self._end is not None:
-            raise CandidateFault("crash", "the worker has already ended")
-        head = worker.pack_request(meta, len(payload))
-        length = len(head) + len(payload)
-        if length > self._channel.request_bytes:
-            raise ValueError(f"a request of {length} bytes does not fit the channel")
-        at = channel.HEADER_BYTES
-        self._channel.memory[at : at + len(head)] = head
-        self._channel.memory[at + len(head) : at + length] = payload
-        started = time.perf_counter()
-        self._channel.post(channel.REQUEST, operation, length, 0, 0)
-        status, data = self._reply(self.limits.call_s)
-        wall_s = time.perf_counter() - started
-        cpu_s = self._charge()
-        if status != channel.OK:
-            raise fault_from_worker(data)
-        return Packet(data, wall_s, cpu_s)
-
-    def _reply(self, seconds: float) -> tuple[int, bytes]:
-        if not self._channel.wait(channel.REPLY, seconds, _SLICE_S, self._must_stop):
-            raise self._why_no_reply(seconds)
-        _, _, _, length, status = self._channel.header()
-        if length > self._channel.reply_bytes:
-            raise CandidateFault("output_size", f"the worker claims a reply of {length} bytes")
-        at = self._channel.reply_at
-        data = self._channel.memory[at : at + length]  # copied out before anybody looks at it
-        self._channel.idle()
-        return status, data
-
-    def _must_stop(self) -> bool:
-        return self._ended() or self._cpu_clock() > self.limits.cpu_s
-
-    def _ended(self) -> bool:
-        if self._end is None:
-            try:
-                self._end = self._line.read(0.0)
-            except EOFError:  # the zygote is gone, and the worker is an orphan
-                self.kill()
-                raise SandboxUnavailable("the zygote died during a call") from None
-        return self._end is not None
-
-    def _why_no_reply(self, seconds: float) -> CandidateFault:
-        if self._ended():
-            self.kill()
-            return _death(self._end or {})
-        used = self._cpu_clock()
-        self.kill()
-        if used > self.limits.cpu_s:
-            return CandidateFault(
-                "budget", f"the worker used {used:.1f} CPU seconds of {self.limits.cpu_s:g} allowed"
-            )
-        return CandidateFault("timeout", f"no answer within {seconds:g} s")
-
-    def _killed(self) -> dict[str, Any]:
-        """Have the zygote kill and reap it; if the zygote cannot, do it here."""
-        end: dict[str, Any] | None = None
-        with contextlib.suppress(OSError):
-            self._line.socket.sendall(b"k")  # fails if it has ended by itself; then that is told below
-        with contextlib.suppress(EOFError):
-            end = self._line.read(ANSWER_S)
-        if end is None:
-            with contextlib.suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)
-            if self._zygote.alive:
-                self._zygote.kill()  # it does not answer: the next worker gets a new one
-            _await_death(self.pid)
-            end = {"status": signal.SIGKILL, "cpu_s": 0.0}
-        return end
-
-    # -- the worker's CPU clock, read from the kernel by us
-
-    def _cpu_clock(self) -> float:
-        try:
-            return time.clock_gettime(
-                (~self.pid << 3) | 2
-            )  # CPUCLOCK_SCHED of that process: see clock_getcpuclockid(3)
-        except OSError:  # already reaped, or a platform without such clocks
-            return self._charged
-
-    def _charge(self) -> float:
-        """CPU seconds since the last charge, so that work done between calls is charged too."""
-        now = self._cpu_clock()
-        spent, self._charged = now - self._charged, now
-        return max(spent, 0.0)
-
-
-def _await_death(pid: int) -> None:
-    """Wait for the end of an orphan, which is not ours to reap."""
-    end = time.monotonic() + ANSWER_S
-    while not is_dead(pid):
-        if time.monotonic() > end:
-            raise SandboxUnavailable(f"worker {pid} was killed but does not end")
-        time.sleep(0.002)
-
-
-def is_dead(pid: int) -> bool:
-    """Whether no such process runs; one that only waits to be reaped does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    return False
-
-
-def _death(end: dict[str, Any]) -> CandidateFault:
-    status = int(end.get("status", 0))
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        name = signal.Signals(number).name if number in signal.valid_signals() else str(number)
-        if number == signal.SIGXCPU:
-            return CandidateFault("budget", "the worker used up its CPU time")
-        return CandidateFault("crash", f"the worker was killed by {name}")
-    return CandidateFault("crash", f"the worker left with exit status {os.WEXITSTATUS(status)}")
+    named = "; ".join(f"{layer} ({reason})" for layer, reason in lost.items())
+    return f"required layers are missing: {named}"

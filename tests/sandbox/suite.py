@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.sandbox import modes
 from tests.sandbox.modes import MODES, Mode
 
+OUTCOMES = pytest.StashKey[dict[str, "Outcome"]]()
 ATTACKS = modes.HERE / "attacks"
 # Classes whose attacks harm only themselves or need the wire; without walls there would be nothing to see, or too much.
 NOT_IN_CONTROL = {

@@ -8,20 +8,17 @@ from tests.sandbox import suite
 from tests.sandbox.modes import MODES, Mode
 
 RESIDUES = {attack.name for attack in suite.attacks() if attack.residue is not None}
-_done: dict[str, suite.Outcome] = {}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def printed_table(request: pytest.FixtureRequest):
-    yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    outcomes = [_done.get(mode.name, suite.Outcome(mode, not_run="not selected")) for mode in MODES]
-    reporter.write_line("\n" + suite.table(outcomes, _done.get("control")))
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> dict[str, suite.Outcome]:
+    """What has been run so far, by mode; the table at the end is made of it."""
+    return request.config.stash.setdefault(suite.OUTCOMES, {})
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
-def test_no_attack_reaches_anything_outside_its_worker(mode: Mode):
-    outcome = _done[mode.name] = suite.run(mode)
+def test_no_attack_reaches_anything_outside_its_worker(mode: Mode, outcomes: dict[str, suite.Outcome]):
+    outcome = outcomes[mode.name] = suite.run(mode)
     if outcome.not_run is not None:
         pytest.skip(f"not run: {outcome.not_run}")
     assert set(outcome.verdicts) == {attack.name for attack in suite.attacks()}
@@ -32,8 +29,8 @@ def test_no_attack_reaches_anything_outside_its_worker(mode: Mode):
         assert not outcome.reached("inside")
 
 
-def test_the_same_attacks_work_where_there_are_no_walls():
-    outcome = _done["control"] = suite.control()
+def test_the_same_attacks_work_where_there_are_no_walls(outcomes: dict[str, suite.Outcome]):
+    outcome = outcomes["control"] = suite.control()
     if outcome.not_run is not None:
         pytest.skip(f"not run: {outcome.not_run}")
     harmless = {name: outcome.said[name] for name in outcome.verdicts.keys() - outcome.reached()}

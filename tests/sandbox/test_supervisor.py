@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from codec_sandbox import diagnose, doctor, layers, simulated_lambda
 from codec_sandbox.policy import Policy
-from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor, is_dead
+from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor
 from codec_sandbox.walls import LAYERS
+from codec_sandbox.worker_process import is_dead
 
 FRAME = np.arange(32 * 48 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 48, 3)
 CONFIG = {"quality": 50, "width": 48, "height": 32}

@@ -100,13 +100,16 @@ def test_removing_bytearray_makes_a_candidate_fail_precisely_and_putting_it_back
     assert violations(source) == []
 
 
-def test_only_the_operator_can_switch_library_codecs_on():
+def test_only_the_operator_can_switch_library_codecs_on(monkeypatch: pytest.MonkeyPatch):
     wished = POLICY_TEXT.replace("library_codecs = false", "library_codecs = true")
     source = "import cv2\ndata = cv2.imencode('.png', 1, [cv2.IMWRITE_PNG_COMPRESSION, 9])\n"
     with pytest.raises(PolicyError, match="operator"):
         Policy.from_toml(wished, ceiling_text())
     assert "evolve a codec" in violations(source)[0].message
     assert violations(source, Policy.from_toml(wished, ceiling_text(), library_codecs=True)) == []
+    monkeypatch.setenv("CODEC_SANDBOX_LIBRARY_CODECS", "on")
+    assert violations(source, Policy.from_toml(wished, ceiling_text())) == []
+    assert violations(source) != []
     writing = "import cv2\ncv2.imwrite('x.png', 1)\n"
     assert constructs(writing, Policy.from_toml(wished, ceiling_text(), library_codecs=True)) == [
         "cv2.imwrite"
