@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,6 +26,13 @@ class SandboxMode(StrEnum):
 
     FULL = "full"
     LAMBDA = "lambda"
+
+
+class ClipRole(StrEnum):
+    """What a clip is for."""
+
+    TRAIN = "train"
+    HELD_OUT = "held_out"
 
 
 clips_app = typer.Typer(help="The clips that the benchmark measures on.", no_args_is_help=True)
@@ -129,10 +136,8 @@ def references(
     """Measure the reference encoders on every window that has no curve yet."""
     from infra.local.references import rebuild_references
 
-    def show(event: dict[str, Any]) -> None:
-        progress(f"{event['done']}/{event['total']} {event['window']}: {event['curves']} curves measured")
-
-    rebuild_references(progress=show, force=force)
+    measured = rebuild_references(progress=progress, force=force)
+    typer.echo(f"{measured} curves measured")
 
 
 @clips_app.command("fetch")
@@ -141,3 +146,28 @@ def clips_fetch() -> None:
     from infra.local.clips_setup import fetch_clips
 
     fetch_clips(progress=progress)
+
+
+@clips_app.command("add")
+def clips_add(
+    location: Annotated[
+        str, typer.Argument(metavar="LOCATION", help="A video, a directory, s3://bucket/prefix.")
+    ],
+    role: Annotated[ClipRole, typer.Option(help="Whether the loop trains on it or confirms with it.")],
+    licence: Annotated[str, typer.Option(help="The licence, as it is to be shown.")] = "not stated",
+    pictures: Annotated[bool, typer.Option(help="The licence allows frames in plots.")] = False,
+) -> None:
+    """Check, cut and hash your own videos, measure the references on them, and add them to the set."""
+    from infra.local.clips_add import add_clips
+
+    for name in add_clips(location, role.value, licence=licence, pictures=pictures, progress=progress):
+        typer.echo(f"{name}: added")
+
+
+@clips_app.command("remove")
+def clips_remove(name: Annotated[str, typer.Argument(help="Name of a clip that was added.")]) -> None:
+    """Take an added clip out of the set again."""
+    from infra.local.clips_add import remove_clip
+
+    remove_clip(name)
+    typer.echo(f"{name}: removed")
