@@ -11,7 +11,9 @@ from codec_sandbox.supervisor import Limits, Supervisor
 
 from tests.sandbox.conftest import SHIPPED, moving_picture
 
-HONEST = sorted((Path(__file__).parent / "honest").glob("*.py"))
+FOLDER = Path(__file__).parent / "honest"
+LIBRARY_CALLS = FOLDER / "library_calls.py"
+HONEST = sorted(set(FOLDER.glob("*.py")) - {LIBRARY_CALLS})
 LIMITS = Limits(call_s=30, cpu_s=60)
 FRAMES = moving_picture(frames=3, height=64, width=96)
 CONFIG = {"quality": 50, "max_edges": 1000, "width": 96, "height": 64, "fps": 30, "frames": 3}
@@ -39,3 +41,10 @@ def test_an_honest_codec_gives_the_same_packets_twice(path: Path, supervisor: Su
         with supervisor.worker("encoder", path.read_bytes(), policy, LIMITS) as encoder:
             runs.append([encoder.encode(frame, i, CONFIG).data for i, frame in enumerate(FRAMES)])
     assert runs[0] == runs[1]
+
+
+def test_no_call_that_authors_make_is_refused_or_imports_late(supervisor: Supervisor, policy: Policy):
+    source = LIBRARY_CALLS.read_bytes()
+    assert supervisor.validate(source, policy) == []
+    with supervisor.worker_for_call(source, policy, LIMITS) as worker:
+        assert worker.call("run_all", FRAMES[0], 0, CONFIG) == "list: []"
