@@ -151,6 +151,8 @@ class Runner:
         ------
         RunFailed
             The candidate failed; the fault names the frame.
+        Stopped
+            The stage is over.
         """
         config = {
             "quality": quality,
@@ -160,6 +162,8 @@ class Runner:
             "fps": fps,
             "frames": len(frames),
         }
+        if meter.stopped:
+            raise Stopped
         packets, encode_cpu_s = self._encoded(frames, config, meter)
         decoded, decode_cpu_s = self._decoded(packets, frames.shape[1:], config, meter)
         return Coded(

@@ -1,0 +1,208 @@
+"""The order of things in a measurement, seen from a workshop that runs codecs in this process and takes notes."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from codec_sandbox.clips import ClipSet
+from codec_sandbox.faults import CandidateFault
+from codec_sandbox.limits import Limits
+from codec_sandbox.references import References
+from codec_sandbox.report import build
+from codec_sandbox.request import Request
+from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, RunFailed, Runner
+from codec_sandbox.stages import QUALITIES, Benchmark, smoke_frames
+
+from tests.unit.test_clips import make_clip
+
+
+class Rounding:
+    """A codec that keeps `depth(quality)` bits of every sample, in as many bytes as those bits need."""
+
+    def __init__(self, depth=lambda quality: 2 + quality // 20, cpu_s=0.001):
+        self.depth, self.cpu_s = depth, cpu_s
+
+    def encode(self, frame, index, config):
+        bits = self.depth(config["quality"])
+        kept = (frame >> (8 - bits)).astype(np.uint8)
+        packed = np.packbits(np.unpackbits(kept.reshape(-1, 1), axis=1)[:, 8 - bits :])
+        return SimpleNamespace(data=packed.tobytes(), cpu_s=self.cpu_s)
+
+    def decode(self, data, index, config, shape):
+        bits = self.depth(config["quality"])
+        rows = np.unpackbits(np.frombuffer(data, np.uint8))[: int(np.prod(shape)) * bits].reshape(-1, bits)
+        weights = 1 << np.arange(bits - 1, -1, -1)
+        frame = ((rows @ weights) * 256 + 128) >> bits
+        return SimpleNamespace(frame=frame.astype(np.uint8).reshape(shape), cpu_s=self.cpu_s)
+
+
+class Workshop:
+    """Runs one codec in this process and notes what was asked for, in order."""
+
+    def __init__(self, codec):
+        self.codec, self.notes, self.layers, self.minimum = codec, [], {"none": "ok"}, []
+
+    def worker(self, role, source, policy, limits):
+        return Worker(self, role)
+
+    def validate(self, source, policy):
+        return []
+
+
+class Worker:
+    def __init__(self, workshop, role):
+        self.workshop, self.role = workshop, role
+
+    def __enter__(self):
+        self.workshop.notes.append(f"start {self.role}")
+        return self
+
+    def __exit__(self, *error):
+        self.workshop.notes.append(f"kill {self.role}")
+
+    def encode(self, frame, index, config):
+        self.workshop.notes.append(f"encode {index}")
+        return self.workshop.codec.encode(frame, index, config)
+
+    def decode(self, data, index, config, shape):
+        self.workshop.notes.append(f"decode {index}")
+        return self.workshop.codec.decode(data, index, config, shape)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for name, role in (("one", "train"), ("two", "train"), ("three", "held_out"), ("four", "held_out")):
+        make_clip(tmp_path, name, role)
+    return ClipSet(tmp_path)
+
+
+def measure(clips, codec, *, split="train", total_cpu_s=100.0, stages=("measure",), observe=None):
+    workshop = Workshop(codec)
+    benchmark = Benchmark(workshop, clips, References(clips.directory), cores=2, observe=observe)
+    request = Request("a", b"source", None, stages, split, "s", Limits(), total_cpu_s)
+    return build(benchmark, request, benchmark.run(request)), workshop.notes
+
+
+def run_once(codec, meter=None):
+    workshop = Workshop(codec)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    coded = Runner(workshop, b"", None, Limits()).code(frames, 25.0, 50, meter or CpuMeter(10.0))
+    return coded, workshop.notes
+
+
+def test_everything_is_encoded_and_the_encoder_killed_before_the_decoder_starts():
+    _, notes = run_once(Rounding())
+    encoding = ["start encoder", "encode 0", "encode 1", "encode 2", "kill encoder"]
+    assert notes == [*encoding, "start decoder", "decode 0", "decode 1", "decode 2", "kill decoder"]
+
+
+def test_every_packet_is_charged_its_framing():
+    coded, _ = run_once(Rounding())
+    assert coded.size_bytes == 3 * (8 * 8 * 3 * 4 // 8 + FRAMING_BYTES)
+
+
+def test_cpu_seconds_are_those_of_all_frames():
+    coded, _ = run_once(Rounding(cpu_s=0.5))
+    assert (coded.encode_cpu_s, coded.decode_cpu_s) == (1.5, 1.5)
+
+
+def test_a_worker_is_killed_when_the_budget_is_spent_and_the_fault_names_the_frame():
+    with pytest.raises(RunFailed) as failed:
+        run_once(Rounding(cpu_s=1.0), CpuMeter(1.5))
+    assert (failed.value.fault.kind, failed.value.fault.frame) == ("budget", 1)
+
+
+def test_each_call_gets_a_config_of_its_own_with_all_that_is_promised():
+    seen = []
+
+    class Nosy(Rounding):
+        def encode(self, frame, index, config):
+            seen.append(dict(config))
+            result = super().encode(frame, index, config)
+            config.clear()
+            return result
+
+    run_once(Nosy())
+    expected = {"quality": 50, "max_edges": 500, "width": 8, "height": 8, "fps": 25.0, "frames": 3}
+    assert seen == [expected] * 3
+
+
+def qualities(report):
+    return {row["quality"] for row in report["points"]}
+
+
+def test_five_qualities_are_measured_when_they_cover_32_to_41_db(clips):
+    wide = Rounding(lambda quality: {10: 2, 30: 3, 50: 4, 70: 5, 90: 6}.get(quality, 8))
+    report, _ = measure(clips, wide)
+    assert qualities(report) == set(QUALITIES)
+
+
+@pytest.mark.parametrize(
+    ("depth", "extra"),
+    [
+        (lambda quality: 3 if quality == 0 else 6 + quality // 70, {0}),
+        (lambda quality: 8 if quality == 100 else 2 + quality // 40, {100}),
+        (lambda quality: 4, {0, 100}),
+    ],
+    ids=["too good", "too poor", "too narrow"],
+)
+def test_at_most_two_more_qualities_are_measured_where_an_end_is_not_reached(clips, depth, extra):
+    report, _ = measure(clips, Rounding(depth))
+    assert qualities(report) == set(QUALITIES) | extra
+
+
+def test_a_held_out_measure_repeats_one_training_window(clips):
+    report, _ = measure(clips, Rounding(), split="held_out")
+    assert {row["role"] for row in report["points"]} == {"train", "held_out"}
+    assert clips.control().key in report["packets_sha256"]
+
+
+def test_hashes_cover_the_base_qualities_only_so_that_extra_ones_do_not_change_them(clips):
+    narrow, _ = measure(clips, Rounding(lambda q: 3 + q // 20 if q in QUALITIES else 2))
+    other, _ = measure(clips, Rounding(lambda q: 3 + q // 20 if q in QUALITIES else 1))
+    assert narrow["packets_sha256"] == other["packets_sha256"]
+
+
+def test_a_fault_stops_the_other_runs_and_names_clip_frame_and_quality(clips):
+    class Breaking(Rounding):
+        def encode(self, frame, index, config):
+            if config["quality"] == 30 and index == 1:
+                raise CandidateFault("runtime", "IndexError: out of bounds", line=7)
+            return super().encode(frame, index, config)
+
+    report, notes = measure(clips, Breaking())
+    failure = report["failure"]
+    assert failure["clip"] in ("one", "two")
+    assert (failure["stage"], failure["kind"], failure["frame"]) == ("measure", "runtime", 1)
+    assert (failure["quality"], failure["line"]) == (30, 7)
+    assert notes.count("start encoder") < 16
+
+
+def test_an_observer_sees_originals_and_decoded_frames_of_every_point(clips):
+    seen = []
+    report, _ = measure(
+        clips, Rounding(), observe=lambda window, quality, a, b: seen.append((window.key, quality))
+    )
+    assert sorted(seen) == sorted((f"{p['clip']}/{p['window']}", p["quality"]) for p in report["points"])
+
+
+def test_stages_after_a_failure_are_not_run(clips):
+    report, _ = measure(clips, Rounding(lambda quality: 1), stages=("screen", "measure"))
+    assert report["failure"]["stage"] == "screen"
+    assert set(report["timings_s"]) == {"screen"}
+    assert report["points"] == []
+
+
+def test_a_codec_too_slow_to_be_measured_is_stopped_after_a_few_frames(clips):
+    report, notes = measure(clips, Rounding(cpu_s=1.0), stages=("screen", "measure"), total_cpu_s=20.0)
+    assert (report["failure"]["stage"], report["failure"]["kind"]) == ("screen", "budget")
+    assert "about 80 CPU seconds" in report["failure"]["message"]
+    assert notes.count("start encoder") == 2
+
+
+def test_smoke_frames_are_random_black_and_gray_at_full_hd():
+    frames = smoke_frames()
+    assert frames.shape == (3, 1080, 1920, 3)
+    assert frames[0].std() > 70
+    assert (frames[1].max(), frames[2].min(), frames[2].max()) == (0, 128, 128)
+    assert np.array_equal(frames, smoke_frames())
