@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 
+import boto3
+import moto
 import numpy as np
 import pytest
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, window_path
@@ -252,3 +254,19 @@ def test_vmaf_of_a_sequence_with_itself_is_high_and_falls_with_blur(fetched):
     blurred = [np.repeat(np.repeat(f[::4, ::4], 4, axis=0), 4, axis=1) for f in frames]
     assert vmaf(frames, list(frames), 30.0) > 95
     assert vmaf(frames, blurred, 30.0) < 60
+
+
+def test_clips_are_fetched_from_a_prefix_of_a_bucket(directory, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    path = video(tmp_path / "from-the-bucket.mp4")
+    with moto.mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="clips", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        s3.upload_file(str(path), "clips", "hd/from-the-bucket.mp4")
+        s3.put_object(Bucket="clips", Key="hd/notes.txt", Body=b"no video")
+        s3.put_object(Bucket="clips", Key="other/broken.mp4", Body=b"not asked for")
+        assert add(directory, "s3://clips/hd/") == ["from-the-bucket"]
+        with pytest.raises(LocalError, match="no video there"):
+            add(directory, "s3://clips/empty/")
+        with pytest.raises(LocalError, match="NoSuchBucket"):
+            add(directory, "s3://absent/hd/")
