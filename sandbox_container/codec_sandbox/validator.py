@@ -297,7 +297,7 @@ class _Check:
         self.refuse(node, full, hint)
 
     def object_attribute(self, node: ast.AST, name: str, construct: str) -> None:
-        if name in self.policy.special_methods:
+        if name in self.policy.special_methods or self.names_a_class(node, name):
             return
         if _DUNDER.fullmatch(name):
             self.refuse(node, construct, "this attribute with double underscores is refused")
@@ -309,6 +309,11 @@ class _Check:
             self.refuse(node, construct, "a private attribute of something that this module does not define")
         elif name == "format" and isinstance(node, ast.Attribute):
             self.format_call(node)
+
+    def names_a_class(self, node: ast.AST, name: str) -> bool:
+        """Whether this is the ``__class__`` of ``x.__class__.__name__``, which gives text only."""
+        parent = self.parents.get(node)
+        return name == "__class__" and isinstance(parent, ast.Attribute) and parent.attr == "__name__"
 
     def format_call(self, node: ast.Attribute) -> None:
         text = node.value.value if isinstance(node.value, ast.Constant) else None

@@ -188,6 +188,7 @@ CALLS = [
     lambda: torch.use_deterministic_algorithms(True),
     lambda: torch.set_num_threads(torch.get_num_threads() * 4),
     lambda: cv2.setNumThreads(4),
+    lambda: torch.cuda.manual_seed_all(torch.cuda.device_count()),
     lambda: torch.randn(3, generator=torch.Generator().manual_seed(3)),
     lambda: torch.frombuffer(bytearray(8), dtype=torch.uint8),
     lambda: torch.meshgrid(t[0], t[0], indexing="ij"),

@@ -33,8 +33,8 @@ def _threshold(quality: int) -> float:
 
 def _grow(frame: np.ndarray, leaf: Leaf, tree: Tree, threshold: float) -> None:
     block = frame[leaf.y : leaf.y + leaf.size, leaf.x : leaf.x + leaf.size]
-    match (leaf.size, block.size and float(block.std())):
-        case (_, 0):
+    match (leaf.size, float(block.std()) if block.size else None):
+        case (_, None):
             return
         case (size, deviation) if size > 2 and deviation > threshold:
             tree.splits.append(1)
