@@ -18,6 +18,7 @@ from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings
 from codec_evolution.planning import PlanningRoom
 from codec_evolution.prompts import Limits
 from moto import mock_aws
+from moto.backends import get_backend
 
 from tests.support.messages_api import MessagesApi, Script
 
@@ -144,7 +145,7 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
 def office(tables) -> Iterator[Any]:
     """Return a maker of offices: ``office(turn, turn, ...)`` scripts what Claude answers."""
     record, control, objects = tables
-    _empty(tables)
+    _empty()
     servers = []
 
     def make(*turns: dict[str, Any], **changes: Any) -> Office:
@@ -193,11 +194,9 @@ def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, ArtifactBucket])
         )
 
 
-def _empty(tables: Any) -> None:
-    for name, keys in (("record", ("lineage", "attempt_id")), ("control", ("lineage", "item"))):
-        table = boto3.resource("dynamodb").Table(name)
-        for item in table.scan()["Items"]:
-            table.delete_item(Key={key: item[key] for key in keys})
+def _empty() -> None:
+    for table in get_backend("dynamodb")["123456789012"]["us-east-1"].tables.values():
+        table.items.clear()
     boto3.resource("s3").Bucket("artifacts").objects.delete()
 
 

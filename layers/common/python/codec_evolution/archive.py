@@ -47,8 +47,9 @@ class Family:
 
 def family_of(source: str, report: Mapping[str, Any]) -> Family:
     """Return the family of a measured codec: by the names that its source uses and by its decoding time."""
-    names = _names(source)
-    remembers = "global" in names or "state" in " ".join(sorted(names))
+    tree = _tree(source)
+    names = _names(tree)
+    remembers = _remembers(tree)
     prediction = next((name for name, words in PREDICTIONS if _uses(names, words)), "none")
     if prediction in ("motion", "difference") and not remembers:
         prediction = "intra" if _uses(names, PREDICTIONS[2][1]) else "none"
@@ -99,12 +100,16 @@ def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
     return sum(one[name] != other[name] for name in ("prediction", "transform", "decode"))
 
 
-def _names(source: str) -> set[str]:
-    """Return every identifier of a source in lower case; empty when it does not parse."""
+def _tree(source: str) -> ast.Module:
+    """Return the syntax tree of a source, an empty one when it does not parse."""
     try:
-        tree = ast.parse(source, feature_version=GRAMMAR)
+        return ast.parse(source, feature_version=GRAMMAR)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Return every identifier in lower case."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -113,9 +118,26 @@ def _names(source: str) -> set[str]:
             found.add(node.attr)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.alias):
             found.add(node.name)
-        elif isinstance(node, ast.Global):
-            found |= {"global", *node.names}
     return {name.lower() for name in found}
+
+
+def _remembers(tree: ast.Module) -> bool:
+    """Tell whether a function changes something that lives as long as the module: how a reference frame is kept."""
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    kept = set()
+    for node in (each for each in tree.body if isinstance(each, ast.Assign | ast.AnnAssign)):
+        made = node.value.func if isinstance(node.value, ast.Call) else None
+        if isinstance(made, ast.Name) and made.id in classes:
+            return True
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        kept |= {target.id for target in targets if isinstance(target, ast.Name)}
+    for node in (n for each in tree.body if isinstance(each, ast.FunctionDef) for n in ast.walk(each)):
+        if isinstance(node, ast.Global):
+            return True
+        stored = isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if stored and isinstance(node.value, ast.Name) and node.value.id in kept:
+            return True
+    return False
 
 
 def _uses(names: set[str], words: Sequence[str]) -> bool:

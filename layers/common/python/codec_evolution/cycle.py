@@ -153,10 +153,12 @@ class CycleOpener:
                 return None
             return [self._item(state, cycle_id, 0, "incumbent", f"{cycle_id}#{PREPARATION}")]
         first = 1 if baseline_tried else 0
-        return [
+        slots = [
             self._item(state, cycle_id, slot, "candidate", records.attempt_id(cycle_id, slot))
             for slot in range(first, first + self._settings.slots)
         ]
+        # One slot of a cycle may change the framework, so that no two do it at the same time.
+        return [slots[0].model_copy(update={"tools": self._settings.tools}), *slots[1:]]
 
     def _item(self, state: LoopState, cycle_id: str, slot: int, kind: str, attempt_id: str) -> Item:
         return Item(
@@ -168,7 +170,7 @@ class CycleOpener:
             version=state.version,
             release=state.release,
             seed=contest_seed(state.lineage, max(state.version, 0)),
-            tools=self._settings.tools and slot == 0 and kind == "candidate",
+            tools=False,
             budget_usd=0.0,
         )
 

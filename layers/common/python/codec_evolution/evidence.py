@@ -201,7 +201,7 @@ def strategy(stagnation: Stagnation, elites: Sequence[Mapping[str, Any]]) -> dic
         parents = [ranked[0], other]
     seen = {(elite["prediction"], elite["transform"]) for elite in elites}
     unexplored = [
-        f"{prediction} prediction with a {transform} transform"
+        f"{prediction} prediction, {transform} transform"
         for prediction, _ in archive.PREDICTIONS
         for transform, _ in archive.TRANSFORMS
         if (prediction, transform) not in seen

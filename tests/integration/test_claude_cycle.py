@@ -1,0 +1,111 @@
+"""A whole cycle with Claude as the planner: real state machine, handlers and sandbox; only the model is scripted."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from codec_evolution.candidate import sha256_hex
+from codec_evolution.planners.base import Briefing
+from codec_evolution.planners.search import SearchPlanner
+
+from tests.support.messages_api import MessagesApi, Script
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "tests" / "conversations" / "repair_after_tool.json"
+KEY = "sk-ant-loopback-Zx81LQ"
+"""Stands for a real key: it must be found nowhere below the state directory."""
+
+
+def winner() -> str:
+    """Return the source of a codec that beats version 0: the first that the search would try."""
+    incumbent = (ROOT / "sandbox_container" / "codecs" / "version_0.py").read_text("utf-8")
+    return SearchPlanner().propose(Briefing("2026-11-21T00:00:00.000Z#00", "main", 0, incumbent, 1)).source
+
+
+def run(state_dir: Path, base_url: str, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infra.cli", "run", "--planner", "claude", "--json"]
+    shell = {**os.environ, "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": key}
+    return subprocess.run(
+        [*command, "--state-dir", str(state_dir), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env=shell,
+        cwd=ROOT,
+    )
+
+
+@pytest.fixture(scope="module")
+def cycle(tmp_path_factory):
+    """One cycle from nothing: (state directory, result, script)."""
+    state_dir = tmp_path_factory.mktemp("claude")
+    script = Script.read(SCRIPT, values={"WINNER": winner()}, api_key=KEY)
+    with MessagesApi(script) as server:
+        done = run(state_dir, server.url, KEY, "--cycles", "1")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return state_dir, json.loads(done.stdout), script
+
+
+@pytest.fixture
+def attempt(cycle) -> dict:
+    """The attempt that Claude planned."""
+    return next(a for a in cycle[1]["cycles"][0]["attempts"] if a.get("planner") == "claude")
+
+
+def test_a_scripted_claude_calls_a_tool_repairs_its_codec_and_is_adopted(cycle, attempt):
+    _, result, script = cycle
+    assert script.missed == []
+    assert len(script.calls) == 3
+    assert (attempt["status"], attempt["adopted_version"], result["version"]) == ("adopted", 1, 1), attempt
+    assert attempt["source_sha256"] == sha256_hex(winner())
+    assert attempt["hypothesis"].startswith("Motion compensation")
+    assert attempt["summary"].startswith("LLM evolved codec to v1 - ")
+
+
+def test_the_tool_was_run_and_its_answer_was_seen(cycle):
+    _, _, script = cycle
+    answer = script.calls[1]["messages"][-1]["content"][0]
+    assert answer["type"] == "tool_result"
+    assert "status" in answer["content"] and "modification_id" in answer["content"]
+
+
+def test_the_sandbox_told_everything_that_was_wrong_at_once(cycle):
+    _, _, script = cycle
+    told = script.calls[2]["messages"][-1]["content"][0]["content"]
+    assert "os" in told and "eval" in told and "policy" in told
+
+
+def test_the_record_tells_what_the_model_used_and_cost(cycle, attempt):
+    _, result, script = cycle
+    assert attempt["model"] == "claude-opus-5-5"
+    assert attempt["llm_calls"] == 3 and script.counted == 3
+    assert attempt["tokens_in"] > 10_000 and attempt["tokens_out"] > 1_000
+    # Opus 5.5: 4 dollars a million tokens in, 20 out, nothing cached by this server.
+    expected = (attempt["tokens_in"] * 4 + attempt["tokens_out"] * 20) / 1e6
+    assert attempt["llm_cost_usd"] == pytest.approx(expected, abs=2e-6)
+    assert result["spent_usd"] == pytest.approx(expected, abs=2e-6)
+    assert len(attempt["prompt_sha256"]) == 64
+
+
+def test_the_key_of_the_users_shell_is_nowhere_on_disk(cycle):
+    state_dir, _, _ = cycle
+    found = [path for path in state_dir.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert found == []
+    assert any(b"transcript" in str(path).encode() for path in state_dir.rglob("*")), (
+        "the search saw the artifacts"
+    )
+
+
+def test_a_wrong_key_skips_the_attempt_and_the_loop_goes_on(cycle):
+    state_dir, _, script = cycle
+    calls = len(script.calls)
+    with MessagesApi(script) as server:
+        done = run(state_dir, server.url, "sk-ant-wrong", "--cycles", "1")
+    attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
+    planned = [a for a in attempts if a["status"] == "skipped"]
+    assert [a["reason"].partition(":")[0] for a in planned] == ["wrong_key"]
+    assert len(script.calls) == calls
