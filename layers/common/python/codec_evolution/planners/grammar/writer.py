@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def write_codec(genome: Genome) -> str:
             genome_line=genome.line(),
         )
     )
-    return text.rstrip("\n") + "\n"
+    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip("\n") + "\n"
 
 
 def _rounding_argument(genome: Genome, rounding: float) -> str:
