@@ -15,6 +15,8 @@ PYTHON_VERSION = "3.13"
 """The one Python of the zip functions, of the layers' wheels and of the benchmark image."""
 
 PLANNERS = ("claude", "search")
+FRAMEWORK_TOOLS = ("on", "approve_all", "off")
+FRAMEWORK_AUTONOMIES = ("data", "code")
 PROVIDERS = ("anthropic", "bedrock")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 BENCHMARK_CALL_S = 30
@@ -34,6 +36,10 @@ class Settings:
 
     Attributes
     ----------
+    framework_tools : str
+        ``on``; ``approve_all``: a person approves every call; ``off``: the planner is offered none.
+    framework_autonomy : str
+        ``data``: the planner amends policy and prompts by itself, a person approves code; ``code``: code as well.
     planner : str
         ``claude`` or ``search``.
     planner_provider : str
@@ -73,6 +79,8 @@ class Settings:
         Address of the GitHub REST API.
     """
 
+    framework_tools: str = "on"
+    framework_autonomy: str = "data"
     planner: str = "claude"
     planner_provider: str = "anthropic"
     planner_models: str = "claude-opus-5-5"
@@ -100,6 +108,12 @@ class Settings:
         SettingsError
             If a value is outside the limit of its field.
         """
+        for name, known in (
+            ("framework_tools", FRAMEWORK_TOOLS),
+            ("framework_autonomy", FRAMEWORK_AUTONOMIES),
+        ):
+            if getattr(self, name) not in known:
+                raise SettingsError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
         if self.planner not in PLANNERS:
             raise SettingsError(f"planner must be one of {', '.join(PLANNERS)}, not {self.planner!r}")
         if self.planner_provider not in PROVIDERS:

@@ -1,23 +1,98 @@
-"""FrameworkTool: one tool call of the planner on the framework."""
+"""FrameworkTool: one tool call of the planner on the framework, or one decision of an operator about such a call."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution import artifacts, operations
+from codec_evolution.adapters.hosts import LocalHost, SsmHost
+from codec_evolution.adapters.modifications import FrameworkModifications
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
+from codec_evolution.adapters.tables import LoopControl
+from codec_evolution.clock import utc_now
 from codec_evolution.contracts import check_size
+from codec_evolution.ports import Host
+from codec_evolution.release import Releaser
+from codec_evolution.release_checks import check_prompts
+from codec_evolution.tools import ToolCall, ToolDesk, answer_of
 
 logger = Logger(service="framework_tool")
 
+BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
+OPERATIONS = {
+    "approve": operations.approve,
+    "deny": operations.deny,
+    "rollback": operations.rollback,
+}
+
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Deny every call: no framework host is deployed."""
-    answer = {
-        "modification_id": f"{event['attempt_id']}/{event['round']}",
-        "status": "denied",
-        "message": "framework_tools is off: this deployment has no framework host",
-    }
-    logger.info("tool", extra=answer)
+    """Answer a planner's call with its id, status and message; an operator's decision with the whole item.
+
+    The state machine passes ``attempt_id``, ``round`` and ``request``; only an operator's tool or button passes
+    ``operation``, and nothing that a planner writes becomes a field of the event.
+    """
+    bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
+    desk = make_desk(bucket)
+    if "operation" in event:
+        return decide(desk, event)
+    if "modification_id" in event:
+        call = ToolCall(
+            event["modification_id"], event["tool"], event["arguments"], event["reason"], planner="operator"
+        )
+        return desk.call(call)
+    item = desk.call(ToolCall.of_request(event["attempt_id"], event["round"], event["request"] or {}))
+    result = bucket.get_json(artifacts.modification(item["modification_id"], "result.json"))
+    answer = answer_of(item, result)
+    logger.info(
+        "tool", extra={name: item.get(name) for name in ("modification_id", "tool", "status", "rule")}
+    )
     check_size(answer, "framework_tool")
     return answer
+
+
+def decide(desk: ToolDesk, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out an operator's decision; a decision that cannot be carried out is an answer, too."""
+    try:
+        item = OPERATIONS[event["operation"]](desk, event["modification_id"])
+    except operations.OperationRefused as refused:
+        return {"modification_id": event["modification_id"], "status": "refused", "message": str(refused)}
+    logger.info("decided", extra={"operation": event["operation"], "status": item["status"]})
+    return item
+
+
+def make_desk(bucket: ArtifactBucket) -> ToolDesk:
+    """Wire the desk from the environment."""
+    shipped = Path(os.environ["SHIPPED_DIR"])
+    return ToolDesk(
+        modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
+        host=connect_host(bucket),
+        objects=bucket,
+        releaser=Releaser(
+            control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+            objects=bucket,
+            sandbox=SandboxCheck(os.environ["BENCHMARK_FUNCTION"]),
+            publisher=CodePublisher(os.environ["PUBLISHED_FUNCTIONS"].split(","), bucket),
+            check_prompts=check_prompts,
+            baseline=(shipped / BASELINE).read_text("utf-8"),
+            lineage=os.environ["LINEAGE"],
+        ),
+        mode=os.environ["FRAMEWORK_TOOLS"],
+        now=utc_now,
+    )
+
+
+def connect_host(bucket: ArtifactBucket) -> Host:
+    """Return the host: an absolute path names the settings of one on this machine, anything else is an instance."""
+    host = os.environ["FRAMEWORK_HOST"]
+    if host.startswith("/"):
+        return LocalHost(Path(host))
+    documents = json.loads(os.environ["FRAMEWORK_DOCUMENTS"])
+    return SsmHost(host, documents, bucket, os.environ["FRAMEWORK_LOG_GROUP"])

@@ -24,7 +24,7 @@ SETTINGS = CycleSettings(
     slots=int(os.environ["SLOTS"]),
     daily_budget_usd=float(os.environ["DAILY_BUDGET_USD"]),
     max_attempts_per_day=int(os.environ["MAX_ATTEMPTS_PER_DAY"]),
-    tools=False,
+    tools=os.environ["FRAMEWORK_TOOLS"] != "off",
 )
 
 

@@ -22,7 +22,7 @@ SHIPPED_DIR = "/opt"
 OPERATORS_PREFIX = "operators/"
 """Held-out figures: no function that a model steers may read below it."""
 
-_ARTIFACT_OBJECTS = (
+ARTIFACT_OBJECTS = (
     'Resource::{"Fn::GetStackOutput":{"StackName":"CodecEvolutionData","Region":{"Ref":"AWS::Region"},'
     '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
 )
@@ -110,6 +110,7 @@ class Functions(Construct):
                 "PLANNER": settings.planner,
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
                 "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
+                "FRAMEWORK_TOOLS": settings.framework_tools,
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
         )
@@ -162,13 +163,24 @@ class Functions(Construct):
             self._allow_secret(function, self._data.anthropic_secret.secret_arn)
 
     def _framework_tool(self) -> None:
+        """The function's host, benchmark and publishing rights are added by `FrameworkHost.serve`."""
         function = self._function(
             "FrameworkTool",
-            {"FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name},
+            {
+                "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
+                "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
+                "ARTIFACT_BUCKET": self._data.artifacts.bucket_name,
+                "FRAMEWORK_TOOLS": self._settings.framework_tools,
+                "LINEAGE": self._settings.lineage,
+                "SHIPPED_DIR": SHIPPED_DIR,
+            },
         )
         self._allow_table(
             function, self._data.framework_modifications, [GET, QUERY, PUT, UPDATE], ["by_status", "by_file"]
         )
+        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        self._deny_operators(function)
 
     def _conclude(self) -> None:
         function = self._function(
@@ -186,6 +198,7 @@ class Functions(Construct):
             "Commit",
             {
                 **self._loop_names(),
+                "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "GITHUB_SECRET_ARN": self._data.github_secret.secret_arn,
                 "GITHUB_REPOSITORY": settings.github_repository,
                 "GITHUB_BRANCH": settings.github_branch,
@@ -193,6 +206,7 @@ class Functions(Construct):
             },
         )
         self._allow_table(function, self._data.evolution_record, [GET, UPDATE], ["by_version"])
+        self._allow_table(function, self._data.framework_modifications, [GET, QUERY, UPDATE], ["by_status"])
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
@@ -320,7 +334,7 @@ class Functions(Construct):
         self._allow(function, actions, [bucket.arn_for_objects("*")])
         self._acknowledge_wildcard(
             function,
-            _ARTIFACT_OBJECTS,
+            ARTIFACT_OBJECTS,
             "Artifacts are keyed by attempt, so their names are not known here; the actions are named one by one "
             "and the bucket holds nothing but this app's artifacts.",
         )

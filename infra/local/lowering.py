@@ -81,6 +81,9 @@ SUPPORTED = frozenset(
 )
 """Types that the pinned emulator provisions and that this app uses or may use."""
 
+NAMED_ANYWAY = frozenset({"AWS::EC2::Instance", "AWS::SSM::Document"})
+"""Types that are left out although functions and permissions name them: the local host takes their place."""
+
 _PUBLIC_PARAMETER = "/aws/service/"
 _CDK_HASH = re.compile(r"[0-9a-f]{32}$")
 """What the CDK ends a version's logical id with: a hash of the function as it would be on AWS."""
@@ -162,6 +165,8 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     lowered = _replaced(lowered, _stand_ins(resources, buckets))
     resources = lowered["Resources"]
     gone = {name for name, each in resources.items() if _is_left_out(each)}
+    for name in [name for name, each in resources.items() if each["Type"] in NAMED_ANYWAY]:
+        resources.update({other: _without(each, name) for other, each in resources.items() if other != name})
     _leave_out(lowered, {*layers, *buckets, *gone})
     unknown = sorted({each["Type"] for each in resources.values()} - SUPPORTED)
     if unknown:
@@ -234,9 +239,11 @@ def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
     bootstrap = "\n".join(
         [
             "#!/bin/sh",
+            'package=$(readlink -f "$0")',
             f"cd {shlex.quote(str(folder))} || exit 1",
             f"export LAMBDA_TASK_ROOT={shlex.quote(str(folder))}",
-            f"export PYTHONPATH={shlex.quote(':'.join(str(path) for path in paths))}",
+            # As on AWS, what lies in the function's own package comes before its layers.
+            f'export PYTHONPATH="$(dirname "$package")":{shlex.quote(":".join(str(path) for path in paths))}',
             f'exec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"',
             "",
         ]
@@ -307,6 +314,18 @@ def _leave_out(template: dict[str, Any], gone: set[str]) -> None:
     for name, output in list(template.get("Outputs", {}).items()):
         if set(_references(output)) & gone:
             del template["Outputs"][name]
+
+
+def _without(node: Any, gone: str) -> Any:
+    """Put a plain name where a template refers to a resource that the local host stands for."""
+    if isinstance(node, list):
+        return [_without(value, gone) for value in node]
+    if not isinstance(node, dict):
+        return node
+    target = node.get("Fn::GetAtt")
+    if node.get("Ref") == gone or (isinstance(target, list) and target[0] == gone):
+        return f"local-{gone}"
+    return {key: _without(value, gone) for key, value in node.items()}
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ from codec_evolution import artifacts, conclusion
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 
+from infra.local import host
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator
 from infra.local.errors import LocalError
@@ -96,6 +97,7 @@ def open_session(state_dir: Path, environment: Mapping[str, str], progress: Prog
                 "GITHUB_API_URL": github.url,
                 "GITHUB_REPOSITORY": github.repository,
                 "LINEAGE": LINEAGE,
+                "FRAMEWORK_HOST": str(host.set_up(state_dir, Path(github.git_dir), _settings(), progress)),
                 **environment,
             }
             deployment = deploy(

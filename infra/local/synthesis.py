@@ -19,6 +19,7 @@ _INPUTS = (
     "cdk.json",
     "infra/*.py",
     "infra/capabilities/*.py",
+    "infra/capabilities/host_files/*",
     "layers/dependencies/requirements.lock",
     "sandbox_container/Dockerfile",
 )

@@ -87,7 +87,9 @@ def test_a_python_function_runs_the_runtime_client_in_the_checkout(checkout: Che
     script = bootstrap(result, "Plan")
     folder = checkout.assembly / "functions/plan"
     assert f"cd {folder} || exit 1" in script
-    assert f"PYTHONPATH={folder}:{checkout.assembly / 'common/python'}\n" in script
+    assert (
+        f"""PYTHONPATH="$(dirname "$package")":{folder}:{checkout.assembly / "common/python"}\n""" in script
+    )
     assert 'exec /venv/bin/python -m awslambdaric "$_HANDLER"' in script
     assert result.template["Resources"]["Plan"]["Properties"]["Runtime"] == "provided.al2023"
 
@@ -200,9 +202,26 @@ def test_a_reference_to_something_left_out_is_an_error_that_names_both(checkout:
     with pytest.raises(LoweringError, match="Queue refers to Extra"):
         lowered(
             checkout,
-            Extra={"Type": "AWS::SSM::Document", "Properties": {}},
+            Extra={"Type": "AWS::CodeBuild::Project", "Properties": {}},
             Queue={"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Extra"}}},
         )
+
+
+def test_what_the_local_host_stands_for_is_left_out_and_named_where_it_was_meant(checkout: Checkout) -> None:
+    result = lowered(
+        checkout,
+        Host={"Type": "AWS::EC2::Instance", "Properties": {}},
+        Modify={"Type": "AWS::SSM::Document", "Properties": {}},
+        Queue={
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"QueueName": {"Ref": "Modify"}, "Of": {"Ref": "Host"}},
+        },
+    )
+    assert not {"Host", "Modify"} & set(result.template["Resources"])
+    assert result.template["Resources"]["Queue"]["Properties"] == {
+        "QueueName": "local-Modify",
+        "Of": "local-Host",
+    }
 
 
 def test_a_function_of_another_runtime_is_an_error(checkout: Checkout) -> None:

@@ -16,6 +16,12 @@ ENVIRONMENT = {
     "EVOLUTION_RECORD_TABLE",
     "LOOP_CONTROL_TABLE",
     "FRAMEWORK_MODIFICATIONS_TABLE",
+    "FRAMEWORK_TOOLS",
+    "FRAMEWORK_HOST",
+    "FRAMEWORK_DOCUMENTS",
+    "FRAMEWORK_LOG_GROUP",
+    "BENCHMARK_FUNCTION",
+    "PUBLISHED_FUNCTIONS",
     "ARTIFACT_BUCKET",
     "ANTHROPIC_SECRET_ARN",
     "GITHUB_SECRET_ARN",
@@ -175,7 +181,7 @@ def test_no_statement_allows_every_action(app_resources: Resources) -> None:
                 assert "*" not in action, f"{action} is a pattern"
 
 
-def test_only_step_function_logging_tracing_and_network_interfaces_name_no_resource(
+def test_only_logging_tracing_network_interfaces_and_the_agent_name_no_resource(
     app_resources: Resources,
 ) -> None:
     wide = {
@@ -187,6 +193,8 @@ def test_only_step_function_logging_tracing_and_network_interfaces_name_no_resou
     }
     assert {re.sub(r"RoleDefaultPolicy\w+$", "", name) for name in wide} == {
         "CycleStateMachine",
+        "FrameworkHost",
+        "FunctionsFrameworkTool",
         "SandboxBenchmark",
     }
 
@@ -253,7 +261,7 @@ def test_nobody_deletes_items_or_objects(app_resources: Resources) -> None:
 
 def test_every_log_group_expires(app_resources: Resources) -> None:
     groups = list(of_type(app_resources, "AWS::Logs::LogGroup"))
-    assert len(groups) == 11, "nine functions, the state machine and the network"
+    assert len(groups) == 13, "nine functions, the state machine, two networks and the host's commands"
     assert {group["Properties"]["RetentionInDays"] for group in groups} == {90}
     for function in of_type(app_resources, "AWS::Lambda::Function"):
         assert "Ref" in function["Properties"]["LoggingConfig"]["LogGroup"]
@@ -297,7 +305,21 @@ READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
         ),
         (
             "FrameworkTool",
-            {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+            {
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+                *READ_AND_STORE,
+                "ssm:SendCommand",
+                "ssm:GetCommandInvocation",
+                "lambda:InvokeFunction",
+                "lambda:GetFunction",
+                "lambda:GetFunctionConfiguration",
+                "lambda:PublishVersion",
+                "lambda:UpdateAlias",
+                "lambda:UpdateFunctionCode",
+            },
         ),
         ("Conclude", {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", *READ_AND_STORE}),
         (
@@ -324,14 +346,15 @@ def test_a_function_may_do_what_its_handler_does_and_no_more(
 
 
 def test_nothing_comes_into_or_goes_out_of_the_sandbox(app_resources: Resources) -> None:
-    (group,) = of_type(app_resources, "AWS::EC2::SecurityGroup")
+    group = named(app_resources, "AWS::EC2::SecurityGroup", "Sandbox")
     assert "SecurityGroupIngress" not in group["Properties"]
     for rule in group["Properties"]["SecurityGroupEgress"]:
         assert {key: rule[key] for key in NOTHING} == NOTHING, "only the rule that matches no address"
 
 
 def test_the_sandbox_network_has_no_way_out(app_resources: Resources) -> None:
-    kinds = {resource["Type"] for resource in app_resources.values()}
+    sandbox = {name: resource for name, resource in app_resources.items() if name.startswith("Sandbox")}
+    kinds = {resource["Type"] for resource in sandbox.values()}
     ways = {
         "AWS::EC2::InternetGateway",
         "AWS::EC2::NatGateway",
@@ -342,7 +365,7 @@ def test_the_sandbox_network_has_no_way_out(app_resources: Resources) -> None:
         "AWS::EC2::VPCPeeringConnection",
     }
     assert not ways & kinds
-    for subnet in of_type(app_resources, "AWS::EC2::Subnet"):
+    for subnet in of_type(sandbox, "AWS::EC2::Subnet"):
         assert subnet["Properties"]["MapPublicIpOnLaunch"] is False
 
 

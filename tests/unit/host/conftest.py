@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from codec_evolution.host.config import HostConfig
 from codec_evolution.host.guard import Guard
+from codec_evolution.host.machine import never_manifest
 from codec_evolution.host.program import serve, utc_now
 from codec_evolution.host.room import Room
 
@@ -47,6 +48,9 @@ class Host:
             (self.checkout / path).parent.mkdir(parents=True, exist_ok=True)
             (self.checkout / path).write_text(text)
 
+        manifest = never_manifest(self.checkout, Guard.load(GUARD))
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
     @property
     def room(self) -> Room:
         data = tomllib.loads(GUARD.read_text("utf-8")) | {"quick_tests": self.tests}
@@ -54,6 +58,7 @@ class Host:
             "checkout": str(self.checkout),
             "state": str(self.folder / "state"),
             "guard": str(GUARD),
+            "manifest": str(self.folder / "manifest.json"),
             "python": sys.executable,
         }
         return Room(HostConfig(**config | self.settings), Guard.from_data(data), utc_now)

@@ -209,7 +209,7 @@ class Publisher(Protocol):
     """The functions' code."""
 
     def publish(self, code_sha256: Mapping[str, str]) -> str:
-        """Make changed code live, by hash and path; returns what was published, "" for nothing; raises `PublishRefused`."""
+        """Make changed code live and say what was published, "" for nothing; raises `PublishRefused`."""
 
 
 class PublishRefused(Exception):

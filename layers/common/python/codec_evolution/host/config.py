@@ -26,6 +26,8 @@ class HostConfig:
         Folder of backups, ledger and lock; outside the checkout.
     guard
         The guard's data (``guard.toml``), outside the checkout.
+    manifest
+        Hashes of all files that no tool may change, as last deployed (JSON), outside the checkout.
     python
         Interpreter that has what the quick tests import.
     tools
@@ -43,6 +45,7 @@ class HostConfig:
     checkout: str
     state: str
     guard: str
+    manifest: str
     python: str
     tools: str = "on"
     autonomy: str = "data"
@@ -52,12 +55,12 @@ class HostConfig:
 
     def __post_init__(self) -> None:
         """Check every field; raises `ConfigError`."""
-        for name in ("checkout", "state", "guard", "python"):
+        for name in ("checkout", "state", "guard", "manifest", "python"):
             if not Path(getattr(self, name)).is_absolute():
                 raise ConfigError(f"{name} must be an absolute path")
-        checkout, state = Path(self.checkout).resolve(), Path(self.state).resolve()
-        for name, path in (("state", state), ("guard", Path(self.guard).resolve())):
-            if path.is_relative_to(checkout):
+        checkout = Path(self.checkout).resolve()
+        for name in ("state", "guard", "manifest"):
+            if Path(getattr(self, name)).resolve().is_relative_to(checkout):
                 raise ConfigError(f"{name} must lie outside the checkout")
         if self.tools not in TOOLS_MODES:
             raise ConfigError(f"tools must be one of {', '.join(TOOLS_MODES)}")

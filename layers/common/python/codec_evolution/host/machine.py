@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
 from codec_evolution.host import commands, packages
 from codec_evolution.host.call import Call, only
-from codec_evolution.host.guard import CODE, DATA, glob
+from codec_evolution.host.guard import CODE, DATA, Guard, glob
 from codec_evolution.host.processes import Run, run
 from codec_evolution.host.refusal import FAILED, Refused
 from codec_evolution.host.room import Effect, Room, consent
@@ -60,6 +61,7 @@ def restart(call: Call, room: Room) -> Effect:
     """
     only(call.arguments, set())
     consent(call, room, "", rule="", file_sha256="", facts={})
+    _verify_never(room)
     files = _tiered(room)
     if room.config.restart:
         argv = ("/usr/bin/systemctl", "restart", room.config.restart)
@@ -68,18 +70,29 @@ def restart(call: Call, room: Room) -> Effect:
             raise Refused("restart-failed", f"systemctl: {output.text[-300:]} ({output.ended})", FAILED)
     return Effect(
         f"{len(files)} amendable files handed out",
-        facts={"files": files, "never_sha256": never_manifest(room)},
+        facts={"files": files},
     )
 
 
-def never_manifest(room: Room) -> dict[str, str]:
-    """Return the hashes of all files that no tool may change."""
-    root = room.checkout.root
-    found = {}
-    for path in _paths(root):
-        if room.guard.tier(path) not in (DATA, CODE):
-            found[path] = hashlib.sha256((root / path).read_bytes()).hexdigest()
-    return found
+def never_manifest(root: Path, guard: Guard) -> dict[str, str]:
+    """Return the hashes of all files below a checkout that no tool may change, by path."""
+    return {
+        path: hashlib.sha256((root / path).read_bytes()).hexdigest()
+        for path in _paths(root)
+        if guard.tier(path) not in (DATA, CODE)
+    }
+
+
+def _verify_never(room: Room) -> None:
+    """Refuse to make anything live from a checkout whose guarded files are not those of the last deployment."""
+    expected = json.loads(Path(room.config.manifest).read_text("utf-8"))
+    found = never_manifest(room.checkout.root, room.guard)
+    other = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
+    if other:
+        raise Refused(
+            "never-changed",
+            f"files that no tool may change differ from the last deployment: {', '.join(other[:10])}",
+        )
 
 
 def _tiered(room: Room) -> dict[str, dict[str, str]]:

@@ -29,7 +29,13 @@ TOOLS: Mapping[str, Callable[[Call, Room], Effect]] = {
 
 
 def main(arguments: Sequence[str], source: BinaryIO, target: TextIO) -> int:
-    """Serve one call; exit 0 with an answer, 2 when the host itself is not set up."""
+    """Serve one call; exit 0 with an answer, 2 when the host itself is not set up.
+
+    Parameters
+    ----------
+    arguments
+        Path of the host's settings, and optionally the only tool that this start may serve.
+    """
     try:
         config = HostConfig.load(Path(arguments[0]))
         guard = Guard.load(Path(config.guard))
@@ -37,17 +43,20 @@ def main(arguments: Sequence[str], source: BinaryIO, target: TextIO) -> int:
     except (IndexError, ConfigError, GuardError, account.AccountError) as error:
         print(f"the framework host is not set up: {error}", file=sys.stderr)
         return 2
-    answer = serve(source.read(MAX_DOCUMENT_BYTES + 1), Room(config, guard, utc_now))
+    only_tool = arguments[1] if len(arguments) > 1 else ""
+    answer = serve(source.read(MAX_DOCUMENT_BYTES + 1), Room(config, guard, utc_now), only_tool)
     json.dump(answer, target)
     target.write("\n")
     return 0
 
 
-def serve(document: bytes, room: Room) -> dict[str, Any]:
+def serve(document: bytes, room: Room, only_tool: str = "") -> dict[str, Any]:
     """Answer one call; whatever is wrong with it is an answer that names the rule, not an exception."""
     began = time.monotonic()
     try:
         call = parse(document)
+        if only_tool not in ("", call.tool):
+            raise Refused("document-tool", f"this command serves {only_tool}, not {call.tool[:80]!r}")
         with one_at_a_time(room.state):
             answer = _once(call, room)
     except Refused as refused:

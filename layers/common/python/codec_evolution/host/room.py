@@ -116,7 +116,8 @@ def consent(
     if not question and room.config.tools == "approve_all":
         rule, question = "approve-all", "the operator approves every call"
     if question:
-        raise Ask(rule, question, {"file_sha256": file_sha256, **facts})
+        bound = {"file_sha256": file_sha256, "arguments_sha256": call.arguments_sha256}
+        raise Ask(rule, question, bound | facts)
 
 
 def diff(path: str, before: Content | None, after: bytes | None) -> str:

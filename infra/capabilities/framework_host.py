@@ -1,0 +1,341 @@
+"""The orchestrator host: one instance that edits its own checkout of the framework, by SSM Run Command only.
+
+It has no key pair, nothing comes in, and its role can neither update a function nor read a credential. One document a
+tool hands one JSON argument to the host program; the guard on the host decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.assets import ROOT
+from infra.capabilities.functions import ARTIFACT_OBJECTS, log_group
+from infra.data_stack import DataStack
+from infra.nag import acknowledge
+from infra.settings import Settings
+
+TOOLS = (
+    "modify_framework_file",
+    "run_shell_command",
+    "install_python_package",
+    "restart_orchestrator",
+    "rollback_file",
+    "restore_file",
+)
+"""The planner's five tools, and the operator's undoing of a recorded change."""
+
+PREFIX = "framework/"
+CALL_TIMEOUT_S = 230
+DISK_GIB = 16
+REQUEST_PATTERN = "^(bucket|[A-Za-z0-9+/=]{1,65000})$"
+RESULT_PATTERN = "^[0-9a-f]{64}$"
+SCRIPTS = Path(__file__).with_name("host_files")
+FRAMEWORK = ("functions", "layers", "prompts", "sandbox_container", "tests")
+LEFT_OUT = ("__pycache__", "windows", "downloads")
+
+_AGENT_ACTIONS = [
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+]
+
+
+@jsii.implements(ILocalBundling)
+class _FrameworkBundler:
+    """Copies the framework's files, keeping their paths."""
+
+    def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
+        for path in framework_files():
+            target = Path(output_dir) / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        return True
+
+
+class FrameworkHost(Construct):
+    """Network, instance, documents and log of the orchestrator host.
+
+    Attributes
+    ----------
+    documents : dict[str, ssm.CfnDocument]
+        One document a tool.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        self._bucket = data.artifacts
+        self.log_group = log_group(self, "Commands")
+        self._framework = self._asset()
+        self.role = self._role()
+        self.instance = self._instance(settings)
+        self.documents = {tool: self._document(tool) for tool in TOOLS}
+
+    def serve(
+        self, function: lambda_.Function, benchmark: lambda_.Alias, published: list[lambda_.Function]
+    ) -> None:
+        """Let one function send commands to this host, check releases on the benchmark, and publish amended code."""
+        names = {tool: document.ref for tool, document in self.documents.items()}
+        for name, value in {
+            "FRAMEWORK_HOST": self.instance.instance_id,
+            "FRAMEWORK_DOCUMENTS": Stack.of(self).to_json_string(names),
+            "FRAMEWORK_LOG_GROUP": self.log_group.log_group_name,
+            "BENCHMARK_FUNCTION": benchmark.function_arn,
+            "PUBLISHED_FUNCTIONS": ",".join(each.function_name for each in published),
+        }.items():
+            function.add_environment(name, value)
+        stack = Stack.of(self)
+        documents = [
+            stack.format_arn(service="ssm", resource="document", resource_name=document.ref)
+            for document in self.documents.values()
+        ]
+        instance = stack.format_arn(
+            service="ec2", resource="instance", resource_name=self.instance.instance_id
+        )
+        functions = [each.function_arn for each in published]
+        versions = [f"{each}:*" for each in functions]
+        for actions, resources in (
+            (["ssm:SendCommand"], [*documents, instance]),
+            (["ssm:GetCommandInvocation"], ["*"]),
+            (["lambda:InvokeFunction"], [benchmark.function_arn, *versions]),
+            (
+                [
+                    "lambda:GetFunction",
+                    "lambda:GetFunctionConfiguration",
+                    "lambda:PublishVersion",
+                    "lambda:UpdateAlias",
+                    "lambda:UpdateFunctionCode",
+                ],
+                [*functions, *versions],
+            ),
+        ):
+            function.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        policy = function.role.node.find_child("DefaultPolicy")
+        acknowledge(
+            policy,
+            "IAM5[Resource::*]",
+            "GetCommandInvocation offers no resource to name; it reads the state of commands and starts nothing.",
+        )
+        for each in published:
+            logical = stack.get_logical_id(each.node.default_child)
+            acknowledge(
+                policy,
+                f"IAM5[Resource::<{logical}.Arn>:*]",
+                "Publishing makes versions whose numbers are not known here; the function is named.",
+            )
+
+    def _asset(self) -> assets.Asset:
+        digest = hashlib.sha256()
+        for path in framework_files():
+            digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+        return assets.Asset(
+            self,
+            "Framework",
+            path=str(ROOT / "prompts"),
+            asset_hash_type=AssetHashType.CUSTOM,
+            asset_hash=digest.hexdigest(),
+            bundling=BundlingOptions(image=DockerImage.from_registry("scratch"), local=_FrameworkBundler()),
+        )
+
+    def _role(self) -> iam.Role:
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+        bucket, stack = self._bucket, Stack.of(self)
+        code = stack.format_arn(
+            service="s3",
+            region="",
+            account="",
+            resource=self._framework.s3_bucket_name,
+            resource_name=self._framework.s3_object_key,
+        )
+        for actions, resources, conditions in (
+            (_AGENT_ACTIONS, ["*"], None),
+            (["s3:GetObject"], [code], None),
+            (
+                ["s3:GetObject"],
+                [bucket.arn_for_objects(f"{PREFIX}{part}/*") for part in ("requests", "overlay")],
+                None,
+            ),
+            (["s3:PutObject"], [bucket.arn_for_objects(f"{PREFIX}results/*")], None),
+            (["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": f"{PREFIX}*"}}),
+        ):
+            role.add_to_principal_policy(
+                iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+            )
+        policy = role.node.find_child("DefaultPolicy")
+        acknowledge(
+            policy,
+            "IAM5[Resource::*]",
+            "These are the actions by which the Systems Manager agent registers and takes commands; they offer no "
+            "resource to name.",
+        )
+        for part in ("requests", "overlay", "results"):
+            acknowledge(
+                policy,
+                f"IAM5[{ARTIFACT_OBJECTS.removesuffix('/*')}/{PREFIX}{part}/*]",
+                "Calls, results and changed files are keyed by call and path below this one prefix of the bucket.",
+            )
+        self.log_group.grant(
+            role,
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "logs:DescribeLogStreams",
+            "logs:DescribeLogGroups",
+        )
+        return role
+
+    def _instance(self, settings: Settings) -> ec2.Instance:
+        vpc = ec2.Vpc(
+            self,
+            "Network",
+            max_azs=1,
+            nat_gateways=0,
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28)
+            ],
+        )
+        vpc.add_flow_log(
+            "Traffic", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "HostNetwork"))
+        )
+        closed = ec2.SecurityGroup(
+            self,
+            "NothingIn",
+            vpc=vpc,
+            allow_all_outbound=False,
+            description="The orchestrator host: nothing in, only HTTPS out",
+        )
+        closed.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Systems Manager, S3 and package repositories"
+        )
+        instance = ec2.Instance(
+            self,
+            "Instance",
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            associate_public_ip_address=True,
+            instance_type=ec2.InstanceType("t4g.small"),
+            machine_image=ec2.MachineImage.latest_amazon_linux2023(cpu_type=ec2.AmazonLinuxCpuType.ARM_64),
+            security_group=closed,
+            role=self.role,
+            http_endpoint=True,
+            http_tokens=ec2.HttpTokens.REQUIRED,
+            http_put_response_hop_limit=1,
+            detailed_monitoring=True,
+            disable_api_termination=True,
+            block_devices=[
+                ec2.BlockDevice(
+                    device_name="/dev/xvda",
+                    volume=ec2.BlockDeviceVolume.ebs(
+                        DISK_GIB, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
+                    ),
+                )
+            ],
+            user_data=self._user_data(settings),
+            user_data_causes_replacement=True,
+        )
+        return instance
+
+    def _user_data(self, settings: Settings) -> ec2.UserData:
+        """Install the program root-owned, make its account, and start the unit that restores the checkout."""
+        host = {
+            "checkout": "/var/lib/codec-evolution/checkout",
+            "state": "/var/lib/codec-evolution/state",
+            "guard": "/opt/codec-evolution/framework/layers/common/python/codec_evolution/data/guard.toml",
+            "manifest": "/opt/codec-evolution/manifest.json",
+            "python": "/opt/codec-evolution/venv/bin/python",
+            "tools": settings.framework_tools,
+            "autonomy": settings.framework_autonomy,
+            "approve_commands": False,
+            "user": "codec-framework",
+            "restart": "codec-evolution-orchestrator.service",
+        }
+        files = {
+            name: (SCRIPTS / name).read_text("utf-8") for name in ("call", "restore", "orchestrator.service")
+        }
+        data = ec2.UserData.for_linux()
+        data.add_commands(
+            "set -euo pipefail",
+            f"export BUCKET={self._bucket.bucket_name} REGION={Stack.of(self).region}",
+            f"export CODE=s3://{self._framework.s3_bucket_name}/{self._framework.s3_object_key}",
+            f"export HOST_SETTINGS='{json.dumps(host)}'",
+            *(_here_document(f"/root/{name}", text) for name, text in files.items()),
+            *(SCRIPTS / "install").read_text("utf-8").splitlines(),
+        )
+        return data
+
+    def _document(self, tool: str) -> ssm.CfnDocument:
+        name = "".join(word.capitalize() for word in tool.split("_"))
+        content = {
+            "schemaVersion": "2.2",
+            "description": f"Codec evolution: {tool} on the orchestrator host",
+            "parameters": {
+                "Request": {
+                    "type": "String",
+                    "description": "One JSON document in base64, or the word bucket",
+                    "allowedPattern": REQUEST_PATTERN,
+                    "interpolationType": "ENV_VAR",
+                },
+                "Result": {
+                    "type": "String",
+                    "description": "Name of the result in the bucket",
+                    "allowedPattern": RESULT_PATTERN,
+                    "interpolationType": "ENV_VAR",
+                },
+            },
+            "mainSteps": [
+                {
+                    "action": "aws:runShellScript",
+                    "name": name,
+                    "precondition": {"StringEquals": ["platformType", "Linux"]},
+                    "inputs": {
+                        "timeoutSeconds": str(CALL_TIMEOUT_S),
+                        "runCommand": [f"exec /opt/codec-evolution/bin/call {tool}"],
+                    },
+                }
+            ],
+        }
+        return ssm.CfnDocument(
+            self,
+            name,
+            content=content,
+            document_type="Command",
+            document_format="JSON",
+            target_type="/AWS::EC2::Instance",
+            update_method="NewVersion",
+        )
+
+
+def framework_files() -> list[Path]:
+    """Every file of the framework that the host's checkout starts with, sorted."""
+    found = [
+        path
+        for name in FRAMEWORK
+        for path in (ROOT / name).rglob("*")
+        if path.is_file()
+        and not any(part in LEFT_OUT or part.startswith(".") for part in path.relative_to(ROOT).parts)
+    ]
+    return sorted([*found, ROOT / "pyproject.toml"])
+
+
+def _here_document(path: str, text: str) -> str:
+    return f"cat > {path} <<'END_OF_FILE'\n{text}END_OF_FILE"

@@ -1,0 +1,211 @@
+"""The orchestrator host of this machine: the same program, on its own clone of the framework.
+
+The clone lies in the state directory and comes from the branch `self-improved-framework` of the GitHub stand-in, so
+the user's own checkout is never edited. Where that has moved on, the clone follows, and keeps what the tools changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec_evolution.commit import FRAMEWORK_BRANCH
+from codec_evolution.host.guard import CODE, DATA, Guard
+from codec_evolution.host.merge import merge
+from codec_evolution.host.refusal import Refused
+
+from infra.local.bare_repository import BareRepository, Person
+from infra.local.errors import LocalError
+from infra.local.github_standin import BRANCH, PERSON
+from infra.local.synthesis import ROOT
+from infra.settings import Settings
+
+GUARD = ROOT / "layers/common/python/codec_evolution/data/guard.toml"
+MESSAGE = "Bring the installed framework"
+GIT_TIMEOUT_S = 60
+SKIPPED = (".git", ".venv", ".emulator", ".local", "__pycache__", "cdk.out", "windows", "downloads")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LocalHostFiles:
+    """Where the local host keeps what it needs."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, state_dir: Path) -> LocalHostFiles:
+        """Return the places below a state directory."""
+        return cls(state_dir.resolve() / "framework")
+
+    @property
+    def config(self) -> Path:
+        """Settings of the host program."""
+        return self.folder / "host.json"
+
+    @property
+    def checkout(self) -> Path:
+        """The clone that the tools edit."""
+        return self.folder / "checkout"
+
+    @property
+    def manifest(self) -> Path:
+        """Hashes of the files that no tool may change."""
+        return self.folder / "manifest.json"
+
+    @property
+    def base(self) -> Path:
+        """What the clone was last brought to: a commit, and hashes by path."""
+        return self.folder / "base.json"
+
+
+def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progress) -> Path:
+    """Make or refresh the host's clone and write its settings; returns the settings' path.
+
+    Raises
+    ------
+    LocalError
+        Git cannot make the clone.
+    """
+    places = LocalHostFiles.of(state_dir)
+    places.folder.mkdir(parents=True, exist_ok=True)
+    installed = {path: _sha256(ROOT / path) for path in framework_files()}
+    git = BareRepository(git_dir)
+    if not (places.checkout / ".git").is_dir():
+        commit = _seed(git, ROOT, installed, git.resolve(f"refs/heads/{BRANCH}", "commit"))
+        _clone(git_dir, places.checkout)
+        _write(places.base, {"commit": commit, "files": installed})
+    else:
+        _refresh(git, places, installed, progress)
+    guard = Guard.load(GUARD)
+    fixed = {path: sha for path, sha in installed.items() if _is_fixed(path, guard)}
+    _write(places.manifest, fixed)
+    _write(
+        places.config,
+        {
+            "checkout": str(places.checkout),
+            "state": str(places.folder / "state"),
+            "guard": str(GUARD),
+            "manifest": str(places.manifest),
+            "python": sys.executable,
+            "tools": settings.framework_tools,
+            "autonomy": settings.framework_autonomy,
+            "approve_commands": True,
+        },
+    )
+    return places.config
+
+
+def framework_files(root: Path = ROOT) -> list[str]:
+    """Return the framework's files: what git tracks, or everything where this is no git checkout."""
+    try:
+        listing = _git(["ls-files", "-z", "--cached"], root)
+        return sorted(path for path in listing.split("\0") if path and (root / path).is_file())
+    except LocalError:
+        found = []
+        for folder, folders, names in os.walk(root):
+            folders[:] = [name for name in folders if name not in SKIPPED and not name.endswith(".egg-info")]
+            found += [str((Path(folder) / name).relative_to(root)) for name in names]
+        return sorted(found)
+
+
+def _is_fixed(path: str, guard: Guard) -> bool:
+    """Tell whether a file is part of the manifest: what begins with a dot is not the framework's."""
+    is_plain = not any(part.startswith(".") for part in path.split("/"))
+    return is_plain and guard.tier(path) not in (DATA, CODE)
+
+
+def _seed(git: BareRepository, source: Path, files: Mapping[str, str], parent: str | None) -> str:
+    """Commit files of a folder to the framework's branch, on top of a commit."""
+    index = git.git_dir / f"index-framework-{os.getpid()}"
+    environment = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(source)}
+    try:
+        if parent is not None:
+            git.text("read-tree", parent, **environment)
+        listing = "\0".join(files).encode() + b"\0"
+        git.text("update-index", "-z", "--add", "--stdin", data=listing, **environment)
+        tree = git.text("write-tree", **environment)
+    finally:
+        index.unlink(missing_ok=True)
+    old = git.resolve(f"refs/heads/{FRAMEWORK_BRANCH}", "commit")
+    parents = [each for each in (old or parent,) if each]
+    commit = git.write_commit(f"{MESSAGE}\n", tree, parents, Person(PERSON.name, PERSON.email))
+    git.text("update-ref", f"refs/heads/{FRAMEWORK_BRANCH}", commit)
+    return commit
+
+
+def _refresh(
+    git: BareRepository, places: LocalHostFiles, installed: Mapping[str, str], progress: Progress
+) -> None:
+    """Follow the user's checkout; a file that a tool changed too is merged, and kept where that conflicts."""
+    base = json.loads(places.base.read_text("utf-8"))
+    known: dict[str, str] = base["files"]
+    moved = sorted(path for path in known.keys() | installed.keys() if known.get(path) != installed.get(path))
+    if not moved:
+        return
+    for path in moved:
+        target = places.checkout / path
+        current = _sha256(target) if target.is_file() else None
+        if path not in installed:
+            target.unlink(missing_ok=True)
+            continue
+        new = (ROOT / path).read_bytes()
+        if current is not None and current != known.get(path) and path in known:
+            try:
+                new = merge(
+                    target.read_bytes(), git.blob(git.text("rev-parse", f"{base['commit']}:{path}")), new
+                )
+            except Refused:
+                progress(f"{path} was changed here and by a framework tool; the tool's version stays")
+                continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(new)
+        target.chmod((ROOT / path).stat().st_mode & 0o777)
+    present = {path: sha for path, sha in installed.items() if (places.checkout / path).is_file()}
+    commit = _seed(git, places.checkout, present, git.resolve(f"refs/heads/{FRAMEWORK_BRANCH}", "commit"))
+    _write(places.base, {"commit": commit, "files": dict(installed)})
+
+
+def _clone(git_dir: Path, checkout: Path) -> None:
+    unfinished = checkout.with_name("unfinished-checkout")
+    _git(["clone", "--quiet", "--branch", FRAMEWORK_BRANCH, str(git_dir), str(unfinished)], checkout.parent)
+    unfinished.rename(checkout)
+
+
+def _git(arguments: list[str], cwd: Path) -> str:
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(cwd),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            timeout=GIT_TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise LocalError("git is needed: install it") from None
+    if done.returncode:
+        raise LocalError(f"git {arguments[0]}: {done.stderr.decode('utf-8', 'replace').strip()[:500]}")
+    return done.stdout.decode("utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(path: Path, value: object) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(value, indent=1), "utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,129 @@
+"""The orchestrator host: an instance behind SSM Run Command, or the same program as a process on this machine."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+import codec_evolution
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.ports import HostAway
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+INLINE_BYTES = 48 * 1024
+"""A larger call goes by the bucket: Run Command carries at most 64 KB of parameters."""
+CALL_TIMEOUT_S = 240
+DELIVERY_TIMEOUT_S = 60
+POLL_S = (0.5, 1.0, 2.0, 3.0)
+REQUESTS, RESULTS = "framework/requests", "framework/results"
+ENDED = ("Success", "Cancelled", "TimedOut", "Failed", "Undeliverable", "Terminated", "DeliveryTimedOut")
+
+
+class LocalHost:
+    """The host program as a process of this machine; implements `ports.Host`.
+
+    Parameters
+    ----------
+    config
+        The host's settings (JSON file), written by whoever set the host up.
+    """
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+
+    def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Start the program once; raises `HostAway` when it is not set up or does not end."""
+        layer = Path(codec_evolution.__file__).resolve().parents[1]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-s", "-S", "-P", "-m", "codec_evolution.host", str(self._config)],
+                input=json.dumps(document).encode("ascii"),
+                capture_output=True,
+                env={"PYTHONPATH": str(layer), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+                timeout=CALL_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise HostAway(f"the host program did not end within {CALL_TIMEOUT_S} s") from None
+        if done.returncode:
+            raise HostAway(done.stderr.decode("utf-8", "replace")[-500:].strip())
+        return json.loads(done.stdout)
+
+
+class SsmHost:
+    """The host program on an instance, one SSM document a tool; implements `ports.Host`.
+
+    Parameters
+    ----------
+    instance
+        Id of the instance.
+    documents
+        Document name by tool.
+    bucket
+        Where large calls and all results travel, below ``framework/``.
+    log_group
+        Receives what Run Command itself says.
+    """
+
+    def __init__(
+        self, instance: str, documents: Mapping[str, str], bucket: ArtifactBucket, log_group: str
+    ) -> None:
+        self._instance = instance
+        self._documents = documents
+        self._bucket = bucket
+        self._log_group = log_group
+        self._ssm = boto3.client("ssm", config=CLIENT_CONFIG)
+
+    def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one command and wait for its result; raises `HostAway`."""
+        name = hashlib.sha256(str(document["modification_id"]).encode()).hexdigest()
+        text = json.dumps(document)
+        request = base64.b64encode(text.encode("ascii")).decode("ascii")
+        parameters = {"Request": [request], "Result": [name]}
+        if len(request) > INLINE_BYTES:
+            self._bucket.put_text(f"{REQUESTS}/{name}.json", text)
+            parameters["Request"] = ["bucket"]
+        try:
+            command = self._ssm.send_command(
+                InstanceIds=[self._instance],
+                DocumentName=self._documents[str(document["tool"])],
+                Parameters=parameters,
+                TimeoutSeconds=DELIVERY_TIMEOUT_S,
+                CloudWatchOutputConfig={
+                    "CloudWatchOutputEnabled": True,
+                    "CloudWatchLogGroupName": self._log_group,
+                },
+            )["Command"]["CommandId"]
+            status = self._await(command)
+        except (ClientError, BotoCoreError) as error:
+            raise HostAway(f"Run Command: {error}") from None
+        answer = self._bucket.get_json(f"{RESULTS}/{name}.json")
+        if status != "Success" or answer is None:
+            raise HostAway(f"command {command} ended as {status}; see log group {self._log_group}")
+        return answer
+
+    def _await(self, command: str) -> str:
+        deadline, tries = time.monotonic() + CALL_TIMEOUT_S, 0
+        while time.monotonic() < deadline:
+            time.sleep(POLL_S[min(tries, len(POLL_S) - 1)])
+            tries += 1
+            try:
+                found = self._ssm.get_command_invocation(CommandId=command, InstanceId=self._instance)
+            except self._ssm.exceptions.InvocationDoesNotExist:
+                continue  # known a moment after it was sent
+            if found["Status"] in ENDED:
+                return str(found["Status"])
+        return f"unfinished after {CALL_TIMEOUT_S} s"

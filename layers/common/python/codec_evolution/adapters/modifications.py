@@ -1,0 +1,134 @@
+"""DynamoDB: the history of framework modifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from boto3.dynamodb.conditions import Attr, Key
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError
+
+from codec_evolution.adapters.tables import CLIENT_CONFIG, plain, stored
+from codec_evolution.modifications import DONE, DUE, HOST, NEXT, OUTBOX
+from codec_evolution.ports import Conflict
+
+
+class FrameworkModifications:
+    """The table `FrameworkModifications`; implements `ports.Modifications`. Nothing here scans."""
+
+    def __init__(self, table_name: str) -> None:
+        self._name = table_name
+        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
+        self._client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+
+    def put_once(self, item: Mapping[str, Any]) -> bool:
+        """Write a new call unless it is there."""
+        try:
+            self._table.put_item(Item=stored(item), ConditionExpression=Attr("modification_id").not_exists())
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def get(self, modification_id: str) -> dict[str, Any] | None:
+        """Return one call by a consistent read."""
+        answer = self._table.get_item(Key=_key(modification_id), ConsistentRead=True)
+        return plain(answer["Item"]) if "Item" in answer else None
+
+    def move(
+        self,
+        modification_id: str,
+        current: str,
+        status: str,
+        fields: Mapping[str, Any],
+        outbox: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Move a call to its next state; raises `Conflict` when it is in another state by now."""
+        if status not in NEXT[current]:
+            raise ValueError(f"a modification does not go from {current} to {status}")
+        expression, names, values = _assignment({**fields, "status": status})
+        update = {
+            "TableName": self._name,
+            "Key": _serialise(_key(modification_id)),
+            "UpdateExpression": expression,
+            "ConditionExpression": "#status = :current",
+            "ExpressionAttributeNames": names | {"#status": "status"},
+            "ExpressionAttributeValues": _serialise(values | {":current": current}),
+        }
+        steps: list[dict[str, Any]] = [{"Update": update}]
+        if outbox is not None:
+            steps.append({"Put": {"TableName": self._name, "Item": _serialise(outbox)}})
+        try:
+            self._client.transact_write_items(TransactItems=steps)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "TransactionCanceledException":
+                raise Conflict(f"{modification_id} is not {current} any more") from None
+            raise
+
+    def annotate(self, modification_id: str, fields: Mapping[str, Any]) -> None:
+        """Add what became known later and is no state."""
+        expression, names, values = _assignment(fields)
+        self._table.update_item(
+            Key=_key(modification_id),
+            UpdateExpression=expression,
+            ConditionExpression=Attr("modification_id").exists(),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=stored(values),
+        )
+
+    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest calls first; with a status, by the index `by_status`."""
+        if status is None:
+            condition, index = Key("host").eq(HOST), {}
+        else:
+            condition = Key("host").eq(HOST) & Key("status").eq(status)
+            index = {"IndexName": "by_status"}
+        answer = self._table.query(
+            KeyConditionExpression=condition, ScanIndexForward=False, Limit=limit, **index
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def of_file(self, path: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest calls about a file first."""
+        answer = self._table.query(
+            IndexName="by_file",
+            KeyConditionExpression=Key("host").eq(HOST) & Key("file").eq(path),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def due(self, limit: int) -> list[dict[str, Any]]:
+        """Return outbox items that are due, oldest first."""
+        answer = self._table.query(
+            IndexName="by_status",
+            KeyConditionExpression=Key("host").eq(OUTBOX) & Key("status").eq(DUE),
+            Limit=limit,
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def done(self, outbox_id: str) -> None:
+        """Take an item out of the outbox; its row stays."""
+        self._table.update_item(
+            Key={"host": OUTBOX, "modification_id": outbox_id},
+            UpdateExpression="SET #status = :done",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":done": DONE},
+        )
+
+
+def _assignment(fields: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:
+    names = {f"#f{number}": name for number, name in enumerate(fields)}
+    values = {f":f{number}": value for number, value in enumerate(fields.values())}
+    pairs = ", ".join(f"#f{number} = :f{number}" for number in range(len(fields)))
+    return f"SET {pairs}", names, values
+
+
+def _key(modification_id: str) -> dict[str, str]:
+    return {"host": HOST, "modification_id": modification_id}
+
+
+def _serialise(item: Mapping[str, Any]) -> dict[str, Any]:
+    serializer = TypeSerializer()
+    return {name: serializer.serialize(value) for name, value in stored(item).items()}

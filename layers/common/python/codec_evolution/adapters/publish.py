@@ -1,0 +1,164 @@
+"""Making amended code live: new versions of the functions that run it, and the way back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import urllib.request
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+import codec_evolution
+from codec_evolution import artifacts
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.ports import PublishRefused
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=250, retries={"mode": "standard", "total_max_attempts": 2}
+)
+ALIAS = "live"
+LAYER = "layers/common/python/"
+DOWNLOAD_TIMEOUT_S = 30
+LABEL, DEPLOYED = "amended code", "code as deployed"
+"""Descriptions of published versions; the deployment's own versions have neither."""
+HEALTHY_ERROR = "ContractError"
+"""How a function that came up refuses an event that is none of its own."""
+
+
+class SandboxCheck:
+    """The benchmark function, for a release's check; implements `ports.Sandbox`."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
+
+    def check(self, attempt_id: str, envelope: Mapping[str, Any]) -> str:
+        """Run validation and smoke of a source under its policy; returns what is wrong, or ""."""
+        event = {
+            "attempt_id": attempt_id,
+            "envelope": envelope,
+            "stages": ["validate", "smoke"],
+            "split": "train",
+            "seed": "release",
+            "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
+        }
+        report, error = invoke(self._client, self._function, event)
+        if error:
+            return error
+        if report.get("outcome") == "passed":
+            return ""
+        failure = report.get("failure") or {}
+        return f"{failure.get('stage')}: {failure.get('kind')}: {failure.get('message')}"
+
+
+class CodePublisher:
+    """Publishes amended modules in the packages of the functions that run them; implements `ports.Publisher`.
+
+    A function's own code comes before its layers, so the package gets a whole copy of `codec_evolution` as it was last
+    deployed, with the amended files in place. The host has refused everything else before.
+
+    Parameters
+    ----------
+    functions
+        Names of the functions that run amendable code.
+    bucket
+        Holds the contents of the amended files.
+    """
+
+    def __init__(self, functions: Sequence[str], bucket: ArtifactBucket) -> None:
+        self._functions = functions
+        self._bucket = bucket
+        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
+        self._package = Path(codec_evolution.__file__).resolve().parent
+
+    def publish(self, code_sha256: Mapping[str, str]) -> str:
+        """Make changed code live in all functions, or in none.
+
+        Raises
+        ------
+        PublishRefused
+            A file is missing or altered, or a function does not come up; every alias is where it was.
+        """
+        amended = self._amended(code_sha256)
+        digest = (
+            hashlib.sha256(json.dumps(sorted(amended.items())).encode()).hexdigest()[:12] if amended else ""
+        )
+        label = f"{LABEL} {digest}" if amended else DEPLOYED
+        moved: list[tuple[str, str]] = []
+        for function in self._functions:
+            live = self._client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
+            current = live.get("Description", "")
+            if current == label or (not amended and not current.startswith((LABEL, DEPLOYED))):
+                continue
+            try:
+                self._move(function, self._version(function, amended, label))
+            except PublishRefused:
+                for name, good in moved:
+                    self._move(name, good)
+                raise
+            moved.append((function, live["Version"]))
+        return f"{label} in {', '.join(name for name, _ in moved)}" if moved else ""
+
+    def _move(self, function: str, version: str) -> None:
+        self._client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
+
+    def _amended(self, code_sha256: Mapping[str, str]) -> dict[str, str]:
+        """Return the contents of files that are not as last deployed, by path inside the package."""
+        found = {}
+        for path, sha256 in code_sha256.items():
+            if not path.startswith(f"{LAYER}codec_evolution/"):
+                continue
+            inner = path[len(f"{LAYER}codec_evolution/") :]
+            deployed = self._package / inner
+            if deployed.is_file() and hashlib.sha256(deployed.read_bytes()).hexdigest() == sha256:
+                continue
+            overlay = self._bucket.get_json(artifacts.framework_overlay(path)) or {}
+            if overlay.get("sha256") != sha256:
+                raise PublishRefused(f"the bucket does not have {path} as the host has it")
+            found[inner] = overlay["content"]
+        return found
+
+    def _version(self, function: str, amended: Mapping[str, str], label: str) -> str:
+        package = self._zip(function, amended)
+        self._client.update_function_code(FunctionName=function, ZipFile=package)
+        self._client.get_waiter("function_updated_v2").wait(
+            FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+        version = str(self._client.publish_version(FunctionName=function, Description=label)["Version"])
+        _, error = invoke(self._client, f"{function}:{version}", {"health": label})
+        if error and not error.startswith(HEALTHY_ERROR):
+            raise PublishRefused(f"{function} does not come up with the changed code: {error}")
+        return version
+
+    def _zip(self, function: str, amended: Mapping[str, str]) -> bytes:
+        location = self._client.get_function(FunctionName=function)["Code"]["Location"]
+        with urllib.request.urlopen(location, timeout=DOWNLOAD_TIMEOUT_S) as answer:
+            old = zipfile.ZipFile(io.BytesIO(answer.read()))
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+            for entry in old.infolist():
+                if not entry.filename.startswith("codec_evolution/"):
+                    new.writestr(entry, old.read(entry))
+            if amended:
+                for path in sorted(self._package.rglob("*")):
+                    inner = path.relative_to(self._package).as_posix()
+                    if path.is_file() and "__pycache__" not in path.parts and inner not in amended:
+                        new.write(path, f"codec_evolution/{inner}")
+                for inner, content in amended.items():
+                    new.writestr(f"codec_evolution/{inner}", content)
+        return target.getvalue()
+
+
+def invoke(client: Any, function: str, event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Invoke a function and return its answer and its error (type and message), one of them empty."""
+    answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    payload = json.loads(answer["Payload"].read() or b"{}") or {}
+    if "FunctionError" not in answer:
+        return payload, ""
+    return {}, f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"[:1500]

@@ -1,0 +1,70 @@
+"""Brings a checkout to where it was: the deployed framework, and over it what the tools had changed.
+
+``python -s -S -P -m codec_evolution.host.restore CONFIG DEPLOYED OVERLAY``, started by the orchestrator's unit. The
+overlay comes from the bucket; the guard judges each of its files again, so nothing in it reaches what is *never*.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from codec_evolution.host import account
+from codec_evolution.host.checkout import Checkout
+from codec_evolution.host.config import ConfigError, HostConfig
+from codec_evolution.host.guard import CODE, DATA, Guard, GuardError
+from codec_evolution.host.machine import never_manifest
+from codec_evolution.host.refusal import Refused
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Restore; exit 0 done, 2 when the host is not set up."""
+    try:
+        config = HostConfig.load(Path(arguments[0]))
+        guard = Guard.load(Path(config.guard))
+        deployed, overlay = Path(arguments[1]), Path(arguments[2])
+        Path(config.manifest).write_text(json.dumps(never_manifest(deployed, guard)), "utf-8")
+        account.become(config.user)
+    except (IndexError, ConfigError, GuardError, account.AccountError) as error:
+        print(f"the framework host is not set up: {error}", file=sys.stderr)
+        return 2
+    checkout = Path(config.checkout)
+    shutil.copytree(deployed, checkout, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    print(f"{restore(Checkout(checkout), guard, overlay)} changed files restored")
+    return 0
+
+
+def restore(checkout: Checkout, guard: Guard, overlay: Path) -> int:
+    """Put the files of an overlay into a checkout; returns how many.
+
+    Parameters
+    ----------
+    overlay
+        Folder with one JSON document a changed file (``content``, ``sha256``), at the file's own path.
+    """
+    count = 0
+    for source in sorted(path for path in overlay.rglob("*") if path.is_file()):
+        path = source.relative_to(overlay).as_posix()
+        try:
+            if guard.tier(path) not in (DATA, CODE):
+                raise Refused("tier-never", f"{path} is not amendable")
+            entry = json.loads(source.read_text("utf-8"))
+            data = None if entry["content"] is None else entry["content"].encode("utf-8")
+            if data is not None and hashlib.sha256(data).hexdigest() != entry["sha256"]:
+                raise Refused("overlay-altered", f"{path} does not have its hash")
+            with checkout.folder_of(path) as (folder, name):
+                before = folder.read(name)
+                if (before.data if before else None) != data:
+                    folder.replace(name, data, before)
+            count += 1
+        except (Refused, ValueError, KeyError) as error:
+            print(f"not restored: {path}: {error}", file=sys.stderr)
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+"""The orchestrator host's template: who may send it what, and what it may do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from codec_evolution.host.config import HostConfig
+
+from infra.assets import ROOT
+from infra.capabilities.framework_host import SCRIPTS, TOOLS, framework_files
+
+Resources = dict[str, dict[str, Any]]
+
+
+def of_type(resources: Resources, kind: str) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in resources.values() if each["Type"] == kind]
+
+
+def statements(resources: Resources, part: str) -> list[dict[str, Any]]:
+    (policy,) = [
+        each["Properties"]["PolicyDocument"]["Statement"]
+        for name, each in resources.items()
+        if each["Type"] == "AWS::IAM::Policy" and name.startswith(part)
+    ]
+    return [{**each, "Action": _list(each["Action"]), "Resource": _list(each["Resource"])} for each in policy]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture
+def documents(app_resources: Resources) -> list[dict[str, Any]]:
+    return of_type(app_resources, "AWS::SSM::Document")
+
+
+@pytest.fixture
+def instance(app_resources: Resources) -> dict[str, Any]:
+    (found,) = of_type(app_resources, "AWS::EC2::Instance")
+    return found
+
+
+def test_there_is_one_document_a_tool(documents):
+    commands = [each["Content"]["mainSteps"][0]["inputs"]["runCommand"] for each in documents]
+    assert sorted(commands) == sorted([f"exec /opt/codec-evolution/bin/call {tool}"] for tool in TOOLS)
+    for each in documents:
+        assert (each["DocumentType"], each["TargetType"]) == ("Command", "/AWS::EC2::Instance")
+        assert each["UpdateMethod"] == "NewVersion"
+        assert each["Content"]["schemaVersion"] == "2.2"
+        assert int(each["Content"]["mainSteps"][0]["inputs"]["timeoutSeconds"]) <= 240
+
+
+def test_no_parameter_is_spliced_into_a_command(documents):
+    for each in documents:
+        assert "{{" not in json.dumps(each["Content"])
+        for parameter in each["Content"]["parameters"].values():
+            assert parameter["interpolationType"] == "ENV_VAR"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["; rm -rf /", "$(id)", "`id`", "a b", "a\nb", "", "a'b", 'a"b', "bucket2!", "{{ x }}", "../etc", "-n"],
+)
+def test_parameter_patterns_refuse_everything_but_base64(documents, hostile):
+    for each in documents:
+        for parameter in each["Content"]["parameters"].values():
+            assert re.fullmatch(parameter["allowedPattern"], hostile) is None
+
+
+def test_parameter_patterns_accept_a_call(documents):
+    request = base64.b64encode(json.dumps({"tool": "x" * 1000}).encode()).decode()
+    for each in documents:
+        patterns = {name: facts["allowedPattern"] for name, facts in each["Content"]["parameters"].items()}
+        assert re.fullmatch(patterns["Request"], request)
+        assert re.fullmatch(patterns["Request"], "bucket")
+        assert re.fullmatch(patterns["Result"], "0" * 64)
+
+
+def test_the_host_is_reached_by_nobody_and_holds_no_key(app_resources, instance):
+    assert "KeyName" not in instance
+    assert instance["DisableApiTermination"] is True
+    (disk,) = instance["BlockDeviceMappings"]
+    assert (disk["Ebs"]["Encrypted"], disk["Ebs"]["VolumeType"]) == (True, "gp3")
+    (group,) = [
+        g
+        for g in of_type(app_resources, "AWS::EC2::SecurityGroup")
+        if "orchestrator" in g["GroupDescription"]
+    ]
+    assert "SecurityGroupIngress" not in group
+    assert [(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]] == [(443, 443)]
+    assert "AWS::EC2::SecurityGroupIngress" not in {each["Type"] for each in app_resources.values()}
+
+
+def test_the_metadata_service_wants_a_token_and_is_one_hop_away(app_resources, instance):
+    templates = of_type(app_resources, "AWS::EC2::LaunchTemplate")
+    options = [each["LaunchTemplateData"].get("MetadataOptions", {}) for each in templates]
+    options += [instance.get("MetadataOptions", {})]
+    (found,) = [each for each in options if each]
+    assert (found["HttpTokens"], found["HttpPutResponseHopLimit"]) == ("required", 1)
+
+
+def test_the_hosts_role_can_talk_to_systems_manager_log_and_use_one_prefix(app_resources):
+    services: dict[str, set[str]] = {}
+    for each in statements(app_resources, "FrameworkHostRoleDefaultPolicy"):
+        assert each["Effect"] == "Allow"
+        for action in each["Action"]:
+            services.setdefault(action.split(":")[0], set()).add(action)
+            if action.startswith("s3:"):
+                resources = json.dumps(each["Resource"])
+                conditions = json.dumps(each.get("Condition", {}))
+                assert "/framework/" in resources or "framework/" in conditions or "cdk-" in resources
+    assert set(services) == {"ssm", "ssmmessages", "ec2messages", "logs", "s3"}
+    assert services["ssm"] == {"ssm:UpdateInstanceInformation"}
+    assert services["s3"] == {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+
+
+def test_commands_go_to_these_documents_and_this_instance_only(app_resources):
+    senders = {
+        name: each
+        for name, resource in app_resources.items()
+        if resource["Type"] == "AWS::IAM::Policy"
+        for each in resource["Properties"]["PolicyDocument"]["Statement"]
+        if "ssm:SendCommand" in _list(each["Action"])
+    }
+    assert [name.split("Role")[0] for name in senders] == ["FunctionsFrameworkTool"]
+    (statement,) = senders.values()
+    named = [json.dumps(resource) for resource in statement["Resource"]]
+    assert len(named) == len(TOOLS) + 1
+    assert sum(":document/" in each for each in named) == len(TOOLS)
+    assert sum(":instance/" in each for each in named) == 1
+    assert not any('*"' in each for each in named)
+
+
+def test_only_the_planners_function_is_published_anew(app_resources):
+    (publishing,) = [
+        each
+        for each in statements(app_resources, "FunctionsFrameworkToolRoleDefaultPolicy")
+        if "lambda:UpdateFunctionCode" in each["Action"]
+    ]
+    assert set(re.findall(r"Functions(\w+?)[0-9A-F]{8}", json.dumps(publishing["Resource"]))) == {"Plan"}
+
+
+def test_the_settings_of_the_host_are_the_operators(instance):
+    parts = instance["UserData"]["Fn::Base64"]["Fn::Join"][1]
+    script = "".join(part if isinstance(part, str) else "X" for part in parts)
+    settings = json.loads(re.search(r"HOST_SETTINGS='([^']*)'", script)[1])
+    HostConfig(**settings)
+    assert (settings["tools"], settings["autonomy"], settings["user"]) == ("on", "data", "codec-framework")
+    assert "--require-hashes" in script
+
+
+@pytest.mark.parametrize("name", ["call", "restore", "install"])
+def test_the_hosts_scripts_are_valid_shell(name):
+    subprocess.run(["bash", "-n", str(SCRIPTS / name)], check=True, timeout=10)
+
+
+def test_the_host_gets_the_whole_framework_and_no_clip(app_resources):
+    paths = {str(path.relative_to(ROOT)) for path in framework_files()}
+    assert "layers/common/python/codec_evolution/data/language_policy.toml" in paths
+    assert "sandbox_container/codec_sandbox/policy_ceiling.toml" in paths
+    assert not any("windows" in path or "__pycache__" in path for path in paths)
