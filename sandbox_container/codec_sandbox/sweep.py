@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from codec_sandbox import layers, syscalls
 
-_FIRST_UID, _LAST_UID = (
-    61184,
-    65519,
-)  # systemd's range for dynamic users: nobody's login, and mapped in rootless containers
+# Left free by systemd's plan of user ids (systemd.io/UIDS-GIDS); and, where a container maps fewer, its dynamic users.
+_UNUSED_UIDS, _DYNAMIC_UIDS = range(1_879_048_192, 2_147_483_647), range(61_184, 65_520)
 _WRITABLE = ("/tmp", "/var/tmp", "/dev/shm")
 _IPC_RMID = 0
 _IDENTIFIER = {"shm": "shmid", "msg": "msqid", "sem": "semid"}
 
 
 def throwaway_uids() -> Iterator[int]:
-    """User ids for workers, never the same one twice in a row of 4336."""
-    span = _LAST_UID - _FIRST_UID + 1
-    start = random.SystemRandom().randrange(span)
-    while True:
-        yield _FIRST_UID + start
-        start = (start + 1) % span
+    """User ids for workers, none of them anybody's, from a random start."""
+    span = _UNUSED_UIDS if _is_mapped(_UNUSED_UIDS[-1]) else _DYNAMIC_UIDS
+    start = random.SystemRandom().randrange(len(span))
+    for step in itertools.count():
+        yield span[(start + step) % len(span)]
+
+
+def _is_mapped(uid: int) -> bool:
+    """Whether this user namespace knows `uid`."""
+    try:
+        rows = [
+            map(int, row.split())
+            for row in Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
+        ]
+    except OSError:
+        return False
+    return any(first <= uid < first + count for first, _, count in rows)
 
 
 class Sweep:
     """Remembers the state before a worker, and restores it after.
 
     With a throw-away user everything of that user goes. Without one, names are removed only inside Lambda, where the
-    user is nobody else's; elsewhere the other layers keep a worker from making any, and removing a person's files is
-    not ours to do.
+    user is nobody else's, and only if no layer kept the worker from making any: removing a person's files is not ours
+    to do.
 
     Parameters
     ----------
@@ -50,10 +60,17 @@ class Sweep:
         self.active = sys.platform == "linux" and (uid is not None or layers.platform() == "lambda")
         self.before = set() if uid is not None or not self.active else set(self._present())
 
-    def run(self) -> None:
-        """Remove what is new: processes, files, System V objects, keys."""
+    def run(self, layers_in_force: Container[str]) -> None:
+        """Remove what is new: processes, files, System V objects, keys.
+
+        Parameters
+        ----------
+        layers_in_force
+            Of the worker. Landlock or seccomp would have kept it from making a name.
+        """
         self._kill_processes()
-        if not self.active:
+        held = "seccomp" in layers_in_force or "landlock" in layers_in_force
+        if not self.active or (self.uid is None and held):
             return
         for kind, name in set(self._present()) - self.before:
             with contextlib.suppress(OSError):

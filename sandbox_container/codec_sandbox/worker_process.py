@@ -83,6 +83,7 @@ class Worker:
         self._own_state = ProcessState.of(os.getpid())
         self._zygote_state = ProcessState.of(zygote.process.pid)
         self._gone = False
+        self.layers: dict[str, str] = {}
         self._end: dict[str, Any] | None = None
         self._charged = 0.0
         area = limits.area_bytes
@@ -92,7 +93,6 @@ class Worker:
             self.pid, self._line = zygote.fork(memory, limits, uid)
         finally:
             os.close(memory)
-        self.layers: dict[str, str] = {}
         try:
             _, raw = self._reply(ANSWER_S)
             self.layers = json.loads(raw)
@@ -172,7 +172,7 @@ class Worker:
             self._gone = True
             self._line.close()
             self._channel.close()
-            self._sweep.run()
+            self._sweep.run({layer for layer, said in self.layers.items() if said == "ok"})
             self._on_gone(self, self._undo_tampering())
 
     def _undo_tampering(self) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from codec_sandbox import diagnose, doctor, layers, simulated_lambda
+from codec_sandbox import diagnose, doctor, layers, simulated_lambda, sweep
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor
 from codec_sandbox.walls import LAYERS
@@ -317,6 +317,38 @@ def test_a_zygote_that_dies_during_a_call_is_our_fault_and_leaves_no_orphan():
         with pytest.raises(SandboxUnavailable, match="zygote died"):
             worker.encode(FRAME, 0, CONFIG)
         assert is_dead(worker.pid)
+
+
+# -- the sweep
+
+
+@pytest.mark.parametrize(
+    ("platform", "in_force", "left"),
+    [
+        ("lambda", {"fdless"}, set()),
+        ("lambda", {"fdless", "seccomp"}, {"new"}),
+        ("linux", {"fdless"}, {"new"}),
+    ],
+)
+def test_names_are_swept_only_in_lambda_and_only_where_a_worker_could_make_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, in_force: set[str], left: set[str]
+):
+    monkeypatch.setattr(sweep, "_WRITABLE", (str(tmp_path),))
+    monkeypatch.setattr(sweep, "_IDENTIFIER", {})
+    monkeypatch.setattr(layers, "platform", lambda: platform)
+    (tmp_path / "old").touch()
+    swept = sweep.Sweep(None)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "inside").touch()
+    swept.run(in_force)
+    assert {entry.name for entry in tmp_path.iterdir()} == left | {"old"}
+
+
+def test_throwaway_users_are_nobody_and_never_the_same_twice_in_a_row():
+    uids = sweep.throwaway_uids()
+    first = [next(uids) for _ in range(100)]
+    assert len(set(first)) == 100
+    assert min(first) >= 61_184
 
 
 # -- health of the loop
