@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
@@ -12,10 +12,11 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.assets import layers
+from infra.capabilities.alarms import Alarms
 from infra.capabilities.benchmark import NAME as BENCHMARK
 from infra.capabilities.benchmark import Benchmark
 from infra.capabilities.cycle import Cycle
-from infra.capabilities.framework_host import FrameworkHost
+from infra.capabilities.dashboard import Dashboard
 from infra.capabilities.functions import Functions
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
@@ -39,12 +40,6 @@ class AppStack(Stack):
             schedule_name=schedule_name,
         )
         self.benchmark = Benchmark(self, "Sandbox", settings=settings)
-        self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
-        self.framework_host.serve(
-            self.functions.functions["FrameworkTool"],
-            self.benchmark.alias,
-            published=[self.functions.functions["Plan"]],
-        )
         self.cycle = Cycle(
             self,
             "Cycle",
@@ -53,21 +48,55 @@ class AppStack(Stack):
             state_machine_name=name,
         )
         schedule_input = {"lineage": settings.lineage}
-        schedule = self._schedule(schedule_name, schedule_input)
+        missed = self._missed_ticks()
+        schedule = self._schedule(schedule_name, schedule_input, missed)
+        self.alarms = Alarms(
+            self,
+            "Alarms",
+            prefix=construct_id,
+            settings=settings,
+            machine=self.cycle.state_machine,
+            missed_ticks=missed,
+        )
+        self.dashboard = Dashboard(
+            self,
+            "Dashboard",
+            name=construct_id,
+            lineage=settings.lineage,
+            widgets=self.functions.aliases["Widgets"],
+            machine=self.cycle.state_machine,
+            alarms=list(self.alarms.alarms.values()),
+        )
+        self._links(construct_id)
         CfnOutput(self, "StateMachineArn", value=self.cycle.state_machine.state_machine_arn)
         CfnOutput(self, "ScheduleName", value=schedule.schedule_name)
         CfnOutput(self, "ScheduleInput", value=json.dumps(schedule_input))
         for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
             CfnOutput(self, f"{each}Function", value=function.function_name)
 
-    def _schedule(self, name: str, cycle_input: dict[str, str]) -> scheduler.Schedule:
-        machine = self.cycle.state_machine
+    def _links(self, dashboard: str) -> None:
+        """Addresses of the console pages that a person wants after a deployment."""
+        console = f"https://{Aws.REGION}.console.aws.amazon.com"
+        machine = self.cycle.state_machine.state_machine_arn
+        for name, page in {
+            "DashboardUrl": f"cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/{dashboard}",
+            "StateMachineUrl": f"states/home?region={Aws.REGION}#/statemachines/view/{machine}",
+            "AlarmsUrl": f"cloudwatch/home?region={Aws.REGION}#alarmsV2:?search={dashboard}",
+        }.items():
+            CfnOutput(self, name, value=f"{console}/{page}")
+        CfnOutput(self, "AlarmTopicArn", value=self.alarms.topic.topic_arn)
+
+    def _missed_ticks(self) -> sqs.Queue:
         missed = sqs.Queue(self, "MissedTicks", enforce_ssl=True, retention_period=Duration.days(14))
         acknowledge(
             missed,
             "SQS3",
             "This queue is the dead-letter queue of the schedule; the rule does not know schedules as a source.",
         )
+        return missed
+
+    def _schedule(self, name: str, cycle_input: dict[str, str], missed: sqs.Queue) -> scheduler.Schedule:
+        machine = self.cycle.state_machine
         role = iam.Role(self, "EveryMinuteRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         self.functions.allow_switching_schedule(role)
         return scheduler.Schedule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -89,6 +89,13 @@ class DataStack(Stack):
             "GithubSecretArn": self.github_secret.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)
+        console = f"https://{Aws.REGION}.console.aws.amazon.com/dynamodbv2/home?region={Aws.REGION}"
+        for name, table in {
+            "EvolutionRecordUrl": self.evolution_record,
+            "LoopControlUrl": self.loop_control,
+            "FrameworkModificationsUrl": self.framework_modifications,
+        }.items():
+            CfnOutput(self, name, value=f"{console}#item-explorer?table={table.table_name}")
 
 
 def _table(

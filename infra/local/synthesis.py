@@ -20,6 +20,8 @@ _INPUTS = (
     "infra/*.py",
     "infra/capabilities/*.py",
     "infra/capabilities/host_files/*",
+    "layers/common/python/codec_evolution/metrics.py",
+    "layers/common/python/codec_evolution/widgets/views.py",
     "layers/dependencies/requirements.lock",
     "sandbox_container/Dockerfile",
 )

@@ -1,0 +1,256 @@
+"""Alarms: each says in its description what to do, and the README has a runbook under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cw
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from codec_evolution import metrics
+from constructs import Construct
+
+from infra.capabilities.dashboard import metric
+from infra.settings import Settings
+
+QUIET = cw.TreatMissingData.NOT_BREACHING
+AT_LEAST = cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+SILENCE_MINUTES = 30
+RUNNING_TICKS = 10
+COMMIT_MINUTES = 30
+FAILED_SHARE = 80
+FAILED_LEAST = 10
+IDENTICAL_LEAST = 3
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One alarm.
+
+    Attributes
+    ----------
+    what
+        What has happened, and what to do about it.
+    pages
+        Whether the composite alarm for paging includes it.
+    """
+
+    of: cw.IMetric
+    threshold: float
+    what: str
+    periods: int = 1
+    pages: bool = True
+
+
+class Alarms(Construct):
+    """All alarms, the topic that they tell, and one composite for paging.
+
+    Attributes
+    ----------
+    topic : sns.Topic
+        Every alarm tells it; subscribe a mail address or a chat.
+    alarms : dict[str, cw.Alarm]
+        By the name that the runbook uses.
+    paging : cw.CompositeAlarm
+        In alarm when one of those is that should wake somebody.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        prefix: str,
+        settings: Settings,
+        machine: sfn.IStateMachine,
+        missed_ticks: sqs.IQueue,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._lineage = settings.lineage
+        self._machine = machine
+        self.topic = self._topic()
+        tell = actions.SnsAction(self.topic)
+        rules = self._rules(settings, missed_ticks)
+        self.alarms = {name: self._alarm(prefix, name, rule) for name, rule in rules.items()}
+        for alarm in self.alarms.values():
+            alarm.add_alarm_action(tell)
+            alarm.add_ok_action(tell)
+        self.paging = cw.CompositeAlarm(
+            self,
+            "Paging",
+            composite_alarm_name=f"{prefix}-Paging",
+            alarm_description="One of the alarms that should wake somebody; see which, and its runbook.",
+            alarm_rule=cw.AlarmRule.any_of(
+                *[self.alarms[name] for name, rule in rules.items() if rule.pages]
+            ),
+        )
+        self.paging.add_alarm_action(tell)
+
+    def _rules(self, settings: Settings, missed_ticks: sqs.IQueue) -> Mapping[str, Rule]:
+        rules = {**self._loop_rules(missed_ticks), **self._quality_rules(), **self._money_rules()}
+        if settings.github_repository:
+            rules["AdoptionWaitsForCommit"] = Rule(
+                self._own(metrics.COMMITS_WAITING, statistic="Minimum"),
+                1,
+                "An adopted version has not reached GitHub for half an hour. Look at the log of Commit: the token "
+                "may have expired, the repository may be protected, or GitHub is away. It catches up by itself.",
+                periods=COMMIT_MINUTES // 5,
+                pages=False,
+            )
+        return rules
+
+    def _loop_rules(self, missed_ticks: sqs.IQueue) -> dict[str, Rule]:
+        five = Duration.minutes(5)
+        return {
+            "ExecutionsFailed": Rule(
+                self._machine.metric_failed(period=five, statistic="Sum"),
+                1,
+                "A cycle failed outside of what it can conclude. Open the execution in Step Functions and read the "
+                "failed state; the next cycle concludes what was left. Pause if it repeats.",
+            ),
+            "ExecutionsTimedOut": Rule(
+                self._machine.metric_timed_out(period=five, statistic="Sum"),
+                1,
+                "A cycle ran for three hours and was stopped. Look which state hung; lower slots or "
+                "benchmark_cpu_s if the benchmark is too slow.",
+            ),
+            "NoVerdict": Rule(
+                self._no_verdict(),
+                1,
+                "The loop ticks, but no attempt was concluded for half an hour. Look whether one execution hangs, "
+                "and at the logs of Plan and Conclude; stopping the execution frees the lease.",
+            ),
+            "MissedTicks": Rule(
+                missed_ticks.metric_approximate_number_of_messages_visible(period=five, statistic="Maximum"),
+                1,
+                "The schedule could not start a cycle; the dead-letter queue MissedTicks holds the reasons. Mend "
+                "what they name (most often a permission), then purge the queue.",
+            ),
+            "SandboxLayerLost": Rule(
+                self._layers_lost(),
+                1,
+                "A kernel layer round the candidates is gone that was there within the hour. Pause, look at layers "
+                "in the latest report, and ask whether Lambda's platform or the image has changed.",
+            ),
+        }
+
+    def _quality_rules(self) -> dict[str, Rule]:
+        return {
+            "FailureRate": Rule(
+                self._failed_share(),
+                FAILED_SHARE,
+                f"{FAILED_SHARE} % or more of an hour's attempts failed or were skipped. Look at Failures by kind "
+                "and Skips: one kind alone is a limitation of the framework or of the infrastructure.",
+                pages=False,
+            ),
+            "IdenticalResults": Rule(
+                self._own(metrics.IDENTICAL, statistic="Sum", period=Duration.hours(1)),
+                IDENTICAL_LEAST,
+                "Several candidates measured exactly as the incumbent. Compare their source hashes with the "
+                "incumbent's: the planner repeats itself, or the wrong source is measured.",
+                pages=False,
+            ),
+            "Stagnation": Rule(
+                self._stagnation(),
+                1,
+                "A day of attempts brought no adoption. Read the latest hypotheses and reasons, consider another "
+                "model, prompt or lineage, or pause to save the money.",
+                pages=False,
+            ),
+        }
+
+    def _money_rules(self) -> dict[str, Rule]:
+        used = self._own(metrics.BUDGET_USED, statistic="Maximum")
+        return {
+            "Budget80": Rule(
+                used,
+                80,
+                "80 % of today's dollars are spent. Nothing breaks: at 100 % no further cycle begins until midnight "
+                "UTC. Raise daily_budget_usd or pause if it comes too early.",
+                pages=False,
+            ),
+            "Budget100": Rule(
+                used,
+                100,
+                "Today's dollars are spent and the loop waits for midnight UTC. Look at Dollars by day and Tokens "
+                "for what has changed before you raise daily_budget_usd.",
+            ),
+        }
+
+    def _no_verdict(self) -> cw.MathExpression:
+        period = Duration.minutes(SILENCE_MINUTES)
+        ticks = {
+            outcome: self._own(metrics.TICKS, outcome, statistic="Sum", period=period)
+            for outcome in ("opened", "busy")
+        }
+        verdicts = self._verdicts(period)
+        return cw.MathExpression(
+            expression=f"IF(FILL(opened, 0) + FILL(busy, 0) >= {RUNNING_TICKS} AND {_sum(verdicts)} == 0, 1, 0)",
+            using_metrics={**ticks, **verdicts},
+            label="ticks without a verdict",
+            period=period,
+        )
+
+    def _failed_share(self) -> cw.MathExpression:
+        verdicts = self._verdicts(Duration.hours(1))
+        failed = "FILL(test_failed, 0) + FILL(skipped, 0)"
+        return cw.MathExpression(
+            expression=f"IF({_sum(verdicts)} >= {FAILED_LEAST}, 100 * ({failed}) / ({_sum(verdicts)}), 0)",
+            using_metrics=verdicts,
+            label="percent failed or skipped",
+            period=Duration.hours(1),
+        )
+
+    def _stagnation(self) -> cw.MathExpression:
+        verdicts = self._verdicts(Duration.days(1))
+        return cw.MathExpression(
+            expression=f"IF({_sum(verdicts)} >= {FAILED_LEAST} AND FILL(adopted, 0) == 0, 1, 0)",
+            using_metrics=verdicts,
+            label="a day without an adoption",
+            period=Duration.days(1),
+        )
+
+    def _layers_lost(self) -> cw.MathExpression:
+        hour = Duration.hours(1)
+        return cw.MathExpression(
+            expression="most - least",
+            using_metrics={
+                "most": self._own(metrics.LAYERS, statistic="Maximum", period=hour),
+                "least": self._own(metrics.LAYERS, statistic="Minimum", period=hour),
+            },
+            label="layers lost within the hour",
+            period=hour,
+        )
+
+    def _verdicts(self, period: Duration) -> dict[str, cw.IMetric]:
+        return {
+            status: self._own(metrics.ATTEMPTS, status, statistic="Sum", period=period)
+            for status in ("adopted", "rejected", "test_failed", "skipped")
+        }
+
+    def _own(self, of: metrics.Metric, *rest: str, **options: object) -> cw.Metric:
+        return metric(of, self._lineage, *rest, **options)
+
+    def _alarm(self, prefix: str, name: str, rule: Rule) -> cw.Alarm:
+        return cw.Alarm(
+            self,
+            name,
+            alarm_name=f"{prefix}-{name}",
+            alarm_description=rule.what,
+            metric=rule.of,
+            threshold=rule.threshold,
+            comparison_operator=AT_LEAST,
+            evaluation_periods=rule.periods,
+            treat_missing_data=QUIET,
+        )
+
+    def _topic(self) -> sns.Topic:
+        return sns.Topic(self, "Topic", display_name="Codec evolution alarms", enforce_ssl=True)
+
+
+def _sum(verdicts: Mapping[str, cw.IMetric]) -> str:
+    return "(" + " + ".join(f"FILL({name}, 0)" for name in verdicts) + ")"
