@@ -196,8 +196,8 @@ def test_a_call_that_takes_too_long_is_a_timeout(small):
         "    while frame_index == 1:\n        pass\n"
         "    return honest_encode(frame, frame_index, config)\n"
     )
-    failure = measured(small, sleepy, stages=("validate", "smoke"), call_s=5.0)["failure"]
-    assert (failure["stage"], failure["kind"], failure["frame"]) == ("smoke", "timeout", 1)
+    failure = measured(small, sleepy, stages=("validate", "measure"), call_s=5.0)["failure"]
+    assert (failure["stage"], failure["kind"], failure["frame"]) == ("measure", "timeout", 1)
 
 
 def test_points_measured_before_a_failure_are_kept(small):

@@ -211,7 +211,7 @@ CHEATS = (
         "screen",
         "budget",
         "CPU seconds",
-        "for _ in range(60 if frame.shape[0] < 1000 else 0):\n    np.sort(np.arange(900000)[::-1] % 977)\n"
+        "for _ in range(400 if frame.shape[0] < 1000 else 0):\n    np.sort(np.arange(900000)[::-1] % 977)\n"
         "return honest_encode(frame, frame_index, config)",
     ),
 )
