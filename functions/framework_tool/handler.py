@@ -10,7 +10,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import artifacts, operations
+from codec_evolution import artifacts, metrics, operations
+from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
@@ -49,6 +50,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         )
         return desk.call(call)
     item = desk.call(ToolCall.of_request(event["attempt_id"], event["round"], event["request"] or {}))
+    emit(metrics.of_tool_call(item["tool"], item["status"]))
     result = bucket.get_json(artifacts.modification(item["modification_id"], "result.json"))
     answer = answer_of(item, result)
     logger.info(

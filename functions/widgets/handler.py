@@ -7,8 +7,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
-from codec_evolution.adapters.tables import EvolutionRecord, LoopControl, ModificationList
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.widgets.request import Links, Room, github_web_url
 from codec_evolution.widgets.views import answer
@@ -19,7 +20,7 @@ ROOM = Room(
     record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
     control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
     objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
-    modifications=ModificationList(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
+    modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
     lineage=os.environ["LINEAGE"],
     daily_budget_usd=float(os.environ["DAILY_BUDGET_USD"]),
     links=Links(

@@ -52,7 +52,8 @@ SIZES: Mapping[str, Size] = {
     "CloseCycle": Size(256, 60),
     # Processors come with memory, and a person waits for this one.
     "Widgets": Size(1024, 20),
-    "Actions": Size(512, 60),
+    # As long as FrameworkTool, which carries out decisions.
+    "Actions": Size(512, 300),
 }
 
 
@@ -230,8 +231,10 @@ class Functions(Construct):
                 "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
                 "STATE_MACHINE_ARN": machine,
                 "SCHEDULE_NAME": schedule_name,
+                "FRAMEWORK_TOOL_FUNCTION": self.aliases["FrameworkTool"].function_arn,
             },
         )
+        self._allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow(function, ["states:StartExecution"], [machine])
         schedule = stack.format_arn(
@@ -266,7 +269,7 @@ class Functions(Construct):
         )
         self._allow_table(function, self._data.evolution_record, [GET, QUERY], ["by_version"])
         self._allow_table(function, self._data.loop_control, [GET, QUERY])
-        self._allow_table(function, self._data.framework_modifications, [QUERY], ["by_status"])
+        self._allow_table(function, self._data.framework_modifications, [GET, QUERY], ["by_status"])
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
 

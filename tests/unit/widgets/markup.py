@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 VOID = {"br", "img", "line", "path", "circle"}
 ALLOWED = {
-    *("style", "div", "span", "p", "i", "a", "cwdb-action", "code", "small", "br"),
+    *("style", "div", "span", "p", "i", "a", "cwdb-action", "code", "small", "br", "pre"),
     *("table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd", "ul", "li"),
     *("svg", "line", "path", "circle", "text"),
 }

@@ -76,6 +76,9 @@ class Tables:
         limit, status = (*place, None)[:2]
         return [each for each in self.changes if status in (None, each["status"])][:limit]
 
+    def get(self, modification_id: str) -> dict[str, Any] | None:
+        return next((each for each in self.changes if each["modification_id"] == modification_id), None)
+
     def versions(self, lineage: str, limit: int) -> list[dict[str, Any]]:
         found = [each for each in self.attempts if "adopted_version" in each]
         return sorted(found, key=lambda each: -each["adopted_version"])[:limit]

@@ -19,6 +19,7 @@ class Loop:
     def __init__(self, **state) -> None:
         self.now = LoopState("main", **state)
         self.started: list[str] = []
+        self.decided: list[tuple[str, str]] = []
         self.enabled = False
 
     def state(self, lineage):
@@ -38,6 +39,16 @@ class Loop:
         self.started.append(name)
         return True
 
+    def decide(self, operation, modification_id):
+        self.decided.append((operation, modification_id))
+        if modification_id == "gone":
+            return {
+                "modification_id": "gone",
+                "status": "refused",
+                "message": "there is no modification gone",
+            }
+        return {"modification_id": modification_id, "status": "rolled_back", "summary": HOSTILE}
+
     def set_enabled(self, enabled):
         changed, self.enabled = self.enabled != enabled, enabled
         return changed
@@ -45,7 +56,7 @@ class Loop:
 
 def press(loop: Loop, **event) -> str:
     operator = Operator(control=loop, cycles=loop, schedule=loop, now=lambda: NOW)
-    return Page(answer(event, operator)).words
+    return Page(answer(event, operator, loop)).words
 
 
 def test_pause_and_resume_move_flag_and_schedule():
@@ -98,6 +109,20 @@ def test_a_paused_loop_starts_no_cycle():
     assert said == "Not done: Lineage main is paused; resume it first."
 
 
+@pytest.mark.parametrize("action", ["approve", "deny", "rollback"])
+def test_a_decision_is_handed_on_and_its_outcome_shown_as_text(action):
+    loop = Loop()
+    said = press(loop, action=action, modification_id="m1")
+    assert loop.decided == [(action, "m1")]
+    assert said == f"{HOSTILE}: rolled back"
+
+
+def test_a_decision_that_is_refused_says_why():
+    assert (
+        press(Loop(), action="approve", modification_id="gone") == "Not done: there is no modification gone"
+    )
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -106,6 +131,7 @@ def test_a_paused_loop_starts_no_cycle():
         {"action": HOSTILE},
         {"action": "pause", "lineage": HOSTILE},
         {"action": "pause", "lineage": "x" * 33},
+        {"action": "approve", "modification_id": ""},
         {"action": "run_cycle", "lineage": "main", "cycle_id": "c1", "nonce": "short"},
     ],
 )
@@ -117,4 +143,4 @@ def test_what_no_button_sends_is_refused_with_a_reason(event):
 
 def test_actions_describe_themselves():
     operator = Operator(control=Loop(), cycles=Loop(), schedule=None, now=lambda: NOW)
-    assert answer({"describe": True}, operator).startswith("## ")
+    assert answer({"describe": True}, operator, Loop()).startswith("## ")

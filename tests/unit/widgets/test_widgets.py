@@ -96,7 +96,7 @@ def test_nothing_that_a_model_wrote_becomes_markup(view, width):
     ]
     changes = [
         modification(1, tool=HOSTILE, file=HOSTILE, reason=HOSTILE, summary=HOSTILE, tier=HOSTILE),
-        modification(2, tool=HOSTILE, file=HOSTILE, reason=HOSTILE, status="pending_approval"),
+        modification(2, tool=HOSTILE, file=HOSTILE, reason=HOSTILE, diff=HOSTILE, status="pending_approval"),
     ]
     state = LoopState("main", version=1, paused=True, paused_reason=HOSTILE)
     found = page(view, room(Tables(attempts, state=state, modifications=changes)), width=width)
@@ -190,10 +190,9 @@ def test_an_applied_modification_can_be_rolled_back_and_a_pending_one_decided():
     assert found.payload("Roll back") == {
         "action": "rollback",
         "modification_id": "2026-11-21T22:00:00.000Z#00/1",
-        "expected": "applied",
     }
     decided = page("approvals")
-    assert decided.payload("Approve")["expected"] == "pending_approval"
+    assert decided.payload("Approve")["action"] == "approve"
     assert decided.payload("Deny")["modification_id"].endswith("/2")
 
 

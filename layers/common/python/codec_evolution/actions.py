@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from codec_evolution.steering import Operator, Refused
+from codec_evolution.steering import Decisions, Operator, Refused
 from codec_evolution.widgets.html import render_message
 
 BY_BUTTON = "by a button"
@@ -44,9 +44,15 @@ class RunCycle(_Action):
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
 
 
-_ACTION: TypeAdapter[Pause | Resume | RunCycle] = TypeAdapter(
-    Annotated[Pause | Resume | RunCycle, Field(discriminator="action")]
-)
+class Decide(_Action):
+    """Decide about one framework modification, whose arguments never change and whose state moves one way."""
+
+    action: Literal["approve", "deny", "rollback"]
+    modification_id: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+Action = Pause | Resume | RunCycle | Decide
+_ACTION: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator="action")])
 
 DOCUMENTATION = """## Codec evolution: actions
 
@@ -55,7 +61,7 @@ function may pause, resume, start a cycle, and decide on framework modifications
 """
 
 
-def answer(event: Mapping[str, Any], operator: Operator) -> str:
+def answer(event: Mapping[str, Any], operator: Operator, decisions: Decisions) -> str:
     """Do what a button asks for and return the sentence to show as HTML.
 
     What cannot be done is said in the same way, because the person looks at nothing else.
@@ -64,7 +70,7 @@ def answer(event: Mapping[str, Any], operator: Operator) -> str:
         return DOCUMENTATION
     theme = (event.get("widgetContext") or {}).get("theme")
     try:
-        message = _act(_ACTION.validate_python(dict(event)), operator)
+        message = _act(_ACTION.validate_python(dict(event)), operator, decisions)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "action"
@@ -74,7 +80,7 @@ def answer(event: Mapping[str, Any], operator: Operator) -> str:
     return render_message(message, theme)
 
 
-def _act(action: Pause | Resume | RunCycle, operator: Operator) -> str:
+def _act(action: Action, operator: Operator, decisions: Decisions) -> str:
     match action:
         case Pause():
             return operator.pause(action.lineage, BY_BUTTON)
@@ -82,3 +88,14 @@ def _act(action: Pause | Resume | RunCycle, operator: Operator) -> str:
             return operator.resume(action.lineage, action.paused_at)
         case RunCycle():
             return operator.run_cycle(action.lineage, cycle_id=action.cycle_id, nonce=action.nonce)
+        case Decide():
+            return _decide(action, decisions)
+
+
+def _decide(action: Decide, decisions: Decisions) -> str:
+    item = decisions.decide(action.action, action.modification_id)
+    message = str(item.get("message", ""))
+    if item["status"] == "refused":
+        raise Refused(message)
+    what = item.get("summary", action.modification_id)
+    return f"{what}: {item['status'].replace('_', ' ')}" + (f" ({message})" if message else "")

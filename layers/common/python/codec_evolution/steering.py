@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from codec_evolution.ports import Conflict, Control
 
@@ -29,6 +29,13 @@ class Cycles(Protocol):
 
     def start(self, name: str, lineage: str) -> bool:
         """Start one cycle under a name; False when that name was used before."""
+
+
+class Decisions(Protocol):
+    """Who carries out decisions about framework modifications."""
+
+    def decide(self, operation: str, modification_id: str) -> dict[str, Any]:
+        """Approve, deny or roll back; returns the item, with the status ``refused`` when it cannot be done."""
 
 
 @dataclass(frozen=True)

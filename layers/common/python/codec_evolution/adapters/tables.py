@@ -20,7 +20,6 @@ CLIENT_CONFIG = Config(
 )
 STATE_ITEM = "state"
 DAY = "spend#"
-ORCHESTRATOR = "orchestrator"
 SPENT = "spent_usd"
 ELITE = "elite#"
 _DIGITS = 6
@@ -313,28 +312,6 @@ class LoopControl:
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             raise Conflict(f"the state of {lineage} has changed") from None
-
-
-class ModificationList:
-    """What a listing reads of the table `FrameworkModifications`; implements `widgets.request.Modifications`."""
-
-    def __init__(self, table_name: str, host: str = ORCHESTRATOR) -> None:
-        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
-        self._host = host
-
-    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
-        """Return the newest modifications first; with a status, by the index `by_status`."""
-        condition = Key("host").eq(self._host)
-        if status is None:
-            answer = self._table.query(KeyConditionExpression=condition, ScanIndexForward=False, Limit=limit)
-        else:
-            answer = self._table.query(
-                IndexName="by_status",
-                KeyConditionExpression=condition & Key("status").eq(status),
-                ScanIndexForward=False,
-                Limit=limit,
-            )
-        return [plain(item) for item in answer["Items"]]
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:

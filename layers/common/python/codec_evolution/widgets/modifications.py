@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from codec_evolution.modifications import APPLIED, PENDING_APPROVAL
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.overview import PENDING
 from codec_evolution.widgets.request import Room, WidgetRequest
 
-APPLIED = "applied"
+MOST_WAITING = 10
 TEXT_CHARS = 400
 
 
@@ -20,21 +20,23 @@ def modifications(room: Room, request: WidgetRequest) -> str:
 
 def approvals(room: Room, request: WidgetRequest) -> str:
     """Return the modifications that wait for a person, each with its two buttons."""
-    found = room.modifications.latest(request.limit, PENDING)
-    return render("approvals.html.j2", room, request, rows=[_row(room, each) for each in found])
+    waiting = room.modifications.latest(MOST_WAITING, PENDING_APPROVAL)
+    # The index holds what a list needs; who decides wants the reason and the difference.
+    whole = [room.modifications.get(each["modification_id"]) or each for each in waiting]
+    return render("approvals.html.j2", room, request, rows=[_row(room, each) for each in whole])
 
 
 def _row(room: Room, found: dict[str, Any]) -> dict[str, Any]:
     sha = str(found.get("commit", ""))
-    expected = {"modification_id": found["modification_id"], "expected": found["status"]}
+    of = {"modification_id": found["modification_id"]}
     return {
         **found,
         "what": _cut(str(found.get("summary") or found.get("file") or "")),
         "why": _cut(str(found.get("reason", ""))),
         "sha": sha[:8],
         "commit_link": room.links.commit(sha),
-        "can_roll_back": found.get("status") == APPLIED and bool(found.get("file")),
-        **{f"{action}_payload": {"action": action, **expected} for action in ("approve", "deny", "rollback")},
+        "can_roll_back": found["status"] == APPLIED and not found.get("rolls_back"),
+        **{f"{action}_payload": {"action": action, **of} for action in ("approve", "deny", "rollback")},
     }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from codec_evolution.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.clock import day_of
+from codec_evolution.modifications import PENDING_APPROVAL
 from codec_evolution.ports import LoopState
 from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.widgets.figures import mbps, moment
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
-PENDING = "pending_approval"
 MOST_COUNTED = 25
 
 
@@ -19,7 +19,7 @@ def overview(room: Room, request: WidgetRequest) -> str:
     state = room.control.state(request.lineage)
     incumbent = room.record.of_version(request.lineage, state.version) if state.version >= 0 else None
     rate = (incumbent or {}).get("bitrate_mbps")
-    waiting = len(room.modifications.latest(MOST_COUNTED, PENDING))
+    waiting = len(room.modifications.latest(MOST_COUNTED, PENDING_APPROVAL))
     return render(
         "overview.html.j2",
         room,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from codec_evolution.ports import Control, Objects, Record
+from codec_evolution.ports import Control, Modifications, Objects, Record
 
 NARROW_PX = 620
 """Below this width a table becomes a list of cards."""
@@ -35,13 +35,6 @@ class WidgetRequest(BaseModel):
     def narrow(self) -> bool:
         """Whether there is no room for a table."""
         return self.width < NARROW_PX
-
-
-class Modifications(Protocol):
-    """What the widgets read of the table `FrameworkModifications`."""
-
-    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
-        """Return the newest framework modifications first."""
 
 
 @dataclass(frozen=True)
