@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+import numpy
+
 from codec_sandbox.policy import Policy
 
 
@@ -13,6 +15,8 @@ def guarded_builtins(policy: Policy) -> dict[str, Any]:
     allowed = {name: getattr(builtins, name) for name in policy.builtins if hasattr(builtins, name)}
     if "print" in allowed:
         allowed["print"] = _silent_print
+    if "type" in allowed:
+        allowed["type"] = _type_of
     allowed["__build_class__"] = builtins.__build_class__
     allowed["__name__"] = "builtins"
     allowed["__import__"] = _guarded_import(policy)
@@ -21,6 +25,19 @@ def guarded_builtins(policy: Policy) -> dict[str, Any]:
 
 def _silent_print(*_: object, **__: object) -> None:
     """A worker has nowhere to print to."""
+
+
+def _type_of(value: object) -> type:
+    """Stand in for ``type(x)`` without its two powers.
+
+    The type of a class makes classes with any special attribute; that of an array makes objects out of any bytes.
+    """
+    found = type(value)
+    if issubclass(found, type):
+        raise TypeError("the type of a class is out of reach of a candidate")
+    if issubclass(found, numpy.ndarray):
+        raise TypeError("type(x) of an array is out of reach; use isinstance(x, np.ndarray) or x.dtype")
+    return found
 
 
 def _guarded_import(policy: Policy) -> Any:

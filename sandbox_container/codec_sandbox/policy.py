@@ -28,6 +28,7 @@ _CEILING_KEYS = _POLICY_KEYS | {
     "denied_attributes",
     "foreign_attributes",
     "hints",
+    "types_only",
 }
 
 
@@ -62,6 +63,8 @@ class Policy:
         The same, but allowed where the candidate itself defines an attribute of that name.
     hints
         Full dotted name that is refused -> what to use instead.
+    types_only
+        Full dotted name that may be named as a type, but not called, subclassed or carried about.
     sha256
         Of the policy's text.
     """
@@ -73,6 +76,7 @@ class Policy:
     denied_attributes: Mapping[str, str]
     foreign_attributes: Mapping[str, str]
     hints: Mapping[str, str]
+    types_only: frozenset[str]
     sha256: str
 
     @classmethod
@@ -117,6 +121,7 @@ class Policy:
             denied_attributes=ceiling.get("denied_attributes", {}),
             foreign_attributes=ceiling.get("foreign_attributes", {}),
             hints=_hints(ceiling),
+            types_only=frozenset(ceiling.get("types_only", ())),
             sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
         )
 
@@ -135,6 +140,7 @@ class Policy:
             "denied_attributes": dict(self.denied_attributes),
             "foreign_attributes": dict(self.foreign_attributes),
             "hints": dict(self.hints),
+            "types_only": sorted(self.types_only),
             "sha256": self.sha256,
         }
 
@@ -149,6 +155,7 @@ class Policy:
             denied_attributes=fields["denied_attributes"],
             foreign_attributes=fields["foreign_attributes"],
             hints=fields["hints"],
+            types_only=frozenset(fields["types_only"]),
             sha256=fields["sha256"],
         )
 

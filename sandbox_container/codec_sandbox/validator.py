@@ -126,6 +126,7 @@ class _Check:
         self.found: list[Violation] = []
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self.modules: dict[str, str] = {}
+        self.types: dict[str, str] = {}
         self.own_names = {name for name, _ in _bindings(tree)}
         self.own_attributes = self.own_names | {
             n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
@@ -133,6 +134,8 @@ class _Check:
 
     def run(self) -> list[Violation]:
         for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import | ast.ImportFrom) and self.in_class_body(node):
+                self.refuse(node, "import", "a class must not hold a module; import at the top of the source")
             if isinstance(node, ast.Import):
                 self.plain_import(node)
             elif isinstance(node, ast.ImportFrom):
@@ -174,6 +177,14 @@ class _Check:
 
     # -- imports
 
+    def in_class_body(self, node: ast.AST) -> bool:
+        """Whether a name bound here becomes an attribute of a class."""
+        while (parent := self.parents.get(node)) is not None:
+            if isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+                return isinstance(parent, ast.ClassDef)
+            node = parent
+        return False
+
     def plain_import(self, node: ast.Import) -> None:
         for alias in node.names:
             if alias.name not in self.policy.modules:
@@ -201,6 +212,8 @@ class _Check:
                 self.bind(node, alias.asname or alias.name, full)
             else:
                 self.member(node, module, alias.name)
+                if full in self.policy.types_only:
+                    self.types[alias.asname or alias.name] = full
                 self.own_names.add(alias.asname or alias.name)
                 self.name_form(node, alias.asname or alias.name)
         return None
@@ -227,6 +240,8 @@ class _Check:
             if not (isinstance(parent, ast.Attribute) and parent.value is node):
                 self.refuse(node, name, f"a module is not a value; write {name}.something")
             return
+        if name in self.types:
+            self.type_name(node, self.types[name])
         if name in self.own_names:
             return
         self.name_form(node, name)
@@ -243,7 +258,8 @@ class _Check:
             self.refuse(node, "type", "only type(x), with one argument, is allowed")
 
     def access_by_name(self, node: ast.Name, name: str, parent: ast.AST | None) -> None:
-        if isinstance(parent, ast.Call) and parent.func is node and len(parent.args) >= 2:
+        starred = isinstance(parent, ast.Call) and any(isinstance(a, ast.Starred) for a in parent.args)
+        if isinstance(parent, ast.Call) and parent.func is node and len(parent.args) >= 2 and not starred:
             chosen = parent.args[1]
             if isinstance(chosen, ast.Constant) and isinstance(chosen.value, str):
                 return self.object_attribute(node, chosen.value, f"{name}(..., {chosen.value!r})")
@@ -289,12 +305,33 @@ class _Check:
         full = f"{module}.{name}"
         names = self.policy.modules.get(module, frozenset())
         if module in self.policy.modules and self.policy.allows(module, name):
+            if full in self.policy.types_only and isinstance(node, ast.Attribute):
+                self.type_name(node, full)
             return
         hint = self.policy.hints.get(full)
         if hint is None:
             close = difflib.get_close_matches(name, names, n=3)
             hint = "not in the language policy" + (f"; did you mean {', '.join(close)}?" if close else "")
         self.refuse(node, full, hint)
+
+    def type_name(self, node: ast.AST, full: str) -> None:
+        child, parent = node, self.parents.get(node)
+        if isinstance(parent, ast.Attribute | ast.Compare):
+            return
+        while isinstance(parent, ast.Tuple | ast.List | ast.Subscript | ast.BinOp):
+            child, parent = parent, self.parents.get(parent)
+        match parent:
+            case ast.arg(annotation=place) | ast.AnnAssign(annotation=place) if place is child:
+                return
+            case ast.FunctionDef(returns=place) | ast.AsyncFunctionDef(returns=place) if place is child:
+                return
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, place]) if place is child:
+                return
+        self.refuse(
+            node,
+            full,
+            "a type only: for isinstance and annotations; make arrays with np.empty or np.frombuffer",
+        )
 
     def object_attribute(self, node: ast.AST, name: str, construct: str) -> None:
         if name in self.policy.special_methods or self.names_a_class(node, name):
