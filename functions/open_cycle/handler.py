@@ -16,14 +16,36 @@ from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import answer
 from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
+from codec_evolution.planners.models import parse_models
+from codec_evolution.pricing import UnknownPrice, load_prices
 
 logger = Logger(service="open_cycle")
+
+PROMPT_TOKENS = 15_000
+"""Tokens of an ordinary first prompt; what it really has is counted before it is sent."""
+
+
+def least_attempt_usd() -> float:
+    """Return the worst case of an attempt's first call, for the cheapest of the models; a search costs nothing."""
+    if os.environ["PLANNER"] != "claude":
+        return 0.0
+    worst = []
+    for name, _ in parse_models(os.environ["PLANNER_MODELS"]):
+        try:
+            price = load_prices().model(name, os.environ["PLANNER_PROVIDER"])
+        except UnknownPrice:
+            # Plan says so in the attempt's record.
+            return 0.0
+        worst.append(price.worst_case(PROMPT_TOKENS, int(os.environ["PLANNER_MAX_TOKENS"])))
+    return min(worst)
+
 
 SETTINGS = CycleSettings(
     lineage=os.environ["LINEAGE"],
     slots=int(os.environ["SLOTS"]),
     daily_budget_usd=float(os.environ["DAILY_BUDGET_USD"]),
     max_attempts_per_day=int(os.environ["MAX_ATTEMPTS_PER_DAY"]),
+    least_attempt_usd=least_attempt_usd(),
     tools=os.environ["FRAMEWORK_TOOLS"] != "off",
 )
 

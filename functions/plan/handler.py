@@ -17,7 +17,8 @@ from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import PlanRequest, answer, parse
 from codec_evolution.planners.base import Nothing, OneRound, RoundPlanner
-from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings, parse_models
+from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.models import parse_models
 from codec_evolution.planners.search import SearchPlanner
 from codec_evolution.planning import PlanningRoom
 from codec_evolution.prompts import Limits

@@ -108,7 +108,7 @@ class Functions(Construct):
                 "LINEAGE": settings.lineage,
                 "SLOTS": str(settings.slots),
                 "SEARCH_SEED": str(settings.search_seed),
-                "PLANNER": settings.planner,
+                **self._planner_names(),
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
                 "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
                 "FRAMEWORK_TOOLS": settings.framework_tools,
@@ -138,11 +138,8 @@ class Functions(Construct):
             {
                 **self._loop_names(),
                 "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
-                "PLANNER": settings.planner,
-                "PLANNER_PROVIDER": settings.planner_provider,
-                "PLANNER_MODELS": settings.planner_models,
+                **self._planner_names(),
                 "PLANNER_EFFORT": settings.planner_effort,
-                "PLANNER_MAX_TOKENS": str(settings.planner_max_tokens),
                 "PLANNER_BASE_URL": settings.planner_base_url,
                 "SEARCH_SEED": str(settings.search_seed),
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
@@ -272,6 +269,15 @@ class Functions(Construct):
         self._allow_table(function, self._data.framework_modifications, [GET, QUERY], ["by_status"])
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
+
+    def _planner_names(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "PLANNER": settings.planner,
+            "PLANNER_PROVIDER": settings.planner_provider,
+            "PLANNER_MODELS": settings.planner_models,
+            "PLANNER_MAX_TOKENS": str(settings.planner_max_tokens),
+        }
 
     def _loop_names(self) -> dict[str, str]:
         return {

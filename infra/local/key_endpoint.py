@@ -13,13 +13,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @contextmanager
-def planner_environment(planner: str, shell: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def planner_environment(planner: str, shell: Mapping[str, str], state_dir: Path) -> Iterator[dict[str, str]]:
     """Yield the settings by which the Plan function finds the key and the address of the user's shell.
 
-    Without ``ANTHROPIC_API_KEY`` there is no endpoint, and attempts end as ``skipped: no_credential``.
+    Without ``ANTHROPIC_API_KEY`` there is no endpoint, and attempts end as ``skipped: no_credential``. The state
+    directory holds the endpoint's address while it lives, so it is closed to other users of the machine.
     """
     if planner != "claude":
         yield {}
@@ -29,6 +31,7 @@ def planner_environment(planner: str, shell: Mapping[str, str]) -> Iterator[dict
     if not key:
         yield found
         return
+    state_dir.chmod(0o700)
     with KeyEndpoint(key) as endpoint:
         yield {**found, "ANTHROPIC_SECRET_ARN": endpoint.url}
 

@@ -422,3 +422,13 @@ def test_the_machine_may_only_invoke_the_live_aliases(app_resources: Resources) 
     aliases = {name for name, each in app_resources.items() if each["Type"] == "AWS::Lambda::Alias"}
     assert set(invoked) == {name for name in aliases if not re.match("Functions(Widgets|Actions)", name)}
     assert len(invoked) == 7
+
+
+def test_the_estimate_of_cost_knows_the_memory_of_the_functions(app_resources: Resources) -> None:
+    from infra.local import money
+
+    memory = {
+        name: named(app_resources, "AWS::Lambda::Function", part)["Properties"]["MemorySize"] / 1024
+        for name, part in (("plan", "FunctionsPlan"), ("benchmark", "SandboxBenchmark"))
+    }
+    assert memory == {"plan": money.PLAN_GB, "benchmark": money.BENCHMARK_GB}

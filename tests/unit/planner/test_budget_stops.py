@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from codec_evolution.budget import BudgetSpent, Purse, slot_share
+from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
 from codec_evolution.pricing import Usage, load_prices
 
 from tests.unit.planner.conftest import CYCLE, LINEAGE
@@ -12,12 +13,6 @@ from tests.unit.planner.test_rounds import GIVES_UP, submits
 DAY = CYCLE[:10]
 FULL = {"reply": {**GIVES_UP["reply"], "usage": {"output_tokens": 8_000}}}
 """An answer that uses every token it may."""
-
-
-def worst_case(desk) -> float:
-    """Return what the first call of an office reserves."""
-    desk.plan()
-    return desk.transcript()["calls"][0]["reserved_usd"]
 
 
 def test_the_loop_stops_at_the_days_budget_and_never_passes_it(office):
@@ -126,3 +121,31 @@ def test_the_worst_case_is_never_below_the_cost():
 def test_slots_share_what_is_left_of_the_day():
     assert slot_share(20.0, 5.0, 3) == 5.0
     assert slot_share(20.0, 25.0, 3) == 0.0
+
+
+class NothingRuns:
+    """Executions, none of which runs."""
+
+    def is_running(self, execution: str) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "reason"),
+    [
+        (0.0, 20.0, ""),
+        (19.0, 20.0, ""),
+        (19.5, 20.0, "daily_budget_spent"),
+        (0.0, 0.5, "daily_budget_below_one_call"),
+    ],
+)
+def test_no_cycle_is_opened_for_attempts_that_could_not_afford_a_call(office, spent, budget, reason):
+    desk = office()
+    desk.control.set_prepared(LINEAGE, 0, "clips")
+    desk.control.reserve(LINEAGE, DAY, spent, 20.0)
+    settings = CycleSettings(LINEAGE, 1, budget, 100, False, least_attempt_usd=0.7)
+    opener = CycleOpener(desk.record, desk.control, desk.objects, NothingRuns(), settings)
+    opened = opener.open(CycleStart("execution", CYCLE, 0), {"language_policy.toml": ""})
+    assert (opened.go, opened.reason) == (not reason, reason)
+    if opened.go:
+        assert opened.slots[0].budget_usd == pytest.approx(budget - spent)

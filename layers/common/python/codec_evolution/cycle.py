@@ -18,13 +18,20 @@ PREPARATION = "prep"
 
 @dataclass(frozen=True)
 class CycleSettings:
-    """Operator's settings of the loop."""
+    """Operator's settings of the loop.
+
+    Attributes
+    ----------
+    least_attempt_usd
+        Dollars that an attempt must be able to reserve for its first call of the language model.
+    """
 
     lineage: str
     slots: int
     daily_budget_usd: float
     max_attempts_per_day: int
     tools: bool
+    least_attempt_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -134,8 +141,11 @@ class CycleOpener:
             return "paused"
         if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):
             return "busy"
-        if day.get("spent_usd", 0.0) >= self._settings.daily_budget_usd:
-            return "daily_budget_spent"
+        spent = day.get("spent_usd", 0.0)
+        share = slot_share(self._settings.daily_budget_usd, spent, self._settings.slots)
+        # A rest too small for a call would only make attempts that are skipped.
+        if spent >= self._settings.daily_budget_usd or share < self._settings.least_attempt_usd:
+            return "daily_budget_spent" if spent else "daily_budget_below_one_call"
         if day.get("attempts", 0) + self._settings.slots > self._settings.max_attempts_per_day:
             return "daily_attempts_used"
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ CLIENT_CONFIG = Config(
 )
 STATE_ITEM = "state"
 DAY = "spend#"
+EXPORT_PAGE = 500
 SPENT = "spent_usd"
 ELITE = "elite#"
 _DIGITS = 6
@@ -54,6 +55,23 @@ class EvolutionRecord:
             )
         return [plain(item) for item in answer["Items"]]
 
+    def since(self, lineage: str, attempt_id: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest attempts whose id is at or after one, newest first, over as many pages as it takes."""
+        found: list[dict[str, Any]] = []
+        more: dict[str, Any] = {}
+        while len(found) < limit:
+            answer = self._table.query(
+                KeyConditionExpression=Key("lineage").eq(lineage) & Key("attempt_id").gte(attempt_id),
+                ScanIndexForward=False,
+                Limit=limit - len(found),
+                **more,
+            )
+            found += [plain(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return found
+
     def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
         """Return the whole attempt that was adopted as a version."""
         answer = self._table.query(
@@ -73,6 +91,18 @@ class EvolutionRecord:
             Limit=limit,
         )
         return [plain(item) for item in answer["Items"]]
+
+    def every(self, lineage: str) -> Iterator[dict[str, Any]]:
+        """Yield every attempt, oldest first; for an export, which is the one reader without a limit."""
+        more: dict[str, Any] = {}
+        while True:
+            answer = self._table.query(
+                KeyConditionExpression=Key("lineage").eq(lineage), Limit=EXPORT_PAGE, **more
+            )
+            yield from (plain(item) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def tested(self, source_key: str) -> dict[str, Any] | None:
         """Return the newest attempt with a source key."""

@@ -40,10 +40,6 @@ from codec_evolution.prompts import (
 NAME = "claude"
 
 
-class ModelsError(ValueError):
-    """The setting of the models cannot be read."""
-
-
 @dataclass(frozen=True)
 class ClaudeSettings:
     """The operator's settings of this planner.
@@ -67,21 +63,6 @@ class ClaudeSettings:
         """Return the model of an attempt."""
         names, weights = zip(*self.models, strict=True)
         return str(random.Random(f"{self.seed}/{attempt_id}").choices(names, weights)[0])
-
-
-def parse_models(text: str) -> tuple[tuple[str, float], ...]:
-    """Read ``name`` or ``name=weight,name=weight``; raises `ModelsError`."""
-    found = []
-    for part in text.split(","):
-        name, _, weight = part.strip().partition("=")
-        try:
-            share = float(weight or 1)
-        except ValueError:
-            raise ModelsError(f"models: {part.strip()!r} has no number as its weight") from None
-        if not name or not 0 < share < 1e6:
-            raise ModelsError(f"models: {part.strip()!r} is not name=weight with a weight above 0")
-        found.append((name, share))
-    return tuple(found)
 
 
 @dataclass(frozen=True)

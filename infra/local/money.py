@@ -1,0 +1,289 @@
+"""What the evolution has cost, and what it would cost on AWS: by the price table and the record."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from codec_evolution import artifacts
+from codec_evolution.pricing import PriceTable, UnknownPrice, Usage, load_prices
+
+from infra.local.errors import LocalError
+from infra.local.session import Session, join_session
+from infra.settings import Settings
+
+ATTEMPTS_READ = 5_000
+HOURS_A_DAY = 24
+DAYS_A_MONTH = 30
+
+PLAN_GB = 1.0
+BENCHMARK_GB = 3538 / 1024
+SMALL_GB = 0.5
+"""Memory of the functions; a test holds these to the CDK app."""
+
+SMALL_FUNCTIONS_S = 2.0
+"""OpenCycle, Conclude, Commit and CloseCycle together, a cycle."""
+STATES_A_CYCLE, STATES_A_SLOT = 8, 16
+WRITES_A_SLOT, READS_A_SLOT = 10, 160
+PUTS_A_SLOT, GETS_A_SLOT = 14, 20
+RECORD_KB, ARTIFACTS_KB = 3, 120
+ENDPOINTS = 3
+HOST_DISK_GB = 8
+SECRETS = 2
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What one attempt is taken to need.
+
+    Attributes
+    ----------
+    calls, tokens_in, tokens_out
+        Of the language model, tokens over all its calls.
+    cached
+        Part of the tokens in that is read from the provider's cache, 0 to 1.
+    plan_s, benchmark_s
+        Seconds of Plan and of the benchmark function.
+    measured
+        Attempts that the figures are the means of; 0 when they are assumed.
+    """
+
+    calls: float = 3.0
+    tokens_in: float = 60_000
+    cached: float = 0.6
+    tokens_out: float = 25_000
+    plan_s: float = 150.0
+    benchmark_s: float = 60.0
+    measured: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of an estimate."""
+
+    item: str
+    quantity: float
+    unit: str
+    price_usd: float
+    usd: float
+
+
+def read_cost(state_dir: Path, lineage: str, days: int, progress: Any) -> dict[str, Any]:
+    """Return what a lineage has cost, by day, cycle, attempt, model and adoption."""
+    with join_session(state_dir, progress) as session:
+        attempts = _attempts(session, lineage, days)
+        return {**cost_of(lineage, attempts, load_prices()), "days": _days(session, lineage, days)}
+
+
+def read_calls(state_dir: Path, lineage: str, attempt_id: str, progress: Any) -> dict[str, Any]:
+    """Return every call of one attempt; raises `LocalError` when the attempt has no conversation."""
+    with join_session(state_dir, progress) as session:
+        talk = session.bucket.get_json(artifacts.transcript(lineage, attempt_id))
+    if talk is None:
+        raise LocalError(f"attempt {attempt_id!r} of lineage {lineage!r} had no conversation with a model")
+    return {"attempt_id": attempt_id, "model": talk["model"], "calls": talk["calls"]}
+
+
+def cost_of(lineage: str, attempts: Iterable[Mapping[str, Any]], prices: PriceTable) -> dict[str, Any]:
+    """Sum up attempts of the record."""
+    rows = [_row(attempt, prices) for attempt in attempts]
+    total, compute = _sum(rows, "llm_cost_usd"), _sum(rows, "compute_cost_usd")
+    calls = sum(row["llm_calls"] for row in rows)
+    adopted = sum(1 for row in rows if row["adopted_version"])
+    cycles: dict[str, float] = defaultdict(float)
+    models: dict[str, float] = defaultdict(float)
+    for row in rows:
+        cycles[row["cycle_id"]] += row["llm_cost_usd"]
+        if row["model"]:
+            models[row["model"]] += row["llm_cost_usd"]
+    return {
+        "lineage": lineage,
+        "prices_as_of": prices.as_of,
+        "llm_cost_usd": total,
+        "compute_cost_usd": compute,
+        "calls": calls,
+        "usd_a_call": round(total / calls, 6) if calls else None,
+        "usd_an_attempt": round(total / len(rows), 6) if rows else None,
+        "adoptions": adopted,
+        "usd_an_adoption": round((total + compute) / adopted, 6) if adopted else None,
+        "models": {name: round(usd, 6) for name, usd in sorted(models.items())},
+        "cycles": [{"cycle_id": name, "llm_cost_usd": round(usd, 6)} for name, usd in sorted(cycles.items())],
+        "attempts": rows,
+    }
+
+
+def _row(attempt: Mapping[str, Any], prices: PriceTable) -> dict[str, Any]:
+    """Return one attempt; its seconds are priced as Lambda would price them, wherever they were spent."""
+    benchmark_s = attempt.get("measure_s", 0.0) + attempt.get("confirm_s", 0.0)
+    compute = (
+        benchmark_s * BENCHMARK_GB * prices.aws["lambda_x86_gb_second"]
+        + attempt.get("plan_s", 0.0) * PLAN_GB * prices.aws["lambda_arm64_gb_second"]
+    )
+    return {
+        "attempt_id": attempt["attempt_id"],
+        "cycle_id": attempt.get("cycle_id", ""),
+        "status": attempt["status"],
+        "adopted_version": attempt.get("adopted_version", 0),
+        "model": attempt.get("model", ""),
+        "llm_calls": attempt.get("llm_calls", 0),
+        "tokens_in": attempt.get("tokens_in", 0),
+        "tokens_cached": attempt.get("tokens_cached", 0),
+        "tokens_out": attempt.get("tokens_out", 0),
+        "llm_cost_usd": attempt.get("llm_cost_usd", 0.0),
+        "compute_cost_usd": round(compute, 6),
+        "plan_s": attempt.get("plan_s", 0.0),
+        "benchmark_s": round(benchmark_s, 3),
+    }
+
+
+def read_assumptions(state_dir: Path, lineage: str, progress: Any) -> Assumptions:
+    """Return the means of the attempts that a model planned, or the built-in assumptions when there are none."""
+    if not (state_dir / "emulator").is_dir():
+        return Assumptions()
+    with join_session(state_dir, progress) as session:
+        rows = [_row(a, load_prices()) for a in _attempts(session, lineage, DAYS_A_MONTH)]
+    return assumptions_of(rows)
+
+
+def assumptions_of(rows: Iterable[Mapping[str, Any]]) -> Assumptions:
+    """Return the means of rows of `cost_of` that a model planned and that were measured."""
+    used = [row for row in rows if row["llm_calls"] and row["benchmark_s"]]
+    if not used:
+        return Assumptions()
+    tokens_in = _sum(used, "tokens_in")
+    return Assumptions(
+        calls=_sum(used, "llm_calls") / len(used),
+        tokens_in=tokens_in / len(used),
+        cached=_sum(used, "tokens_cached") / tokens_in if tokens_in else 0.0,
+        tokens_out=_sum(used, "tokens_out") / len(used),
+        plan_s=_sum(used, "plan_s") / len(used),
+        benchmark_s=_sum(used, "benchmark_s") / len(used),
+        measured=len(used),
+    )
+
+
+def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions) -> dict[str, Any]:
+    """Estimate what AWS and the language model would charge.
+
+    Raises
+    ------
+    LocalError
+        The model has no price.
+    """
+    prices = load_prices()
+    model = settings.planner_models.partition(",")[0].partition("=")[0]
+    lines: list[Line] = []
+    attempts_a_day = min(cycles_a_day * settings.slots, settings.max_attempts_per_day)
+    if settings.planner == "claude":
+        try:
+            price = prices.model(model, settings.planner_provider)
+        except UnknownPrice as unknown:
+            raise LocalError(str(unknown)) from None
+        read = int(each.tokens_in * each.cached)
+        attempt_usd = price.cost(
+            Usage(cache_write=int(each.tokens_in) - read, cache_read=read, output=int(each.tokens_out))
+        )
+        # The budget stops the planner; attempts beyond it are skipped and reach no benchmark.
+        attempts_a_day = int(min(attempts_a_day, settings.daily_budget_usd / attempt_usd))
+        planned = attempts_a_day * days
+        lines.append(Line(f"language model {model}", planned, "attempt", attempt_usd, planned * attempt_usd))
+    lines += _aws_lines(prices, settings, days, cycles_a_day, attempts_a_day, each)
+    return {
+        "days": days,
+        "cycles_a_day": cycles_a_day,
+        "attempts_a_day": attempts_a_day,
+        "prices_as_of": prices.as_of,
+        "region": prices.region,
+        "assumptions": asdict(each),
+        "lines": [{**asdict(line), "usd": round(line.usd, 2)} for line in lines],
+        "total_usd": round(sum(line.usd for line in lines), 2),
+    }
+
+
+def _aws_lines(
+    prices: PriceTable,
+    settings: Settings,
+    days: int,
+    cycles_a_day: int,
+    attempts_a_day: int,
+    each: Assumptions,
+) -> list[Line]:
+    attempts, cycles, months = attempts_a_day * days, cycles_a_day * days, days / DAYS_A_MONTH
+    plan_s = each.plan_s if settings.planner == "claude" else 2.0
+    invocations = cycles * 4 + attempts * (each.calls + 5)
+    states = cycles * STATES_A_CYCLE + attempts * (STATES_A_SLOT + 2 * each.calls)
+    gigabytes = attempts * ARTIFACTS_KB / 1024**2
+    # What a month stores grows evenly, so half of it is there on average.
+    table_gb = attempts * RECORD_KB / 1024**2
+    hours = days * HOURS_A_DAY
+    wanted = [
+        (
+            "Lambda, benchmark (x86)",
+            attempts * each.benchmark_s * BENCHMARK_GB,
+            "GB-second",
+            "lambda_x86_gb_second",
+        ),
+        ("Lambda, planner (arm64)", attempts * plan_s * PLAN_GB, "GB-second", "lambda_arm64_gb_second"),
+        (
+            "Lambda, others (arm64)",
+            cycles * SMALL_FUNCTIONS_S * SMALL_GB,
+            "GB-second",
+            "lambda_arm64_gb_second",
+        ),
+        ("Lambda, requests", invocations / 1e6, "million", "lambda_million_requests"),
+        ("Step Functions", states / 1e3, "thousand transitions", "step_functions_thousand_transitions"),
+        (
+            "DynamoDB, writes",
+            (attempts * WRITES_A_SLOT + cycles * 3) / 1e6,
+            "million",
+            "dynamodb_million_writes",
+        ),
+        (
+            "DynamoDB, reads",
+            (attempts * READS_A_SLOT + cycles * 4) / 1e6,
+            "million",
+            "dynamodb_million_reads",
+        ),
+        ("DynamoDB, storage", table_gb / 2 * months, "GB-month", "dynamodb_gb_month"),
+        ("DynamoDB, backup", table_gb / 2 * months, "GB-month", "dynamodb_backup_gb_month"),
+        ("S3, puts", attempts * PUTS_A_SLOT / 1e3, "thousand", "s3_thousand_puts"),
+        ("S3, gets", attempts * GETS_A_SLOT / 1e3, "thousand", "s3_thousand_gets"),
+        ("S3, storage", gigabytes / 2 * months, "GB-month", "s3_gb_month"),
+        ("EC2, framework host", hours, "hour", "ec2_t4g_small_hour"),
+        ("EBS, framework host", HOST_DISK_GB * months, "GB-month", "ebs_gp3_gb_month"),
+        ("VPC interface endpoints", ENDPOINTS * hours, "hour", "interface_endpoint_hour"),
+        ("Secrets Manager", SECRETS * months, "month", "secret_month"),
+    ]
+    return [
+        Line(item, quantity, unit, prices.aws[name], quantity * prices.aws[name])
+        for item, quantity, unit, name in wanted
+    ]
+
+
+def _attempts(session: Session, lineage: str, days: int) -> list[dict[str, Any]]:
+    since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
+    return session.record.since(lineage, since, ATTEMPTS_READ)
+
+
+def _days(session: Session, lineage: str, days: int) -> list[dict[str, Any]]:
+    rows = []
+    for back in range(days):
+        day = (datetime.now(UTC) - timedelta(days=back)).date().isoformat()
+        counters = session.control.day(lineage, day)
+        if counters:
+            rows.append(
+                {
+                    "day": day,
+                    "spent_usd": counters.get("spent_usd", 0.0),
+                    "attempts": int(counters.get("attempts", 0)),
+                }
+            )
+    return rows
+
+
+def _sum(rows: Iterable[Mapping[str, Any]], name: str) -> float:
+    return round(sum(row[name] for row in rows), 6)

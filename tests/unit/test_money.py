@@ -1,0 +1,101 @@
+"""`cost` and `estimate`: every line with the price it used, nothing above the budget."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from codec_evolution.pricing import load_prices
+
+from infra.local.errors import LocalError
+from infra.local.money import Assumptions, assumptions_of, cost_of, estimate
+from infra.settings import Settings
+
+
+def attempt(number: int, **fields) -> dict:
+    return {
+        "attempt_id": f"2026-11-21T10:{number:02d}:00.000Z#00",
+        "cycle_id": f"2026-11-21T10:{number:02d}:00.000Z",
+        "status": "rejected",
+        "model": "claude-opus-5-5",
+        "llm_calls": 2,
+        "tokens_in": 10_000,
+        "tokens_cached": 5_000,
+        "tokens_out": 4_000,
+        "llm_cost_usd": 0.1,
+        "plan_s": 60.0,
+        "measure_s": 20.0,
+        **fields,
+    }
+
+
+def test_cost_is_summed_by_call_attempt_cycle_model_and_adoption():
+    attempts = [
+        attempt(1),
+        attempt(2, status="adopted", adopted_version=1, confirm_s=10.0),
+        attempt(3, model="", llm_calls=0, llm_cost_usd=0.0),
+    ]
+    found = cost_of("main", attempts, load_prices())
+    assert (found["llm_cost_usd"], found["calls"], found["usd_a_call"]) == (0.2, 4, 0.05)
+    assert found["models"] == {"claude-opus-5-5": 0.2}
+    assert [cycle["llm_cost_usd"] for cycle in found["cycles"]] == [0.1, 0.1, 0.0]
+    aws = load_prices().aws
+    seconds = 20.0 + 30.0 + 20.0
+    compute = seconds * 3538 / 1024 * aws["lambda_x86_gb_second"] + 180 * aws["lambda_arm64_gb_second"]
+    assert found["compute_cost_usd"] == pytest.approx(compute, abs=5e-6)
+    assert found["usd_an_adoption"] == pytest.approx(0.2 + compute, abs=1e-5)
+
+
+def test_nothing_is_divided_by_nothing():
+    found = cost_of("main", [], load_prices())
+    assert (found["usd_a_call"], found["usd_an_attempt"], found["usd_an_adoption"]) == (None, None, None)
+
+
+def test_an_estimate_has_a_line_for_each_service_with_its_price():
+    found = estimate(Settings(), 30, 1440, Assumptions())
+    items = " ".join(line["item"] for line in found["lines"])
+    for service in ("language model", "Lambda", "Step Functions", "DynamoDB", "S3", "EC2", "endpoints"):
+        assert service in items
+    for line in found["lines"]:
+        assert line["usd"] == pytest.approx(line["quantity"] * line["price_usd"], abs=0.006)
+    assert found["total_usd"] == pytest.approx(sum(line["usd"] for line in found["lines"]), abs=0.1)
+    assert found["prices_as_of"] == load_prices().as_of
+
+
+def test_the_planner_never_costs_more_than_its_daily_budget():
+    found = estimate(Settings(daily_budget_usd=5.0), 30, 1440, Assumptions())
+    assert found["lines"][0]["usd"] <= 150.0
+    assert found["attempts_a_day"] < 1440
+    free = estimate(Settings(planner="search"), 30, 1440, Assumptions())
+    assert free["attempts_a_day"] == 1440
+    assert not any("language model" in line["item"] for line in free["lines"])
+
+
+def test_measured_attempts_replace_assumptions():
+    rows = cost_of("main", [attempt(1), attempt(2, tokens_out=6_000)], load_prices())["attempts"]
+    each = assumptions_of(rows)
+    assert (each.measured, each.tokens_out, each.cached, each.benchmark_s) == (2, 5_000, 0.5, 20.0)
+    assert assumptions_of([]) == Assumptions()
+
+
+def test_a_model_without_a_price_cannot_be_estimated():
+    with pytest.raises(LocalError, match="claude-next has no price"):
+        estimate(Settings(planner_models="claude-next"), 30, 1440, Assumptions())
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "infra.cli", *arguments], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_command_prints_one_json_document(tmp_path):
+    done = cli("estimate", "--days", "30", "--json", "--state-dir", str(tmp_path))
+    assert json.loads(done.stdout)["days"] == 30 and done.returncode == 0
+
+
+def test_a_model_that_is_none_is_a_usage_error(tmp_path):
+    done = cli("estimate", "--model", "Claude Opus", "--state-dir", str(tmp_path))
+    assert done.returncode == 2 and "planner_models" in done.stderr
+    done = cli("cost", "--state-dir", str(tmp_path))
+    assert done.returncode == 2 and "there is no evolution" in done.stderr
