@@ -120,7 +120,7 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
     result = RunResult(LINEAGE)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with (
-        planner_environment(settings.planner, os.environ) as credential,
+        planner_environment(settings.planner, os.environ, settings.state_dir) as credential,
         open_session(settings.state_dir, {**overrides, **credential}, screen.note) as session,
     ):
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
