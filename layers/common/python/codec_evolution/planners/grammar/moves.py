@@ -122,7 +122,7 @@ TOOLS: tuple[Move, ...] = (
     ),
     Move(
         "Finer chroma",
-        {"chroma_step": 0.7},
+        {"chroma_step": 0.6},
         "chroma planes cost few bits, so more quality for them is cheap",
         "a few percent on colourful content",
         rank=3,
@@ -154,7 +154,7 @@ TOOLS: tuple[Move, ...] = (
     ),
     Move(
         "Better first frame",
-        {"first_frame_step": 0.8},
+        {"first_frame_step": 0.7},
         "all later frames are predicted from the first",
         "a few percent on static content",
         rank=3,
