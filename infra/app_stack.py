@@ -68,6 +68,7 @@ class AppStack(Stack):
             alarms=list(self.alarms.alarms.values()),
         )
         self._links(construct_id)
+        CfnOutput(self, "Lineage", value=settings.lineage)
         CfnOutput(self, "StateMachineArn", value=self.cycle.state_machine.state_machine_arn)
         CfnOutput(self, "ScheduleName", value=schedule.schedule_name)
         CfnOutput(self, "ScheduleInput", value=json.dumps(schedule_input))

@@ -16,7 +16,7 @@ from codec_evolution.cycle import stage_of
 from infra.local.errors import LocalError
 from infra.local.key_endpoint import planner_environment
 from infra.local.run_plot import draw_versions
-from infra.local.session import LINEAGE, Session, open_session
+from infra.local.session import LINEAGE, Session, borrow_session
 
 POLL_S = 0.25
 RECORDS_A_CYCLE = 60
@@ -121,7 +121,7 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with (
         planner_environment(settings.planner, os.environ, settings.state_dir) as credential,
-        open_session(settings.state_dir, {**overrides, **credential}, screen.note) as session,
+        borrow_session(settings.state_dir, {**overrides, **credential}, screen.note) as session,
     ):
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
         for number in range(1, settings.cycles + 1):

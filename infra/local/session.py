@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from botocore.exceptions import ConnectionError as EndpointError
@@ -42,6 +42,10 @@ class Session:
         The bare git repository behind the GitHub stand-in.
     emulator_pid
         Process id of the emulator.
+    environment
+        Overrides that the functions were deployed with.
+    lends
+        Whether a run may borrow this stack and deploy its own overrides over these.
     timings_s
         Seconds that each step of starting took.
     """
@@ -51,6 +55,8 @@ class Session:
     git_dir: Path
     emulator_pid: int
     timings_s: dict[str, float] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    lends: bool = False
 
     @property
     def record(self) -> EvolutionRecord:
@@ -69,13 +75,17 @@ class Session:
 
 
 @contextmanager
-def open_session(state_dir: Path, environment: Mapping[str, str], progress: Progress) -> Iterator[Session]:
+def open_session(
+    state_dir: Path, environment: Mapping[str, str], progress: Progress, *, lends: bool = False
+) -> Iterator[Session]:
     """Start the stack, replay what the emulator lost, and stop it cleanly at the end.
 
     Parameters
     ----------
     environment
         Overrides of the functions' settings, such as ``PLANNER``.
+    lends
+        Whether a run may borrow the stack meanwhile.
 
     Raises
     ------
@@ -104,7 +114,9 @@ def open_session(state_dir: Path, environment: Mapping[str, str], progress: Prog
                 emulator.endpoint, assembly, python=Path(sys.executable), environment=overrides
             )
         stack.enter_context(_credentials(emulator.endpoint))
-        session = Session(state_dir, deployment, Path(github.git_dir), emulator.pid, timings)
+        session = Session(
+            state_dir, deployment, Path(github.git_dir), emulator.pid, timings, overrides, lends
+        )
         with _timed(timings, "replay", progress, ""):
             replayed = replay_lost(session)
         if replayed:
@@ -141,6 +153,48 @@ def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
         return
     with _credentials(live.deployment.endpoint):
         yield live
+
+
+@contextmanager
+def lend_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
+    """Use the stack of a run that goes on in another process, or start one that runs may borrow."""
+    live = _live(state_dir)
+    if live is None:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with open_session(state_dir, {}, progress, lends=True) as session:
+            yield session
+        return
+    with _credentials(live.deployment.endpoint):
+        yield live
+
+
+@contextmanager
+def borrow_session(state_dir: Path, environment: Mapping[str, str], progress: Progress) -> Iterator[Session]:
+    """Open a session, or deploy into the one that a dashboard lends; parameters as of `open_session`."""
+    live = _live(state_dir)
+    if live is None or not live.lends:
+        with open_session(state_dir, environment, progress) as session:
+            yield session
+        return
+    progress("borrowing the stack of the dashboard")
+    overrides = {**live.environment, **environment}
+    assembly = synthesise(SYNTHESIS_CACHE, _settings())
+    with _credentials(live.deployment.endpoint):
+        yield replace(
+            live,
+            deployment=deploy(
+                live.deployment.endpoint, assembly, python=Path(sys.executable), environment=overrides
+            ),
+        )
+
+
+def is_alive(session: Session) -> bool:
+    """Tell whether a session's emulator still runs."""
+    try:
+        os.kill(session.emulator_pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def replay_lost(session: Session) -> int:
@@ -212,6 +266,8 @@ def _announce(session: Session) -> Path:
         "emulator_pid": session.emulator_pid,
         "git_dir": str(session.git_dir),
         "deployment": asdict(session.deployment),
+        "environment": dict(session.environment) if session.lends else {},
+        "lends": session.lends,
     }
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(facts))
@@ -226,5 +282,10 @@ def _live(state_dir: Path) -> Session | None:
     except (OSError, ValueError):
         return None
     return Session(
-        state_dir, LocalDeployment(**facts["deployment"]), Path(facts["git_dir"]), facts["emulator_pid"]
+        state_dir,
+        LocalDeployment(**facts["deployment"]),
+        Path(facts["git_dir"]),
+        facts["emulator_pid"],
+        environment=facts["environment"],
+        lends=facts["lends"],
     )

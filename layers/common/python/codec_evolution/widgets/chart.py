@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 34
+REFERENCE = "reference"
 LABEL_GAP = 13
 """Pixels that two labels at the right edge keep between them."""
 
@@ -80,6 +81,7 @@ class Line:
     label_x: float
     label_y: float
     weight: str
+    anchor: str = "start"
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,11 @@ def _spread(lines: list[Line], top: float, bottom: float) -> list[Line]:
     placed: list[Line] = []
     floor = top
     for line in sorted(lines, key=lambda each: each.label_y):
+        if line.anchor == "end":
+            placed.append(line)
+            continue
         y = max(line.label_y, floor)
         floor = y + LABEL_GAP
-        placed.append(Line(line.path, line.dots, line.label, line.label_x, y, line.weight))
+        placed.append(replace(line, label_y=y))
     overflow = max(0.0, floor - LABEL_GAP - bottom)
-    return [
-        Line(each.path, each.dots, each.label, each.label_x, each.label_y - overflow, each.weight)
-        for each in placed
-    ]
+    return [replace(line, label_y=line.label_y - overflow) for line in placed]

@@ -7,7 +7,7 @@ from typing import Any
 
 from codec_evolution import adoption, artifacts
 from codec_evolution.rate_distortion import Point
-from codec_evolution.widgets.chart import Axis, Drawing, Series, around, around_log, draw
+from codec_evolution.widgets.chart import REFERENCE, Axis, Drawing, Series, around, around_log, draw
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
@@ -52,7 +52,7 @@ def _chart(clip: str, reports: Mapping[int, Mapping[str, Any]], newest: int, wid
     series = []
     anchor = adoption.anchor_curves(dict(reports[newest])).get((clip, 0))
     if anchor:
-        series.append(Series(_curve(anchor), "x265", "reference", dots=False))
+        series.append(Series(_curve(anchor), "x265", REFERENCE, dots=False))
     for version, report in reports.items():
         curve = adoption.curves(dict(report), "train").get((clip, 0))
         if curve:
