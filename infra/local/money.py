@@ -43,7 +43,7 @@ class Assumptions:
     Attributes
     ----------
     calls, tokens_in, tokens_out
-        Of the language model, tokens over all its calls.
+        Of the language model, tokens over all its calls, cached ones included.
     cached
         Part of the tokens in that is read from the provider's cache, 0 to 1.
     plan_s, benchmark_s
@@ -131,7 +131,8 @@ def _row(attempt: Mapping[str, Any], prices: PriceTable) -> dict[str, Any]:
         "model": attempt.get("model", ""),
         "llm_calls": attempt.get("llm_calls", 0),
         "tokens_in": attempt.get("tokens_in", 0),
-        "tokens_cached": attempt.get("tokens_cached", 0),
+        "tokens_cache_read": attempt.get("tokens_cache_read", 0),
+        "tokens_cache_write": attempt.get("tokens_cache_write", 0),
         "tokens_out": attempt.get("tokens_out", 0),
         "llm_cost_usd": attempt.get("llm_cost_usd", 0.0),
         "compute_cost_usd": round(compute, 6),
@@ -154,11 +155,12 @@ def assumptions_of(rows: Iterable[Mapping[str, Any]]) -> Assumptions:
     used = [row for row in rows if row["llm_calls"] and row["benchmark_s"]]
     if not used:
         return Assumptions()
-    tokens_in = _sum(used, "tokens_in")
+    read = _sum(used, "tokens_cache_read")
+    tokens_in = _sum(used, "tokens_in") + _sum(used, "tokens_cache_write") + read
     return Assumptions(
         calls=_sum(used, "llm_calls") / len(used),
         tokens_in=tokens_in / len(used),
-        cached=_sum(used, "tokens_cached") / tokens_in if tokens_in else 0.0,
+        cached=read / tokens_in if tokens_in else 0.0,
         tokens_out=_sum(used, "tokens_out") / len(used),
         plan_s=_sum(used, "plan_s") / len(used),
         benchmark_s=_sum(used, "benchmark_s") / len(used),

@@ -1,12 +1,15 @@
 """The rounds of one attempt: what each way of answering leads to."""
 
+import importlib.util
+
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.adoption import RULE
 from codec_evolution.candidate import normalised_sha256, sha256_hex, source_key
 from codec_evolution.contracts import MAX_ROUNDS, Envelope
+from codec_evolution.planners import toolbox
 
-from tests.unit.planner.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE
+from tests.unit.planner.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, ROOT
 
 CODEC = INCUMBENT + "\nBETTER = True\n"
 PASSED = {"outcome": "passed", "failure": None}
@@ -337,6 +340,53 @@ def test_what_the_conversation_used_is_kept_for_the_record(office):
     desk = office({"reply": reply})
     desk.plan()
     kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
-    assert (kept["tokens_in"], kept["tokens_cached"], kept["tokens_out"]) == (5000, 4000, 500)
+    assert (kept["tokens_in"], kept["tokens_cache_read"], kept["tokens_out"]) == (1000, 4000, 500)
+    assert kept["tokens_cache_write"] == 0
     assert kept["llm_cost_usd"] == pytest.approx((1000 * 4 + 4000 * 0.2 + 500 * 20) / 1e6)
     assert len(kept["prompt_sha256"]) == len(kept["prompt_system_sha256"]) == 64
+
+
+def test_the_stable_part_of_the_prompt_is_the_same_from_cycle_to_cycle(office):
+    desk = office(GIVES_UP, repeat=True)
+    desk.plan()
+    desk.record.put_once(
+        {"lineage": LINEAGE, "attempt_id": "2026-11-21T21:00:00.000Z#00", "status": "rejected", "reason": "x"}
+    )
+    desk.attempt_id, desk.budget_usd = "2026-11-21T22:01:00.000Z#00", 15.0
+    desk.plan()
+    first, second = desk.script.calls
+    assert (first["system"], first["tools"]) == (second["system"], second["tools"])
+    assert first["messages"] != second["messages"]
+
+
+def test_every_tool_has_a_schema_that_strict_mode_takes_and_a_reader(office):
+    for tool in toolbox.definitions(framework=True, strict=True):
+        names = set(tool["input_schema"]["properties"])
+        assert tool["strict"] is True
+        assert names == set(toolbox.INPUTS[tool["name"]].model_fields)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "not json", "[]", '{"token": "local"}', '{"api_key": ""}', '{"api_key": null}']
+)
+def test_a_secret_without_a_key_is_no_credential(secret):
+    assert handler().api_key(secret) == ""
+    assert handler().api_key('{"api_key": " sk-ant-1 "}') == "sk-ant-1"
+
+
+def handler():
+    """Return the module of the Plan function."""
+    path = ROOT / "functions" / "plan" / "handler.py"
+    spec = importlib.util.spec_from_file_location("plan_handler", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_without_a_credential_the_attempt_is_skipped_by_that_name(office, monkeypatch):
+    desk = office()
+    plan = handler()
+    monkeypatch.setattr(plan, "read_secret", lambda arn: '{"token": "local"}')
+    settings = {"PLANNER": "claude", "PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"}
+    chosen = plan.choose_planner(settings, desk.record, desk.control, desk.objects, lambda: 0.0)
+    assert chosen.reason.partition(":")[0] == "no_credential"

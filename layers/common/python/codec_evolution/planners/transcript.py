@@ -82,8 +82,9 @@ class Transcript:
         """Return what the record keeps of the conversation."""
         return {
             "model": self.model,
-            "tokens_in": sum(call.usage.total_input for call in self.calls),
-            "tokens_cached": sum(call.usage.cache_read for call in self.calls),
+            "tokens_in": sum(call.usage.input for call in self.calls),
+            "tokens_cache_read": sum(call.usage.cache_read for call in self.calls),
+            "tokens_cache_write": sum(call.usage.cache_write for call in self.calls),
             "tokens_out": sum(call.usage.output for call in self.calls),
             "llm_calls": len(self.calls),
             "llm_cost_usd": round(self.cost_usd, 6),
