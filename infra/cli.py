@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from infra.commands import codec, evolution, machine, money, operate
+from infra.commands import codec, evolution, framework, machine, money, operate
 from infra.commands.options import USAGE, progress_console
 from infra.local.errors import LocalError
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for topic in (evolution, codec, machine, money, operate):
+for topic in (evolution, codec, framework, machine, money, operate):
     app.add_typer(topic.app)
 app.add_typer(codec.clips_app, name="clips")
 

@@ -1,4 +1,4 @@
-"""Commit: pushes adopted versions to the git repository."""
+"""Commit: pushes adopted versions and applied framework changes to the git repository."""
 
 from __future__ import annotations
 
@@ -8,27 +8,36 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.github import GithubRepository
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.commit import GithubRefused
 from codec_evolution.contracts import check_size
 from codec_evolution.deployment import Deployer
+from codec_evolution.framework_commits import FrameworkCommitter
 
 logger = Logger(service="commit")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Commit every adopted version that is not in the repository yet."""
+    """Commit every adopted version and every applied framework change that is not in the repository yet."""
+    bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     deployer = Deployer(
         record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
         control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
-        objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+        objects=bucket,
         connect=connect,
     )
     deployed = deployer.commit_due(event["lineage"])
     logger.info("committed", extra={"committed": deployed.committed, "waiting": deployed.waiting})
-    answer = {"committed": deployed.committed, "waiting": deployed.waiting[:500]}
+    pushed = FrameworkCommitter(
+        modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
+        objects=bucket,
+        connect=connect,
+    ).commit_due()
+    logger.info("framework", extra={"committed": pushed.committed, "waiting": pushed.waiting})
+    answer = {"committed": deployed.committed, "waiting": (deployed.waiting or pushed.waiting)[:500]}
     check_size(answer, "commit")
     return answer
 

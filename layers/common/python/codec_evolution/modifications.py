@@ -118,12 +118,12 @@ def outcome(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def outbox_item(modification_id: str, now: str) -> dict[str, Any]:
     """Return the entry that has Commit push a change; its key sorts by the time of the change."""
-    return {
-        "host": OUTBOX,
-        "modification_id": f"{now}#{modification_id}"[:1000],
-        "status": DUE,
-        "of": modification_id,
-    }
+    return {"host": OUTBOX, "modification_id": f"{now}#{modification_id}", "status": DUE}
+
+
+def of_outbox(outbox_id: str) -> str:
+    """Return the modification that an outbox entry is about."""
+    return outbox_id.partition("#")[2]
 
 
 def size_of(arguments: Mapping[str, Any]) -> int:

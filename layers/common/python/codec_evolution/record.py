@@ -20,7 +20,7 @@ STATUSES = (ADOPTED, REJECTED, TEST_FAILED, SKIPPED)
 DEPLOYED = "deployed"
 NOT_DEPLOYED = "not_deployed"
 
-PLANNER_NAMES = {"search": "Search", "claude": "LLM", "baseline": "Baseline"}
+PLANNER_NAMES = {"search": "Search", "claude": "LLM", "baseline": "Baseline", "operator": "Operator"}
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class ToolDesk:
         document = self.objects.get_json(artifacts.modification(modification_id, "request.json"))
         if "approved_at" in item:
             approval = {name: item.get(name, "") for name in ("arguments_sha256", "file_sha256")}
-            document["approval"] = approval
+            document = {**document, "approval": approval}
         if status != states.RUNNING:
             try:
                 self.modifications.move(modification_id, status, states.RUNNING, {})

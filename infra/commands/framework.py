@@ -1,0 +1,116 @@
+"""Commands of the framework's self-repair: call a tool, look at what was changed, decide, undo."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from infra.commands.options import DEFAULT_STATE_DIR, DONE, FAILED, AsJson, StateDir, print_json, progress
+
+app = typer.Typer()
+
+ModificationId = Annotated[str, typer.Argument(metavar="ID", help="Id of a modification.")]
+
+
+@app.command()
+def tool(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of the five framework tools.")],
+    args: Annotated[str, typer.Option("--args", help="The tool's arguments, a JSON object.")] = "{}",
+    reason: Annotated[str, typer.Option(help="Why; stands in the record and the commit.")] = "Called by hand",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Call one framework tool through the same guard, record and host as the planner."""
+    from infra.local.framework import TAKEN_EFFECT, call_tool
+
+    _show(call_tool(state_dir, name, args, reason, progress), as_json, TAKEN_EFFECT)
+
+
+@app.command()
+def approve(
+    modification_id: ModificationId, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False
+) -> None:
+    """Approve a waiting call and have it done; approving twice does it once."""
+    from infra.local.framework import TAKEN_EFFECT, decide
+
+    _show(decide(state_dir, "approve", modification_id, progress), as_json, TAKEN_EFFECT)
+
+
+@app.command()
+def deny(
+    modification_id: ModificationId, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False
+) -> None:
+    """Deny a waiting call."""
+    from infra.local.framework import decide
+
+    _show(decide(state_dir, "deny", modification_id, progress), as_json, frozenset({"denied"}))
+
+
+@app.command()
+def rollback(
+    modification_id: ModificationId, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False
+) -> None:
+    """Undo an applied change and make the undoing live."""
+    from infra.local.framework import TAKEN_EFFECT, decide
+
+    _show(decide(state_dir, "rollback", modification_id, progress), as_json, TAKEN_EFFECT)
+
+
+@app.command()
+def modifications(
+    status: Annotated[str | None, typer.Option(help="Only calls in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest calls to list.")] = 50,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List the calls of the framework tools, newest first."""
+    from infra.local.framework import list_modifications
+
+    listing = list_modifications(state_dir, status, limit)
+    if as_json:
+        print_json(listing)
+        return
+    columns = ("modification_id", "status", "tier", "summary", "reason")
+    _table("Framework modifications", columns, listing["modifications"])
+
+
+@app.command()
+def tools(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
+    """Tell how the framework tools are used, and which failures stopped after a change."""
+    from infra.local.framework import analyse
+
+    analytics = analyse(state_dir)
+    if as_json:
+        print_json(analytics)
+        return
+    _table(
+        "Framework tools",
+        ("tool", "calls", "success_rate", "median_duration_s", "last_used"),
+        analytics["tools"],
+    )
+    for each in analytics["healed"]:
+        for failure in each["healed"]:
+            line = f"{each['modification_id']} healed {failure['kind']}: {failure['message']}"
+            Console().print(line, markup=False, highlight=False)
+
+
+def _show(item: dict[str, Any], as_json: bool, good: frozenset[str]) -> None:
+    if as_json:
+        print_json(item)
+    else:
+        for name in ("modification_id", "status", "rule", "message", "diff"):
+            if item.get(name):
+                Console().print(f"{name}: {item[name]}", markup=False, highlight=False)
+    raise typer.Exit(DONE if item["status"] in good else FAILED)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    """Print rows; what a model wrote is text, never markup."""
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*(Text("-" if row.get(column) is None else str(row[column])) for column in columns))
+    Console().print(table)
