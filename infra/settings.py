@@ -59,6 +59,9 @@ class Settings:
     reserve_benchmark_concurrency : bool
         Reserve (and so cap) the benchmark function's concurrency in the account. An account whose whole
         limit is below 101 must set it to false, because Lambda keeps 100 unreserved.
+    library_codecs : bool
+        Whether a language policy may switch the in-memory image codecs of libraries on (``cv2.imencode`` and its
+        kin); the point is to evolve a codec, not to wrap one.
     search_seed : int
         Seed of the search planner, 0 to 2^31 - 1.
     lineage : str
@@ -90,6 +93,7 @@ class Settings:
     slots: int = 1
     concurrency: int = 0
     reserve_benchmark_concurrency: bool = True
+    library_codecs: bool = False
     search_seed: int = 0
     lineage: str = "main"
     daily_budget_usd: float = 20.0

@@ -1,6 +1,7 @@
 """Lambda entry point of the benchmark image: one request in, one report out. Keeps one supervisor warm."""
 
 import json
+import os
 import time
 from typing import Any
 
@@ -11,6 +12,8 @@ from codec_sandbox.report import build
 from codec_sandbox.request import parse
 from codec_sandbox.stages import Benchmark
 from codec_sandbox.supervisor import Supervisor
+
+TAMPERED_STATUS = 70
 
 _warm: Benchmark | None = None
 
@@ -44,16 +47,13 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     SandboxUnavailable, ClipError
         This environment cannot measure.
     """
-    global _warm
     started = time.perf_counter()
     request = parse(event)
     try:
         runner = benchmark()
         report = build(runner, request, runner.run(request))
     except SandboxUnavailable:
-        if _warm is not None:
-            _warm.workshop.close()
-        _warm = None
+        _retire()
         raise
     log = {
         "level": "INFO",
@@ -71,3 +71,20 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     }
     print(json.dumps(log), flush=True)
     return report
+
+
+def _retire() -> None:
+    """Drop the supervisor; the next invocation starts another.
+
+    Where a worker has changed this process for good (its limits, processors or priority), another supervisor could
+    not see it any more: the process ends, and Lambda starts a clean one.
+    """
+    global _warm
+    retired, _warm = _warm, None
+    if retired is None:
+        return
+    tampered = retired.workshop.tampered
+    retired.workshop.close()
+    if tampered:
+        print(json.dumps({"level": "ERROR", "message": "tampered", "changed": tampered}), flush=True)
+        os._exit(TAMPERED_STATUS)

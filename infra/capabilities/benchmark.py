@@ -60,6 +60,7 @@ class Benchmark(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=MEMORY_MB,
             timeout=Duration.seconds(TIMEOUT_S),
+            environment={"CODEC_SANDBOX_LIBRARY_CODECS": "on" if settings.library_codecs else "off"},
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),

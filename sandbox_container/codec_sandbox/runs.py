@@ -20,6 +20,12 @@ MAX_EDGES = 500
 class Workshop(Protocol):
     """What is needed of `codec_sandbox.supervisor.Supervisor`."""
 
+    tampered: list[str]
+    """What a worker changed of this process and could not be put back."""
+
+    def close(self) -> None:
+        """End every process."""
+
     def worker(self, role: str, source: bytes, policy: Policy | None, limits: Limits) -> Any:
         """Start a worker with the source loaded."""
 
