@@ -2,27 +2,27 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from codec_evolution.candidate import sha256_hex
-from codec_evolution.planners.base import Briefing
-from codec_evolution.planners.search import SearchPlanner
+from codec_evolution.planners.grammar.genome import Genome
+from codec_evolution.planners.grammar.writer import write_codec
 
 from tests.support.messages_api import MessagesApi, Script
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "conversations" / "repair_after_tool.json"
-KEY = "sk-ant-loopback-Zx81LQ"
+KEY = f"sk-ant-{secrets.token_hex(16)}"
 """Stands for a real key: it must be found nowhere below the state directory."""
 
 
 def winner() -> str:
-    """Return the source of a codec that beats version 0: the first that the search would try."""
-    incumbent = (ROOT / "sandbox_container" / "codecs" / "version_0.py").read_text("utf-8")
-    return SearchPlanner().propose(Briefing("2026-11-21T00:00:00.000Z#00", "main", 0, incumbent, 1)).source
+    """Return the source of a codec that beats version 0 and is quick to measure."""
+    return write_codec(Genome(prediction="replenish"))
 
 
 def run(state_dir: Path, base_url: str, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,7 @@ def test_a_scripted_claude_calls_a_tool_repairs_its_codec_and_is_adopted(cycle, 
         attempt
     )
     assert attempt["source_sha256"] == sha256_hex(winner())
-    assert attempt["hypothesis"].startswith("Motion compensation")
+    assert attempt["hypothesis"].startswith("Conditional replenishment")
     assert attempt["summary"].startswith("LLM evolved codec to v1 - ")
 
 
@@ -102,14 +102,3 @@ def test_the_key_of_the_users_shell_is_nowhere_on_disk(cycle):
     assert any(b"transcript" in str(path).encode() for path in state_dir.rglob("*")), (
         "the search saw the artifacts"
     )
-
-
-def test_a_wrong_key_skips_the_attempt_and_the_loop_goes_on(cycle):
-    state_dir, _, script = cycle
-    calls = len(script.calls)
-    with MessagesApi(script) as server:
-        done = run(state_dir, server.url, "sk-ant-wrong", "--cycles", "1")
-    attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
-    planned = [a for a in attempts if a["status"] == "skipped"]
-    assert [a["reason"].partition(":")[0] for a in planned] == ["wrong_key"]
-    assert len(script.calls) == calls
