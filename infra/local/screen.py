@@ -64,10 +64,10 @@ class RunScreen:
         seconds = result.stages_s.get("total", 0.0)
         self._console.print(Text(f"{self._title} took {seconds:.1f} s", style="bold"))
         for record in result.attempts:
-            self._console.print(_attempt_line(record))
+            self._console.print(_attempt_line(record), soft_wrap=True)
             for name in ("hypothesis", "reason"):
                 if record.get(name):
-                    self._console.print(Text(f"      {name}: {record[name]}", style="dim"))
+                    self._console.print(Text(f"      {name}: {record[name]}", style="dim"), soft_wrap=True)
         for commit in result.committed:
             self._console.print(Text(f"  committed v{commit['version']} as {commit['sha'][:10]}"))
 
