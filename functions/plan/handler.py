@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Return a candidate, a tool call, a draft, or nothing with the reason."""
     request = parse(PlanRequest, event, "plan")
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN_S
-    record = EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"])
-    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
-    objects = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
+    record, control, objects = stores()
     room = PlanningRoom(
         record=record,
         control=control,
@@ -58,6 +57,16 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         },
     )
     return answer(planned, "plan")
+
+
+@cache
+def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket]:
+    """Return tables and bucket; their clients are made once a function environment."""
+    return (
+        EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
+        LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+        ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+    )
 
 
 def choose_planner(

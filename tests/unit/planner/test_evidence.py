@@ -28,6 +28,7 @@ from tests.integration.support import report
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 POLICY = (ROOT / "layers/common/python/codec_evolution/data/language_policy.toml").read_text("utf-8")
+SMALL_POLICY = (GOLDEN / "policy.toml").read_text("utf-8")
 PROMPTS = shipped_prompts(ROOT / "prompts")
 SOURCE = "def compress_video_frame(frame, frame_index, config):\n    return frame.tobytes()\n"
 CHARS_A_TOKEN = 3
@@ -153,14 +154,15 @@ def rendered(read: Reading, report: GovernanceReport) -> str:
 
 def test_the_system_prompt_with_framework_tools():
     golden(
-        "system_with_tools", PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=True))
+        "system_with_tools",
+        PROMPTS.render(SYSTEM, system_context(SMALL_POLICY, Limits(30, 240, 2048), tools=True)),
     )
 
 
 def test_the_system_prompt_without_framework_tools():
     golden(
         "system_without_tools",
-        PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=False)),
+        PROMPTS.render(SYSTEM, system_context(SMALL_POLICY, Limits(30, 240, 2048), tools=False)),
     )
 
 

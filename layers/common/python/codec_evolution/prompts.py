@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,22 +53,12 @@ class Prompts:
         if name not in self.templates:
             raise PromptBroken(f"prompt_broken: the release has no prompts/{name}.md")
         try:
-            text = self._environment.from_string(self.templates[name]).render(context)
+            text = _compiled(self.templates[name]).render(context)
         except jinja2.TemplateError as error:
             line = getattr(error, "lineno", None)
             where = f"prompts/{name}.md" + (f", line {line}" if line else "")
             raise PromptBroken(f"prompt_broken: {where}: {error}") from None
         return text.strip() + "\n"
-
-    @cached_property
-    def _environment(self) -> jinja2.Environment:
-        environment = ImmutableSandboxedEnvironment(
-            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-        )
-        environment.filters["data"] = fence
-        environment.filters["line"] = one_line
-        environment.filters["figure"] = figure
-        return environment
 
 
 def load_prompts(objects: Objects, release: str, names: Sequence[str] = NAMES) -> Prompts:
@@ -80,6 +70,16 @@ def load_prompts(objects: Objects, release: str, names: Sequence[str] = NAMES) -
 def shipped_prompts(folder: Path) -> Prompts:
     """Return the templates that the system ships with."""
     return Prompts({path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))})
+
+
+@lru_cache(maxsize=32)
+def _compiled(template: str) -> jinja2.Template:
+    """Compile a template once a process: it takes longer than rendering it."""
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    environment.filters |= {"data": fence, "line": one_line, "figure": figure}
+    return environment.from_string(template)
 
 
 def fence(text: str, name: str = "data") -> str:

@@ -13,6 +13,11 @@ from botocore.exceptions import ClientError
 CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
+UNCHANGING = ("sources/", "releases/")
+MAX_KEPT = 64
+"""Texts of at most about 100 KB each."""
+
+_unchanging: dict[tuple[str, str, str], str] = {}
 
 
 class ArtifactBucket:
@@ -29,12 +34,23 @@ class ArtifactBucket:
         )
 
     def get_text(self, key: str) -> str | None:
-        """Return a text, or None when the key does not exist."""
+        """Return a text, or None when the key does not exist.
+
+        What is named by its content is fetched once a process: it cannot change.
+        """
+        kept = (self._s3.meta.endpoint_url, self._bucket, key)
+        if kept in _unchanging:
+            return _unchanging[kept]
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
         except self._s3.exceptions.NoSuchKey:
             return None
-        return answer["Body"].read().decode("utf-8")
+        text = answer["Body"].read().decode("utf-8")
+        if key.startswith(UNCHANGING):
+            if len(_unchanging) >= MAX_KEPT:
+                _unchanging.clear()
+            _unchanging[kept] = text
+        return text
 
     def exists(self, key: str) -> bool:
         """Tell whether a key exists."""

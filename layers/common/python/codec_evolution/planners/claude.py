@@ -108,6 +108,8 @@ class ClaudePlanner:
             return Step(outcome)
         talk.outcomes[str(number)] = self._kept(outcome, talk)
         self._save(item, talk)
+        usage = {"planner": NAME, **talk.usage()}
+        self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
         return Step(outcome, talk.cost_of(number))
 
     def _begin(self, desk: Desk, prompts: Prompts) -> Transcript:
@@ -277,5 +279,3 @@ class ClaudePlanner:
 
     def _save(self, item: Item, talk: Transcript) -> None:
         self.objects.put_json(artifacts.transcript(item.lineage, item.attempt_id), talk.to_json())
-        usage = {"planner": NAME, **talk.usage()}
-        self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
