@@ -122,6 +122,8 @@ class FrameworkHost(Construct):
                 [
                     "lambda:GetFunction",
                     "lambda:GetFunctionConfiguration",
+                    # What the local emulator asks for where AWS asks for UpdateAlias; it only reads.
+                    "lambda:ListAliases",
                     "lambda:PublishVersion",
                     "lambda:UpdateAlias",
                     "lambda:UpdateFunctionCode",

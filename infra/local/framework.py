@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from codec_evolution import modifications as states
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.clock import utc_now
@@ -14,6 +16,7 @@ from codec_evolution.healing import healed, usage
 from infra.local.errors import LocalError
 from infra.local.session import LINEAGE, Progress, Session, join_session
 
+CALL_TIMEOUT_S = 320
 ANALYSED = 200
 """Newest modifications and attempts that the analytics read."""
 TAKEN_EFFECT = frozenset({states.APPLIED, states.ROLLED_BACK, states.PENDING_APPROVAL})
@@ -82,7 +85,10 @@ def modifications_of(session: Session) -> FrameworkModifications:
 def invoke(session: Session, event: dict[str, Any]) -> dict[str, Any]:
     """Invoke FrameworkTool; raises `LocalError` when it fails."""
     function = f"{session.deployment.functions['FrameworkTool']}:live"
-    client = session.deployment.client("lambda")
+    # As long as the function may take; the session points this process's clients at the emulator.
+    client = boto3.client(
+        "lambda", config=Config(read_timeout=CALL_TIMEOUT_S, retries={"total_max_attempts": 1})
+    )
     answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
     payload: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:

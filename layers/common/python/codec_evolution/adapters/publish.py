@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 import codec_evolution
 from codec_evolution import artifacts
@@ -48,7 +49,10 @@ class SandboxCheck:
             "seed": "release",
             "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
         }
-        report, error = invoke(self._client, self._function, event)
+        try:
+            report, error = invoke(self._client, self._function, event)
+        except (ClientError, BotoCoreError) as away:
+            return f"the benchmark cannot be asked: {away}"
         if error:
             return error
         if report.get("outcome") == "passed":
@@ -98,10 +102,10 @@ class CodePublisher:
                 continue
             try:
                 self._move(function, self._version(function, amended, label))
-            except PublishRefused:
+            except (PublishRefused, ClientError, BotoCoreError) as error:
                 for name, good in moved:
                     self._move(name, good)
-                raise
+                raise PublishRefused(str(error)) from None
             moved.append((function, live["Version"]))
         return f"{label} in {', '.join(name for name, _ in moved)}" if moved else ""
 

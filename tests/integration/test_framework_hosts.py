@@ -1,0 +1,229 @@
+"""The seams of the framework tools against real interfaces: the table, Run Command, and publishing of code."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import uuid
+
+import pytest
+from botocore.stub import ANY, Stubber
+from codec_evolution import modifications as states
+from codec_evolution.adapters.hosts import REQUESTS, RESULTS, SsmHost
+from codec_evolution.adapters.modifications import FrameworkModifications
+from codec_evolution.modifications import of_outbox, outbox_item, requested
+from codec_evolution.ports import Conflict, HostAway
+
+from infra.local.framework import invoke
+from infra.local.host import LocalHostFiles
+
+NOW = "2026-11-21T22:00:00.000Z"
+SEARCH = "layers/common/python/codec_evolution/planners/search.py"
+
+
+# --- the table ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(session) -> FrameworkModifications:
+    return FrameworkModifications(session.deployment.framework_modifications_table)
+
+
+def new(table: FrameworkModifications, **fields: str) -> str:
+    identifier = f"2026-11-21T22:00:00.000Z#{uuid.uuid4()}"
+    arguments = {"file_path": "prompts/a.md"}
+    item = requested(identifier, tool="rollback_file", arguments=arguments, reason="r", now=NOW)
+    assert table.put_once(item | fields) is True
+    return identifier
+
+
+def test_a_call_is_written_once(table):
+    identifier = new(table)
+    assert table.put_once(table.get(identifier)) is False
+    assert table.get(identifier)["status"] == states.REQUESTED
+    assert table.get("nothing") is None
+
+
+def test_a_state_is_left_once(table):
+    identifier = new(table)
+    table.move(
+        identifier,
+        states.REQUESTED,
+        states.RUNNING,
+        {"duration_s": 0.5, "message": "is a reserved word: status"},
+    )
+    with pytest.raises(Conflict):
+        table.move(identifier, states.REQUESTED, states.RUNNING, {})
+    assert table.get(identifier)["duration_s"] == 0.5
+    with pytest.raises(ValueError, match="does not go from"):
+        table.move(identifier, states.RUNNING, states.ROLLED_BACK, {})
+
+
+def test_an_applied_change_enters_the_outbox_together_with_its_state(table):
+    identifier = new(table)
+    table.move(identifier, states.REQUESTED, states.RUNNING, {})
+    entry = outbox_item(identifier, NOW)
+    with pytest.raises(Conflict):
+        table.move(identifier, states.APPROVED, states.RUNNING, {}, entry)
+    assert identifier not in due(table)
+    table.move(identifier, states.RUNNING, states.APPLIED, {}, entry)
+    assert identifier in due(table)
+    table.done(entry["modification_id"])
+    assert identifier not in due(table)
+
+
+def due(table: FrameworkModifications) -> list[str]:
+    return [of_outbox(entry["modification_id"]) for entry in table.due(1000)]
+
+
+def test_listings_are_newest_first_by_state_and_by_file(table):
+    first, second = sorted([new(table), new(table)])
+    found = [item["modification_id"] for item in table.latest(1000)]
+    assert found.index(second) < found.index(first)
+    assert second in [item["modification_id"] for item in table.latest(1000, states.REQUESTED)]
+    assert second in [item["modification_id"] for item in table.of_file("prompts/a.md", 1000)]
+    assert len(table.latest(1)) == 1
+
+
+# --- Run Command -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ssm_host(session):
+    """A host whose Systems Manager client is told what to answer; the network ends there."""
+    host = SsmHost("i-0123456789abcdef0", {"run_shell_command": "Shell"}, session.bucket, "commands")
+    with Stubber(host._ssm) as stubber:
+        yield host, stubber
+
+
+def command(identifier: str, **arguments: str) -> dict:
+    return {
+        "modification_id": identifier,
+        "tool": "run_shell_command",
+        "arguments": arguments,
+        "reason": "r",
+    }
+
+
+def expect(stubber: Stubber, request: object, *statuses: str) -> None:
+    stubber.add_response(
+        "send_command",
+        {"Command": {"CommandId": "00000000-0000-0000-0000-000000000000"}},
+        {
+            "InstanceIds": ["i-0123456789abcdef0"],
+            "DocumentName": "Shell",
+            "Parameters": {"Request": request, "Result": ANY},
+            "TimeoutSeconds": 60,
+            "CloudWatchOutputConfig": ANY,
+        },
+    )
+    stubber.add_client_error("get_command_invocation", "InvocationDoesNotExist")
+    for status in statuses:
+        stubber.add_response("get_command_invocation", {"Status": status})
+
+
+def test_a_call_travels_as_one_base64_parameter_and_its_result_by_the_bucket(ssm_host, session):
+    host, stubber = ssm_host
+    document = command(f"m{uuid.uuid4()}", command="uptime")
+    request = base64.b64encode(json.dumps(document).encode()).decode()
+    expect(stubber, [request], "Pending", "Success")
+    session.bucket.put_json(f"{RESULTS}/{name_of(document)}.json", {"status": "applied"})
+    assert host.call(document) == {"status": "applied"}
+    stubber.assert_no_pending_responses()
+
+
+def test_a_large_call_goes_by_the_bucket(ssm_host, session):
+    host, stubber = ssm_host
+    document = command(f"m{uuid.uuid4()}", command="x" * 60_000)
+    expect(stubber, ["bucket"], "Success")
+    session.bucket.put_json(f"{RESULTS}/{name_of(document)}.json", {"status": "denied"})
+    assert host.call(document)["status"] == "denied"
+    assert session.bucket.get_json(f"{REQUESTS}/{name_of(document)}.json") == document
+
+
+@pytest.mark.parametrize("status", ["Failed", "TimedOut", "Success"])
+def test_a_command_without_a_result_is_a_host_that_is_away(ssm_host, status):
+    host, stubber = ssm_host
+    expect(stubber, ANY, status)
+    with pytest.raises(HostAway, match=status):
+        host.call(command(f"m{uuid.uuid4()}"))
+
+
+def test_an_instance_that_is_not_there_is_a_host_that_is_away(ssm_host):
+    host, stubber = ssm_host
+    stubber.add_client_error("send_command", "InvalidInstanceId")
+    with pytest.raises(HostAway, match="InvalidInstanceId"):
+        host.call(command(f"m{uuid.uuid4()}"))
+
+
+def name_of(document: dict) -> str:
+
+    return hashlib.sha256(document["modification_id"].encode()).hexdigest()
+
+
+# --- publishing code ---------------------------------------------------------------------------------
+
+
+def operator(session, tool: str, arguments: dict) -> dict:
+    call = {
+        "modification_id": f"{NOW}#{uuid.uuid4()}",
+        "tool": tool,
+        "arguments": arguments,
+        "reason": "Try it",
+    }
+    return invoke(session, call)
+
+
+def approve(session, item: dict) -> dict:
+    return invoke(session, {"operation": "approve", "modification_id": item["modification_id"]})
+
+
+def live_plan(session) -> dict:
+    name = session.deployment.functions["Plan"]
+    return session.deployment.client("lambda").get_function_configuration(FunctionName=name, Qualifier="live")
+
+
+def test_approved_code_goes_live_by_a_restart_and_back_by_a_rollback(session):
+    before = live_plan(session)
+    arguments = {"file_path": SEARCH, "modification_type": "append", "content": "\nAMENDED = True\n"}
+    waiting = operator(session, "modify_framework_file", arguments)
+    assert (waiting["status"], waiting["rule"]) == ("pending_approval", "tier-code")
+    assert "+AMENDED = True" in waiting["diff"]
+    changed = approve(session, waiting)
+    assert changed["status"] == "applied", changed["message"]
+    restarted = operator(session, "restart_orchestrator", {})
+    assert restarted["status"] == "applied", restarted["message"]
+    assert "amended code" in restarted["published"]
+    after = live_plan(session)
+    assert after["Version"] != before["Version"]
+    undone = invoke(session, {"operation": "rollback", "modification_id": changed["modification_id"]})
+    assert undone["live"]["status"] == "applied", undone
+    assert live_plan(session)["Description"] == "code as deployed"
+
+
+def test_code_that_does_not_come_up_never_serves(session):
+    """The tests do not import the planner as the function does, so this change passes them."""
+    before = live_plan(session)
+    content = "\nimport os\nif 'AWS_LAMBDA_FUNCTION_NAME' in os.environ:\n    raise RuntimeError('down')\n"
+    arguments = {"file_path": SEARCH, "modification_type": "append", "content": content}
+    changed = approve(session, operator(session, "modify_framework_file", arguments))
+    assert changed["status"] == "applied", changed["message"]
+    restarted = operator(session, "restart_orchestrator", {})
+    assert (restarted["status"], restarted["rule"]) == ("failed", "release")
+    assert "does not come up" in restarted["message"]
+    assert live_plan(session)["Version"] == before["Version"]
+    invoke(session, {"operation": "rollback", "modification_id": changed["modification_id"]})
+
+
+def test_nothing_goes_live_from_a_checkout_whose_guarded_files_differ(session):
+    checkout = LocalHostFiles.of(session.state_dir).checkout
+    guarded = checkout / "layers/common/python/codec_evolution/adoption.py"
+    original = guarded.read_bytes()
+    guarded.write_bytes(original + b"\n# easier\n")
+    try:
+        item = operator(session, "restart_orchestrator", {})
+    finally:
+        guarded.write_bytes(original)
+    assert (item["status"], item["rule"]) == ("denied", "never-changed")
+    assert "adoption.py" in item["message"]
