@@ -120,14 +120,15 @@ class Concluder:
     ) -> Concluded:
         record = self._build(request, ruling, proposal)
         self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
-        self._archive(request, record)
         self.control.adopt(record, state)
+        self._archive(request, record)
         self.told(record, request.measure)
         return Concluded(next="done", status=records.ADOPTED, version=ruling.adopted_version)
 
     def _write(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> Concluded:
         record = self._build(request, ruling, proposal)
         self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        self._archive(request, record)
         if self.record.put_once(record):
             self.told(record, request.measure)
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
