@@ -78,12 +78,14 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
     places.folder.mkdir(parents=True, exist_ok=True)
     installed = {path: _sha256(ROOT / path) for path in framework_files()}
     git = BareRepository(git_dir)
-    if not (places.checkout / ".git").is_dir():
+    branch = git.resolve(f"refs/heads/{FRAMEWORK_BRANCH}", "commit")
+    if branch is None or not places.base.is_file():
         commit = _seed(git, ROOT, installed, git.resolve(f"refs/heads/{BRANCH}", "commit"))
-        _clone(git_dir, places.checkout)
         _write(places.base, {"commit": commit, "files": installed})
-    else:
-        _refresh(git, places, installed, progress)
+    if not (places.checkout / ".git").is_dir():
+        # What was lost comes back from the branch, with every change that was pushed there.
+        _clone(git_dir, places.checkout)
+    _refresh(git, places, installed, progress)
     guard = Guard.load(GUARD)
     fixed = {path: sha for path, sha in installed.items() if _is_fixed(path, guard)}
     _write(places.manifest, fixed)

@@ -126,6 +126,8 @@ class ToolDesk:
         if item["tool"] == RESTART:
             return self._go_live(modification_id, answer, fields)
         fields["applied_at"] = now
+        if "approved_at" in item:
+            fields["rule"] = "approved"
         changed = answer.get("changed") or []
         for change in changed:
             overlay = {name: change[name] for name in ("content", "sha256", "mode")}

@@ -1,0 +1,35 @@
+"""A new host's checkout: the deployed framework, and over it what the tools had changed."""
+
+import hashlib
+import json
+
+from codec_evolution.host.restore import restore
+
+from tests.unit.host.conftest import DATA, FILES, POLICY
+
+
+def overlay(folder, path: str, content: str | None, sha256: str | None = None) -> None:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    found = hashlib.sha256((content or "").encode()).hexdigest()
+    target.write_text(json.dumps({"content": content, "sha256": sha256 or found}))
+
+
+def test_what_the_tools_changed_comes_back_and_what_they_removed_goes(host, tmp_path):
+    folder = tmp_path / "overlay"
+    overlay(folder, POLICY, "builtins = []\n")
+    overlay(folder, "prompts/system.md", None)
+    assert restore(host.room.checkout, host.room.guard, folder) == 2
+    assert host.text(POLICY) == "builtins = []\n"
+    assert not (host.checkout / "prompts/system.md").exists()
+
+
+def test_an_overlay_reaches_nothing_that_no_tool_may_change(host, tmp_path, capsys):
+    folder = tmp_path / "overlay"
+    overlay(folder, f"{DATA}/guard.toml", "everything = 1\n")
+    overlay(folder, "infra/app.py", "APP = 2\n")
+    overlay(folder, POLICY, "builtins = []\n", sha256="0" * 64)
+    assert restore(host.room.checkout, host.room.guard, folder) == 0
+    assert host.text(POLICY) == FILES[POLICY]
+    assert host.text("infra/app.py") == FILES["infra/app.py"]
+    assert "not amendable" in capsys.readouterr().err
