@@ -57,10 +57,10 @@ def attempt(cycle) -> dict:
     return next(a for a in cycle[1]["cycles"][0]["attempts"] if a.get("planner") == "claude")
 
 
-def test_a_scripted_claude_calls_a_tool_repairs_its_codec_and_is_adopted(cycle, attempt):
+def test_a_scripted_claude_reads_calls_a_tool_repairs_its_codec_and_is_adopted(cycle, attempt):
     _, result, script = cycle
     assert script.missed == []
-    assert len(script.calls) == 3
+    assert len(script.calls) == 4
     assert (attempt["status"], attempt.get("adopted_version"), result["version"]) == ("adopted", 1, 1), (
         attempt
     )
@@ -71,21 +71,21 @@ def test_a_scripted_claude_calls_a_tool_repairs_its_codec_and_is_adopted(cycle, 
 
 def test_the_tool_was_run_and_its_answer_was_seen(cycle):
     _, _, script = cycle
-    answer = script.calls[1]["messages"][-1]["content"][0]
+    answer = script.calls[2]["messages"][-1]["content"][0]
     assert answer["type"] == "tool_result"
     assert "status" in answer["content"] and "modification_id" in answer["content"]
 
 
 def test_the_sandbox_told_everything_that_was_wrong_at_once(cycle):
     _, _, script = cycle
-    told = script.calls[2]["messages"][-1]["content"][0]["content"]
+    told = script.calls[3]["messages"][-1]["content"][0]["content"]
     assert "os" in told and "eval" in told and "policy" in told
 
 
 def test_the_record_tells_what_the_model_used_and_cost(cycle, attempt):
     _, result, script = cycle
     assert attempt["model"] == "claude-opus-5-5"
-    assert attempt["llm_calls"] == 3 and script.counted == 3
+    assert attempt["llm_calls"] == script.counted == 4
     assert attempt["tokens_in"] > 10_000 and attempt["tokens_out"] > 1_000
     # Opus 5.5: 4 dollars a million tokens in, 20 out, nothing cached by this server.
     expected = (attempt["tokens_in"] * 4 + attempt["tokens_out"] * 20) / 1e6
