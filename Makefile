@@ -23,7 +23,7 @@ help: ## Show the commands
 run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNER=search
 	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --state-dir $(STATE_DIR)
 
-test: setup ## Run every test: unit, infra, sandbox, integration
+test: setup ## Run every test: unit, infra, sandbox, integration, browser
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest

@@ -101,11 +101,11 @@ def _on_aws() -> Target:
 def stack_outputs(stack: str) -> dict[str, str]:
     """Return the outputs of a deployed stack; raises `LocalError` with what is missing."""
     try:
-        client: Any = boto3.client("cloudformation", config=CLIENT_CONFIG)
+        client: Any = boto3.Session().client("cloudformation", config=CLIENT_CONFIG)
         found = client.describe_stacks(StackName=stack)["Stacks"][0]
     except NoRegionError:
         raise LocalError(
-            "no AWS region is set: set AWS_REGION or choose a profile with AWS_PROFILE"
+            "no AWS region is set: set AWS_DEFAULT_REGION or choose a profile with AWS_PROFILE"
         ) from None
     except NoCredentialsError:
         raise LocalError(

@@ -68,13 +68,14 @@ class Alarms(Construct):
         settings: Settings,
         machine: sfn.IStateMachine,
         missed_ticks: sqs.IQueue,
+        host_instance_id: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
         self._lineage = settings.lineage
         self._machine = machine
         self.topic = self._topic()
         tell = actions.SnsAction(self.topic)
-        rules = self._rules(settings, missed_ticks)
+        rules = {**self._rules(settings, missed_ticks), **_host_rules(host_instance_id)}
         self.alarms = {name: self._alarm(prefix, name, rule) for name, rule in rules.items()}
         for alarm in self.alarms.values():
             alarm.add_alarm_action(tell)
@@ -250,6 +251,29 @@ class Alarms(Construct):
 
     def _topic(self) -> sns.Topic:
         return sns.Topic(self, "Topic", display_name="Codec evolution alarms", enforce_ssl=True)
+
+
+def _host_rules(instance_id: str) -> dict[str, Rule]:
+    """The rule of the orchestrator host, where there is one."""
+    if not instance_id:
+        return {}
+    return {
+        "HostUnhealthy": Rule(
+            cw.Metric(
+                namespace="AWS/EC2",
+                metric_name="StatusCheckFailed",
+                dimensions_map={"InstanceId": instance_id},
+                statistic="Maximum",
+                period=Duration.minutes(5),
+                # With a label it is written as metric math, which the emulator leaves out as it does the instance.
+                label="failed status checks",
+            ),
+            1,
+            "The orchestrator host fails its status checks. Look at the instance's system log, then recover or "
+            "replace it: what it knows is in the tables and the bucket, and the loop goes on without it.",
+            periods=2,
+        )
+    }
 
 
 def _sum(verdicts: Mapping[str, cw.IMetric]) -> str:

@@ -6,12 +6,15 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.widgets.views import VIEWS
 from jinja2 import Environment, StrictUndefined
@@ -24,6 +27,8 @@ NAMES = (HOST, "localhost")
 BODY_LIMIT_BYTES = 16 * 1024
 IDLE_S = 60
 WATCH_S = 0.5
+CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=300, retries={"total_max_attempts": 1})
+"""One attempt: an approved change may take minutes, and the page asks again by itself."""
 FILES = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -44,28 +49,33 @@ class NotNow(Exception):
 class Backend:
     """The functions of whatever stack runs at the moment.
 
-    One call at a time, so that one warm environment serves them all.
+    One call of a function at a time, so that one warm environment serves them all.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._session: Session | None = None
-        self._client: Any = None
+        self._locks = {name: threading.Lock() for name in ("Widgets", "Actions")}
+        self._attached: tuple[Session, Any] | None = None
 
     def attach(self, session: Session | None) -> None:
         """Use another stack; None when there is none at the moment."""
-        with self._lock:
-            self._session = session
-            self._client = session.deployment.client("lambda") if session else None
+        if session is None:
+            self._attached = None
+            return
+        deployment = session.deployment
+        client = boto3.client(
+            "lambda", endpoint_url=deployment.endpoint, region_name=deployment.region, config=CLIENT_CONFIG
+        )
+        self._attached = (session, client)
 
     def invoke(self, function: str, event: dict[str, Any]) -> str:
         """Return what a function answers; raises `NotNow`."""
-        with self._lock:
-            if self._session is None:
+        with self._locks[function]:
+            if self._attached is None:
                 raise NotNow("the stack is starting")
+            session, client = self._attached
             try:
-                answer = self._client.invoke(
-                    FunctionName=self._session.deployment.functions[function],
+                answer = client.invoke(
+                    FunctionName=session.deployment.functions[function],
                     Qualifier="live",
                     Payload=json.dumps(event).encode(),
                 )
@@ -222,8 +232,10 @@ class _PageHandler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
+        # The browser may have left, or asked for something newer meanwhile.
+        with suppress(ConnectionError):
+            self.end_headers()
+            self.wfile.write(body)
 
 
 def _widget_event(query: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
 DAYS = 14
-VERSIONS = 200
+VERSIONS = 100
 
 
 def money(room: Room, request: WidgetRequest) -> str:

@@ -10,7 +10,7 @@ from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, a
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
-MOST_VERSIONS = 200
+MOST_VERSIONS = 100
 HEIGHT = 250
 GAP = 20
 
