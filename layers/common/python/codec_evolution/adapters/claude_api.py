@@ -185,7 +185,7 @@ def _body(call: ModelCall) -> dict[str, Any]:
 def _returnable(block: Any) -> dict[str, Any]:
     """Return a content block as the API takes it back."""
     plain: dict[str, Any] = block.to_dict(mode="json", exclude_unset=True)
-    # What the streaming helper adds is no part of the API's block.
+    # What the SDK's stream adds is no part of the API's block.
     plain.pop("parsed_output", None)
     return plain
 
