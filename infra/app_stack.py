@@ -17,6 +17,7 @@ from infra.capabilities.benchmark import NAME as BENCHMARK
 from infra.capabilities.benchmark import Benchmark
 from infra.capabilities.cycle import Cycle
 from infra.capabilities.dashboard import Dashboard
+from infra.capabilities.framework_host import FrameworkHost
 from infra.capabilities.functions import Functions
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
@@ -40,6 +41,12 @@ class AppStack(Stack):
             schedule_name=schedule_name,
         )
         self.benchmark = Benchmark(self, "Sandbox", settings=settings)
+        self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
+        self.framework_host.serve(
+            self.functions.functions["FrameworkTool"],
+            self.benchmark.alias,
+            published=[self.functions.functions["Plan"]],
+        )
         self.cycle = Cycle(
             self,
             "Cycle",
@@ -57,6 +64,7 @@ class AppStack(Stack):
             settings=settings,
             machine=self.cycle.state_machine,
             missed_ticks=missed,
+            host_instance_id=self.framework_host.instance.instance_id,
         )
         self.dashboard = Dashboard(
             self,

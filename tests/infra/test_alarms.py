@@ -63,6 +63,11 @@ def test_every_metric_of_an_alarm_is_emitted_or_is_one_of_aws(alarms: dict[str, 
                 assert each["Namespace"] in ("AWS/States", "AWS/SQS", "AWS/EC2"), name
 
 
+def test_the_host_is_watched_where_there_is_one(alarms: dict[str, Any], app_resources: Resources) -> None:
+    hosts = [name for name, each in app_resources.items() if each["Type"] == "AWS::EC2::Instance"]
+    assert ("HostUnhealthy" in alarms) == bool(hosts)
+
+
 def test_each_alarm_says_what_to_do_and_tells_the_topic(
     alarms: dict[str, Any], app_resources: Resources
 ) -> None:
