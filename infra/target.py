@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,11 @@ from codec_evolution.steering import Operator
 from infra.local.deploy import APP_STACK, DATA_STACK
 from infra.local.errors import LocalError
 from infra.local.session import LINEAGE, Progress, join_session
+from infra.target_name import TargetName
 
 CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
-
-
-class TargetName(StrEnum):
-    """The two places."""
-
-    LOCAL = "local"
-    AWS = "aws"
 
 
 @dataclass(frozen=True)

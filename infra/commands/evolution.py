@@ -11,11 +11,13 @@ from rich.console import Console
 from infra.commands.options import (
     DEFAULT_STATE_DIR,
     AsJson,
+    AtTarget,
     Lineage,
     StateDir,
     print_json,
     progress_console,
 )
+from infra.target_name import TargetName
 
 app = typer.Typer()
 
@@ -54,6 +56,7 @@ def history(
     lineage: Lineage = "main",
     status: Annotated[str | None, typer.Option(help="adopted, rejected, test_failed or skipped.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest attempts to list.")] = 50,
+    target: AtTarget = TargetName.LOCAL,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +64,7 @@ def history(
     from infra.local.history import read_history
     from infra.local.screen import print_history
 
-    listing = read_history(state_dir, lineage, status=status, limit=limit)
+    listing = read_history(state_dir, lineage, status=status, limit=limit, target=target)
     if as_json:
         print_json(listing)
     else:

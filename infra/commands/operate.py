@@ -14,15 +14,15 @@ from rich.text import Text
 from infra.commands.options import (
     DEFAULT_STATE_DIR,
     AsJson,
+    AtTarget,
     StateDir,
     print_json,
     progress,
 )
-from infra.target import TargetName
+from infra.target_name import TargetName
 
 app = typer.Typer()
 
-AtTarget = Annotated[TargetName, typer.Option("--target", help="Where the evolution is.")]
 OfLineage = Annotated[str, typer.Option(help="The line of evolution; the target's own if it is left out.")]
 Version = Annotated[int, typer.Argument(min=0, help="An adopted version.")]
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from infra.target_name import TargetName
+
 DONE, FAILED, USAGE = 0, 1, 2
 """Exit statuses: done; the thing asked about failed; usage or environment."""
 
@@ -18,6 +20,7 @@ DEFAULT_STATE_DIR = Path(".local")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Where the local evolution lives.")]
 Lineage = Annotated[str, typer.Option(help="The line of evolution.")]
+AtTarget = Annotated[TargetName, typer.Option("--target", help="Where the evolution is.")]
 CodecFile = Annotated[Path, typer.Argument(metavar="FILE", help="Python source of a codec.")]
 
 progress_console = Console(stderr=True)

@@ -136,7 +136,12 @@ def draw(
         places = [(at_x(px), at_y(py)) for px, py in each.points]
         path = "M" + " L".join(f"{px},{py}" for px, py in places)
         end = places[-1]
-        lines.append(Line(path, places if each.dots else [], each.label, end[0] + 8, end[1] + 4, each.weight))
+        dots = places if each.dots else []
+        if each.weight == REFERENCE:
+            # Above its own end, so that the lines that lie right of it do not cross it.
+            lines.append(Line(path, dots, each.label, end[0] - 4, end[1] - 8, each.weight, "end"))
+        else:
+            lines.append(Line(path, dots, each.label, end[0] + 8, end[1] + 4, each.weight))
     return Drawing(
         width=width,
         height=height,
