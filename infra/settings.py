@@ -77,7 +77,8 @@ class Settings:
     github_repository : str
         ``owner/name``; empty leaves adopted versions uncommitted (``not_deployed``).
     github_branch : str
-        The branch that receives adopted versions.
+        The branch that receives the adopted versions of lineage ``main``; made from the repository's default
+        branch if it is missing. Any other lineage has the branch ``lineage-<name>``.
     github_api_url : str
         Address of the GitHub REST API.
     """

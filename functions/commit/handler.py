@@ -50,4 +50,6 @@ def connect() -> GithubRepository | None:
     credential = read_secret(os.environ["GITHUB_SECRET_ARN"])
     if not credential:
         raise GithubRefused('the GitHub secret is empty: put {"token": "..."} into it')
-    return GithubRepository(os.environ["GITHUB_API_URL"], name, credential)
+    return GithubRepository(
+        os.environ["GITHUB_API_URL"], name, credential, branch=os.environ["GITHUB_BRANCH"]
+    )

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 from codec_evolution.adapters.github import GithubRepository
-from codec_evolution.commit import Author, GithubAway, GithubRefused, reconcile, trailer_of
+from codec_evolution.commit import (
+    Author,
+    GithubAway,
+    GithubRefused,
+    push,
+    reconcile,
+    trailer_of,
+    version_commit,
+)
 from github import Auth, Github, InputGitTreeElement
 from github.GithubException import GithubException
 
@@ -176,6 +184,21 @@ def test_a_missing_branch_begins_at_the_default_branch(
 def test_no_branch_means_the_default_branch(standin: GithubStandin, repository: GithubRepository) -> None:
     sha = repository.commit_files(None, {"a.py": "1\n"}, message("Fix", "i#00"), author=AUTHOR)
     assert git(standin, "rev-parse", "main").decode().strip() == sha
+
+
+def test_versions_go_to_the_branch_of_the_settings_and_leave_the_default_branch_alone(
+    standin: GithubStandin,
+) -> None:
+    before = subjects(standin)
+    chosen = GithubRepository(standin.url, standin.repository, {"token": TOKEN}, branch="evolved/codecs")
+    source = "def compress_video_frame(): ...\n"
+    sha = push(version_commit(record(1, source), source, None), chosen)
+    assert git(standin, "rev-parse", "evolved/codecs").decode().strip() == sha
+    assert subjects(standin) == before
+    named = chosen.commit_files(
+        "self-improved-framework", {"a.py": "1\n"}, message("Fix", "i#00"), author=AUTHOR
+    )
+    assert git(standin, "rev-parse", "self-improved-framework").decode().strip() == named
 
 
 def test_racers_on_one_branch_all_land_in_one_history(standin: GithubStandin) -> None:

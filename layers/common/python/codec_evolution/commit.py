@@ -87,7 +87,7 @@ class CommitPlan:
     files
         Contents by repository path; None deletes the path.
     branch
-        None for the repository's default branch.
+        None for the branch that the operator's settings name for lineage ``main``.
     trailer
         Name of the trailer of ``message`` that identifies the commit when it is repeated.
     """

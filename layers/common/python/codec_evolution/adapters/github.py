@@ -77,6 +77,8 @@ class GithubRepository:
     credential
         The secret's JSON, as text or parsed: ``{"token": ...}`` or
         ``{"app_id": ..., "installation_id": ..., "private_key": ...}``.
+    branch
+        The branch of commits that name none; None for the repository's default branch.
     timeout_s
         Longest wait for one answer, in seconds.
 
@@ -87,7 +89,13 @@ class GithubRepository:
     """
 
     def __init__(
-        self, api_url: str, repository: str, credential: str | Mapping[str, Any], *, timeout_s: int = 10
+        self,
+        api_url: str,
+        repository: str,
+        credential: str | Mapping[str, Any],
+        *,
+        branch: str | None = None,
+        timeout_s: int = 10,
     ) -> None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
             raise GithubRefused(
@@ -112,6 +120,7 @@ class GithubRepository:
             lazy=True,
         )
         self._name = repository
+        self._branch = branch
         self._repo = client.get_repo(repository)
 
     def commit_files(
@@ -128,7 +137,7 @@ class GithubRepository:
         Parameters
         ----------
         branch
-            Made from the default branch if it is missing; None for the default branch itself.
+            Made from the default branch if it is missing; None for the repository's branch of versions (see above).
         files
             Contents by path, stored byte for byte (a text as UTF-8); None deletes the path. The mode of a file
             that exists is kept.
@@ -157,7 +166,7 @@ class GithubRepository:
             raise ValueError(f"a commit needs at least one file and the trailer {trailer}")
         contents = {path: _encoded(path, content) for path, content in files.items()}
         with self._translated():
-            target = branch or self._repo.default_branch
+            target = branch or self._branch or self._repo.default_branch
             for _ in range(1 + REBUILDS):
                 head, ref = self._head(target)
                 sha = self._find(head, trailer, identity)
