@@ -13,8 +13,10 @@ import pytest
 from codec_evolution.host.config import HostConfig
 from codec_evolution.host.guard import Guard
 from codec_evolution.host.machine import never_manifest
+from codec_evolution.host.processes import Run, run
 from codec_evolution.host.program import serve, utc_now
 from codec_evolution.host.room import Room
+from codec_evolution.host.trial import _interpreter
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = "layers/common/python/codec_evolution/data"
@@ -109,3 +111,17 @@ def make_host(tmp_path: Path) -> Callable[[], Host]:
         return Host(tmp_path / "again")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def walled(tmp_path_factory) -> bool:
+    """Whether this machine lets the tests of changed code be walled in; where not, they must not run at all."""
+    python = sys.executable
+    job = Run(
+        (python, "-c", ""),
+        tmp_path_factory.mktemp("probe"),
+        30.0,
+        read_only=_interpreter(python),
+        strict=True,
+    )
+    return run(job).exit_code != 125

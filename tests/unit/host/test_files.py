@@ -71,18 +71,26 @@ def test_a_broken_text_never_stays(host, path, text, rule):
     assert host.fingerprint() == before
 
 
-def test_a_change_that_breaks_the_tests_never_stays(host):
+def test_a_change_that_breaks_the_tests_never_stays(host, walled):
     host.settings["autonomy"] = "code"
     before = host.fingerprint()
     answer = host.modify(SEARCH, "replace_content", "NAME = ''\n")
-    assert (answer["status"], answer["rule"]) == ("failed", "quick-tests")
-    assert "test_the_planner_has_a_name" in answer["message"]
+    if walled:
+        assert (answer["status"], answer["rule"]) == ("failed", "quick-tests")
+        assert "test_the_planner_has_a_name" in answer["message"]
+    else:
+        assert (answer["status"], answer["rule"]) == ("needs_approval", "walls-missing")
     assert host.fingerprint() == before
 
 
-def test_a_change_that_passes_the_tests_stays(host):
+def test_a_change_that_passes_the_tests_stays_and_needs_a_person_where_there_are_no_walls(host, walled):
     host.settings["autonomy"] = "code"
     answer = host.modify(SEARCH, "replace_content", "NAME = 'better'\n")
+    if not walled:
+        assert answer["rule"] == "walls-missing"
+        assert answer["file_sha256"] and answer["arguments_sha256"], "what an approval is bound to"
+        assert host.text(SEARCH) == FILES[SEARCH]
+        return
     assert answer["status"] == "applied", answer["message"]
     assert answer["output"]["exit_code"] == 0
     assert answer["output"]["walls"]["network"].startswith(("namespace", "refused"))

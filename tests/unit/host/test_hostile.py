@@ -183,13 +183,14 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_code_that_attacks_while_it_is_tested_reaches_nothing(host, listener, monkeypatch, name):
+def test_code_that_attacks_while_it_is_tested_reaches_nothing(host, listener, monkeypatch, name, walled):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     (host.folder / "secret").write_text("secret")
     host.settings["autonomy"] = "code"
     before = host.fingerprint()
     answer = host.modify(SEARCH, "replace_content", modules(host, listener)[name] + "NAME = 'reached'\n")
-    assert (answer["success"], answer["rule"]) == (False, "quick-tests")
+    assert answer["success"] is False
+    assert answer["rule"] == "quick-tests" or (answer["rule"] == "walls-missing" and not walled)
     assert host.fingerprint() == before
     assert not came(listener)
 
@@ -201,13 +202,13 @@ def test_the_attack_on_the_network_works_without_the_walls(listener, tmp_path):
     assert came(listener)
 
 
-def test_code_under_test_sees_no_environment(host, monkeypatch):
+def test_code_under_test_sees_no_environment(host, monkeypatch, walled):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     host.settings["autonomy"] = "code"
     spy = "import os\nassert not os.environ, sorted(os.environ)\n"
     answer = host.modify(SEARCH, "replace_content", spy)
     assert "AWS_SECRET_ACCESS_KEY" not in answer["message"]
-    assert "PYTHONPATH" in answer["message"]
+    assert ("PYTHONPATH" if walled else "a person must approve") in answer["message"]
 
 
 @pytest.mark.parametrize(

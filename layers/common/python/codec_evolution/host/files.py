@@ -9,9 +9,9 @@ from codec_evolution.host import edits, merge, syntax
 from codec_evolution.host.call import Call, only
 from codec_evolution.host.checkout import Content, plain_path
 from codec_evolution.host.guard import CODE, NEVER
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, Refused
 from codec_evolution.host.room import Effect, Room, consent, diff
-from codec_evolution.host.trial import need_walls, quick_tests
+from codec_evolution.host.trial import quick_tests
 
 
 def modify(call: Call, room: Room) -> Effect:
@@ -101,10 +101,15 @@ def _change(
     file_sha256 = before.sha256 if before else ""
     question = f"{path} is code of the framework; a person must approve the change" if needs_person else ""
     consent(call, room, question, rule="tier-code", file_sha256=file_sha256, facts=facts)
-    tests = room.guard.quick_tests[tier]
-    output = quick_tests(room.checkout.root, {path: after}, tests, room.config.python) if tests else None
-    if output is not None and tier == CODE and call.approval is None:
-        need_walls(output)
+    tests, unseen = room.guard.quick_tests[tier], tier == CODE and call.approval is None
+    output = None
+    if tests:
+        try:
+            output = quick_tests(room.checkout.root, {path: after}, tests, room.config.python, strict=unseen)
+        except Refused as refused:
+            if refused.status == NEEDS_APPROVAL:
+                consent(call, room, refused.message, rule=refused.rule, file_sha256=file_sha256, facts=facts)
+            raise
     backup = room.backups.store(path, before, room.now(), call.modification_id)
 
     def settle() -> None:

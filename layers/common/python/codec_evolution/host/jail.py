@@ -29,7 +29,7 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
     0x40000000,
 )
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 38, 22
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 36, 38, 22
 NOBODY = 65534
 LIMITS = (
     (resource.RLIMIT_CORE, 0),
@@ -50,6 +50,7 @@ def main() -> int:
     was_root = os.geteuid() == 0
     closed = spec["mode"] == "closed"
     isolated = _namespaces(closed, was_root, walls)
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     child = os.fork()
     if child == 0:
         try:
@@ -58,8 +59,24 @@ def main() -> int:
             os.write(2, f"the walls could not be put up: {error}\n".encode())
         finally:
             os._exit(126)
-    _, status = os.waitpid(child, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        _, status = os.waitpid(child, 0)
+    finally:
+        _kill_descendants()
     return os.waitstatus_to_exitcode(status) % 256
+
+
+def _kill_descendants() -> None:
+    """Kill what the program left behind; being their reaper, we are the parent of all that lost theirs."""
+    for _ in range(1000):
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            left = [int(pid) for pid in file.read().split()]
+        if not left:
+            return
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _namespaces(closed: bool, was_root: bool, walls: dict[str, str]) -> bool:
@@ -92,7 +109,9 @@ def _enter(spec: dict, jailed: bool, was_root: bool, isolated: bool, walls: dict
         soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (soft, soft))
     os.chdir(spec["cwd"])  # before the account changes: a nobody could not walk there
-    if was_root and not spec["privileged"]:
+    if was_root and not spec["privileged"] and not (jailed or _nobody_reaches(spec)):
+        walls["user"] = "the caller's: no other account reaches the program, and there are no namespaces here"
+    elif was_root and not spec["privileged"]:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -109,10 +128,28 @@ def _enter(spec: dict, jailed: bool, was_root: bool, isolated: bool, walls: dict
     walls.setdefault("network", "the machine's own: no namespaces and no filter here")
     os.write(spec["report_fd"], json.dumps(walls).encode())
     os.close(spec["report_fd"])
+    if spec["strict"] and not (
+        "nobody" in walls["user"].split() and walls["network"] in ("namespace", "refused")
+    ):
+        os._exit(125)
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of account clears it
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.execve(spec["argv"][0], spec["argv"], spec["environment"])
+
+
+def _nobody_reaches(spec: dict) -> bool:
+    """Tell whether a nobody could start the program, walking there without the help of a mount namespace."""
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        reached = all(
+            os.access(path, os.X_OK) for path in (spec["argv"][0], os.path.realpath(spec["argv"][0]))
+        )
+        os._exit(0 if reached else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def _show_only(spec: dict) -> None:

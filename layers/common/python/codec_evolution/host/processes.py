@@ -19,6 +19,7 @@ from typing import Any
 JAIL = Path(__file__).with_name("jail.py")
 OUTPUT_LIMIT_BYTES = 1 << 20
 """A program that writes more is killed."""
+END_TIMEOUT_S = 5
 HEAD_CHARS, TAIL_CHARS = 4000, 4000
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -70,6 +71,8 @@ class Run:
         Whether it sees nothing of the machine but ``read_only`` and ``cwd``.
     privileged
         Whether it keeps the host's rights; only for process management of our own units.
+    strict
+        Whether it is not started at all where it would have an account of value or a network.
     """
 
     argv: Sequence[str]
@@ -79,6 +82,7 @@ class Run:
     read_only: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     privileged: bool = False
+    strict: bool = False
 
 
 def run(job: Run) -> Output:
@@ -94,6 +98,7 @@ def run(job: Run) -> Output:
             "read_only": list(job.read_only),
             "environment": {"PATH": PATH, "HOME": "/tmp", "LC_ALL": "C.UTF-8", **job.environment},
             "privileged": job.privileged,
+            "strict": job.strict,
             "cpu_s": max(int(job.timeout_s), 1),
         }
         report_read, report_write = os.pipe()
@@ -155,7 +160,10 @@ def _collect(process: subprocess.Popen[bytes], spec: bytes, deadline: float) -> 
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the whole session; in a process namespace its first process takes everything else with it."""
+    """End the launcher, which takes everything below it along; then the session, should the launcher hang."""
+    with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+        process.terminate()
+        process.wait(END_TIMEOUT_S)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -20,7 +20,12 @@ SHOWN_CHARS = 1500
 
 
 def quick_tests(
-    checkout: Path, changes: Mapping[str, bytes | None], tests: Sequence[str], python: str
+    checkout: Path,
+    changes: Mapping[str, bytes | None],
+    tests: Sequence[str],
+    python: str,
+    *,
+    strict: bool = False,
 ) -> Output:
     """Run the quick tests on a copy with the changes.
 
@@ -32,17 +37,30 @@ def quick_tests(
         Paths that pytest is given.
     python
         Interpreter with pytest and what the tests import.
+    strict
+        Whether the tests run changed code that nobody has looked at: then they run behind walls or not at all.
 
     Raises
     ------
     Refused
-        ``quick-tests``: they fail with the change.
+        ``quick-tests``: they fail with the change. ``walls-missing``: this host cannot wall them in, so none ran.
     """
     with _copy(checkout, changes) as copy:
         sources = ":".join(str(copy / folder) for folder in SOURCE_FOLDERS)
         environment = {"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
         argv = (python, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests)
-        output = run(Run(argv, copy, TIMEOUT_S, read_only=_interpreter(python), environment=environment))
+        output = run(
+            Run(
+                argv,
+                copy,
+                TIMEOUT_S,
+                read_only=_interpreter(python),
+                environment=environment,
+                strict=strict,
+            )
+        )
+    if strict:
+        _need_walls(output)
     if output.exit_code != 0:
         said = output.text[-SHOWN_CHARS:].strip()
         raise Refused(
@@ -51,12 +69,10 @@ def quick_tests(
     return output
 
 
-def need_walls(output: Output) -> None:
-    """Raise `Refused` where a program that a model wrote could have used the network or an account of value."""
+def _need_walls(output: Output) -> None:
     walls = output.walls
-    if not walls.get("network", "").startswith(("namespace", "refused")) or "nobody" not in walls.get(
-        "user", ""
-    ):
+    is_walled = walls.get("network") in ("namespace", "refused")
+    if not is_walled or "nobody" not in walls.get("user", "").split():
         raise Refused(
             "walls-missing",
             f"this host cannot wall the tests of changed code in ({dict(walls)}); a person must approve the change",
