@@ -133,7 +133,9 @@ class Cycle(Construct):
         slots = sfn.Map.jsonata(
             self,
             "Slots",
-            items=sfn.ProvideItems.jsonata(expression("$open.slots")),
+            items=sfn.ProvideItems.jsonata(
+                expression("[$map($open.slots, function($slot) { $merge([$open.shared, $slot]) })]")
+            ),
             max_concurrency=self._slots_at_once,
             assign={"concluded": expression("$append($concluded, $states.result)")},
             outputs={},

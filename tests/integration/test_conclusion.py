@@ -125,6 +125,8 @@ def test_a_loser_that_also_beats_the_winner_becomes_the_next_version(evolution):
         evolution.propose(slot, sha)
         evolution.conclude(slot, report(sha, scale=scale), report(sha, "held_out", scale=scale))
     assert [evolution.record(slot)["adopted_version"] for slot in (1, 2)] == [1, 2]
+    assert evolution.record(2)["parent_version"] == 1
+    assert evolution.record(2)["improvement"] == "37.5% bitrate reduction"
 
 
 def test_a_race_that_is_lost_in_the_transaction_is_judged_again(evolution, monkeypatch):
@@ -240,3 +242,55 @@ def test_a_journalled_adoption_is_replayed_once_and_in_order(session, lineage, e
     assert replay(second, session.control, session.record) is True
     assert replay(second, session.control, session.record) is False
     assert session.control.state(fresh).version == 1
+
+
+def test_a_repeat_that_was_overtaken_answers_from_the_record_and_keeps_the_journal(
+    session, lineage, evolution, monkeypatch
+):
+    evolution.propose(1, GOOD)
+    train, held_out = report(GOOD, scale=0.8), report(GOOD, "held_out", scale=0.8)
+    table, get = evolution.concluder.record.__class__, evolution.concluder.record.__class__.get
+    hidden = iter([None, None])
+    evolution.conclude(1, train, held_out)
+    monkeypatch.setattr(table, "get", lambda self, *key: next(hidden, get(self, *key)))
+    assert evolution.conclude(1, train, held_out).status == "adopted"
+    monkeypatch.undo()
+    journal = session.bucket.get_json(artifacts.journal(lineage, evolution.attempt(1)))
+    assert (journal["status"], evolution.record(1)["status"]) == ("adopted", "adopted")
+
+
+def test_asking_again_is_the_same_look(session, lineage, evolution):
+    evolution.propose(1, GOOD)
+    for _ in range(3):
+        assert evolution.conclude(1, report(GOOD, scale=0.5)).next == "confirm"
+    assert session.control.day(lineage, CYCLE[:10])["looks"] == 1
+
+
+def test_operators_find_the_held_out_report_of_a_failed_confirmation(session, lineage, evolution):
+    evolution.propose(1, GOOD)
+    failure = {"stage": "measure", "kind": "runtime", "message": "on bikes", "clip": "bikes", "frame": 3}
+    confirm = report(GOOD, "held_out", outcome="failed", failure=failure, points=[])
+    evolution.conclude(1, report(GOOD, scale=0.5), confirm)
+    kept = session.bucket.get_json(artifacts.held_out_report(lineage, evolution.attempt(1)))
+    assert (kept["failure"]["clip"], kept["failure"]["frame"]) == ("bikes", 3)
+
+
+def test_operators_find_the_held_out_figures_of_a_verdict(session, lineage, evolution):
+    evolution.propose(1, GOOD)
+    evolution.conclude(1, report(GOOD, scale=0.5), report(GOOD, "held_out", scale=0.97))
+    kept = session.bucket.get_json(artifacts.held_out_verdict(lineage, evolution.attempt(1)))
+    assert [row["bd_rate_vs_incumbent"] for row in kept["held_out_rows"]] == pytest.approx([-3.0, -3.0])
+
+
+def test_version_0_is_not_called_confirmed(evolution):
+    assert evolution.record(0)["confirmed"] is False
+
+
+def test_an_incumbent_that_fails_on_its_next_windows_pauses_the_lineage_with_the_reason(evolution):
+    evolution.propose(1, BASE)
+    failure = {"stage": "measure", "kind": "runtime", "message": "IndexError"}
+    failed = report(BASE, outcome="failed", failure=failure, points=[])
+    evolution.conclude(1, failed, kind="incumbent")
+    assert evolution.state.paused is True
+    assert "version 0 fails" in evolution.state.paused_reason
+    assert evolution.record(1) is None

@@ -1,6 +1,7 @@
 """Opening a cycle: the lease, what a dead run left behind, and which slots are handed out."""
 
 import pytest
+from codec_evolution.contracts import answer
 from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
 
 from tests.integration.support import adopted_record
@@ -56,7 +57,7 @@ def test_a_new_lineage_measures_version_0_first_and_opens_again(opener, session,
     opened = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
     assert (opened.go, opened.again, kinds(opened)) == (True, True, ["baseline"])
     assert session.control.state(lineage).release == opened.release
-    assert opened.slots[0].release == opened.release
+    assert opened.items()[0].release == opened.release
 
 
 def test_the_slots_of_the_same_cycle_follow_with_other_ids(opener, session, lineage):
@@ -79,7 +80,7 @@ def test_a_new_incumbent_is_measured_on_the_next_contests_windows_first(opener, 
     session.control.adopt(adopted_record(lineage, 1), session.control.state(lineage))
     opened = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
     assert (opened.again, kinds(opened)) == (True, ["incumbent"])
-    assert opened.slots[0].seed == contest_seed(lineage, 1) != contest_seed(lineage, 0)
+    assert opened.items()[0].seed == contest_seed(lineage, 1) != contest_seed(lineage, 0)
     assert session.control.state(lineage).due == ()
 
 
@@ -111,9 +112,23 @@ def test_a_dead_holders_attempts_are_concluded_as_infrastructure(opener, session
 
 
 @pytest.mark.usefixtures("evolved")
-def test_opening_twice_gives_the_same_slots(opener):
+def test_opening_twice_gives_the_same_slots_and_counts_them_once(opener, session, lineage):
     start = CycleStart("a", CYCLE, 0)
     assert opener().open(start, SHIPPED) == opener().open(start, SHIPPED)
+    assert session.control.day(lineage, CYCLE[:10])["attempts"] == 2
+
+
+def test_forty_slots_of_the_longest_lineage_fit_on_the_edge(session):
+    lineage = "l" * 32
+    session.control.adopt(adopted_record(lineage, 0), session.control.state(lineage))
+    session.control.set_prepared(lineage, 0, "clips")
+    settings = CycleSettings(
+        lineage=lineage, slots=40, daily_budget_usd=20.0, max_attempts_per_day=100, tools=True
+    )
+    opener = CycleOpener(session.record, session.control, session.bucket, Running(), settings)
+    opened = opener.open(CycleStart("a", CYCLE, 0), SHIPPED)
+    assert len(opened.items()) == 40
+    assert answer(opened, "open_cycle")["shared"]["lineage"] == lineage
 
 
 @pytest.mark.usefixtures("evolved")

@@ -51,6 +51,21 @@ def held_out_curve(source_sha256: str, seed: str) -> str:
     return f"{HELD_OUT}/curves/{source_sha256}/{seed}.json"
 
 
+def look(lineage: str, attempt_id: str) -> str:
+    """Return the key of the note that an attempt's look at the held-out windows was counted."""
+    return f"{attempt(lineage, attempt_id)}/look.json"
+
+
+def held_out_report(lineage: str, attempt_id: str) -> str:
+    """Return the key of an attempt's report on the held-out windows, passed or failed."""
+    return f"{HELD_OUT}/{attempt(lineage, attempt_id)}/report.json"
+
+
+def held_out_verdict(lineage: str, attempt_id: str) -> str:
+    """Return the key of an attempt's verdict with its held-out figures."""
+    return f"{HELD_OUT}/{attempt(lineage, attempt_id)}/verdict.json"
+
+
 def release(release_sha256: str, name: str) -> str:
     """Return the key of one file of a release."""
     return f"releases/{release_sha256}/{name}"

@@ -187,6 +187,7 @@ def reconcile(
     repository: Repository,
     *,
     on_away: Callable[[GithubAway], None],
+    previous: Mapping[str, Any] | None = None,
 ) -> Iterator[Committed]:
     """Commit every due version in order of version; running it again commits nothing twice.
 
@@ -198,13 +199,14 @@ def reconcile(
         Returns the tested source of a record.
     on_away
         Called once if GitHub is away; the iteration then ends, and what was not yielded is still due.
+    previous
+        Record of the version before the first due one, for the comparison in its message.
 
     Raises
     ------
     GithubRefused, ValueError
         As `Repository.commit_files` and `version_commit`; what was yielded before stands.
     """
-    previous: Mapping[str, Any] | None = None
     for record in sorted(versions_due, key=lambda due: _version(due, "adopted_version")):
         plan = version_commit(record, load_source(record), previous)
         try:

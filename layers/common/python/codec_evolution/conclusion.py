@@ -10,7 +10,7 @@ from codec_evolution import adoption, archive, artifacts
 from codec_evolution import record as records
 from codec_evolution.candidate import source_key
 from codec_evolution.clock import day_of
-from codec_evolution.contracts import Concluded, ConcludeRequest, check_size
+from codec_evolution.contracts import Concluded, ConcludeRequest, Item, check_size
 from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
 from codec_evolution.record import Ruling
 
@@ -45,9 +45,9 @@ class Concluder:
         for report in (request.measure, request.confirm):
             if report is not None:
                 check_size(report, "report")
-        known = self.record.get(item.lineage, item.attempt_id)
+        known = self._known(item)
         if known is not None:
-            return Concluded(next="done", status=known["status"], version=known.get("adopted_version"))
+            return known
         proposal = {
             **(self.objects.get_json(artifacts.model_usage(item.lineage, item.attempt_id)) or {}),
             **(self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}),
@@ -57,17 +57,31 @@ class Concluder:
             return self._conclude_candidate(request, proposal)
         return self._conclude_preparation(request, proposal)
 
+    def _known(self, item: Item) -> Concluded | None:
+        """Return how an attempt that is in the record ended, or None."""
+        record = self.record.get(item.lineage, item.attempt_id)
+        if record is None:
+            return None
+        return Concluded(next="done", status=record["status"], version=record.get("adopted_version"))
+
     def _conclude_candidate(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> Concluded:
         early = early_ruling(request, proposal)
         if early is not None:
             return self._write(request, early, proposal)
         for _ in range(MAX_JUDGEMENTS):
             state = self.control.state(request.item.lineage)
+            # A repeat of this call may have been faster; an attempt is never judged against itself.
+            if state.incumbent_attempt == request.item.attempt_id:
+                return Concluded(next="done", status=records.ADOPTED, version=state.version)
+            known = self._known(request.item)
+            if known is not None:
+                return known
             incumbent = self._incumbent(state, request.item.seed)
             candidate = adoption.Contest(train=request.measure, held_out=request.confirm)
             if incumbent is None or incumbent.train["clip_set"] != candidate.train["clip_set"]:
                 return self._measure_incumbent_first(request, state, proposal)
             verdict = adoption.judge(candidate, incumbent)
+            self._store_held_out(request, verdict)
             if verdict.decision == "confirm":
                 return self._ask_to_confirm(request, verdict, proposal)
             ruling = ruling_of(verdict, state)
@@ -87,7 +101,7 @@ class Concluder:
         if early is not None:
             if item.kind == "baseline":
                 return self._write(request, early, proposal)
-            return Concluded(next="done", status=early.status)
+            return self._incumbent_failed(item, early)
         if request.confirm is None:
             return Concluded(next="confirm", status="measured")
         state = self.control.state(item.lineage)
@@ -102,11 +116,26 @@ class Concluder:
         self.control.set_prepared(item.lineage, version, str((request.measure or {})["clip_set"]))
         return Concluded(next="done", status=records.ADOPTED, version=version)
 
+    def _incumbent_failed(self, item: Item, ruling: Ruling) -> Concluded:
+        """Pause a lineage whose incumbent fails on its next contest's windows: trying again would change nothing."""
+        if ruling.status == records.TEST_FAILED:
+            reason = f"version {item.version} fails on the windows of its next contest ({ruling.reason})"
+            self.control.set_paused(
+                item.lineage, True, at=self.now(), reason=records.clip_text(reason), expected_at=None
+            )
+        return Concluded(next="done", status=ruling.status)
+
     def _ask_to_confirm(
         self, request: ConcludeRequest, verdict: adoption.Verdict, proposal: Mapping[str, Any]
     ) -> Concluded:
-        day = day_of(request.item.cycle_id)
-        if self.control.count(request.item.lineage, day, "looks", 1, limit=float(self.looks_per_day)):
+        item = request.item
+        look = artifacts.look(item.lineage, item.attempt_id)
+        counted = self.objects.exists(look)
+        if counted or self.control.count(
+            item.lineage, day_of(item.cycle_id), "looks", 1, limit=float(self.looks_per_day)
+        ):
+            # Kept so that a repeat of this call is the same look; a crash in between counts it twice at worst.
+            self.objects.put_json(look, {"attempt_id": item.attempt_id})
             return Concluded(next="confirm", status="promising")
         ruling = Ruling(
             records.SKIPPED,
@@ -128,9 +157,10 @@ class Concluder:
     def _write(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> Concluded:
         record = self._build(request, ruling, proposal)
         self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        if not self.record.put_once(record):
+            return self._known(request.item) or Concluded(next="done", status=ruling.status)
         self._archive(request, record)
-        if self.record.put_once(record):
-            self.told(record, request.measure)
+        self.told(record, request.measure)
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
 
     def _archive(self, request: ConcludeRequest, record: Mapping[str, Any]) -> None:
@@ -181,8 +211,16 @@ class Concluder:
             self.objects.put_json(artifacts.report(item.lineage, item.attempt_id), request.measure)
             if request.measure.get("outcome") == "passed":
                 self.objects.put_json(artifacts.training_curve(sha, item.seed), request.measure)
-        if request.confirm is not None and request.confirm.get("outcome") == "passed":
-            self.objects.put_json(artifacts.held_out_curve(sha, item.seed), request.confirm)
+        if request.confirm is not None:
+            self.objects.put_json(artifacts.held_out_report(item.lineage, item.attempt_id), request.confirm)
+            if request.confirm.get("outcome") == "passed":
+                self.objects.put_json(artifacts.held_out_curve(sha, item.seed), request.confirm)
+
+    def _store_held_out(self, request: ConcludeRequest, verdict: adoption.Verdict) -> None:
+        """Keep the verdict's held-out figures where operators find them and nobody else reads."""
+        if request.confirm is not None:
+            key = artifacts.held_out_verdict(request.item.lineage, request.item.attempt_id)
+            self.objects.put_json(key, verdict.as_dict())
 
 
 def early_ruling(request: ConcludeRequest, proposal: Mapping[str, Any]) -> Ruling | None:
@@ -209,15 +247,18 @@ def ruling_of(verdict: adoption.Verdict, state: LoopState) -> Ruling:
             records.ADOPTED,
             verdict.reason,
             figures=figures,
-            confirmed=True,
+            confirmed=state.version >= 0,
             adopted_version=state.version + 1,
+            parent_version=state.version,
         )
     if verdict.decision == "reject" and verdict.failure_kind:
         failure = {"stage": "confirm", "kind": verdict.failure_kind, "message": verdict.reason}
         reason = f"{verdict.failure_kind}: {verdict.reason}"
-        return Ruling(records.TEST_FAILED, reason, failure=failure, figures=figures)
+        return Ruling(
+            records.TEST_FAILED, reason, failure=failure, figures=figures, parent_version=state.version
+        )
     if verdict.decision == "reject":
-        return Ruling(records.REJECTED, verdict.reason, figures=figures)
+        return Ruling(records.REJECTED, verdict.reason, figures=figures, parent_version=state.version)
     return Ruling(records.SKIPPED, f"infrastructure: {verdict.reason}", figures=figures)
 
 

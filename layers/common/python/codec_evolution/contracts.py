@@ -71,25 +71,34 @@ class Envelope(Contract):
         return text
 
 
-class Item(Contract):
-    """One slot of one cycle: what it is to try and against whom."""
+class Shared(Contract):
+    """What all slots of one pass have in common."""
 
-    attempt_id: str
     lineage: str
     cycle_id: str
-    slot: int = Field(ge=0, le=999)
-    kind: Literal["candidate", "baseline", "incumbent"]
     version: int = Field(ge=-1)
     """The incumbent's version when the cycle was opened; -1 when there is none yet."""
     release: str
     seed: str
     """The contest's seed; picks the windows for candidate and incumbent alike."""
+
+
+class Slot(Contract):
+    """What one slot has of its own."""
+
+    attempt_id: str
+    slot: int = Field(ge=0, le=999)
+    kind: Literal["candidate", "baseline", "incumbent"]
     tools: bool
     budget_usd: float = Field(ge=0)
 
 
+class Item(Shared, Slot):
+    """One slot of one cycle as its states see it: what it is to try and against whom."""
+
+
 class CycleOpened(Contract):
-    """Answer of OpenCycle."""
+    """Answer of OpenCycle; the Map merges ``shared`` into every slot, so that 40 of them fit on the edge."""
 
     go: bool
     reason: str = ""
@@ -99,7 +108,13 @@ class CycleOpened(Contract):
     release: str = ""
     again: bool = False
     """True for a preparation pass; the machine opens the same cycle again after it."""
-    slots: list[Item] = Field(default_factory=list)
+    shared: Shared | None = None
+    slots: list[Slot] = Field(default_factory=list)
+
+    def items(self) -> list[Item]:
+        """Return the slots as the Map hands them out."""
+        common = self.shared.model_dump() if self.shared else {}
+        return [Item(**common, **slot.model_dump()) for slot in self.slots]
 
 
 class PlanRequest(Contract):

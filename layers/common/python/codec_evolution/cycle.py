@@ -10,7 +10,7 @@ from codec_evolution import artifacts, release
 from codec_evolution import record as records
 from codec_evolution.budget import slot_share
 from codec_evolution.clock import day_of, format_time, parse_time
-from codec_evolution.contracts import CycleOpened, Item
+from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
 
 PREPARATION = "prep"
@@ -88,13 +88,10 @@ class CycleOpener:
         slots = self._slots(state, start, cycle_id)
         if slots is None:
             return CycleOpened(go=False, reason="incumbent_not_measured", lineage=lineage, cycle_id=cycle_id)
+        due = tuple(slot.attempt_id for slot in slots if slot.kind != "incumbent")
         try:
             self._control.take_lease(
-                lineage,
-                holder=state.execution,
-                execution=start.execution,
-                cycle_id=cycle_id,
-                due=[slot.attempt_id for slot in slots if slot.kind != "incumbent"],
+                lineage, holder=state.execution, execution=start.execution, cycle_id=cycle_id, due=due
             )
         except Conflict:
             return CycleOpened(go=False, reason="lease_taken", lineage=lineage, cycle_id=cycle_id)
@@ -102,8 +99,9 @@ class CycleOpener:
             self.conclude_lost(state)
         current = state.release or self._first_release(lineage, shipped)
         share = slot_share(self._settings.daily_budget_usd, day.get("spent_usd", 0.0), len(slots))
-        slots = [slot.model_copy(update={"release": current, "budget_usd": share}) for slot in slots]
-        self._count_attempts(slots, cycle_id)
+        slots = [slot.model_copy(update={"budget_usd": share}) for slot in slots]
+        if (state.execution, state.due) != (start.execution, due):
+            self._count_attempts(slots, cycle_id)
         return CycleOpened(
             go=True,
             lineage=lineage,
@@ -111,6 +109,13 @@ class CycleOpener:
             version=state.version,
             release=current,
             again=slots[0].kind != "candidate",
+            shared=Shared(
+                lineage=lineage,
+                cycle_id=cycle_id,
+                version=state.version,
+                release=current,
+                seed=contest_seed(lineage, max(state.version, 0)),
+            ),
             slots=slots,
         )
 
@@ -150,46 +155,32 @@ class CycleOpener:
             return "daily_attempts_used"
         return ""
 
-    def _slots(self, state: LoopState, start: CycleStart, cycle_id: str) -> list[Item] | None:
-        """Return the items of this pass, or None when preparing has already failed in this cycle."""
+    def _slots(self, state: LoopState, start: CycleStart, cycle_id: str) -> list[Slot] | None:
+        """Return the slots of this pass, or None when preparing has already failed in this cycle."""
         baseline_id = records.attempt_id(cycle_id, 0)
         baseline_tried = self._record.get(state.lineage, baseline_id) is not None
         if state.version < 0:
             if baseline_tried or start.preparation > 0:
                 return None
-            return [self._item(state, cycle_id, 0, "baseline", baseline_id)]
+            return [_slot(0, "baseline", baseline_id)]
         if state.prepared_version != state.version:
             if start.preparation > 0:
                 return None
-            return [self._item(state, cycle_id, 0, "incumbent", f"{cycle_id}#{PREPARATION}")]
+            return [_slot(0, "incumbent", f"{cycle_id}#{PREPARATION}")]
         first = 1 if baseline_tried else 0
         slots = [
-            self._item(state, cycle_id, slot, "candidate", records.attempt_id(cycle_id, slot))
+            _slot(slot, "candidate", records.attempt_id(cycle_id, slot))
             for slot in range(first, first + self._settings.slots)
         ]
         # One slot of a cycle may change the framework, so that no two do it at the same time.
         return [slots[0].model_copy(update={"tools": self._settings.tools}), *slots[1:]]
-
-    def _item(self, state: LoopState, cycle_id: str, slot: int, kind: str, attempt_id: str) -> Item:
-        return Item(
-            attempt_id=attempt_id,
-            lineage=state.lineage,
-            cycle_id=cycle_id,
-            slot=slot,
-            kind=kind,
-            version=state.version,
-            release=state.release,
-            seed=contest_seed(state.lineage, max(state.version, 0)),
-            tools=False,
-            budget_usd=0.0,
-        )
 
     def _first_release(self, lineage: str, shipped: Mapping[str, str]) -> str:
         name = release.publish(self._objects, shipped)
         self._control.set_release(lineage, name, expected="")
         return name
 
-    def _count_attempts(self, slots: list[Item], cycle_id: str) -> None:
+    def _count_attempts(self, slots: list[Slot], cycle_id: str) -> None:
         candidates = [slot for slot in slots if slot.kind == "candidate"]
         if candidates:
             self._control.count(
@@ -199,6 +190,10 @@ class CycleOpener:
                 len(candidates),
                 limit=float(self._settings.max_attempts_per_day),
             )
+
+
+def _slot(number: int, kind: str, attempt_id: str) -> Slot:
+    return Slot(attempt_id=attempt_id, slot=number, kind=kind, tools=False, budget_usd=0.0)
 
 
 def contest_seed(lineage: str, version: int) -> str:

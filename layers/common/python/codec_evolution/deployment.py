@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from codec_evolution import artifacts
@@ -54,7 +55,10 @@ class Deployer:
             if repository is None:
                 done.waiting = "no_repository: github_repository is not set"
                 return done
-            for made in reconcile(due, self._source, repository, on_away=lambda away: _away(done, away)):
+            previous = self.record.of_version(lineage, due[0]["adopted_version"] - 1)
+            for made in reconcile(
+                due, self._source, repository, on_away=lambda away: _away(done, away), previous=previous
+            ):
                 self.record.set_deployment(made.lineage, made.attempt_id, records.DEPLOYED, made.sha)
                 self.control.set_committed(made.lineage, made.version)
                 done.committed.append({"version": made.version, "sha": made.sha})
@@ -69,7 +73,8 @@ class Deployer:
             self.record.of_version(lineage, version)
             for version in range(state.committed_version + 1, last + 1)
         )
-        return [record for record in found if record is not None]
+        # The index is eventually consistent: a version that it does not show yet, and all after it, wait.
+        return list(takewhile(lambda record: record is not None, found))
 
     def _source(self, record: Mapping[str, Any]) -> str:
         text = self.objects.get_text(artifacts.source(record["source_sha256"]))

@@ -45,6 +45,8 @@ class Ruling:
     figures: Mapping[str, Any] | None = None
     confirmed: bool = False
     adopted_version: int | None = None
+    parent_version: int | None = None
+    """The version that the attempt was judged against; it moves when another slot was faster."""
 
 
 FIGURES = (
@@ -81,7 +83,8 @@ def build_record(
     """
     item = request.item
     measure = request.measure or {}
-    version = ruling.adopted_version if ruling.adopted_version is not None else item.version
+    parent = item.version if ruling.parent_version is None else ruling.parent_version
+    version = parent if ruling.adopted_version is None else ruling.adopted_version
     record: dict[str, Any] = {
         **_identity(item),
         "status": ruling.status,
@@ -89,7 +92,7 @@ def build_record(
         "code_changed": ruling.status == ADOPTED,
         "version": version,
         "adopted_version": ruling.adopted_version,
-        "parent_version": item.version if item.kind == "candidate" else None,
+        "parent_version": parent if item.kind == "candidate" else None,
         "deployment_status": NOT_DEPLOYED,
         "github_committed": False,
         "confirmed": ruling.confirmed,
