@@ -9,11 +9,13 @@ from codec_sandbox.clips import ClipSet
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.references import References
 from codec_sandbox.report import build
-from codec_sandbox.request import parse
-from codec_sandbox.stages import Benchmark
+from codec_sandbox.request import Request, parse
+from codec_sandbox.stages import RUN_WALL_S, Benchmark
 from codec_sandbox.supervisor import Supervisor
 
 TAMPERED_STATUS = 70
+REPORTING_S = 20.0
+"""Left of the function's time for ending the workers and writing the report."""
 
 _warm: Benchmark | None = None
 
@@ -26,7 +28,7 @@ def benchmark() -> Benchmark:
     return _warm
 
 
-def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Measure a candidate.
 
     Parameters
@@ -51,7 +53,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = parse(event)
     try:
         runner = benchmark()
-        report = build(runner, request, runner.run(request))
+        report = build(runner, request, runner.run(request, wall_s=wall_s(request, context)))
     except SandboxUnavailable:
         _retire()
         raise
@@ -71,6 +73,14 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     }
     print(json.dumps(log), flush=True)
     return report
+
+
+def wall_s(request: Request, context: Any) -> float:
+    """Seconds that the run may take, so that the report is out before this function's time is over."""
+    if context is None:
+        return RUN_WALL_S
+    left = context.get_remaining_time_in_millis() / 1000
+    return min(RUN_WALL_S, left - request.limits.call_s - REPORTING_S)
 
 
 def _retire() -> None:

@@ -2,6 +2,9 @@
 
 import hashlib
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,7 +69,9 @@ class Coded:
     size_bytes : int
         Packets as the supervisor received them, framing charged.
     encode_cpu_s, decode_cpu_s : float
-        CPU seconds of all frames together.
+        CPU seconds of all frames together, and of loading the source in that role.
+    load_cpu_s : float
+        CPU seconds of loading the source, both roles together; they are in the other two already.
     packets_sha256, frames_sha256 : str
         Hashes of all packets, each with its length, and of all decoded frames.
     """
@@ -75,15 +80,45 @@ class Coded:
     size_bytes: int
     encode_cpu_s: float
     decode_cpu_s: float
+    load_cpu_s: float
     packets_sha256: str
     frames_sha256: str
 
 
-class CpuMeter:
-    """CPU seconds that a stage's workers have used together, and its limit. Safe to share between threads."""
+@dataclass(frozen=True)
+class Deadline:
+    """When a whole run must have ended: `wall_s` seconds from its start; `ends` is on the monotonic clock.
 
-    def __init__(self, limit_s: float) -> None:
-        self.limit_s = limit_s
+    It is looked at after every call and every loading, so a run ends at most one call later.
+    """
+
+    wall_s: float
+    ends: float
+
+    @classmethod
+    def after(cls, wall_s: float) -> "Deadline":
+        """The deadline of a run that starts now."""
+        return cls(wall_s, time.monotonic() + wall_s)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the run should be over."""
+        return time.monotonic() > self.ends
+
+
+class CpuMeter:
+    """CPU seconds that a stage's workers have used together, and its limits. Safe to share between threads.
+
+    Parameters
+    ----------
+    limit_s : float
+        CPU seconds.
+    deadline : Deadline or None
+        Of the whole run, which the stage belongs to.
+    """
+
+    def __init__(self, limit_s: float, deadline: Deadline | None = None) -> None:
+        self.limit_s, self.deadline = limit_s, deadline
         self.used_s = 0.0
         self.stopped = False
         self._lock = threading.Lock()
@@ -94,7 +129,7 @@ class CpuMeter:
         Raises
         ------
         CandidateFault
-            Kind ``budget``: the stage has used more than its limit.
+            Kind ``budget``: the stage has used more than its limit, or the run has taken longer than it may.
         Stopped
             Another run of the stage has failed.
         """
@@ -103,7 +138,16 @@ class CpuMeter:
         if self.stopped:
             raise Stopped
         if self.used_s > self.limit_s:
-            message = f"the stage used more than its {self.limit_s:g} CPU seconds; encode and decode faster"
+            message = (
+                f"the stage used more than its {self.limit_s:g} CPU seconds (loading the source is charged in every "
+                "process); load, encode and decode faster"
+            )
+            raise CandidateFault("budget", message)
+        if self.deadline is not None and self.deadline.passed:
+            message = (
+                f"the whole run took more than its {self.deadline.wall_s:g} seconds of wall clock; "
+                "load, encode and decode faster, and do not wait"
+            )
             raise CandidateFault("budget", message)
 
 
@@ -125,19 +169,30 @@ class Runner:
     def __init__(self, workshop: Workshop, source: bytes, policy: Policy | None, limits: Limits) -> None:
         self._workshop, self._source, self._policy, self._limits = workshop, source, policy, limits
 
-    def load(self, role: str) -> None:
+    def load(self, role: str, meter: CpuMeter) -> None:
         """Load the candidate in a role and drop it: finds faults of import and signature.
 
         Raises
         ------
         RunFailed
-            It cannot be loaded.
+            It cannot be loaded, or loading takes more than the stage may use.
         """
+        with self._loaded(role, meter):
+            pass
+
+    @contextmanager
+    def _loaded(self, role: str, meter: CpuMeter) -> Iterator[Any]:
+        """A worker with the source loaded, and its loading charged."""
         try:
-            with self._workshop.worker(role, self._source, self._policy, self._limits):
-                pass
+            worker = self._workshop.worker(role, self._source, self._policy, self._limits)
         except CandidateFault as fault:
             raise RunFailed(Fault(fault.kind, fault.message, line=fault.line)) from fault
+        with worker:
+            try:
+                meter.charge(worker.load_cpu_s)
+            except CandidateFault as fault:
+                raise RunFailed(Fault(fault.kind, f"loading the {role}: {fault.message}")) from fault
+            yield worker
 
     def code(self, frames: np.ndarray, fps: float, quality: int, meter: CpuMeter) -> Coded:
         """Encode all frames, kill the encoder, then decode all packets.
@@ -151,7 +206,7 @@ class Runner:
         quality : int
             0 to 100.
         meter : CpuMeter
-            Charged after every call.
+            Charged after loading and after every call.
 
         Raises
         ------
@@ -170,42 +225,43 @@ class Runner:
         }
         if meter.stopped:
             raise Stopped
-        packets, encode_cpu_s = self._encoded(frames, config, meter)
-        decoded, decode_cpu_s = self._decoded(packets, frames.shape[1:], config, meter)
+        packets, encode_cpu_s, encoder_load_s = self._encoded(frames, config, meter)
+        decoded, decode_cpu_s, decoder_load_s = self._decoded(packets, frames.shape[1:], config, meter)
         return Coded(
             frames=decoded,
             size_bytes=sum(len(packet) + FRAMING_BYTES for packet in packets),
             encode_cpu_s=encode_cpu_s,
             decode_cpu_s=decode_cpu_s,
+            load_cpu_s=encoder_load_s + decoder_load_s,
             packets_sha256=_packets_sha256(packets),
             frames_sha256=_frames_sha256(decoded),
         )
 
-    def _encoded(self, frames, config, meter) -> tuple[list[bytes], float]:
-        packets, cpu_s, index = [], 0.0, 0
-        try:
-            with self._workshop.worker("encoder", self._source, self._policy, self._limits) as worker:
+    def _encoded(self, frames, config, meter) -> tuple[list[bytes], float, float]:
+        with self._loaded("encoder", meter) as worker:
+            packets, cpu_s, index = [], worker.load_cpu_s, 0
+            try:
                 for index, frame in enumerate(frames):
                     packet = worker.encode(frame, index, dict(config))
                     packets.append(packet.data)
                     cpu_s += packet.cpu_s
                     meter.charge(packet.cpu_s)
-        except CandidateFault as fault:
-            raise RunFailed(_fault("encoding", fault, index)) from fault
-        return packets, cpu_s
+            except CandidateFault as fault:
+                raise RunFailed(_fault("encoding", fault, index)) from fault
+            return packets, cpu_s, worker.load_cpu_s
 
-    def _decoded(self, packets, shape, config, meter) -> tuple[list[np.ndarray], float]:
-        decoded, cpu_s, index = [], 0.0, 0
-        try:
-            with self._workshop.worker("decoder", self._source, self._policy, self._limits) as worker:
+    def _decoded(self, packets, shape, config, meter) -> tuple[list[np.ndarray], float, float]:
+        with self._loaded("decoder", meter) as worker:
+            decoded, cpu_s, index = [], worker.load_cpu_s, 0
+            try:
                 for index, packet in enumerate(packets):
                     answer = worker.decode(packet, index, dict(config), tuple(shape))
                     decoded.append(answer.frame)
                     cpu_s += answer.cpu_s
                     meter.charge(answer.cpu_s)
-        except CandidateFault as fault:
-            raise RunFailed(_fault("decoding", fault, index)) from fault
-        return decoded, cpu_s
+            except CandidateFault as fault:
+                raise RunFailed(_fault("decoding", fault, index)) from fault
+            return decoded, cpu_s, worker.load_cpu_s
 
 
 def _fault(doing: str, fault: CandidateFault, frame: int) -> Fault:

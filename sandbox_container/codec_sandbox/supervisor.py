@@ -149,7 +149,7 @@ class Supervisor:
         started = self._start(limits)
         try:
             meta = {"policy": policy.to_dict() if policy is not None else None, "function": function}
-            started.request(worker.LOAD, meta, source)
+            started.load_cpu_s = started.request(worker.LOAD, meta, source).cpu_s
         except BaseException:
             started.kill()
             raise

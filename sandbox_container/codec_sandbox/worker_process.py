@@ -64,6 +64,8 @@ class Worker:
         Its process id.
     layers
         Layer -> ``ok`` or the reason why it is not in force, as the worker itself said before it saw the candidate.
+    load_cpu_s
+        CPU seconds that loading the candidate took, the code that runs when its source is imported included.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class Worker:
         self._zygote_state = ProcessState.of(zygote.process.pid)
         self._gone = False
         self.layers: dict[str, str] = {}
+        self.load_cpu_s = 0.0
         self._end: dict[str, Any] | None = None
         self._charged = 0.0
         area = limits.area_bytes

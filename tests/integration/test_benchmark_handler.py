@@ -18,7 +18,7 @@ class Workshop:
 
 class Broken:
     workshop = Workshop()
-    def run(self, request):
+    def run(self, request, wall_s):
         raise SandboxUnavailable("not to be trusted")
 
 handler._warm = Broken()
@@ -46,3 +46,17 @@ def test_an_environment_that_a_worker_changed_for_good_ends():
     done = invoke(["RLIMIT_NOFILE"])
     assert done.returncode == 70
     assert "tampered" in done.stdout and "RLIMIT_NOFILE" in done.stdout and "lives on" not in done.stdout
+
+
+def test_a_run_ends_before_the_functions_own_time_is_over():
+    program = (
+        f"import sys; sys.path.insert(0, {str(SANDBOX)!r})\n"
+        "import handler\n"
+        "from codec_sandbox.request import parse\n"
+        "request = parse({'control': True, 'stages': ['validate'], 'limits': {'call_s': 30}})\n"
+        "class Context:\n"
+        "    def __init__(self, left_s): self.get_remaining_time_in_millis = lambda: left_s * 1000\n"
+        "print([handler.wall_s(request, context) for context in (None, Context(900), Context(300))])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[840.0, 840.0, 250.0]", done.stderr

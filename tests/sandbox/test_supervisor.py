@@ -91,6 +91,15 @@ def test_time_is_measured_by_the_supervisor_and_not_told_by_the_worker(superviso
     assert packet.cpu_s < 0.15
 
 
+def test_what_a_candidate_computes_while_it_is_loaded_is_metered(supervisor: Supervisor):
+    busy = b"import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n" + GOOD
+    with supervisor.worker("encoder", busy, None, LIMITS) as worker:
+        assert 0.28 < worker.load_cpu_s < 0.6
+        assert worker.encode(FRAME, 0, CONFIG).cpu_s < 0.15
+    with supervisor.worker("decoder", GOOD, None, LIMITS) as worker:
+        assert worker.load_cpu_s < 0.15
+
+
 def test_two_workers_may_be_used_from_two_threads(supervisor: Supervisor, policy: Policy):
     right: list[bool] = []
     threads = [

@@ -1,5 +1,6 @@
 """The order of things in a measurement, seen from a workshop that runs codecs in this process and takes notes."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ from codec_sandbox.limits import Limits
 from codec_sandbox.references import References
 from codec_sandbox.report import build
 from codec_sandbox.request import Request
-from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, RunFailed, Runner
+from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner
 from codec_sandbox.stages import QUALITIES, Benchmark, smoke_frames
 
 from tests.unit.test_clips import make_clip
@@ -19,8 +20,8 @@ from tests.unit.test_clips import make_clip
 class Rounding:
     """A codec that keeps `depth(quality)` bits of every sample, in as many bytes as those bits need."""
 
-    def __init__(self, depth=lambda quality: 2 + quality // 20, cpu_s=0.001):
-        self.depth, self.cpu_s = depth, cpu_s
+    def __init__(self, depth=lambda quality: 2 + quality // 20, cpu_s=0.001, load_cpu_s=0.0):
+        self.depth, self.cpu_s, self.load_cpu_s = depth, cpu_s, load_cpu_s
 
     def encode(self, frame, index, config):
         bits = self.depth(config["quality"])
@@ -52,6 +53,7 @@ class Workshop:
 class Worker:
     def __init__(self, workshop, role):
         self.workshop, self.role = workshop, role
+        self.load_cpu_s = workshop.codec.load_cpu_s
 
     def __enter__(self):
         self.workshop.notes.append(f"start {self.role}")
@@ -76,11 +78,13 @@ def clips(tmp_path):
     return ClipSet(tmp_path)
 
 
-def measure(clips, codec, *, split="train", total_cpu_s=100.0, stages=("measure",), observe=None):
+def measure(
+    clips, codec, *, split="train", total_cpu_s=100.0, stages=("measure",), observe=None, wall_s=100.0
+):
     workshop = Workshop(codec)
     benchmark = Benchmark(workshop, clips, References(clips.directory), cores=2, observe=observe)
     request = Request("a", b"source", None, stages, split, "s", Limits(), total_cpu_s)
-    return build(benchmark, request, benchmark.run(request)), workshop.notes
+    return build(benchmark, request, benchmark.run(request, wall_s=wall_s)), workshop.notes
 
 
 def run_once(codec, meter=None):
@@ -110,6 +114,57 @@ def test_a_worker_is_killed_when_the_budget_is_spent_and_the_fault_names_the_fra
     with pytest.raises(RunFailed) as failed:
         run_once(Rounding(cpu_s=1.0), CpuMeter(1.5))
     assert (failed.value.fault.kind, failed.value.fault.frame) == ("budget", 1)
+
+
+def test_loading_is_among_the_recorded_cpu_seconds_of_both_roles():
+    meter = CpuMeter(10.0)
+    coded, _ = run_once(Rounding(cpu_s=0.5, load_cpu_s=2.0), meter)
+    assert (coded.encode_cpu_s, coded.decode_cpu_s, coded.load_cpu_s) == (3.5, 3.5, 4.0)
+    assert meter.used_s == 7.0
+
+
+def test_a_codec_that_works_while_it_is_loaded_meets_the_cpu_budget():
+    with pytest.raises(RunFailed) as failed:
+        run_once(Rounding(load_cpu_s=2.0), CpuMeter(1.5))
+    fault = failed.value.fault
+    assert (fault.kind, fault.frame) == ("budget", None)
+    assert fault.message.startswith("loading the encoder:")
+
+
+def test_loading_is_charged_when_a_candidate_is_only_validated(clips):
+    report, _ = measure(clips, Rounding(load_cpu_s=2.0), stages=("validate",))
+    assert (report["outcome"], report["cpu_s"]) == ("passed", 4.0)
+    failure = measure(clips, Rounding(load_cpu_s=2.0), stages=("validate",), total_cpu_s=1.0)[0]["failure"]
+    assert (failure["stage"], failure["kind"]) == ("validate", "budget")
+
+
+def test_the_screen_counts_loading_once_for_each_process_and_not_for_each_pixel(clips):
+    loads = 2 * len(QUALITIES) * len(clips.choose("train", "s"))
+    codec = Rounding(cpu_s=0.0, load_cpu_s=1.0)
+    enough = measure(clips, codec, stages=("screen",), total_cpu_s=loads / 1.5)[0]
+    assert enough["outcome"] == "passed", enough["failure"]
+    short = measure(clips, codec, stages=("screen",), total_cpu_s=loads / 1.5 - 0.1)[0]
+    assert (short["failure"]["stage"], short["failure"]["kind"]) == ("screen", "budget")
+
+
+def test_a_run_that_outlives_its_deadline_ends_with_stage_clip_and_reason(clips):
+    class Idle(Rounding):
+        def encode(self, frame, index, config):
+            time.sleep(0.05)
+            return super().encode(frame, index, config)
+
+    report, notes = measure(clips, Idle(), wall_s=0.01)
+    failure = report["failure"]
+    assert (failure["stage"], failure["kind"], failure["clip"]) == ("measure", "budget", "one")
+    assert "0.01 seconds of wall clock" in failure["message"]
+    assert notes.count("encode 0") <= 2
+
+
+def test_the_deadline_is_of_the_whole_run_and_not_of_a_stage():
+    deadline = Deadline(5.0, ends=time.monotonic() - 1)
+    with pytest.raises(CandidateFault, match="the whole run took more than its 5 seconds"):
+        CpuMeter(10.0, deadline).charge(0.0)
+    CpuMeter(10.0, Deadline.after(5.0)).charge(0.0)
 
 
 def test_each_call_gets_a_config_of_its_own_with_all_that_is_promised():
