@@ -63,7 +63,10 @@ def reports(attempts) -> dict:
 def full_room(**fields):
     state = LoopState("main", version=3, committed_version=2, cycle_id="2026-11-21T22:00:00.000Z")
     attempts = [*VERSIONS, attempt(50), attempt(51, status="test_failed", failure_kind="timeout")]
-    days = [{"day": "2026-11-21", "spent_usd": 3.5, "attempts": 12}, {"day": "2026-11-20", "spent_usd": 1.0}]
+    days = [
+        {"day": "2026-11-21", "spent_usd": 3.5, "attempts": 12, "looks": 7},
+        {"day": "2026-11-20", "spent_usd": 1.0},
+    ]
     changes = [modification(1), modification(2, status="pending_approval")]
     tables = Tables(attempts, state=state, objects=reports(VERSIONS), days=days, modifications=changes)
     return room(tables, **fields)
@@ -181,6 +184,7 @@ def test_health_counts_verdicts_reasons_and_durations():
 def test_money_is_by_day_and_by_adoption():
     words = page("money").words
     assert "$16.50 of $20.00" in words
+    assert "12 7" in words, "attempts, then looks at the held-out windows"
     assert "For each adoption $1.50" in words, "4.50 dollars for three adoptions; version 0 is none"
 
 

@@ -25,7 +25,12 @@ def money(room: Room, request: WidgetRequest) -> str:
         room,
         request,
         days=[
-            {"day": each["day"], "spent": spent[each["day"]], "attempts": int(each.get("attempts", 0))}
+            {
+                "day": each["day"],
+                "spent": spent[each["day"]],
+                "attempts": int(each.get("attempts", 0)),
+                "looks": int(each.get("looks", 0)),
+            }
             for each in days
         ],
         most=max(spent.values(), default=0.0),
