@@ -10,6 +10,8 @@ from rich.console import Console
 
 from infra.commands.options import (
     DEFAULT_STATE_DIR,
+    DONE,
+    FAILED,
     AsJson,
     AtTarget,
     Lineage,
@@ -38,7 +40,10 @@ def run(
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Run cycles of the real state machine on this machine, and go on where the last run stopped."""
+    """Run cycles of the real state machine on this machine, and go on where the last run stopped.
+
+    Ends with exit status 1 where a cycle may not run or fails; what was concluded before is shown and kept.
+    """
     from infra.local.runner import RunSettings, run_cycles
     from infra.local.screen import RunScreen
 
@@ -49,6 +54,7 @@ def run(
         print_json(result.as_dict())
     else:
         screen.summary(result)
+    raise typer.Exit(FAILED if result.refused or result.failed else DONE)
 
 
 @app.command()

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from codec_evolution.cycle import stage_of
 
-from infra.local.errors import LocalError
 from infra.local.key_endpoint import planner_environment
 from infra.local.run_plot import draw_versions
 from infra.local.session import LINEAGE, Session, borrow_session
@@ -22,7 +21,7 @@ POLL_S = 0.25
 RECORDS_A_CYCLE = 60
 
 
-class CycleFailed(LocalError):
+class CycleFailed(Exception):
     """An execution of the state machine did not succeed; the message is its error."""
 
 
@@ -50,7 +49,15 @@ class CycleResult:
 
 @dataclass
 class RunResult:
-    """A whole run."""
+    """A run as far as it came.
+
+    Attributes
+    ----------
+    refused
+        Why the last cycle was not allowed to run (paused, budget spent); empty when each was.
+    failed
+        How the last execution failed; empty when none did. What was concluded before is kept.
+    """
 
     lineage: str
     version: int = -1
@@ -58,6 +65,8 @@ class RunResult:
     start_s: dict[str, float] = field(default_factory=dict)
     git_dir: str = ""
     plot: str = ""
+    refused: str = ""
+    failed: str = ""
 
     @property
     def spent_usd(self) -> float:
@@ -74,6 +83,8 @@ class RunResult:
             "start_s": self.start_s,
             "git_dir": self.git_dir,
             "plot": self.plot,
+            "refused": self.refused,
+            "failed": self.failed,
         }
 
 
@@ -103,14 +114,12 @@ class Screen(Protocol):
 
 
 def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
-    """Run cycles one after the other.
+    """Run cycles one after the other, until one may not run or fails.
 
     Raises
     ------
     LocalError
-        The stack cannot start, or a cycle may not run (paused, budget spent).
-    CycleFailed
-        An execution failed; everything that was concluded before is kept.
+        The stack cannot start.
     """
     overrides = {
         "PLANNER": settings.planner,
@@ -126,12 +135,17 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
         for number in range(1, settings.cycles + 1):
             screen.cycle_began(number, settings.cycles)
-            cycle = _run_cycle(session, screen)
+            try:
+                cycle = _run_cycle(session, screen)
+            except CycleFailed as failed:
+                result.failed = str(failed)
+                break
             result.cycles.append(cycle)
             result.version = session.control.state(LINEAGE).version
             screen.cycle_ended(cycle)
             if cycle.refused:
-                raise LocalError(f"the cycle may not run: {cycle.refused}")
+                result.refused = cycle.refused
+                break
         result.plot = str(draw_versions(session) or "")
     return result
 

@@ -58,9 +58,7 @@ class RunScreen:
 
     def cycle_ended(self, result: CycleResult) -> None:
         """Print the finished cycle's attempts."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._stop()
         seconds = result.stages_s.get("total", 0.0)
         self._console.print(Text(f"{self._title} took {seconds:.1f} s", style="bold"))
         for record in result.attempts:
@@ -72,7 +70,8 @@ class RunScreen:
             self._console.print(Text(f"  committed v{commit['version']} as {commit['sha'][:10]}"))
 
     def summary(self, result: RunResult) -> None:
-        """Print where the evolution stands and how long each stage took."""
+        """Print where the evolution stands, how long each stage took, and why the run ended early if it did."""
+        self._stop()
         started = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.start_s.items())
         self._console.print(Text(f"starting: {started}", style="dim"))
         totals: dict[str, float] = {}
@@ -85,6 +84,15 @@ class RunScreen:
         self._console.print(Text(f"commits: git --git-dir {result.git_dir} log --stat"), soft_wrap=True)
         if result.plot:
             self._console.print(Text(f"rate-distortion plot: {result.plot}"), soft_wrap=True)
+        if result.refused:
+            self._console.print(Text(f"the cycle may not run: {result.refused}", style="red"), soft_wrap=True)
+        if result.failed:
+            self._console.print(Text(result.failed, style="red"), soft_wrap=True)
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 def _attempt_line(record: Mapping[str, Any]) -> Text:

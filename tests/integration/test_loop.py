@@ -117,6 +117,15 @@ def test_a_further_run_goes_on_from_the_stored_version(first, state_dir):
     assert all(attempt["parent_version"] == first["version"] for attempt in attempts)
 
 
+def test_a_paused_lineage_refuses_the_run_with_status_1_and_says_so(first, state_dir):
+    cli("pause", "--state-dir", str(state_dir))
+    refused = json.loads(
+        cli("run", "--cycles", "2", "--json", "--state-dir", str(state_dir), expect=1).stdout
+    )
+    assert (refused["refused"], len(refused["cycles"])) == ("paused", 1)
+    cli("resume", "--state-dir", str(state_dir))
+
+
 def test_what_an_emulator_that_was_killed_had_lost_is_replayed(tmp_path):
     with open_session(tmp_path, {}, lambda text: None) as session:
         for version in range(3):
