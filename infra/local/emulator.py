@@ -13,8 +13,8 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -47,6 +47,15 @@ runpy.run_module("ministack", run_name="__main__")
 
 class EmulatorError(LocalError):
     """The emulator cannot run; the message says what to do about it."""
+
+
+def answers(endpoint: str, timeout_s: float) -> bool:
+    """Tell whether an emulator answers at an address within so many seconds."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=timeout_s):
+            return True
+    except (OSError, ValueError, HTTPException):
+        return False
 
 
 class Emulator:
@@ -215,11 +224,9 @@ class Emulator:
         while time.monotonic() < deadline:
             if not self.running:
                 raise EmulatorError(f"the emulator ended while it started: {self._log_tail()}")
-            try:
-                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=_PROBE_TIMEOUT_S):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
+            if answers(self.endpoint, _PROBE_TIMEOUT_S):
+                return
+            time.sleep(0.05)
         raise EmulatorError(
             f"the emulator did not answer within {_START_TIMEOUT_S:.0f} s: {self._log_tail()}"
         )

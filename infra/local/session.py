@@ -19,7 +19,7 @@ from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 
 from infra.local import host
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
-from infra.local.emulator import REGION, Emulator
+from infra.local.emulator import REGION, Emulator, answers
 from infra.local.errors import LocalError
 from infra.local.github_standin import GithubStandin
 from infra.local.synthesis import ROOT, synthesise
@@ -28,6 +28,8 @@ from infra.settings import Settings
 EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
 SYNTHESIS_CACHE = ROOT / "cdk.out" / "local"
 LINEAGE = "main"
+ANSWER_S = 10.0
+"""How long a busy emulator may take to answer before its session counts as gone."""
 
 Progress = Callable[[str], None]
 
@@ -276,16 +278,18 @@ def _announce(session: Session) -> Path:
 
 
 def _live(state_dir: Path) -> Session | None:
+    """Return the session that was announced, if its process lives, this version can read it and it answers."""
     try:
         facts = json.loads((state_dir / "session.json").read_text())
         os.kill(facts["pid"], 0)
-    except (OSError, ValueError):
+        live = Session(
+            state_dir,
+            LocalDeployment(**facts["deployment"]),
+            Path(facts["git_dir"]),
+            facts["emulator_pid"],
+            environment=facts["environment"],
+            lends=facts["lends"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Session(
-        state_dir,
-        LocalDeployment(**facts["deployment"]),
-        Path(facts["git_dir"]),
-        facts["emulator_pid"],
-        environment=facts["environment"],
-        lends=facts["lends"],
-    )
+    return live if answers(live.deployment.endpoint, ANSWER_S) else None
