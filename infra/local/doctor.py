@@ -12,6 +12,7 @@ from codec_sandbox import doctor as sandbox_doctor
 from codec_sandbox.clips import ClipError, ClipSet
 
 from infra.local.session import EMULATOR_PYTHON
+from infra.local.synthesis import SEARCH_PATH
 
 OK, MISSING = "ok", "missing"
 TOOL_TIMEOUT_S = 20
@@ -42,9 +43,12 @@ def _check(name: str, good: bool, detail: str, *, needed: bool = True) -> dict[s
 
 
 def _tool(name: str, *command: str) -> dict[str, Any]:
-    if shutil.which(command[0]) is None:
+    program = shutil.which(command[0], path=SEARCH_PATH)
+    if program is None:
         return _check(name, False, f"{command[0]} is not on the PATH")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False)
+    done = subprocess.run(
+        [program, *command[1:]], capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
+    )
     return _check(name, done.returncode == os.EX_OK, done.stdout.strip() or done.stderr.strip())
 
 

@@ -27,6 +27,8 @@ _INPUTS = (
 )
 _LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
 _TIMEOUT_S = 300
+SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+"""Where programs are looked for: first beside the interpreter, where `make setup` puts Node if the system has none."""
 
 
 class SynthesisError(LocalError):
@@ -77,6 +79,7 @@ def _run_app(output: Path, settings: Settings) -> None:
     context |= _LOCAL_CONTEXT | dict(settings.to_context())
     environment = {
         **os.environ,
+        "PATH": SEARCH_PATH,
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_OUTDIR": str(output),
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
