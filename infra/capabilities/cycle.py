@@ -86,7 +86,9 @@ class Cycle(Construct):
         )
 
     def _definition(self) -> sfn.IChainable:
-        start = sfn.Pass.jsonata(self, "Start", assign={"pass": 0, "concluded": [], "committed": []})
+        start = sfn.Pass.jsonata(
+            self, "Start", assign={"pass": 0, "concluded": [], "committed": [], "waiting": ""}
+        )
         open_cycle = self._open_cycle()
         commit = self._commit()
         close = self._close_cycle()
@@ -107,7 +109,8 @@ class Cycle(Construct):
             .when(condition(f"$open.again = true and $pass < {MAX_PREPARATIONS}"), again)
             .otherwise(close)
         )
-        commit.add_catch(prepared, errors=["States.ALL"], outputs={})
+        failed = expression("'commit_failed: ' & $states.errorOutput.Error")
+        commit.add_catch(prepared, errors=["States.ALL"], outputs={}, assign={"waiting": failed})
         commit.next(prepared)
         again.next(open_cycle)
         open_cycle.next(may_run)
@@ -150,7 +153,10 @@ class Cycle(Construct):
             "Commit",
             "Commit",
             {"lineage": expression("$open.lineage")},
-            assign={"committed": expression(f"$append($committed, {PAYLOAD}.committed)")},
+            assign={
+                "committed": expression(f"$append($committed, {PAYLOAD}.committed)"),
+                "waiting": expression(f"{PAYLOAD}.waiting"),
+            },
             outputs={},
         )
 
@@ -177,6 +183,7 @@ class Cycle(Construct):
                 "passes": expression("$pass + 1"),
                 "concluded": expression("$concluded"),
                 "committed": expression("$committed"),
+                "waiting": expression("$waiting"),
             },
         )
         task.next(done)

@@ -38,13 +38,20 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class CycleResult:
-    """One cycle: its attempts as the record has them, and the seconds of each stage."""
+    """One cycle: its attempts as the record has them, and the seconds of each stage.
+
+    Attributes
+    ----------
+    waiting
+        Why adopted versions or framework changes are not in the repository yet; empty when all are.
+    """
 
     cycle_id: str
     attempts: list[dict[str, Any]]
     stages_s: dict[str, float]
     committed: list[dict[str, Any]]
     refused: str = ""
+    waiting: str = ""
 
 
 @dataclass
@@ -181,6 +188,7 @@ def _run_cycle(session: Session, screen: Screen) -> CycleResult:
         stages_s=stage_seconds(records, time.monotonic() - began),
         committed=output.get("committed") or [],
         refused="" if output["go"] else output["reason"],
+        waiting=output.get("waiting", ""),
     )
 
 

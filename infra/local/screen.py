@@ -68,6 +68,8 @@ class RunScreen:
                     self._console.print(Text(f"      {name}: {record[name]}", style="dim"), soft_wrap=True)
         for commit in result.committed:
             self._console.print(Text(f"  committed v{commit['version']} as {commit['sha'][:10]}"))
+        if result.waiting:
+            self._console.print(Text(f"  waiting: {result.waiting}", style="yellow"), soft_wrap=True)
 
     def summary(self, result: RunResult) -> None:
         """Print where the evolution stands, how long each stage took, and why the run ended early if it did."""

@@ -101,6 +101,7 @@ def test_a_preparing_pass_is_followed_by_the_slots_of_the_same_cycle(cycle: dict
     assert cycle["cycle_id"] == "2026-01-01T00:00:00Z"
     assert [each["attempt_id"].split("#")[1] for each in cycle["concluded"]][:2] == ["preparation", "adopted"]
     assert cycle["committed"] == ["main", "main"]
+    assert cycle["waiting"] == ""
 
 
 def test_a_promising_candidate_is_confirmed_on_held_out_clips_once(cycle: dict[str, Any]) -> None:
@@ -201,8 +202,13 @@ def test_a_cycle_that_is_refused_after_its_preparation_is_still_closed(deploymen
 def test_a_failing_commit_does_not_stop_the_cycle(deployment: LocalDeployment) -> None:
     found = run(deployment, fates=["nothing"], lineage="commit-raises")
     output = json.loads(found["output"])
-    assert output["committed"] == []
+    assert (output["committed"], output["waiting"]) == ([], "commit_failed: ValueError")
     assert len(output["concluded"]) == 1
+
+
+def test_why_github_refused_is_in_the_output_of_the_cycle(deployment: LocalDeployment) -> None:
+    output = json.loads(run(deployment, fates=["nothing"], lineage="unwelcome")["output"])
+    assert (output["committed"], output["waiting"]) == ([], "github_refused: no write access")
 
 
 def test_a_cycle_that_cannot_open_fails_visibly(deployment: LocalDeployment) -> None:

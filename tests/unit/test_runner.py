@@ -1,15 +1,18 @@
 """What `run` hands back when it cannot run every cycle that it was asked for."""
 
+import io
 import json
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from codec_evolution.ports import LoopState
+from rich.console import Console
 from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.local import runner
+from infra.local.screen import RunScreen
 
 
 class StateMachine:
@@ -75,6 +78,15 @@ def test_a_failed_execution_ends_the_run_with_status_1_and_says_why(answering):
     assert done.exit_code == 1
     assert "ContractError open_cycle: too large" in found["failed"]
     assert len(found["cycles"]) == 1
+
+
+def test_what_github_refused_is_in_the_result_and_on_the_screen(answering):
+    reason = "github_refused: GitHub refused (401: Bad credentials): put a valid token into the GitHub secret"
+    found = json.loads(answering(ended(waiting=reason), cycles=1).stdout)
+    assert found["cycles"][0]["waiting"] == reason
+    shown = Console(record=True, width=60, file=io.StringIO())
+    RunScreen(shown).cycle_ended(runner.CycleResult("c", [], {}, [], waiting=reason))
+    assert f"waiting: {reason}" in shown.export_text()
 
 
 def test_a_run_of_all_its_cycles_ends_with_status_0(answering):

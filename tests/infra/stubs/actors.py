@@ -119,7 +119,8 @@ def conclude(event, context):
 def commit(event, context):
     if event["lineage"] == "commit-raises":
         raise ValueError("GitHub is away")
-    return {"committed": [event["lineage"]]}
+    refused = "github_refused: no write access" if event["lineage"] == "unwelcome" else ""
+    return {"committed": [] if refused else [event["lineage"]], "waiting": refused}
 
 
 def close_cycle(event, context):
