@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.pricing import PriceTable, UnknownPrice, Usage, load_prices
+from codec_evolution.pricing import (
+    BENCHMARK_GB,
+    PLAN_GB,
+    PriceTable,
+    UnknownPrice,
+    Usage,
+    load_prices,
+)
 
 from infra.local.errors import LocalError
 from infra.local.session import Session, join_session
@@ -20,10 +27,8 @@ ATTEMPTS_READ = 5_000
 HOURS_A_DAY = 24
 DAYS_A_MONTH = 30
 
-PLAN_GB = 1.0
-BENCHMARK_GB = 3538 / 1024
 SMALL_GB = 0.5
-"""Memory of the functions; a test holds these to the CDK app."""
+"""Memory of the functions that are called once a cycle."""
 
 SMALL_FUNCTIONS_S = 2.0
 """OpenCycle, Conclude, Commit and CloseCycle together, a cycle."""
@@ -90,7 +95,7 @@ def read_calls(state_dir: Path, lineage: str, attempt_id: str, progress: Any) ->
 
 def cost_of(lineage: str, attempts: Iterable[Mapping[str, Any]], prices: PriceTable) -> dict[str, Any]:
     """Sum up attempts of the record."""
-    rows = [_row(attempt, prices) for attempt in attempts]
+    rows = [_row(attempt) for attempt in attempts]
     total, compute = _sum(rows, "llm_cost_usd"), _sum(rows, "compute_cost_usd")
     calls = sum(row["llm_calls"] for row in rows)
     adopted = sum(1 for row in rows if row["adopted_version"])
@@ -116,13 +121,7 @@ def cost_of(lineage: str, attempts: Iterable[Mapping[str, Any]], prices: PriceTa
     }
 
 
-def _row(attempt: Mapping[str, Any], prices: PriceTable) -> dict[str, Any]:
-    """Return one attempt; its seconds are priced as Lambda would price them, wherever they were spent."""
-    benchmark_s = attempt.get("measure_s", 0.0) + attempt.get("confirm_s", 0.0)
-    compute = (
-        benchmark_s * BENCHMARK_GB * prices.aws["lambda_x86_gb_second"]
-        + attempt.get("plan_s", 0.0) * PLAN_GB * prices.aws["lambda_arm64_gb_second"]
-    )
+def _row(attempt: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "attempt_id": attempt["attempt_id"],
         "cycle_id": attempt.get("cycle_id", ""),
@@ -135,9 +134,9 @@ def _row(attempt: Mapping[str, Any], prices: PriceTable) -> dict[str, Any]:
         "tokens_cache_write": attempt.get("tokens_cache_write", 0),
         "tokens_out": attempt.get("tokens_out", 0),
         "llm_cost_usd": attempt.get("llm_cost_usd", 0.0),
-        "compute_cost_usd": round(compute, 6),
+        "compute_cost_usd": attempt.get("compute_cost_usd", 0.0),
         "plan_s": attempt.get("plan_s", 0.0),
-        "benchmark_s": round(benchmark_s, 3),
+        "benchmark_s": round(attempt.get("measure_s", 0.0) + attempt.get("confirm_s", 0.0), 3),
     }
 
 
@@ -146,7 +145,7 @@ def read_assumptions(state_dir: Path, lineage: str, progress: Any) -> Assumption
     if not (state_dir / "emulator").is_dir():
         return Assumptions()
     with join_session(state_dir, progress) as session:
-        rows = [_row(a, load_prices()) for a in _attempts(session, lineage, DAYS_A_MONTH)]
+        rows = [_row(a) for a in _attempts(session, lineage, DAYS_A_MONTH)]
     return assumptions_of(rows)
 
 

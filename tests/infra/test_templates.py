@@ -426,11 +426,11 @@ def test_the_machine_may_only_invoke_the_live_aliases(app_resources: Resources) 
     assert len(invoked) == 7
 
 
-def test_the_estimate_of_cost_knows_the_memory_of_the_functions(app_resources: Resources) -> None:
-    from infra.local import money
+def test_the_price_of_an_attempt_knows_the_memory_of_the_functions(app_resources: Resources) -> None:
+    from codec_evolution import pricing
 
     memory = {
         name: named(app_resources, "AWS::Lambda::Function", part)["Properties"]["MemorySize"] / 1024
         for name, part in (("plan", "FunctionsPlan"), ("benchmark", "SandboxBenchmark"))
     }
-    assert memory == {"plan": money.PLAN_GB, "benchmark": money.BENCHMARK_GB}
+    assert memory == {"plan": pricing.PLAN_GB, "benchmark": pricing.BENCHMARK_GB}

@@ -21,7 +21,7 @@ ATTRIBUTES = {
     "status", "reason", "code_changed", "version", "adopted_version", "summary", "hypothesis", "deployment_status",
     "github_committed", "github_commit_hash", "source_sha256", "bitrate_mbps", "compression_ratio", "psnr_db",
     "ms_ssim", "bd_rate_vs_hevc", "confirmed", "planner", "rule_version", "clip_set", "llm_cost_usd", "started_at",
-    "finished_at", "artifacts",
+    "compute_cost_usd", "finished_at", "artifacts",
 }  # fmt: skip
 CONTEST = {"parent_version", "improvement", "bd_rate_vs_incumbent"}
 

@@ -2,6 +2,7 @@
 
 import pytest
 from codec_evolution.contracts import ConcludeRequest
+from codec_evolution.pricing import load_prices
 from codec_evolution.record import TEXT_LIMIT, Ruling, attempt_id, build_record, clip_text, summarise
 
 CYCLE = "2026-11-21T22:00:00.000Z"
@@ -62,6 +63,17 @@ def test_stage_seconds_come_from_the_reports_and_the_plan():
     record = build(Ruling("rejected", "x"), measure=measure, plan={"reason": None, "elapsed_s": 1.25})
     assert (record["plan_s"], record["measure_s"]) == (1.25, 2.5)
     assert "confirm_s" not in record
+
+
+def test_the_seconds_of_an_attempt_are_priced_as_lambda_bills_them():
+    measure, confirm = {"timings_s": {"validate": 0.5, "measure": 19.5}}, {"timings_s": {"measure": 10.0}}
+    aws = load_prices().aws
+    record = build(
+        Ruling("rejected", "x"), measure=measure, confirm=confirm, plan={"reason": None, "elapsed_s": 60.0}
+    )
+    billed = 30.0 * 3538 / 1024 * aws["lambda_x86_gb_second"] + 60.0 * 1.0 * aws["lambda_arm64_gb_second"]
+    assert record["compute_cost_usd"] == pytest.approx(billed, abs=1e-6)
+    assert build(Ruling("skipped", "no_credential"))["compute_cost_usd"] == 0.0
 
 
 @pytest.mark.parametrize("text", ["é" * 3000, "x" * 5000])

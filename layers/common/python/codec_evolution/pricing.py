@@ -12,6 +12,10 @@ MILLION = 1_000_000
 COUNT_MARGIN = 1.05
 """Counted input tokens are an estimate of those billed; the worst case allows for five percent more."""
 
+PLAN_GB = 1.0
+BENCHMARK_GB = 3538 / 1024
+"""Memory of the two functions that an attempt keeps busy; a test holds these to the CDK app."""
+
 _PROVIDER_PREFIXES = ("us.", "eu.", "apac.", "global.", "anthropic.")
 
 
@@ -96,6 +100,20 @@ def load_prices() -> PriceTable:
         aws={name: float(price) for name, price in aws.items()},
         region=region,
         bedrock_factor=float(table["bedrock"]["factor"]),
+    )
+
+
+def compute_cost(prices: PriceTable, *, plan_s: float, benchmark_s: float) -> float:
+    """Return the dollars of an attempt's seconds as Lambda bills them (GB-seconds), wherever they were spent.
+
+    Parameters
+    ----------
+    plan_s, benchmark_s
+        Seconds of Plan (arm64) and of the benchmark function (x86), over all their calls.
+    """
+    return (
+        benchmark_s * BENCHMARK_GB * prices.aws["lambda_x86_gb_second"]
+        + plan_s * PLAN_GB * prices.aws["lambda_arm64_gb_second"]
     )
 
 

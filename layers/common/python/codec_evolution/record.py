@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codec_evolution.contracts import ConcludeRequest, Item
+from codec_evolution.pricing import compute_cost, load_prices
 
 TEXT_LIMIT = 2048
 """Bytes of a long text in the record; the whole text is an artifact in the bucket."""
@@ -83,6 +84,7 @@ def build_record(
     """
     item = request.item
     measure = request.measure or {}
+    measure_s, confirm_s = _seconds(measure), _seconds(request.confirm or {})
     parent = item.version if ruling.parent_version is None else ruling.parent_version
     version = parent if ruling.adopted_version is None else ruling.adopted_version
     record: dict[str, Any] = {
@@ -100,8 +102,9 @@ def build_record(
         # What the conversation itself has booked: it also counts rounds whose answer was lost on the way.
         "llm_cost_usd": proposal.get("llm_cost_usd", round(request.plan.cost_usd, 6)),
         "plan_s": round(request.plan.elapsed_s, 3),
-        "measure_s": _seconds(measure),
-        "confirm_s": _seconds(request.confirm or {}),
+        "measure_s": measure_s,
+        "confirm_s": confirm_s,
+        "compute_cost_usd": _compute_cost(request.plan.elapsed_s, (measure_s or 0.0) + (confirm_s or 0.0)),
         "finished_at": finished_at,
         "artifacts": prefix,
         "execution": request.execution,
@@ -184,6 +187,10 @@ def _failed(failure: Mapping[str, Any] | None) -> dict[str, Any]:
         "failure_clip": failure.get("clip"),
         "failure_line": failure.get("line"),
     }
+
+
+def _compute_cost(plan_s: float, benchmark_s: float) -> float:
+    return round(compute_cost(load_prices(), plan_s=plan_s, benchmark_s=benchmark_s), 6)
 
 
 def _seconds(report: Mapping[str, Any]) -> float | None:
