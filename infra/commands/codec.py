@@ -80,7 +80,8 @@ def validate(file: CodecFile, as_json: AsJson = False) -> None:
     else:
         for violation in answer["violations"]:
             line, column = violation["line"], violation["column"]
-            typer.echo(f"{file}:{line}:{column}: {violation['construct']}: {violation['message']}")
+            place = f"{file}:{line}:{column}: {violation['construct']}" if line else file
+            typer.echo(f"{place}: {violation['message']}")
         typer.echo(f"{file}: {answer['status']}")
     raise typer.Exit(DONE if answer["status"] == "passed" else FAILED)
 

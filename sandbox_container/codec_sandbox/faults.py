@@ -52,6 +52,8 @@ class Violation:
     message: str
 
     def __str__(self) -> str:
+        if not self.line:
+            return self.message
         return f"line {self.line}, column {self.column}: {self.construct}: {self.message}"
 
 

@@ -86,7 +86,7 @@ def _missing_entry_points(tree: ast.Module, names: tuple[str, ...]) -> list[Viol
     found = []
     for name in names:
         if name not in bound:
-            found.append(Violation(0, 0, name, "the module must define this function"))
+            found.append(Violation(0, 0, name, f"the module defines no {name}"))
         elif name in functions and not _takes_three(functions[name].args):
             message = "must accept three positional arguments: (frame or data, frame_index, config)"
             found.append(

@@ -80,6 +80,19 @@ def test_validate_lists_all_violations_with_line_and_column(tmp_path):
     assert all({"line", "column", "construct", "message"} <= v.keys() for v in violations)
 
 
+def test_a_function_that_is_missing_has_no_place(tmp_path):
+    path = tmp_path / "codec.py"
+    path.write_text("def decompress_video_frame(data, frame_index, config):\n    return data\n")
+    done = subprocess.run(
+        [*CLI, "validate", str(path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == f"{path}: the module defines no compress_video_frame"
+    failure = json.loads(benchmark(path, "--json").stdout)["failure"]
+    assert failure["message"] == "the module defines no compress_video_frame"
+    assert failure["line"] is None
+
+
 def test_version_0_passes_and_says_so(tmp_path):
     done = benchmark(
         Path("sandbox_container/codecs/version_0.py"), "--json", "--plot", str(tmp_path / "rd.svg")
