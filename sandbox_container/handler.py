@@ -5,6 +5,7 @@ import os
 import time
 from typing import Any
 
+from codec_sandbox import doctor
 from codec_sandbox.clips import ClipSet
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.references import References
@@ -35,12 +36,14 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     ----------
     event : dict
         ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``; or ``control: true`` with
-        ``stages``, which runs the version 0 of this image and tells a broken sandbox from a candidate that breaks it.
+        ``stages``, which runs the version 0 of this image and tells a broken sandbox from a candidate that breaks it;
+        or ``doctor: true``, which measures nothing and asks what this environment's kernel allows the sandbox.
 
     Returns
     -------
     dict
-        The report. A candidate's fault is a report with ``outcome: failed``.
+        The report. A candidate's fault is a report with ``outcome: failed``. For the doctor, what
+        `codec_sandbox.doctor.report` found.
 
     Raises
     ------
@@ -50,6 +53,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         This environment cannot measure.
     """
     started = time.perf_counter()
+    if isinstance(event, dict) and event.get("doctor") is True:
+        return doctor.report()
     request = parse(event)
     try:
         runner = benchmark()

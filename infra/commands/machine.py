@@ -1,22 +1,36 @@
-"""Commands about this machine."""
+"""Commands about the machine that measures."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from infra.commands.options import DONE, FAILED, AsJson, print_json
+from infra.target_name import TargetName
 
 app = typer.Typer()
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Tell what this machine offers: the sandbox's layers, the tools, the clips."""
-    from infra.local.doctor import examine
+def doctor(
+    target: Annotated[
+        TargetName, typer.Option("--target", help="This machine, or the deployed benchmark function.")
+    ] = TargetName.LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a machine offers: the sandbox's layers; on this one also the tools and the clips."""
+    from infra.local.doctor import examine, examine_deployed
     from infra.local.screen import print_doctor
 
-    findings = examine()
+    if target is TargetName.AWS:
+        from infra.local.deploy import APP_STACK
+        from infra.target import stack_outputs
+
+        findings = examine_deployed(stack_outputs(APP_STACK)["BenchmarkFunction"])
+    else:
+        findings = examine()
     if as_json:
         print_json(findings)
     else:

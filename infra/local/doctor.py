@@ -1,21 +1,28 @@
-"""What this machine offers: the sandbox's layers, the tools that a run needs, the clips."""
+"""What this machine offers, or the deployed benchmark: the sandbox's layers; here also the tools and the clips."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
 from typing import Any
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from codec_sandbox import doctor as sandbox_doctor
 from codec_sandbox.clips import ClipError, ClipSet
 
+from infra.local.errors import LocalError
 from infra.local.session import EMULATOR_PYTHON
 from infra.local.synthesis import SEARCH_PATH
 
 OK, MISSING = "ok", "missing"
 TOOL_TIMEOUT_S = 20
+FUNCTION_CONFIG = Config(connect_timeout=5, read_timeout=180, retries={"total_max_attempts": 2})
+"""A cold environment of the image starts a zygote, and the doctor another, before it answers."""
 
 
 def examine() -> dict[str, Any]:
@@ -36,6 +43,30 @@ def examine() -> dict[str, Any]:
     ]
     passed = sandbox["fit"] and all(check["state"] == OK for check in checks if check["needed"])
     return {"status": "passed" if passed else "failed", "checks": checks, "sandbox": sandbox}
+
+
+def examine_deployed(function: str) -> dict[str, Any]:
+    """What `examine` returns, of the sandbox in a deployed benchmark function; its alias ``live`` is asked.
+
+    Parameters
+    ----------
+    function
+        Its name, the output ``BenchmarkFunction`` of the app's stack.
+
+    Raises
+    ------
+    LocalError
+        The function cannot be invoked, or fails itself.
+    """
+    client: Any = boto3.client("lambda", config=FUNCTION_CONFIG)
+    try:
+        answer = client.invoke(FunctionName=function, Qualifier="live", Payload=json.dumps({"doctor": True}))
+        said = json.loads(answer["Payload"].read())
+    except (ClientError, BotoCoreError) as error:
+        raise LocalError(f"the function {function} cannot be invoked: {error}") from error
+    if "FunctionError" in answer:
+        raise LocalError(f"the function {function} failed: {said.get('errorMessage', said)}")
+    return {"status": "passed" if said["fit"] else "failed", "checks": _layers(said), "sandbox": said}
 
 
 def _check(name: str, good: bool, detail: str, *, needed: bool = True) -> dict[str, Any]:

@@ -1,8 +1,16 @@
 """The image's entry point: what it does with a sandbox that is no longer to be trusted."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from infra.local.deploy import APP_STACK
+from infra.local.doctor import examine_deployed
+from infra.local.errors import LocalError
+from infra.target import stack_outputs
 
 SANDBOX = Path(__file__).resolve().parents[2] / "sandbox_container"
 PROGRAM = """
@@ -60,3 +68,27 @@ def test_a_run_ends_before_the_functions_own_time_is_over():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[840.0, 840.0, 250.0]", done.stderr
+
+
+def test_the_handler_answers_the_doctor_with_the_layers_of_its_environment():
+    program = (
+        f"import sys, json; sys.path.insert(0, {str(SANDBOX)!r})\n"
+        "import handler\n"
+        "print(json.dumps(handler.lambda_handler({'doctor': True}, None)))\n"
+        "assert handler._warm is None, 'the doctor needs no clips'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["fit"] is True
+    assert set(said["minimum"]) <= {name for name, state in said["layers"].items() if state == "ok"}
+
+
+def test_the_doctor_asks_the_deployed_function(session):
+    found = examine_deployed(stack_outputs(APP_STACK)["BenchmarkFunction"])
+    assert found["status"] == "passed"
+    assert {check["name"] for check in found["checks"]} == {
+        f"sandbox layer {name}" for name in found["sandbox"]["layers"]
+    }
+    with pytest.raises(LocalError, match="no-such-function cannot be invoked"):
+        examine_deployed("no-such-function")
