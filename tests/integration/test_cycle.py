@@ -100,6 +100,17 @@ def test_a_running_holder_keeps_the_lease(opener, session, lineage):
 
 
 @pytest.mark.usefixtures("evolved")
+def test_an_execution_that_was_started_for_another_lineage_is_refused_by_name(opener, session, lineage):
+    opened = opener().open(CycleStart("a", CYCLE, 0, "another"), SHIPPED)
+    assert opened.go is False
+    assert opened.reason == (
+        f"another_lineage: lineage 'another' is not the one that this deployment evolves ('{lineage}')"
+    )
+    assert session.control.state(lineage).execution == ""
+    assert opener().open(CycleStart("a", CYCLE, 0, lineage), SHIPPED).go is True
+
+
+@pytest.mark.usefixtures("evolved")
 def test_a_dead_holders_attempts_are_concluded_as_infrastructure(opener, session, lineage):
     first = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
     done = {"lineage": lineage, "attempt_id": first.slots[0].attempt_id, "status": "rejected"}

@@ -62,6 +62,10 @@ def test_a_candidate_that_measures_as_the_incumbent_is_counted_as_identical():
     [
         (CycleOpened(go=True, lineage="main", cycle_id="c"), "opened"),
         (CycleOpened(go=False, reason="paused", lineage="main", cycle_id="c"), "paused"),
+        (
+            CycleOpened(go=False, reason="another_lineage: 'x'", lineage="main", cycle_id="c"),
+            "another_lineage",
+        ),
     ],
 )
 def test_every_tick_is_counted_by_its_outcome(opened, outcome):

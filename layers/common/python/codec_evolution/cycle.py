@@ -46,11 +46,14 @@ class CycleStart:
         When that execution started, ISO 8601.
     preparation
         How many times this execution has opened its cycle before (0 or more).
+    lineage
+        The lineage that whoever started the execution meant; empty for the deployment's own.
     """
 
     execution: str
     started: str
     preparation: int
+    lineage: str = ""
 
 
 class CycleOpener:
@@ -142,6 +145,11 @@ class CycleOpener:
         return lost
 
     def _refusal(self, state: LoopState, start: CycleStart, day: Mapping[str, float]) -> str:
+        if start.lineage not in ("", state.lineage):
+            return (
+                f"another_lineage: lineage {start.lineage!r} is not the one that this deployment evolves "
+                f"({state.lineage!r})"
+            )
         if state.paused:
             return "paused"
         if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):

@@ -176,7 +176,7 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
         Dollars of today; a budget of 0 counts as spent.
     """
     lineage = (opened.lineage,)
-    outcome = "opened" if opened.go else opened.reason
+    outcome = "opened" if opened.go else _dimension(opened.reason.partition(":")[0])
     used = 100.0 if budget_usd <= 0 else 100.0 * spent_usd / budget_usd
     return [
         Sample(TICKS, 1, (opened.lineage, outcome)),
