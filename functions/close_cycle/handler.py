@@ -8,13 +8,17 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.tables import LoopControl
+from codec_evolution.contracts import CloseRequest, check_size, parse
 
 logger = Logger(service="close_cycle")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Free the lease if this execution still holds it."""
+    request = parse(CloseRequest, event, "close_cycle")
     control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
-    closed = control.release_lease(event["lineage"], event["execution"])
-    logger.info("closed", extra={"cycle_id": event["cycle_id"], "closed": closed})
-    return {"closed": closed}
+    closed = control.release_lease(request.lineage, request.execution)
+    logger.info("closed", extra={"cycle_id": request.cycle_id, "closed": closed})
+    answer = {"closed": closed}
+    check_size(answer, "close_cycle")
+    return answer

@@ -13,7 +13,7 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.commit import GithubRefused
-from codec_evolution.contracts import check_size
+from codec_evolution.contracts import CommitRequest, check_size, parse
 from codec_evolution.deployment import Deployer
 from codec_evolution.framework_commits import FrameworkCommitter
 
@@ -22,6 +22,7 @@ logger = Logger(service="commit")
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Commit every adopted version and every applied framework change that is not in the repository yet."""
+    request = parse(CommitRequest, event, "commit")
     bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     deployer = Deployer(
         record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
@@ -29,7 +30,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         objects=bucket,
         connect=connect,
     )
-    deployed = deployer.commit_due(event["lineage"])
+    deployed = deployer.commit_due(request.lineage)
     logger.info("committed", extra={"committed": deployed.committed, "waiting": deployed.waiting})
     pushed = FrameworkCommitter(
         modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
-from codec_evolution.contracts import check_size
+from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check_size, parse
 from codec_evolution.ports import Host
 from codec_evolution.release import Releaser
 from codec_evolution.release_checks import check_prompts
@@ -43,13 +42,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     desk = make_desk(bucket)
     if "operation" in event:
-        return decide(desk, event)
+        return decide(desk, parse(Decision, event, "framework_tool"))
     if "modification_id" in event:
-        call = ToolCall(
-            event["modification_id"], event["tool"], event["arguments"], event["reason"], planner="operator"
+        asked = parse(OperatorCall, event, "framework_tool")
+        return desk.call(
+            ToolCall(asked.modification_id, asked.tool, asked.arguments, asked.reason, planner="operator")
         )
-        return desk.call(call)
-    item = desk.call(ToolCall.of_request(event["attempt_id"], event["round"], event["request"] or {}))
+    request = parse(ToolRequest, event, "framework_tool")
+    item = desk.call(ToolCall.of_request(request.attempt_id, request.round, request.request or {}))
     emit(metrics.of_tool_call(item["tool"], item["status"]))
     result = bucket.get_json(artifacts.modification(item["modification_id"], "result.json"))
     answer = answer_of(item, result)
@@ -60,13 +60,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return answer
 
 
-def decide(desk: ToolDesk, event: Mapping[str, Any]) -> dict[str, Any]:
+def decide(desk: ToolDesk, decision: Decision) -> dict[str, Any]:
     """Carry out an operator's decision; a decision that cannot be carried out is an answer, too."""
     try:
-        item = OPERATIONS[event["operation"]](desk, event["modification_id"])
+        item = OPERATIONS[decision.operation](desk, decision.modification_id)
     except operations.OperationRefused as refused:
-        return {"modification_id": event["modification_id"], "status": "refused", "message": str(refused)}
-    logger.info("decided", extra={"operation": event["operation"], "status": item["status"]})
+        return {"modification_id": decision.modification_id, "status": "refused", "message": str(refused)}
+    logger.info("decided", extra={"operation": decision.operation, "status": item["status"]})
     return item
 
 

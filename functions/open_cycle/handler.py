@@ -14,7 +14,7 @@ from codec_evolution.adapters.executions import StateMachineExecutions
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import day_of
-from codec_evolution.contracts import answer
+from codec_evolution.contracts import OpenRequest, answer, parse
 from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
 from codec_evolution.planners.models import parse_models
 from codec_evolution.pricing import UnknownPrice, load_prices
@@ -52,6 +52,7 @@ SETTINGS = CycleSettings(
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Open a cycle, or answer ``go: false`` with the reason."""
+    request = parse(OpenRequest, event, "open_cycle")
     control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
     opener = CycleOpener(
         EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
@@ -60,7 +61,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         StateMachineExecutions(),
         SETTINGS,
     )
-    start = CycleStart(event["execution"], event["started"], int(event["pass"]))
+    start = CycleStart(request.execution, request.started, request.preparation, request.input.lineage)
     opened = opener.open(start, release.shipped_files(Path(os.environ["SHIPPED_DIR"])))
     logger.info("cycle", extra={"go": opened.go, "reason": opened.reason, "cycle_id": opened.cycle_id})
     spent = control.day(opened.lineage, day_of(opened.cycle_id)).get("spent_usd", 0.0)

@@ -26,6 +26,18 @@ CAPS_BYTES = {
     "commit": 2 * KIB,
     "close_cycle": 1 * KIB,
 }
+INPUT_CAPS_BYTES = {
+    "open_cycle": 4 * KIB,
+    # The item, and a tool's answer or the report on a draft.
+    "plan": 36 * KIB,
+    # A request comes from Plan's answer.
+    "framework_tool": 140 * KIB,
+    # The item and two reports.
+    "conclude": 68 * KIB,
+    "commit": 1 * KIB,
+    "close_cycle": 2 * KIB,
+}
+"""What the input of each function may have; `CAPS_BYTES` is what the states before it may answer."""
 MAX_ROUNDS = 5
 MAX_POLICY_BYTES = 256 * KIB
 
@@ -117,6 +129,24 @@ class CycleOpened(Contract):
         return [Item(**common, **slot.model_dump()) for slot in self.slots]
 
 
+class CycleInput(BaseModel):
+    """What an execution is started with; a person may add fields that nothing reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lineage: str = Field(default="", max_length=200)
+    """The lineage that is meant; empty for the deployment's own."""
+
+
+class OpenRequest(Contract):
+    """Input of OpenCycle."""
+
+    execution: str
+    started: str
+    input: CycleInput
+    preparation: int = Field(alias="pass", ge=0)
+
+
 class PlanRequest(Contract):
     """Input of Plan: one round for one item."""
 
@@ -175,6 +205,44 @@ class Concluded(Contract):
     cost_usd: float = 0.0
 
 
+class ToolRequest(Contract):
+    """Input of FrameworkTool from the state machine: the planner's call, which the desk judges."""
+
+    attempt_id: str
+    round: int = Field(ge=0, le=MAX_ROUNDS)
+    request: dict[str, Any] | None
+
+
+class OperatorCall(Contract):
+    """Input of FrameworkTool from the command line: a person's call, which the desk judges as well."""
+
+    modification_id: str
+    tool: Any
+    arguments: Any
+    reason: Any
+
+
+class Decision(Contract):
+    """Input of FrameworkTool from a button or the command line: what a person decided about a call."""
+
+    operation: Literal["approve", "deny", "rollback"]
+    modification_id: str
+
+
+class CommitRequest(Contract):
+    """Input of Commit."""
+
+    lineage: str
+
+
+class CloseRequest(Contract):
+    """Input of CloseCycle."""
+
+    execution: str
+    lineage: str
+    cycle_id: str
+
+
 T = TypeVar("T", bound=Contract)
 
 
@@ -205,7 +273,8 @@ def unpack_text(packed: str, field: str, limit_bytes: int) -> str:
 
 
 def parse(model: type[T], payload: object, edge: str) -> T:
-    """Read a payload; raises `ContractError` naming the first wrong field."""
+    """Read an input; raises `ContractError` naming the first wrong field, or the limit that it is above."""
+    _check_size(payload, edge, INPUT_CAPS_BYTES[edge], "takes")
     try:
         return model.model_validate(payload)
     except ValidationError as error:
@@ -222,8 +291,11 @@ def answer(model: Contract, edge: str) -> dict[str, Any]:
 
 
 def check_size(payload: object, edge: str) -> None:
-    """Raise `ContractError` when a payload is above its edge's cap."""
+    """Raise `ContractError` when an answer is above its edge's cap."""
+    _check_size(payload, edge, CAPS_BYTES[edge], "carries")
+
+
+def _check_size(payload: object, edge: str, cap: int, verb: str) -> None:
     size = len(json.dumps(payload, separators=(",", ":")))
-    cap = CAPS_BYTES[edge]
     if size > cap:
-        raise ContractError(f"{edge}: {size} bytes, the edge carries at most {cap}")
+        raise ContractError(f"{edge}: {size} bytes, the edge {verb} at most {cap}")
