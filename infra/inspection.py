@@ -50,7 +50,7 @@ def ancestry(record: EvolutionRecord, lineage: str, version: int) -> list[dict[s
 
 def difference(record: EvolutionRecord, bucket: ArtifactBucket, lineage: str, first: int, second: int) -> str:
     """Return the unified diff of the sources of two versions; raises `LocalError`."""
-    texts = [_source(record, bucket, lineage, version) for version in (first, second)]
+    texts = [version_source(record, bucket, lineage, version) for version in (first, second)]
     lines = difflib.unified_diff(
         texts[0].splitlines(keepends=True), texts[1].splitlines(keepends=True), f"v{first}", f"v{second}"
     )
@@ -88,7 +88,8 @@ def _version(record: EvolutionRecord, lineage: str, version: int) -> dict[str, A
     return found
 
 
-def _source(record: EvolutionRecord, bucket: ArtifactBucket, lineage: str, version: int) -> str:
+def version_source(record: EvolutionRecord, bucket: ArtifactBucket, lineage: str, version: int) -> str:
+    """Return the source of an adopted version; raises `LocalError`."""
     sha = _version(record, lineage, version)["source_sha256"]
     text = bucket.get_text(artifacts.source(sha))
     if text is None:

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.commands.options import DONE, FAILED, AsJson, CodecFile, print_json, progress
+from infra.commands.options import (
+    DEFAULT_STATE_DIR,
+    DONE,
+    FAILED,
+    AsJson,
+    CodecFile,
+    Lineage,
+    StateDir,
+    print_json,
+    progress,
+)
 
 app = typer.Typer()
 
@@ -88,23 +98,36 @@ def validate(file: CodecFile, as_json: AsJson = False) -> None:
 
 @app.command()
 def compare(
-    candidate: CodecFile,
-    incumbent: Annotated[Path, typer.Argument(metavar="INCUMBENT", help="The codec to be better than.")],
+    candidate: Annotated[
+        str, typer.Argument(metavar="CANDIDATE", help="A codec's file, or the number of an adopted version.")
+    ],
+    incumbent: Annotated[
+        str, typer.Argument(metavar="INCUMBENT", help="The codec to be better than: a file or a version.")
+    ],
     plot: Plot = None,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Measure the held-out windows too, for a final verdict.")
     ] = False,
+    lineage: Lineage = "main",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Judge one codec against another by the adoption rule, on the same windows."""
-    from infra.local.benchmark import compare_files
+    """Judge one codec against another by the adoption rule, on the same windows.
+
+    Versions are those of the evolution in the state directory: compare 1 0 --state-dir DIR. A file whose name is a
+    number is meant by ./NAME. The exit status is 1 when one of the two fails, whatever the verdict is otherwise.
+    """
+    from infra.local.benchmark import compare_codecs
+    from infra.local.named_codec import named_codecs
     from infra.local.screen import print_comparison
 
-    answer = compare_files(candidate, incumbent, progress=progress, plot=plot, held_out=held_out)
+    codecs = named_codecs([candidate, incumbent], state_dir, lineage, progress)
+    answer = compare_codecs(*codecs, progress=progress, plot=plot, held_out=held_out)
     if as_json:
         print_json(answer)
     else:
         print_comparison(Console(), answer)
+    raise typer.Exit(FAILED if answer["verdict"]["failure_kind"] else DONE)
 
 
 @app.command()

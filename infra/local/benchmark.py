@@ -22,7 +22,7 @@ from codec_sandbox.supervisor import Supervisor
 
 from infra.local.clips_setup import ensure_clips
 from infra.local.errors import LocalError
-from infra.local.plots import draw_rate_distortion, draw_side_by_side
+from infra.local.plots import check_folders, draw_rate_distortion, draw_side_by_side
 from infra.local.video import VideoError, vmaf
 
 POLICY_PATH = (
@@ -88,6 +88,19 @@ def read_source(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise LocalError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class NamedCodec:
+    """A source with the name that plots and messages show."""
+
+    name: str
+    source: bytes
+
+    @classmethod
+    def of_file(cls, path: Path) -> "NamedCodec":
+        """The codec of a file; raises `LocalError` where it cannot be read."""
+        return cls(path.stem, read_source(path))
 
 
 def shipped_policy() -> Policy:
@@ -182,8 +195,10 @@ def benchmark_file(
     Raises
     ------
     LocalError
-        The file cannot be read, or this machine cannot measure; the message says what to do.
+        The file cannot be read, the folder of a drawing does not exist, or this machine cannot measure; the message
+        says what to do.
     """
+    check_folders(plot, picture)
     source = read_source(path)
     gallery = Gallery() if with_vmaf or picture else None
     with local_benchmark(directory, gallery, progress) as benchmark:
@@ -258,9 +273,9 @@ def _clip_rows(report: Mapping[str, Any], scores: Mapping[tuple[str, int], float
     return list(rows.values())
 
 
-def compare_files(
-    candidate: Path,
-    incumbent: Path,
+def compare_codecs(
+    candidate: NamedCodec,
+    incumbent: NamedCodec,
     progress: Progress = lambda line: None,
     *,
     plot: Path | None = None,
@@ -268,12 +283,12 @@ def compare_files(
     seed: str = DEFAULT_SEED,
     directory: Path = CLIP_DIRECTORY,
 ) -> dict[str, Any]:
-    """Judge one file against another by the adoption rule, on the same windows.
+    """Judge one codec against another by the adoption rule, on the same windows.
 
     Parameters
     ----------
-    candidate, incumbent : Path
-        Python sources.
+    candidate, incumbent : NamedCodec
+        The sources and what they are called.
     plot : Path or None
         Where to draw both curves, as in `benchmark_file`.
     held_out : bool
@@ -282,31 +297,43 @@ def compare_files(
     Returns
     -------
     dict
-        ``candidate`` and ``incumbent`` as `benchmark_file` gives them, ``verdict`` with all its figures.
+        ``candidate`` and ``incumbent`` as `benchmark_file` gives them, ``verdict`` with all its figures. Where a codec
+        fails, ``failure_kind`` of the verdict is set and its ``reason`` names the side.
 
     Raises
     ------
     LocalError
-        As `benchmark_file`, or the incumbent itself does not pass.
+        As `benchmark_file`.
     """
+    check_folders(plot)
+    sides = {"incumbent": incumbent, "candidate": candidate}
     contests = {}
     with local_benchmark(directory, None, progress) as benchmark:
-        for name, path in (("incumbent", incumbent), ("candidate", candidate)):
-            source, reports = read_source(path), []
+        for side, codec in sides.items():
+            reports = []
             for split in ("train", "held_out") if held_out else ("train",):
-                progress(f"{name} {path.name}, {split.replace('_', '-')} windows")
-                reports.append(measure_source(benchmark, source, split=split, seed=seed, progress=progress))
-            contests[name] = adoption.Contest(*reports)
+                progress(f"{side} {codec.name}, {split.replace('_', '-')} windows")
+                reports.append(
+                    measure_source(benchmark, codec.source, split=split, seed=seed, progress=progress)
+                )
+            contests[side] = adoption.Contest(*reports)
         clips, references = benchmark.clips, benchmark.references
-    failure = contests["incumbent"].train["failure"]
-    if failure:
-        raise LocalError(f"{incumbent}: fails in {failure['stage']}: {failure['message']}")
-    verdict = adoption.judge(contests["candidate"], contests["incumbent"])
-    summaries = {name: summary(contest.train, {}) for name, contest in contests.items()}
+    verdict = _failed(sides, contests) or adoption.judge(contests["candidate"], contests["incumbent"])
+    summaries = {side: summary(contest.train, {}) for side, contest in contests.items()}
     if plot and verdict.failure_kind == "":
-        curves = [
-            (path.stem, summaries[name]["clips"])
-            for name, path in (("candidate", candidate), ("incumbent", incumbent))
-        ]
+        curves = [(sides[side].name, summaries[side]["clips"]) for side in ("candidate", "incumbent")]
         draw_rate_distortion(plot, curves, clips, references)
     return {**summaries, "verdict": verdict.as_dict()}
+
+
+def _failed(
+    sides: Mapping[str, NamedCodec], contests: Mapping[str, adoption.Contest]
+) -> adoption.Verdict | None:
+    """The verdict where one side fails, or None: it says which, because for a person both are under test."""
+    for side, contest in contests.items():
+        for report in (contest.train, contest.held_out):
+            if report is not None and (failure := report["failure"]):
+                reason = f"the {side} {sides[side].name} fails in {failure['stage']}: {failure['message']}"
+                decision = "reject" if side == "candidate" else "undecidable"
+                return adoption.Verdict(decision, reason, adoption.RULE.version, failure_kind=failure["kind"])
+    return None

@@ -17,6 +17,8 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
+from infra.local.errors import LocalError
+
 REFERENCE_STYLES = {
     "x265_zerolatency": ("x265 medium, zero latency (anchor)", {"color": "#444444", "marker": "s"}),
     "x265_medium": ("x265 medium, -tune psnr", {"color": "#888888", "marker": "^", "linestyle": "--"}),
@@ -30,6 +32,19 @@ CODEC_STYLES = (
 PLOTTED_DB = (28.0, 48.0)
 PICTURE_PSNR_DB = FLOOR_DB
 ERROR_GAIN = 4
+
+
+def check_folders(*outputs: Path | None) -> None:
+    """Refuse, before anything is measured for it, a drawing whose folder does not exist.
+
+    Raises
+    ------
+    LocalError
+        With the folder's name.
+    """
+    for output in outputs:
+        if output is not None and not output.parent.is_dir():
+            raise LocalError(f"{output}: there is no folder {output.parent} to draw in")
 
 
 def draw_rate_distortion(
@@ -191,7 +206,6 @@ def _save(figure: Any, output: Path) -> list[Path]:
         else [Path(f"{output}{end}") for end in (".svg", ".png")]
     )
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)
     return paths

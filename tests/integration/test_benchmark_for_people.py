@@ -1,5 +1,6 @@
 """What a person gets: one call that measures a file, compares two, draws, or says what is wrong."""
 
+import hashlib
 import importlib.util
 import json
 import xml.etree.ElementTree as ElementTree
@@ -7,15 +8,22 @@ import xml.etree.ElementTree as ElementTree
 import cv2
 import numpy as np
 import pytest
+from codec_evolution import artifacts
 from codec_sandbox.clips import ClipSet
 from codec_sandbox.references import References
 from codec_sandbox.request import CONTROL_SOURCE
+from typer.testing import CliRunner
 
-from infra.local.benchmark import benchmark_file, compare_files, validate_file
+import infra.cli
+from infra.local.benchmark import NamedCodec, benchmark_file, compare_codecs, validate_file
 from infra.local.clips_setup import ensure_clips
 from infra.local.errors import LocalError
+from infra.local.named_codec import named_codecs
 from infra.local.plots import draw_rate_distortion, draw_side_by_side
 from tests.integration.codecs import honest, version_0
+from tests.integration.support import adopted_record
+
+VERSION_0 = NamedCodec.of_file(CONTROL_SOURCE)
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +117,7 @@ def test_no_picture_is_drawn_of_a_clip_whose_licence_does_not_allow_it(tmp_path)
 
 def test_a_name_without_an_ending_draws_both_kinds(outcome, tmp_path):
     clips = ClipSet()
+    (tmp_path / "a.b").mkdir()
     files = draw_rate_distortion(tmp_path / "a.b" / "plot", [("x", outcome[0]["clips"])], clips, References())
     assert [path.name for path in files] == ["plot.svg", "plot.png"]
 
@@ -145,18 +154,53 @@ def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path):
     ensure_clips()
     better = tmp_path / "better.py"
     better.write_text(honest("wavelet", ClipSet()))
-    result = compare_files(better, CONTROL_SOURCE, plot=tmp_path / "both.png")
+    result = compare_codecs(NamedCodec.of_file(better), VERSION_0, plot=tmp_path / "both.png")
     assert result["verdict"]["decision"] == "confirm"
     assert result["verdict"]["bd_rate_vs_incumbent"] < -10
     assert result["candidate"]["bitrate_mbps"] < result["incumbent"]["bitrate_mbps"]
     assert (tmp_path / "both.png").exists()
 
 
-def test_an_incumbent_that_fails_itself_cannot_be_compared_with(tmp_path):
+@pytest.mark.parametrize("side", ["candidate", "incumbent"])
+def test_a_codec_that_fails_in_a_comparison_is_named_with_its_side(side):
+    broken = NamedCodec("broken", b"x = 1\n")
+    pair = (broken, VERSION_0) if side == "candidate" else (VERSION_0, broken)
+    verdict = compare_codecs(*pair)["verdict"]
+    assert verdict["decision"] == ("reject" if side == "candidate" else "undecidable")
+    assert verdict["failure_kind"] == "signature"
+    assert verdict["reason"].startswith(f"the {side} broken fails in validate: the module defines no ")
+
+
+def test_compare_ends_with_status_1_where_a_codec_fails(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("x = 1\n")
-    with pytest.raises(LocalError, match="fails in validate"):
-        compare_files(CONTROL_SOURCE, path)
+    done = CliRunner().invoke(infra.cli.app, ["compare", "--json", str(path), str(CONTROL_SOURCE)])
+    assert done.exit_code == 1, done.output
+
+
+def test_a_drawing_without_a_folder_is_refused_before_anything_is_measured(tmp_path):
+    missing, lines = tmp_path / "absent" / "plot.png", []
+    for asked in ({"plot": missing}, {"picture": missing}):
+        with pytest.raises(LocalError, match=r"there is no folder .*absent"):
+            benchmark_file(CONTROL_SOURCE, lines.append, **asked)
+    with pytest.raises(LocalError, match=r"there is no folder .*absent"):
+        compare_codecs(VERSION_0, VERSION_0, lines.append, plot=missing)
+    assert lines == []
+    assert not missing.parent.exists()
+
+
+def test_a_comparison_takes_versions_of_an_evolution_and_files(session, lineage, tmp_path):
+    text = version_0()
+    sha = hashlib.sha256(text.encode()).hexdigest()
+    session.bucket.put_text(artifacts.source(sha), text)
+    record = adopted_record(lineage, 0, source_sha256=sha)
+    session.control.adopt(record, session.control.state(lineage))
+    found = named_codecs(["0", str(CONTROL_SOURCE)], session.state_dir, lineage, lambda line: None)
+    assert found == [NamedCodec("version 0", text.encode()), VERSION_0]
+    with pytest.raises(LocalError, match="version 7"):
+        named_codecs(["7", "0"], session.state_dir, lineage, lambda line: None)
+    with pytest.raises(LocalError, match="there is no evolution in"):
+        named_codecs(["0", "0"], tmp_path, lineage, lambda line: None)
 
 
 def test_the_lambda_handler_answers_twice_from_one_warm_supervisor_and_logs_json(capsys):
