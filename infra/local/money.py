@@ -36,7 +36,8 @@ STATES_A_CYCLE, STATES_A_SLOT = 8, 16
 WRITES_A_SLOT, READS_A_SLOT = 10, 160
 PUTS_A_SLOT, GETS_A_SLOT = 14, 20
 RECORD_KB, ARTIFACTS_KB = 3, 120
-ENDPOINTS = 3
+ENDPOINTS = 0
+"""Interface endpoints of the app: the host reaches AWS from a public subnet and the benchmark reaches nothing."""
 HOST_DISK_GB = 8
 SECRETS = 2
 
@@ -256,6 +257,7 @@ def _aws_lines(
         ("S3, storage", gigabytes / 2 * months, "GB-month", "s3_gb_month"),
         ("EC2, framework host", hours, "hour", "ec2_t4g_small_hour"),
         ("EBS, framework host", HOST_DISK_GB * months, "GB-month", "ebs_gp3_gb_month"),
+        ("Public IPv4 address, framework host", hours, "hour", "public_ipv4_hour"),
         ("VPC interface endpoints", ENDPOINTS * hours, "hour", "interface_endpoint_hour"),
         ("Secrets Manager", SECRETS * months, "month", "secret_month"),
     ]

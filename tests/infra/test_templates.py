@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from infra.local import money
+
 Resources = dict[str, dict[str, Any]]
 NOTHING = {"CidrIp": "255.255.255.255/32", "IpProtocol": "icmp"}
 ENVIRONMENT = {
@@ -434,3 +436,8 @@ def test_the_price_of_an_attempt_knows_the_memory_of_the_functions(app_resources
         for name, part in (("plan", "FunctionsPlan"), ("benchmark", "SandboxBenchmark"))
     }
     assert memory == {"plan": pricing.PLAN_GB, "benchmark": pricing.BENCHMARK_GB}
+
+
+def test_the_estimate_counts_the_endpoints_that_the_app_has(app_resources: Resources) -> None:
+    endpoints = [each for each in app_resources.values() if each["Type"] == "AWS::EC2::VPCEndpoint"]
+    assert len(endpoints) == money.ENDPOINTS
