@@ -188,6 +188,24 @@ def clips_add(
         typer.echo(f"{name}: added")
 
 
+@clips_app.command("list")
+def clips_list(as_json: AsJson = False) -> None:
+    """List the clips with role, origin, licence, and the rate and PSNR of an encoding that came with one."""
+    from infra.local.clips_add import list_clips
+
+    clips = list_clips()
+    if as_json:
+        print_json({"clips": clips})
+        return
+    for clip in clips:
+        typer.echo(f"{clip['name']} ({clip['role']}): {clip['content']}; licence: {clip['licence']}")
+        if made := clip["ready_made"]:
+            typer.echo(
+                f"  {made['file']}: {made['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at "
+                f"{made['psnr_db']:.2f} dB PSNR-YUV, whole frames"
+            )
+
+
 @clips_app.command("remove")
 def clips_remove(name: Annotated[str, typer.Argument(help="Name of a clip that was added.")]) -> None:
     """Take an added clip out of the set again."""

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from codec_sandbox.clips import CLIP_DIRECTORY, ROLES, WINDOWS_PER_CLIP, ClipError, ClipSet, frames_sha256
+from codec_sandbox.clips import (
+    CLIP_DIRECTORY,
+    ROLES,
+    WINDOWS_PER_CLIP,
+    ClipError,
+    ClipSet,
+    frames_sha256,
+    read_manifest,
+)
 from codec_sandbox.metrics import psnr_yuv
 from codec_sandbox.report import equivalent_mbps
 
@@ -101,6 +109,43 @@ def remove_clip(name: str, directory: Path = CLIP_DIRECTORY) -> None:
         raise LocalError(f"no added clip is named {name!r}")
     _write_entries(path, [entry for entry in entries if entry["name"] != name])
     shutil.rmtree(directory / "windows" / name, ignore_errors=True)
+
+
+def list_clips(directory: Path = CLIP_DIRECTORY) -> list[dict]:
+    """The clips of the set, the shipped ones first.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``role``, ``content``, ``licence``, ``pictures``, ``windows`` (their number), ``added`` (by the
+        operator), ``ready_made`` (None, or ``file``, ``bitrate_mbps`` at 1080p30 equivalent, ``psnr_db`` and ``frames``
+        of an encoding that came with the clip). A ready-made encoding is of whole frames at full size, so it stands
+        here and not among the curves of the clip's windows, which are of smaller pictures and crops.
+
+    Raises
+    ------
+    LocalError
+        A manifest is missing or damaged.
+    """
+    try:
+        added = _added(directory)
+        entries = read_manifest(directory / "manifest.json") + list(added.values())
+    except ClipError as error:
+        raise LocalError(str(error)) from error
+    return [
+        {
+            **{name: entry[name] for name in ("name", "role", "content", "licence", "pictures")},
+            "windows": len(entry["windows"]),
+            "added": entry["name"] in added,
+            "ready_made": entry.get("ready_made"),
+        }
+        for entry in entries
+    ]
+
+
+def _added(directory: Path) -> dict[str, dict]:
+    path = directory / "windows" / "added.json"
+    return {entry["name"]: entry for entry in read_manifest(path)} if path.exists() else {}
 
 
 def _videos(location: str, scratch: Path, progress: Progress) -> list[Path]:

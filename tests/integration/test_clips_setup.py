@@ -11,7 +11,7 @@ import pytest
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, window_path
 from codec_sandbox.references import References
 
-from infra.local.clips_add import add_clips, remove_clip
+from infra.local.clips_add import add_clips, list_clips, remove_clip
 from infra.local.clips_setup import ensure_clips, fetch_clips
 from infra.local.errors import LocalError
 from infra.local.references import ENCODERS, Encoder, rebuild_references
@@ -133,8 +133,15 @@ def test_the_seeds_own_files_become_one_clip_with_its_ready_made_reference(direc
     video(folder / "HEVC_HD_10Mbps.mp4", size="1920x1080", options=("-c:v", "libx264", "-crf", "30"))
     assert add(directory, folder) == ["source-hd-raw"]
     entry = json.loads((directory / "windows" / "added.json").read_text())["clips"][0]
-    assert entry["ready_made"]["frames"] == 30
-    assert 25 < entry["ready_made"]["psnr_db"] < 50
+    listed = {clip["name"]: clip for clip in list_clips(directory)}
+    made = listed["source-hd-raw"]["ready_made"]
+    assert (made["file"], made["frames"]) == ("HEVC_HD_10Mbps.mp4", 30)
+    assert 25 < made["psnr_db"] < 50
+    size = (folder / "HEVC_HD_10Mbps.mp4").stat().st_size
+    assert made["bitrate_mbps"] == pytest.approx(size * 8 / 30 * 30 / 1e6, abs=1e-3)
+    others = [clip for name, clip in listed.items() if name != "source-hd-raw"]
+    assert listed["source-hd-raw"]["added"]
+    assert not any(clip["added"] or clip["ready_made"] for clip in others)
     assert {(w["width"], w["height"]) for w in entry["windows"]} == {(320, 192)}
 
 
