@@ -80,7 +80,7 @@ def full(supervisor, clips):
 
 
 def measured(
-    benchmark, source, *, split="train", policy=True, stages=UNSMOKED, total_cpu_s=60.0, call_s=20.0, seed="s"
+    benchmark, source, *, split="train", policy=True, stages=UNSMOKED, total_cpu_s=60.0, call_s=90.0, seed="s"
 ):
     request = Request(
         attempt_id="test",
