@@ -12,6 +12,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
@@ -35,12 +36,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Return a candidate, a tool call, a draft, or nothing with the reason."""
     request = parse(PlanRequest, event, "plan")
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN_S
-    record, control, objects = stores()
+    record, control, objects, modifications = stores()
     room = PlanningRoom(
         record=record,
         control=control,
         objects=objects,
-        planner=choose_planner(os.environ, record, control, objects, lambda: ends),
+        planner=choose_planner(os.environ, record, control, objects, modifications, lambda: ends),
         baseline=(Path(os.environ["SHIPPED_DIR"]) / BASELINE).read_text("utf-8"),
         search_seed=int(os.environ["SEARCH_SEED"]),
         now=utc_now,
@@ -60,12 +61,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 @cache
-def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket]:
+def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket, FrameworkModifications]:
     """Return tables and bucket; their clients are made once a function environment."""
     return (
         EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
         LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
         ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+        FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
     )
 
 
@@ -74,6 +76,7 @@ def choose_planner(
     record: EvolutionRecord,
     control: LoopControl,
     objects: ArtifactBucket,
+    modifications: FrameworkModifications,
     deadline: Callable[[], float],
 ) -> RoundPlanner | Nothing:
     """Return the planner that the settings name, or why there is none."""
@@ -94,6 +97,7 @@ def choose_planner(
         record=record,
         control=control,
         objects=objects,
+        modifications=modifications,
         settings=ClaudeSettings(
             models=parse_models(settings["PLANNER_MODELS"]),
             effort=settings["PLANNER_EFFORT"],

@@ -137,6 +137,7 @@ class Functions(Construct):
             "Plan",
             {
                 **self._loop_names(),
+                "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
                 **self._planner_names(),
                 "PLANNER_EFFORT": settings.planner_effort,
@@ -153,6 +154,7 @@ class Functions(Construct):
             function, self._data.evolution_record, [GET, QUERY], ["by_status", "by_version", "by_source"]
         )
         self._allow_table(function, self._data.loop_control, [GET, QUERY, UPDATE])
+        self._allow_table(function, self._data.framework_modifications, [QUERY])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
         self._deny_operators(function)
         if settings.planner_provider == "bedrock":

@@ -9,6 +9,7 @@ from typing import Any
 
 from codec_evolution import artifacts, release
 from codec_evolution.adapters.claude_api import ClaudeApi, anthropic_client
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Item, PlanRequest
@@ -63,7 +64,8 @@ def measure(attempts: int = 1_000) -> dict[str, Any]:
         name = _fill(session, attempts)
         script = Script([TURN], repeat=True)
         # As in a warm function environment: the clients are there.
-        stores = (session.record, session.control, session.bucket)
+        changes = FrameworkModifications(session.deployment.framework_modifications_table)
+        stores = (session.record, session.control, session.bucket, changes)
         with MessagesApi(script) as server:
             spent = [_round(stores, name, number, server.url) for number in range(ROUNDS)]
     warm = sorted(spent[3:])
@@ -77,8 +79,8 @@ def measure(attempts: int = 1_000) -> dict[str, Any]:
     }
 
 
-def _round(stores: tuple[Any, Any, Any], name: str, number: int, url: str) -> float:
-    record, control, bucket = stores
+def _round(stores: tuple[Any, Any, Any, Any], name: str, number: int, url: str) -> float:
+    record, control, bucket, changes = stores
     ends = time.monotonic() + 60
     model = Timed(ClaudeApi(anthropic_client("key", url), "anthropic", lambda: ends))
     planner = ClaudePlanner(
@@ -86,6 +88,7 @@ def _round(stores: tuple[Any, Any, Any], name: str, number: int, url: str) -> fl
         record=record,
         control=control,
         objects=bucket,
+        modifications=changes,
         settings=ClaudeSettings((("claude-opus-5-5", 1.0),), "high", 32_000, 1e6, Limits(30, 240, 2048)),
         now=utc_now,
         deadline=lambda: ends,

@@ -232,6 +232,17 @@ def test_the_planner_cannot_write_the_record(app_resources: Resources) -> None:
             assert not writes & set(each["Action"])
 
 
+def test_the_planner_sees_what_became_of_framework_changes_and_cannot_alter_it(
+    app_resources: Resources,
+) -> None:
+    granted = [
+        each["Action"]
+        for each in statements(app_resources, "FunctionsPlan")
+        if "FrameworkModifications" in json.dumps(each["Resource"])
+    ]
+    assert granted == [["dynamodb:Query"]]
+
+
 def test_an_attempt_is_written_once_and_only_commit_may_add_to_it(app_resources: Resources) -> None:
     updaters = [
         role

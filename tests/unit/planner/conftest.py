@@ -10,6 +10,7 @@ import boto3
 import pytest
 from codec_evolution import artifacts, release
 from codec_evolution.adapters.claude_api import ClaudeApi, anthropic_client
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.candidate import sha256_hex
@@ -51,6 +52,7 @@ class Office:
     record: EvolutionRecord
     control: LoopControl
     objects: ArtifactBucket
+    modifications: FrameworkModifications
     release: str
     script: Script
     url: str
@@ -86,6 +88,7 @@ class Office:
             record=self.record,
             control=self.control,
             objects=self.objects,
+            modifications=self.modifications,
             settings=ClaudeSettings(
                 models=self.models,
                 effort="high",
@@ -135,8 +138,12 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         client = boto3.client("dynamodb")
-        for table, sort, indexes in (("record", "attempt_id", INDEXES), ("control", "item", {})):
-            client.create_table(**_table(table, sort, indexes))
+        for table, partition, sort, indexes in (
+            ("record", "lineage", "attempt_id", INDEXES),
+            ("control", "lineage", "item", {}),
+            ("modifications", "host", "modification_id", {}),
+        ):
+            client.create_table(**_table(table, partition, sort, indexes))
         boto3.client("s3").create_bucket(Bucket="artifacts")
         yield EvolutionRecord("record"), LoopControl("control", "record"), ArtifactBucket("artifacts")
 
@@ -165,7 +172,8 @@ def office(tables) -> Iterator[Any]:
         shipped["language_policy.toml"] = policy.read_text("utf-8")
         name = release.publish(objects, shipped)
         _adopt_baseline(tables)
-        return Office(record, control, objects, name, script, server.url, **changes)
+        modifications = FrameworkModifications("modifications")
+        return Office(record, control, objects, modifications, name, script, server.url, **changes)
 
     yield make
     for server in servers:
@@ -200,12 +208,12 @@ def _empty() -> None:
     boto3.resource("s3").Bucket("artifacts").objects.delete()
 
 
-def _table(name: str, sort: str, indexes: dict[str, Any]) -> dict[str, Any]:
-    kinds = {"lineage": "S", sort: "S"}
+def _table(name: str, partition: str, sort: str, indexes: dict[str, Any]) -> dict[str, Any]:
+    kinds = {partition: "S", sort: "S"}
     made = []
-    for index, (partition, key, kind) in indexes.items():
-        kinds |= {**dict.fromkeys(partition, "S"), key: kind}
-        schema = [{"AttributeName": each, "KeyType": "HASH"} for each in partition]
+    for index, (parts, key, kind) in indexes.items():
+        kinds |= {**dict.fromkeys(parts, "S"), key: kind}
+        schema = [{"AttributeName": each, "KeyType": "HASH"} for each in parts]
         made.append(
             {
                 "IndexName": index,
@@ -218,7 +226,7 @@ def _table(name: str, sort: str, indexes: dict[str, Any]) -> dict[str, Any]:
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [
-            {"AttributeName": "lineage", "KeyType": "HASH"},
+            {"AttributeName": partition, "KeyType": "HASH"},
             {"AttributeName": sort, "KeyType": "RANGE"},
         ],
         "AttributeDefinitions": [{"AttributeName": n, "AttributeType": k} for n, k in kinds.items()],

@@ -388,5 +388,6 @@ def test_without_a_credential_the_attempt_is_skipped_by_that_name(office, monkey
     plan = handler()
     monkeypatch.setattr(plan, "read_secret", lambda arn: '{"token": "local"}')
     settings = {"PLANNER": "claude", "PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"}
-    chosen = plan.choose_planner(settings, desk.record, desk.control, desk.objects, lambda: 0.0)
+    stores = (desk.record, desk.control, desk.objects, desk.modifications)
+    chosen = plan.choose_planner(settings, *stores, lambda: 0.0)
     assert chosen.reason.partition(":")[0] == "no_credential"

@@ -15,14 +15,19 @@ from codec_evolution import record as records
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import Item
 from codec_evolution.failures import GovernanceReport, Stagnation, find_stagnation, message_of, pattern_of
-from codec_evolution.ports import Control, Objects, Record
+from codec_evolution.healing import healed, usage
+from codec_evolution.ports import Control, Modifications, Objects, Record
 from codec_evolution.rate_distortion import rate_at
 
 RECENT = 60
 VERSIONS = 12
+MODIFICATIONS = 60
 SHOWN_HYPOTHESES = 25
 SHOWN_FAILURES = 6
 SHOWN_WINDOWS = 8
+SHOWN_MODIFICATIONS = 10
+SHOWN_HEALED = 5
+SHOWN_HEALED_FAILURES = 3
 BEST_ELITES, DIFFERENT_ELITES = 6, 4
 MESSAGE_CHARS = 600
 EXCERPT_LINES = 2
@@ -40,6 +45,8 @@ class Reading:
         The incumbent's report on the training windows of this contest.
     recent, adopted
         Attempts, newest first.
+    modifications
+        Calls of the framework tools, newest first.
     sources
         Sources of the newest failures, by attempt id, for excerpts.
     """
@@ -51,6 +58,7 @@ class Reading:
     recent: Sequence[Mapping[str, Any]] = ()
     adopted: Sequence[Mapping[str, Any]] = ()
     elites: Sequence[Mapping[str, Any]] = ()
+    modifications: Sequence[Mapping[str, Any]] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     day: Mapping[str, float] = field(default_factory=dict)
     daily_budget_usd: float = 0.0
@@ -58,11 +66,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class EvidenceReader:
-    """Reads evidence; at most `RECENT` + `VERSIONS` + `archive.MAX_NICHES` + 3 items, however long the history."""
+    """Reads evidence, however long the history is.
+
+    At most `RECENT` + `VERSIONS` + `MODIFICATIONS` + `archive.MAX_NICHES` + 3 items.
+    """
 
     record: Record
     control: Control
     objects: Objects
+    modifications: Modifications
     daily_budget_usd: float
 
     def read(self, item: Item, incumbent_source: str) -> Reading:
@@ -78,6 +90,7 @@ class EvidenceReader:
             recent=recent,
             adopted=self.record.latest(item.lineage, VERSIONS, records.ADOPTED),
             elites=self.control.elites(item.lineage, archive.MAX_NICHES),
+            modifications=self.modifications.latest(MODIFICATIONS),
             sources=self._sources(recent),
             day=self.control.day(item.lineage, day_of(item.cycle_id)),
             daily_budget_usd=self.daily_budget_usd,
@@ -107,6 +120,9 @@ def cycle_context(reading: Reading, governance: GovernanceReport, *, rounds: int
         "elites": archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES),
         "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
         "tried": tried_rows(reading.recent),
+        "modifications": reading.modifications[:SHOWN_MODIFICATIONS],
+        "tool_usage": [row for row in usage(reading.modifications) if row["calls"]],
+        "healed": healed_rows(reading.modifications, reading.recent),
         "counts": dict(Counter(attempt["status"] for attempt in reading.recent)),
         "read": len(reading.recent),
         "attempts_today": int(reading.day.get("attempts", 0)),
@@ -188,6 +204,16 @@ def tried_rows(recent: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 }
             )
     return rows[:SHOWN_HYPOTHESES]
+
+
+def healed_rows(
+    modifications: Sequence[Mapping[str, Any]], recent: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the newest releases after which failures stopped, with the changes in them."""
+    return [
+        row | {"healed": row["healed"][:SHOWN_HEALED_FAILURES]}
+        for row in healed(modifications, recent)[:SHOWN_HEALED]
+    ]
 
 
 def strategy(stagnation: Stagnation, elites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

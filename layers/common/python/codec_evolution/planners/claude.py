@@ -22,7 +22,7 @@ from codec_evolution.planners.base import Again, Desk, Draft, Nothing, Outcome, 
 from codec_evolution.planners.model import LanguageModel, ModelAnswer, ModelCall, ModelFault
 from codec_evolution.planners.reading import Reader
 from codec_evolution.planners.transcript import Transcript
-from codec_evolution.ports import Control, Objects, Record
+from codec_evolution.ports import Control, Modifications, Objects, Record
 from codec_evolution.pricing import UnknownPrice, load_prices
 from codec_evolution.prompts import (
     CYCLE,
@@ -83,6 +83,7 @@ class ClaudePlanner:
     record: Record
     control: Control
     objects: Objects
+    modifications: Modifications
     settings: ClaudeSettings
     now: Callable[[], str]
     deadline: Callable[[], float]
@@ -139,7 +140,9 @@ class ClaudePlanner:
     def _evidence(self, desk: Desk, prompts: Prompts) -> dict[str, str]:
         """Return the rendered parts of the cycle's prompt by name."""
         item = desk.item
-        reader = EvidenceReader(self.record, self.control, self.objects, self.settings.daily_budget_usd)
+        reader = EvidenceReader(
+            self.record, self.control, self.objects, self.modifications, self.settings.daily_budget_usd
+        )
         reading = reader.read(item, desk.incumbent_source)
         analyst = FailureAnalyst(self.record, item.lineage, self.now)
         report = analyst.create_self_governance_report(lookback_hours=1)
