@@ -22,6 +22,8 @@ EFFORTS = ("low", "medium", "high", "xhigh", "max")
 BENCHMARK_CALL_S = 30
 BENCHMARK_MEMORY_MB = 2048
 """Limits of a candidate's process: what the state machine passes to the sandbox and the prompt tells the planner."""
+LIBRARY_CODECS = "CODEC_SANDBOX_LIBRARY_CODECS"
+"""Variable by which the sandbox knows the setting, and OpenCycle when it publishes a lineage's first release."""
 MAX_SLOTS = 40
 """AWS runs at most 40 iterations of an inline Map at the same time."""
 
@@ -199,6 +201,11 @@ class Settings:
     def to_context(self) -> Mapping[str, str]:
         """The same settings as context strings: ``from_context`` reads them back unchanged."""
         return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+
+def on_or_off(switch: bool) -> str:
+    """A switch as a function's environment variable has it."""
+    return "on" if switch else "off"
 
 
 def _read(name: str, value: Any, kind: type) -> Any:

@@ -62,7 +62,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         SETTINGS,
     )
     start = CycleStart(request.execution, request.started, request.preparation, request.input.lineage)
-    opened = opener.open(start, release.shipped_files(Path(os.environ["SHIPPED_DIR"])))
+    library_codecs = os.environ["CODEC_SANDBOX_LIBRARY_CODECS"] == "on"
+    shipped = release.shipped_files(Path(os.environ["SHIPPED_DIR"]), library_codecs=library_codecs)
+    opened = opener.open(start, shipped)
     logger.info("cycle", extra={"go": opened.go, "reason": opened.reason, "cycle_id": opened.cycle_id})
     spent = control.day(opened.lineage, day_of(opened.cycle_id)).get("spent_usd", 0.0)
     emit(metrics.of_tick(opened, control.state(opened.lineage), spent, SETTINGS.daily_budget_usd))

@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.assets import ROOT
 from infra.capabilities.functions import ALIAS, log_group
 from infra.nag import acknowledge
-from infra.settings import PYTHON_VERSION, Settings
+from infra.settings import LIBRARY_CODECS, PYTHON_VERSION, Settings, on_or_off
 
 NAME = "Benchmark"
 MEMORY_MB = 3538
@@ -60,7 +60,7 @@ class Benchmark(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=MEMORY_MB,
             timeout=Duration.seconds(TIMEOUT_S),
-            environment={"CODEC_SANDBOX_LIBRARY_CODECS": "on" if settings.library_codecs else "off"},
+            environment={LIBRARY_CODECS: on_or_off(settings.library_codecs)},
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),

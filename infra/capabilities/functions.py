@@ -15,7 +15,7 @@ from constructs import Construct
 from infra.assets import ARCHITECTURE, NOT_CODE, ROOT, RUNTIME, Layers
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
-from infra.settings import BENCHMARK_CALL_S, BENCHMARK_MEMORY_MB, Settings
+from infra.settings import BENCHMARK_CALL_S, BENCHMARK_MEMORY_MB, LIBRARY_CODECS, Settings, on_or_off
 
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 SHIPPED_DIR = "/opt"
@@ -113,6 +113,7 @@ class Functions(Construct):
                 "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
                 "FRAMEWORK_TOOLS": settings.framework_tools,
                 "SHIPPED_DIR": SHIPPED_DIR,
+                LIBRARY_CODECS: on_or_off(settings.library_codecs),
             },
         )
         self._allow_table(function, self._data.evolution_record, [GET, QUERY, PUT])

@@ -15,6 +15,7 @@ from infra.commands.options import (
     FAILED,
     AsJson,
     CodecFile,
+    LibraryCodecs,
     Lineage,
     StateDir,
     print_json,
@@ -63,6 +64,7 @@ def benchmark(
     ] = None,
     anchors: Annotated[bool, typer.Option(help="Add the reference curves to the report.")] = False,
     vmaf: Annotated[bool, typer.Option(help="Add VMAF NEG, where this machine's ffmpeg has it.")] = False,
+    library_codecs: LibraryCodecs = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure one codec on the training clips, exactly as the loop does."""
@@ -70,7 +72,13 @@ def benchmark(
     from infra.local.screen import print_benchmark
 
     report = benchmark_file(
-        file, progress=progress, plot=plot, picture=picture, anchors=anchors, with_vmaf=vmaf
+        file,
+        progress=progress,
+        plot=plot,
+        picture=picture,
+        anchors=anchors,
+        with_vmaf=vmaf,
+        library_codecs=library_codecs,
     )
     if as_json:
         print_json(report)
@@ -80,11 +88,11 @@ def benchmark(
 
 
 @app.command()
-def validate(file: CodecFile, as_json: AsJson = False) -> None:
+def validate(file: CodecFile, library_codecs: LibraryCodecs = False, as_json: AsJson = False) -> None:
     """Check one codec against the language policy; prints all violations at once."""
     from infra.local.benchmark import validate_file
 
-    answer = validate_file(file)
+    answer = validate_file(file, library_codecs=library_codecs)
     if as_json:
         print_json(answer)
     else:

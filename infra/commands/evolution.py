@@ -14,6 +14,7 @@ from infra.commands.options import (
     FAILED,
     AsJson,
     AtTarget,
+    LibraryCodecs,
     Lineage,
     StateDir,
     print_json,
@@ -37,6 +38,7 @@ def run(
     slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
     planner: Annotated[PlannerName, typer.Option(help="Who writes candidates.")] = PlannerName.SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
+    library_codecs: LibraryCodecs = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +49,14 @@ def run(
     from infra.local.runner import RunSettings, run_cycles
     from infra.local.screen import RunScreen
 
-    settings = RunSettings(state_dir=state_dir, cycles=cycles, slots=slots, planner=planner.value, seed=seed)
+    settings = RunSettings(
+        state_dir=state_dir,
+        cycles=cycles,
+        slots=slots,
+        planner=planner.value,
+        seed=seed,
+        library_codecs=library_codecs,
+    )
     screen = RunScreen(progress_console)
     result = run_cycles(settings, screen)
     if as_json:

@@ -21,6 +21,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 StateDir = Annotated[Path, typer.Option("--state-dir", help="Where the local evolution lives.")]
 Lineage = Annotated[str, typer.Option(help="The line of evolution.")]
 AtTarget = Annotated[TargetName, typer.Option("--target", help="Where the evolution is.")]
+LibraryCodecs = Annotated[
+    bool, typer.Option("--library-codecs", help="Allow ready-made image codecs, such as cv2.imencode.")
+]
 CodecFile = Annotated[Path, typer.Argument(metavar="FILE", help="Python source of a codec.")]
 
 progress_console = Console(stderr=True)

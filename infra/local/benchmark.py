@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from codec_evolution import adoption
 from codec_evolution.rate_distortion import bd_rate, coverage, rate_at
+from codec_evolution.release import allow_library_codecs
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.limits import Limits
@@ -103,17 +104,26 @@ class NamedCodec:
         return cls(path.stem, read_source(path))
 
 
-def shipped_policy() -> Policy:
-    """The language policy that ships with the project, under the ceiling of the sandbox."""
-    return Policy.from_toml(POLICY_PATH.read_text(encoding="utf-8"), ceiling_text())
+def shipped_policy(*, library_codecs: bool = False) -> Policy:
+    """The language policy that ships with the project, under the ceiling of the sandbox.
+
+    Parameters
+    ----------
+    library_codecs : bool
+        Switch the ready-made image codecs on, as the operator's setting does for a new lineage.
+    """
+    text = POLICY_PATH.read_text(encoding="utf-8")
+    if library_codecs:
+        text = allow_library_codecs(text)
+    return Policy.from_toml(text, ceiling_text(), library_codecs=library_codecs)
 
 
-def validate_file(path: Path) -> dict[str, Any]:
+def validate_file(path: Path, *, library_codecs: bool = False) -> dict[str, Any]:
     """Check one file against the shipped language policy: ``status`` and all ``violations``."""
     source = read_source(path)
     try:
         with Supervisor() as supervisor:
-            found = supervisor.validate(source, shipped_policy())
+            found = supervisor.validate(source, shipped_policy(library_codecs=library_codecs))
     except SandboxUnavailable as error:
         raise LocalError(str(error)) from error
     return {
@@ -129,13 +139,14 @@ def measure_source(
     split: str = "train",
     seed: str = DEFAULT_SEED,
     total_cpu_s: float = TOTAL_CPU_S,
+    library_codecs: bool = False,
     progress: Progress = lambda line: None,
 ) -> dict[str, Any]:
     """The sandbox's own report on a source: all stages, under the shipped language policy."""
     request = Request(
         attempt_id="local",
         source=source,
-        policy=shipped_policy(),
+        policy=shipped_policy(library_codecs=library_codecs),
         stages=STAGES,
         split=split,
         seed=seed,
@@ -164,6 +175,7 @@ def benchmark_file(
     picture: Path | None = None,
     anchors: bool = False,
     with_vmaf: bool = False,
+    library_codecs: bool = False,
     split: str = "train",
     seed: str = DEFAULT_SEED,
     directory: Path = CLIP_DIRECTORY,
@@ -183,6 +195,8 @@ def benchmark_file(
         Add the reference curves of the windows.
     with_vmaf : bool
         Add ``vmaf`` (VMAF NEG v0.6.1, mean of the frames) to the points of windows 0.
+    library_codecs : bool
+        Allow ready-made image codecs.
     split, seed : str
         Which windows. Figures of the summary exist for training windows only.
 
@@ -202,7 +216,9 @@ def benchmark_file(
     source = read_source(path)
     gallery = Gallery() if with_vmaf or picture else None
     with local_benchmark(directory, gallery, progress) as benchmark:
-        report = measure_source(benchmark, source, split=split, seed=seed, progress=progress)
+        report = measure_source(
+            benchmark, source, split=split, seed=seed, library_codecs=library_codecs, progress=progress
+        )
         clips, references = benchmark.clips, benchmark.references
     scores = {}
     if with_vmaf:

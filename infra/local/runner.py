@@ -16,6 +16,7 @@ from codec_evolution.cycle import stage_of
 from infra.local.key_endpoint import planner_environment
 from infra.local.run_plot import draw_versions
 from infra.local.session import LINEAGE, Session, borrow_session
+from infra.settings import LIBRARY_CODECS, on_or_off
 
 POLL_S = 0.25
 RECORDS_A_CYCLE = 60
@@ -34,6 +35,7 @@ class RunSettings:
     slots: int
     planner: str
     seed: int
+    library_codecs: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
         "PLANNER": settings.planner,
         "SLOTS": str(settings.slots),
         "SEARCH_SEED": str(settings.seed),
+        LIBRARY_CODECS: on_or_off(settings.library_codecs),
     }
     result = RunResult(LINEAGE)
     settings.state_dir.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,19 @@ def benchmark(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+def test_a_ready_made_codec_is_refused_unless_library_codecs_are_allowed(tmp_path):
+    path = tmp_path / "codec.py"
+    path.write_text("import cv2\n" + PLAIN.format(encode="cv2.imencode('.png', frame)"))
+    command = [*CLI, "validate", str(path), "--json"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    (violation,) = json.loads(refused.stdout)["violations"]
+    assert (refused.returncode, violation["construct"]) == (1, "cv2.imencode")
+    allowed = subprocess.run(
+        [*command, "--library-codecs"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (allowed.returncode, json.loads(allowed.stdout)["violations"]) == (0, [])
+
+
 @pytest.mark.parametrize(("source", "expected"), BAD.items(), ids=[f"{s}-{k}" for s, k, _ in BAD.values()])
 def test_a_bad_codec_is_named_by_stage_kind_and_cause(tmp_path, source, expected):
     path = tmp_path / "codec.py"

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from codec_evolution.release import allow_library_codecs, shipped_files
 from codec_sandbox.policy import CEILING_PATH, Policy, PolicyError, ceiling_text
 from codec_sandbox.validator import check
 
@@ -98,6 +99,16 @@ def test_removing_bytearray_makes_a_candidate_fail_precisely_and_putting_it_back
     assert (found.line, found.column, found.construct) == (2, 18, "bytearray")
     assert "the builtin bytearray is not in the language policy" in found.message
     assert violations(source) == []
+
+
+def test_the_first_release_switches_library_codecs_on_where_the_operator_allows_them(tmp_path):
+    shipped = shipped_files(tmp_path)["language_policy.toml"]
+    allowed = shipped_files(tmp_path, library_codecs=True)["language_policy.toml"]
+    assert not Policy.from_toml(shipped, ceiling_text()).library_codecs
+    assert Policy.from_toml(allowed, ceiling_text(), library_codecs=True).library_codecs
+    assert allowed.replace("library_codecs = true", "library_codecs = false") == shipped
+    with pytest.raises(ValueError, match="one line library_codecs"):
+        allow_library_codecs("builtins = []\n")
 
 
 def test_only_the_operator_can_switch_library_codecs_on(monkeypatch: pytest.MonkeyPatch):

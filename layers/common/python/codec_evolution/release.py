@@ -24,13 +24,27 @@ class ReleaseMissing(Exception):
     """A release that the state points to is not in the bucket."""
 
 
-def shipped_files(shipped_dir: Path) -> dict[str, str]:
-    """Return the files of the first release: the layer's language policy and the shipped prompts."""
-    data = resources.files("codec_evolution") / "data" / POLICY
-    files = {POLICY: data.read_text("utf-8")}
+def shipped_files(shipped_dir: Path, *, library_codecs: bool = False) -> dict[str, str]:
+    """Return the files of the first release: the layer's language policy and the shipped prompts.
+
+    Parameters
+    ----------
+    library_codecs
+        The operator's setting: switch the ready-made image codecs on in the policy.
+    """
+    text = (resources.files("codec_evolution") / "data" / POLICY).read_text("utf-8")
+    files = {POLICY: allow_library_codecs(text) if library_codecs else text}
     for path in sorted((shipped_dir / "prompts").glob("*.md")):
         files[f"prompts/{path.name}"] = path.read_text("utf-8")
     return files
+
+
+def allow_library_codecs(policy_toml: str) -> str:
+    """Return a language policy that switches library codecs on; raises `ValueError` where it has no such switch."""
+    off, on = "\nlibrary_codecs = false\n", "\nlibrary_codecs = true\n"
+    if policy_toml.count(off) + policy_toml.count(on) != 1:
+        raise ValueError("the language policy must have one line library_codecs = true or false")
+    return policy_toml.replace(off, on)
 
 
 def release_id(files: Mapping[str, str]) -> str:
