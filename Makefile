@@ -23,10 +23,11 @@ help: ## Show the commands
 run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNER=search
 	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --state-dir $(STATE_DIR)
 
-test: setup ## Run every test: unit, infra, sandbox, integration, browser
+test: setup ## Run every test: unit, infra and integration on all cores, then sandbox and browser
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --dist loadfile tests/unit tests/infra tests/integration tests/bench
+	$(PY) -m pytest tests/sandbox tests/browser
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -66,11 +67,15 @@ def synthesise(cache: Path, settings: Settings) -> Path:
     try:
         _run_app(unfinished, settings)
         for old in cache.iterdir():
-            if old != unfinished and not old.name.startswith("unfinished-"):
+            if old != assembly and not old.name.startswith("unfinished-"):
                 shutil.rmtree(old, ignore_errors=True)
-        unfinished.rename(assembly)
+        # Another process may have written the same assembly meanwhile, and use it already.
+        with contextlib.suppress(OSError):
+            unfinished.rename(assembly)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    if not (assembly / "manifest.json").exists():
+        raise SynthesisError(f"the templates could not be moved to {assembly}")
     return assembly
 
 
