@@ -8,12 +8,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import metrics, release
+from codec_evolution import metrics, operations, release
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.executions import StateMachineExecutions
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
-from codec_evolution.clock import day_of
+from codec_evolution.clock import day_of, utc_now
 from codec_evolution.contracts import OpenRequest, answer, parse
 from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
 from codec_evolution.planners.models import parse_models
@@ -61,6 +62,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         StateMachineExecutions(),
         SETTINGS,
     )
+    modifications = FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"])
+    expired = operations.expire_overdue(modifications, utc_now())
+    if expired:
+        logger.info("expired", extra={"modifications": expired})
     start = CycleStart(request.execution, request.started, request.preparation, request.input.lineage)
     library_codecs = os.environ["CODEC_SANDBOX_LIBRARY_CODECS"] == "on"
     shipped = release.shipped_files(Path(os.environ["SHIPPED_DIR"]), library_codecs=library_codecs)

@@ -105,6 +105,7 @@ class Functions(Construct):
             "OpenCycle",
             {
                 **self._loop_names(),
+                "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "LINEAGE": settings.lineage,
                 "SLOTS": str(settings.slots),
                 "SEARCH_SEED": str(settings.search_seed),
@@ -118,6 +119,7 @@ class Functions(Construct):
         )
         self._allow_table(function, self._data.evolution_record, [GET, QUERY, PUT])
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_table(function, self._data.framework_modifications, [GET, UPDATE], ["by_status"])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
         execution = Stack.of(self).format_arn(
             service="states",

@@ -10,6 +10,7 @@ import uuid
 import pytest
 from botocore.stub import ANY, Stubber
 from codec_evolution import modifications as states
+from codec_evolution import operations
 from codec_evolution.adapters.hosts import REQUESTS, RESULTS, SsmHost
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.modifications import of_outbox, outbox_item, requested
@@ -17,6 +18,7 @@ from codec_evolution.ports import Conflict, HostAway
 
 from infra.local.framework import invoke
 from infra.local.host import LocalHostFiles
+from infra.local.session import LINEAGE
 
 NOW = "2026-11-21T22:00:00.000Z"
 SEARCH = "layers/common/python/codec_evolution/planners/search.py"
@@ -84,6 +86,39 @@ def test_listings_are_newest_first_by_state_and_by_file(table):
     assert second in [item["modification_id"] for item in table.latest(1000, states.REQUESTED)]
     assert second in [item["modification_id"] for item in table.of_file("prompts/a.md", 1000)]
     assert len(table.latest(1)) == 1
+
+
+def wait_for_a_person(table: FrameworkModifications, expires_at: str) -> str:
+    identifier = new(table)
+    table.move(identifier, states.REQUESTED, states.RUNNING, {})
+    table.move(identifier, states.RUNNING, states.PENDING_APPROVAL, {"expires_at": expires_at})
+    return identifier
+
+
+def test_a_call_that_nobody_approved_in_time_expires_by_itself_and_a_younger_one_waits_on(table):
+    late = wait_for_a_person(table, "2026-11-21T22:00:00.000Z")
+    young = wait_for_a_person(table, "2026-11-21T23:00:00.000Z")
+    assert late in operations.expire_overdue(table, "2026-11-21T22:30:00.000Z")
+    item = table.get(late)
+    assert (item["status"], item["rule"]) == (states.EXPIRED, "expired")
+    assert table.get(young)["status"] == states.PENDING_APPROVAL
+    assert late not in operations.expire_overdue(table, "2026-11-21T22:30:00.000Z")
+
+
+def test_opening_a_cycle_closes_what_waited_too_long(session, table):
+    late = wait_for_a_person(table, "2026-01-01T00:00:00.000Z")
+    execution = "arn:aws:states:us-east-1:000000000000:execution:m:none"
+    event = {"execution": execution, "started": NOW, "pass": 0, "input": {}}
+    client = session.deployment.client("lambda")
+    name = f"{session.deployment.functions['OpenCycle']}:live"
+    # Refused, so that the other tests' evolution stays as it is.
+    session.control.set_paused(LINEAGE, True, at=NOW, reason="a test", expected_at=None)
+    try:
+        answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+    finally:
+        session.control.set_paused(LINEAGE, False, at=NOW, reason="", expected_at=NOW)
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert table.get(late)["status"] == states.EXPIRED
 
 
 # --- Run Command -------------------------------------------------------------------------------------

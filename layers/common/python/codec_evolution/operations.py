@@ -7,8 +7,11 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution import modifications as states
-from codec_evolution.ports import Conflict
+from codec_evolution.ports import Conflict, Modifications
 from codec_evolution.tools import RESTART, RESTORE, ToolCall, ToolDesk
+
+OVERDUE_PER_CYCLE = 20
+"""How many waiting calls are looked at when a cycle opens; the rest is for the next one."""
 
 
 class OperationRefused(Exception):
@@ -26,7 +29,8 @@ def approve(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
     item = _existing(desk, modification_id)
     if item["status"] == states.PENDING_APPROVAL:
         if states.is_expired(item, desk.now()):
-            return expire(desk, item)
+            expire(desk.modifications, modification_id, desk.now())
+            return _existing(desk, modification_id)
         # When somebody else decides at the same moment, what they decided is read below.
         with suppress(Conflict):
             desk.modifications.move(
@@ -53,12 +57,25 @@ def deny(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
     return _existing(desk, modification_id)
 
 
-def expire(desk: ToolDesk, item: dict[str, Any]) -> dict[str, Any]:
-    """Close a call that waited too long."""
-    fields = {"finished_at": desk.now(), "rule": "expired", "message": "nobody approved it in time"}
-    with suppress(Conflict):  # decided at the last moment
-        desk.modifications.move(item["modification_id"], states.PENDING_APPROVAL, states.EXPIRED, fields)
-    return _existing(desk, item["modification_id"])
+def expire(modifications: Modifications, modification_id: str, now: str) -> bool:
+    """Close a call that waited too long; returns False when it was decided at the last moment."""
+    fields = {"finished_at": now, "rule": "expired", "message": "nobody approved it in time"}
+    try:
+        modifications.move(modification_id, states.PENDING_APPROVAL, states.EXPIRED, fields)
+    except Conflict:
+        return False
+    return True
+
+
+def expire_overdue(modifications: Modifications, now: str) -> list[str]:
+    """Close the calls that waited too long, oldest first and at most `OVERDUE_PER_CYCLE`; returns their ids."""
+    closed = []
+    for row in modifications.waiting(OVERDUE_PER_CYCLE):
+        # The index shows a call late and without its time.
+        item = modifications.get(row["modification_id"])
+        if item and states.is_expired(item, now) and expire(modifications, item["modification_id"], now):
+            closed.append(item["modification_id"])
+    return closed
 
 
 def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str, Any]:

@@ -180,6 +180,9 @@ class Modifications(Protocol):
     def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
         """Return the newest calls first."""
 
+    def waiting(self, limit: int) -> list[dict[str, Any]]:
+        """Return the columns of a listing of the calls that wait for a person, oldest first."""
+
     def due(self, limit: int) -> list[dict[str, Any]]:
         """Return outbox items that are due, oldest first."""
 

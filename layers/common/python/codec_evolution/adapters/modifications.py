@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.tables import CLIENT_CONFIG, plain, stored
-from codec_evolution.modifications import DONE, DUE, HOST, NEXT, OUTBOX
+from codec_evolution.modifications import DONE, DUE, HOST, NEXT, OUTBOX, PENDING_APPROVAL
 from codec_evolution.ports import Conflict
 
 
@@ -95,6 +95,15 @@ class FrameworkModifications:
             IndexName="by_file",
             KeyConditionExpression=Key("host").eq(HOST) & Key("file").eq(path),
             ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def waiting(self, limit: int) -> list[dict[str, Any]]:
+        """Return the columns of a listing of the calls that wait for a person, oldest first."""
+        answer = self._table.query(
+            IndexName="by_status",
+            KeyConditionExpression=Key("host").eq(HOST) & Key("status").eq(PENDING_APPROVAL),
             Limit=limit,
         )
         return [plain(item) for item in answer["Items"]]
