@@ -1,0 +1,100 @@
+"""The way of a framework change to GitHub while GitHub is away: it stays due, nothing fails, and it arrives later."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from codec_evolution import artifacts
+from codec_evolution import modifications as states
+from codec_evolution.adapters.modifications import FrameworkModifications
+from codec_evolution.candidate import sha256_hex
+
+from infra.local.deploy import PLACEHOLDER_SECRET
+from infra.local.github_standin import GithubStandin
+from infra.local.synthesis import ROOT
+
+NOW = "2026-11-21T22:00:00.000Z"
+PATH = "prompts/amended.md"
+CONTENT = "An amended prompt.\n"
+
+
+@pytest.fixture
+def github(tmp_path: Path) -> Iterator[GithubStandin]:
+    """A GitHub of this test's own, which it may stop."""
+    standin = GithubStandin(tmp_path / "github", token=json.loads(PLACEHOLDER_SECRET)["token"]).start()
+    yield standin
+    standin.stop()
+
+
+@pytest.fixture
+def commit(session, lineage, github, monkeypatch) -> Callable[[], dict[str, Any]]:
+    """The handler of Commit with the deployed function's settings, but for GitHub's address."""
+    name = session.deployment.functions["Commit"]
+    deployed = session.deployment.client("lambda").get_function_configuration(FunctionName=name)
+    for variable, value in deployed["Environment"]["Variables"].items():
+        if not variable.startswith(("AWS_", "PYTHON", "LD_")):
+            monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("GITHUB_API_URL", github.url)
+    monkeypatch.setenv("GITHUB_REPOSITORY", github.repository)
+    spec = importlib.util.spec_from_file_location("commit_handler", ROOT / "functions/commit/handler.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda: module.lambda_handler({"lineage": lineage}, SimpleNamespace())
+
+
+@pytest.fixture
+def table(session) -> FrameworkModifications:
+    return FrameworkModifications(session.deployment.framework_modifications_table)
+
+
+def apply(session, table: FrameworkModifications) -> str:
+    """Record a change as the desk does when the host has applied it."""
+    identifier = f"{NOW}#{uuid.uuid4()}"
+    arguments = {"file_path": PATH}
+    item = states.requested(
+        identifier, tool="modify_framework_file", arguments=arguments, reason="r", now=NOW
+    )
+    change = {"path": PATH, "content": CONTENT, "sha256": sha256_hex(CONTENT), "mode": "0644"}
+    session.bucket.put_json(artifacts.modification(identifier, "result.json"), {"changed": [change]})
+    table.put_once(item)
+    table.move(identifier, states.REQUESTED, states.RUNNING, {})
+    outbox = states.outbox_item(identifier, NOW)
+    table.move(identifier, states.RUNNING, states.APPLIED, {"applied_at": NOW}, outbox)
+    return identifier
+
+
+def due(table: FrameworkModifications) -> list[str]:
+    return [states.of_outbox(entry["modification_id"]) for entry in table.due(1000)]
+
+
+def test_a_change_outlives_github_being_away(session, table, commit, github):
+    while due(table):
+        assert commit()["waiting"] == "", "what other tests left in the outbox goes first"
+    identifier = apply(session, table)
+    github.stop()
+    try:
+        away = commit()
+    finally:
+        github.start()
+    assert away["waiting"].startswith("github_away")
+    assert identifier in due(table)
+    item = table.get(identifier)
+    assert item["status"] == states.APPLIED and "commit" not in item
+
+    assert commit()["waiting"] == ""
+    assert identifier not in due(table)
+    item = table.get(identifier)
+    assert item["github_committed"] is True
+    command = ["git", "--git-dir", str(github.git_dir), "show", f"self-improved-framework:{PATH}"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout == CONTENT
+    log = ["git", "--git-dir", str(github.git_dir), "rev-list", "self-improved-framework"]
+    commits = subprocess.run(log, check=True, capture_output=True, text=True, timeout=30).stdout.split()
+    assert commits.count(item["commit"]) == 1
