@@ -129,9 +129,12 @@ class Office:
         return str(content[-1].get("text") or content[-1].get("content"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
-    """Tables and bucket as the data stack has them."""
+    """Tables and bucket as the data stack has them.
+
+    No longer than a module: while it lives, every AWS client of the process talks to it, those of other tests too.
+    """
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
