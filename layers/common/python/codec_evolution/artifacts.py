@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from codec_evolution.ports import Objects
+
 HELD_OUT = "operators/held_out"
 """Operators' prefix: neither the planner's role nor a public commit reads below it."""
 
@@ -9,6 +11,18 @@ HELD_OUT = "operators/held_out"
 def source(source_sha256: str) -> str:
     """Return the key of a candidate's source, named by its content."""
     return f"sources/{source_sha256}.py"
+
+
+class SourceMissing(Exception):
+    """A source that the state or a record names is not in the bucket."""
+
+
+def load_source(objects: Objects, source_sha256: str) -> str:
+    """Return a candidate's source; raises `SourceMissing`."""
+    text = objects.get_text(source(source_sha256))
+    if text is None:
+        raise SourceMissing(f"the bucket has no {source(source_sha256)}")
+    return text
 
 
 def attempt(lineage: str, attempt_id: str) -> str:

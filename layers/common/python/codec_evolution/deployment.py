@@ -16,10 +16,6 @@ VERSIONS_PER_CYCLE = 20
 """How far one reconciliation catches up; the rest waits for the next cycle."""
 
 
-class SourceMissing(Exception):
-    """The source of an adopted version is not in the bucket."""
-
-
 @dataclass
 class Deployed:
     """What one reconciliation did."""
@@ -77,12 +73,7 @@ class Deployer:
         return list(takewhile(lambda record: record is not None, found))
 
     def _source(self, record: Mapping[str, Any]) -> str:
-        text = self.objects.get_text(artifacts.source(record["source_sha256"]))
-        if text is None:
-            raise SourceMissing(
-                f"version {record['adopted_version']}: {artifacts.source(record['source_sha256'])}"
-            )
-        return text
+        return artifacts.load_source(self.objects, record["source_sha256"])
 
 
 def _away(done: Deployed, away: GithubAway) -> None:

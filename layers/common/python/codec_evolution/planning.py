@@ -32,10 +32,6 @@ HISTORY_LIMIT = 200
 """Attempts that a planner sees; bounds the items read per call whatever the history's length."""
 
 
-class SourceMissing(Exception):
-    """A source that the state names is not in the bucket."""
-
-
 @dataclass(frozen=True)
 class PlanningRoom:
     """Everything one planning round needs.
@@ -168,10 +164,7 @@ class PlanningRoom:
         )
 
     def _source(self, source_sha256: str) -> str:
-        text = self.objects.get_text(artifacts.source(source_sha256))
-        if text is None:
-            raise SourceMissing(f"the bucket has no {artifacts.source(source_sha256)}")
-        return text
+        return artifacts.load_source(self.objects, source_sha256)
 
 
 def describe(proposal: Proposal, policy_sha256: str, started_at: str) -> dict[str, Any]:
