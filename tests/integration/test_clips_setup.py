@@ -5,7 +5,6 @@ import shutil
 import subprocess
 
 import boto3
-import moto
 import numpy as np
 import pytest
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, window_path
@@ -16,6 +15,7 @@ from infra.local.clips_setup import ensure_clips, fetch_clips
 from infra.local.errors import LocalError
 from infra.local.references import ENCODERS, Encoder, rebuild_references
 from infra.local.video import decode_planes, ffmpeg, planes_to_rgb, probe, rgb_to_planes, vmaf
+from tests.support.aws import aws_in_process
 
 QUICK = (
     Encoder(
@@ -245,7 +245,10 @@ def test_references_of_a_window_whose_frames_changed_are_measured_again(director
     assert rebuild_references(directory, encoders=kept) == 1
     window = ClipSet(directory).clip("carphone").windows[1]
     fresh = References(directory).curve(window, "x265_zerolatency")
-    assert fresh == References(CLIP_DIRECTORY).curve(window, "x265_zerolatency")
+    shipped = References(CLIP_DIRECTORY).curve(window, "x265_zerolatency")
+    assert [point["bytes"] for point in fresh] == [point["bytes"] for point in shipped]
+    # Float32 sums come out differently in the last digits on another processor.
+    assert fresh == [pytest.approx(point, rel=1e-5) for point in shipped]
 
 
 def test_colour_survives_the_way_to_420_and_back():
@@ -263,10 +266,9 @@ def test_vmaf_of_a_sequence_with_itself_is_high_and_falls_with_blur(fetched):
     assert vmaf(frames, blurred, 30.0) < 60
 
 
-def test_clips_are_fetched_from_a_prefix_of_a_bucket(directory, tmp_path, monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+def test_clips_are_fetched_from_a_prefix_of_a_bucket(directory, tmp_path):
     path = video(tmp_path / "from-the-bucket.mp4")
-    with moto.mock_aws():
+    with aws_in_process("eu-central-1"):
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="clips", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         s3.upload_file(str(path), "clips", "hd/from-the-bucket.mp4")

@@ -18,9 +18,9 @@ from codec_evolution.contracts import Item, Planned, PlanRequest
 from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings
 from codec_evolution.planning import PlanningRoom
 from codec_evolution.prompts import Limits
-from moto import mock_aws
 from moto.backends import get_backend
 
+from tests.support.aws import aws_in_process
 from tests.support.messages_api import MessagesApi, Script
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -135,11 +135,7 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
 
     No longer than a module: while it lives, every AWS client of the process talks to it, those of other tests too.
     """
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with aws_in_process("us-east-1"):
         client = boto3.client("dynamodb")
         for table, partition, sort, indexes in (
             ("record", "lineage", "attempt_id", INDEXES),
