@@ -41,7 +41,7 @@ def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, Data
         If a setting is outside its limit.
     """
     app = App(context=context, outdir=outdir, analytics_reporting=False)
-    settings = Settings.from_context(app.node.try_get_context)
+    settings = Settings.from_context(app.node.get_all_context())
     data = DataStack(app, DATA_STACK)
     stack = AppStack(app, APP_STACK, data=data, settings=settings)
     nag.check(app)

@@ -6,8 +6,9 @@ without paying for the CDK.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,6 +27,40 @@ LIBRARY_CODECS = "CODEC_SANDBOX_LIBRARY_CODECS"
 """Variable by which the sandbox knows the setting, and OpenCycle when it publishes a lineage's first release."""
 MAX_SLOTS = 40
 """AWS runs at most 40 iterations of an inline Map at the same time."""
+
+
+_CHOICES = {
+    "framework_tools": FRAMEWORK_TOOLS,
+    "framework_autonomy": FRAMEWORK_AUTONOMIES,
+    "planner": PLANNERS,
+    "planner_provider": PROVIDERS,
+    "planner_effort": EFFORTS,
+}
+_RANGES = {
+    "planner_max_tokens": (4_000, 128_000),
+    "slots": (1, MAX_SLOTS),
+    "concurrency": (0, MAX_SLOTS),
+    "daily_budget_usd": (0, 10_000),
+    "max_attempts_per_day": (0, 57_600),
+    "confirm_looks_per_day": (0, 10_000),
+    "benchmark_cpu_s": (10, 800),
+    "search_seed": (0, 2**31 - 1),
+}
+_PATTERNS = {
+    "planner_models": (
+        r"[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?(,[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?){0,9}",
+        "a model, or at most ten with weights (name=3,name=1)",
+    ),
+    "planner_base_url": (r"|https?://[^\s?#]{1,200}", "empty or an http or https address"),
+    "lineage": (r"[a-z0-9][a-z0-9-]{0,31}", "lower-case letters, digits and hyphens, at most 32"),
+    "github_repository": (r"|[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", "empty or owner/name"),
+    "github_branch": (
+        r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}(?<![/.])",
+        "a git branch name of at most 200 characters",
+    ),
+    "github_api_url": (r"https?://[^\s?#]{1,200}", "an http or https address"),
+}
+"""What each setting may be, checked when `Settings` is made."""
 
 
 class SettingsError(ValueError):
@@ -115,63 +150,15 @@ class Settings:
         SettingsError
             If a value is outside the limit of its field.
         """
-        for name, known in (
-            ("framework_tools", FRAMEWORK_TOOLS),
-            ("framework_autonomy", FRAMEWORK_AUTONOMIES),
-        ):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise SettingsError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        if self.planner not in PLANNERS:
-            raise SettingsError(f"planner must be one of {', '.join(PLANNERS)}, not {self.planner!r}")
-        if self.planner_provider not in PROVIDERS:
-            raise SettingsError(
-                f"planner_provider must be one of {', '.join(PROVIDERS)}, not {self.planner_provider!r}"
-            )
-        if self.planner_effort not in EFFORTS:
-            raise SettingsError(
-                f"planner_effort must be one of {', '.join(EFFORTS)}, not {self.planner_effort!r}"
-            )
-        _within("planner_max_tokens", self.planner_max_tokens, 4_000, 128_000)
-        _matches(
-            "planner_models",
-            self.planner_models,
-            r"[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?(,[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?){0,9}",
-            "a model, or at most ten with weights (name=3,name=1)",
-        )
-        _matches(
-            "planner_base_url",
-            self.planner_base_url,
-            r"|https?://[^\s?#]{1,200}",
-            "empty or an http or https address",
-        )
-        _within("slots", self.slots, 1, MAX_SLOTS)
-        _within("concurrency", self.concurrency, 0, MAX_SLOTS)
-        _within("daily_budget_usd", self.daily_budget_usd, 0, 10_000)
-        _within("max_attempts_per_day", self.max_attempts_per_day, 0, 57_600)
-        _within("confirm_looks_per_day", self.confirm_looks_per_day, 0, 10_000)
-        _within("benchmark_cpu_s", self.benchmark_cpu_s, 10, 800)
-        _within("search_seed", self.search_seed, 0, 2**31 - 1)
-        _matches(
-            "lineage",
-            self.lineage,
-            r"[a-z0-9][a-z0-9-]{0,31}",
-            "lower-case letters, digits and hyphens, at most 32",
-        )
-        _matches(
-            "github_repository",
-            self.github_repository,
-            r"|[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}",
-            "empty or owner/name",
-        )
-        _matches(
-            "github_branch",
-            self.github_branch,
-            r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/-]{0,199}(?<![/.])",
-            "a git branch name of at most 200 characters",
-        )
-        _matches(
-            "github_api_url", self.github_api_url, r"https?://[^\s?#]{1,200}", "an http or https address"
-        )
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise SettingsError(f"{name} must be between {low} and {high}, not {getattr(self, name)}")
+        for name, (pattern, what) in _PATTERNS.items():
+            if not re.fullmatch(pattern, getattr(self, name)):
+                raise SettingsError(f"{name} must be {what}, not {getattr(self, name)!r}")
 
     @property
     def slots_at_once(self) -> int:
@@ -179,23 +166,28 @@ class Settings:
         return self.concurrency or self.slots
 
     @classmethod
-    def from_context(cls, get: Callable[[str], Any]) -> Settings:
+    def from_context(cls, context: Mapping[str, Any]) -> Settings:
         """Read the settings from CDK context, where the command line gives every value as a string.
 
         Parameters
         ----------
-        get : Callable[[str], Any]
-            Returns the value of one context key, or None where it is not set.
+        context : Mapping[str, Any]
+            All context, the CDK's own keys among it. Those have a character that no setting has (``@``, ``:``,
+            ``-``), so any other key that is no setting is a misspelt one.
 
         Raises
         ------
         SettingsError
-            If a value has another type than its field, or is outside its limit.
+            If there is no such setting, or a value has another type than its field or is outside its limit.
         """
-        given = {field.name: get(field.name) for field in fields(cls)}
         kinds = {field.name: type(field.default) for field in fields(cls)}
+        for name in context:
+            if name not in kinds and re.fullmatch(r"[A-Za-z0-9_]+", name):
+                near = difflib.get_close_matches(name, kinds, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds)}"
+                raise SettingsError(f"{name} is no setting; {hint}")
         return cls(
-            **{name: _read(name, value, kinds[name]) for name, value in given.items() if value is not None}
+            **{name: _read(name, context[name], kind) for name, kind in kinds.items() if name in context}
         )
 
     def to_context(self) -> Mapping[str, str]:
@@ -219,13 +211,3 @@ def _read(name: str, value: Any, kind: type) -> Any:
     except ValueError:
         what = "a whole number" if kind is int else "a number"
         raise SettingsError(f"{name} must be {what}, not {text!r}") from None
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise SettingsError(f"{name} must be between {low} and {high}, not {value}")
-
-
-def _matches(name: str, value: str, pattern: str, what: str) -> None:
-    if not re.fullmatch(pattern, value):
-        raise SettingsError(f"{name} must be {what}, not {value!r}")

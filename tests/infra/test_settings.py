@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from infra.settings import Settings, SettingsError
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +37,7 @@ from infra.settings import Settings, SettingsError
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_its_limit(name: str, value: str, limit: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} must be .*{limit}"):
-        Settings.from_context({name: value}.get)
+        Settings.from_context({name: value})
 
 
 def test_settings_survive_the_way_through_the_context() -> None:
@@ -43,11 +49,13 @@ def test_settings_survive_the_way_through_the_context() -> None:
         github_repository="someone/codec",
         github_branch="feature/codecs",
     )
-    assert Settings.from_context(dict(settings.to_context()).get) == settings
+    assert Settings.from_context(settings.to_context()) == settings
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    settings = Settings.from_context(lambda _: None)
+    settings = Settings.from_context(
+        {"@aws-cdk/core:target-partitions": ["aws"], "acknowledged-issue-numbers": [1]}
+    )
     assert (settings.planner, settings.slots, settings.slots_at_once) == ("claude", 1, 1)
     assert (settings.daily_budget_usd, settings.max_attempts_per_day) == (20, 1440)
 
@@ -55,3 +63,25 @@ def test_what_is_not_set_has_its_default() -> None:
 def test_all_slots_run_at_once_unless_the_operator_says_otherwise() -> None:
     assert Settings(slots=7).slots_at_once == 7
     assert Settings(slots=7, concurrency=2).slots_at_once == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("slot", "did you mean slots"), ("budget", "there are framework_tools, ")]
+)
+def test_a_misspelt_setting_is_refused_instead_of_ignored(name: str, hint: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is no setting; {hint}"):
+        Settings.from_context({name: "4"})
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    listed = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \|", README.read_text("utf-8"), re.MULTILINE))
+    for field in fields(Settings):
+        default = field.default
+        shown = (
+            str(default).lower()
+            if isinstance(default, bool)
+            else f"{default:g}"
+            if isinstance(default, float)
+            else str(default)
+        )
+        assert listed.get(field.name) == (shown or "empty"), field.name
