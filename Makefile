@@ -10,8 +10,10 @@ CYCLES ?= 3
 SLOTS ?= 1
 PLANNER ?= search
 STATE_DIR ?= .local
+SETTINGS ?=
+CONTEXT = $(foreach setting,$(SETTINGS),-c $(setting))
 
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -37,14 +39,15 @@ lint: setup ## Check style only
 	$(PY) -m ruff format --check .
 
 synth: setup ## Write the CloudFormation templates to cdk.out (no Docker, no AWS credentials)
-	$(PY) -m infra.app
+	$(PY) -m infra.app $(CONTEXT)
+	@echo "the templates are in cdk.out"
 
-deploy: setup ## Deploy to AWS; needs credentials, Docker (or finch, podman) and Node.js
+deploy: setup ## Deploy to AWS: make deploy SETTINGS="slots=4 daily_budget_usd=5"; needs credentials, Docker (finch, podman), Node.js
 	@command -v npx >/dev/null || { echo "make deploy needs Node.js (npx) for the CDK command line"; exit 2; }
 	@$${CDK_DOCKER:-docker} info >/dev/null 2>&1 || { echo "make deploy builds the benchmark image: start Docker, or set CDK_DOCKER=finch or podman"; exit 2; }
 	@$(PY) -m infra.preflight
-	$(CDK) bootstrap
-	$(CDK) deploy --all
+	$(CDK) bootstrap $(CONTEXT)
+	$(CDK) deploy --all $(CONTEXT)
 
 destroy: setup ## Remove the app from AWS; the data stack is kept and says how to delete it
 	@command -v npx >/dev/null || { echo "make destroy needs Node.js (npx) for the CDK command line"; exit 2; }

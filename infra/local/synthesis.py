@@ -87,7 +87,7 @@ def _run_app(output: Path, settings: Settings) -> None:
         "PATH": SEARCH_PATH,
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_OUTDIR": str(output),
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
     try:
         done = subprocess.run(
