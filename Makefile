@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 CLI := $(VENV)/bin/codec-evolution
 CDK := npx --yes aws-cdk@2.1148.1
 
@@ -59,20 +60,24 @@ destroy: setup ## Remove the app from AWS; the data stack is kept and says how t
 
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
 
-# torch comes without a hash: which build is right depends on the machine (set TORCH_INDEX to choose another index).
+# torch comes without a hash: which build is right depends on the machine (TORCH_INDEX names another index).
 $(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.json
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "the venv module is missing: install python3-venv (Debian, Ubuntu)"; exit 2; }
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --require-hashes --no-deps -r infra/requirements.lock
-	$(PY) -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
-	command -v node >/dev/null || $(PY) -m pip install --quiet --require-hashes --no-deps -r infra/node.lock
-	test -x .emulator/bin/python || $(PYTHON) -m venv .emulator
-	.emulator/bin/python -m pip install --quiet --require-hashes --no-deps -r infra/local/emulator.lock
-	$(CLI) clips fetch
+	@echo "first set-up (2 to 5 minutes, once): packages into $(VENV)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes --no-deps -r infra/requirements.lock
+	@echo "torch 2.13.0, CPU build"
+	@$(PY) -m infra.torch_build 2.13.0 $(TORCH_INDEX)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@command -v node >/dev/null || { echo "Node.js, which the machine lacks"; $(PIP) --require-hashes --no-deps -r infra/node.lock; }
+	@echo "the local AWS emulator into .emulator"
+	@test -x .emulator/bin/python || $(PYTHON) -m venv .emulator
+	@.emulator/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r infra/local/emulator.lock
+	@echo "the clips of the benchmark"
+	@$(CLI) clips fetch
 	@touch $@
 
 lock: ## Write the lock files anew from what is installed
