@@ -54,13 +54,18 @@ class Channel:
         Of the shared memory; may be closed once the channel exists.
     request_bytes, reply_bytes
         Capacity of either area.
+
+    Attributes
+    ----------
+    address
+        Of the futex word in this process.
     """
 
     def __init__(self, descriptor: int, request_bytes: int, reply_bytes: int) -> None:
         self.request_bytes, self.reply_bytes = request_bytes, reply_bytes
         self.memory = mmap.mmap(descriptor, self.size(request_bytes, reply_bytes))
         self._word = ctypes.c_uint32.from_buffer(self.memory)
-        self._address = ctypes.c_void_p(ctypes.addressof(self._word))
+        self.address = ctypes.addressof(self._word)
         self.reply_at = HEADER_BYTES + request_bytes
 
     @staticmethod
@@ -87,7 +92,13 @@ class Channel:
             return
         limit = struct.pack("qq", int(seconds), int(seconds % 1 * 1e9))
         syscalls.libc.syscall(
-            ctypes.c_long(nr), self._address, _FUTEX_WAIT, ctypes.c_uint32(seen), limit, None, 0
+            ctypes.c_long(nr),
+            ctypes.c_void_p(self.address),
+            _FUTEX_WAIT,
+            ctypes.c_uint32(seen),
+            limit,
+            None,
+            0,
         )
 
     def post(self, state: int, operation: int, request: int, reply: int, status: int) -> None:
@@ -96,7 +107,9 @@ class Channel:
         self._word.value = state
         nr = syscalls.number("futex") if sys.platform == "linux" else None
         if nr is not None:
-            syscalls.libc.syscall(ctypes.c_long(nr), self._address, _FUTEX_WAKE, 1, None, None, 0)
+            syscalls.libc.syscall(
+                ctypes.c_long(nr), ctypes.c_void_p(self.address), _FUTEX_WAKE, 1, None, None, 0
+            )
 
     def header(self) -> tuple[int, int, int, int, int]:
         """Futex word, operation, bytes of the request, bytes of the reply, status, as they stand now."""

@@ -23,7 +23,13 @@ _EVIDENCE = {
     "rlimits": ("map_too_much",),
     "nproc": ("fork",),
     "fdless": ("open_file", "open_socket", "open_pipe", "open_memory", "reuse_descriptor", "raise_limit"),
-    "seccomp": ("signal_supervisor", "make_directory", "share_memory_segment"),
+    "seccomp": (
+        "signal_supervisor",
+        "read_supervisor_clock",
+        "wake_other_processes",
+        "make_directory",
+        "share_memory_segment",
+    ),
 }
 _NOT_A_REFUSAL = ("succeeded", "EFAULT")  # EFAULT: the kernel agreed and merely found no page at that address
 

@@ -15,6 +15,7 @@ from codec_sandbox.faults import CandidateFault, SandboxUnavailable, Violation, 
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
 from codec_sandbox.sweep import throwaway_uids
+from codec_sandbox.turns import Turns
 from codec_sandbox.validator import check_bytes
 from codec_sandbox.worker_process import Decoded, Packet, Worker
 from codec_sandbox.zygote_process import ZygoteProcess
@@ -65,6 +66,7 @@ class Supervisor:
             raise SandboxUnavailable(str(error)) from None
         self._python, self._lock = python, threading.Lock()
         self._workers: set[Worker] = set()
+        self._turns = Turns()
         self._uids = throwaway_uids() if os.geteuid() == 0 else None
         self.layers: dict[str, str] = {}
         self.probes: dict[str, str] = {}
@@ -110,7 +112,7 @@ class Supervisor:
         """
         if role not in worker.FUNCTIONS:
             raise ValueError(f"role must be encoder or decoder, got {role!r}")
-        return self._loaded(source, policy, limits, worker.FUNCTIONS[role])
+        return self._loaded(source, policy, limits, role)
 
     def worker_for_call(self, source: bytes, policy: Policy | None, limits: Limits) -> Worker:
         """As `worker`, for `Worker.call`: neither of the two functions is required."""
@@ -143,11 +145,12 @@ class Supervisor:
 
     # -- inside
 
-    def _loaded(self, source: bytes, policy: Policy | None, limits: Limits, function: str | None) -> Worker:
+    def _loaded(self, source: bytes, policy: Policy | None, limits: Limits, role: str | None) -> Worker:
         if (unfit := check_bytes(source)) is not None:
             raise CandidateFault("syntax", str(unfit.message), line=unfit.line or None, violations=(unfit,))
-        started = self._start(limits)
+        started = self._start(limits, role)
         try:
+            function = worker.FUNCTIONS[role] if role is not None else None
             meta = {"policy": policy.to_dict() if policy is not None else None, "function": function}
             started.load_cpu_s = started.request(worker.LOAD, meta, source).cpu_s
         except BaseException:
@@ -155,10 +158,22 @@ class Supervisor:
             raise
         return started
 
-    def _start(self, limits: Limits) -> Worker:
+    def _start(self, limits: Limits, role: str | None = None) -> Worker:
         if self.tampered:
             changed = ", ".join(self.tampered)
             raise SandboxUnavailable(f"a worker changed this process for good ({changed}); start a new one")
+        turn = self._turns.take(role)
+        try:
+            started = self._forked(limits, turn)
+            if lost := layers.missing(started.layers, self.minimum):
+                started.kill()
+                raise SandboxUnavailable(_fail_closed(lost))
+        except BaseException:
+            self._turns.give(turn)
+            raise
+        return started
+
+    def _forked(self, limits: Limits, turn: object) -> Worker:
         with self._lock:
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote is not None:
@@ -166,16 +181,15 @@ class Supervisor:
                 self._zygote = ZygoteProcess(self._python)
             zygote = self._zygote
             uid = next(self._uids) if self._uids is not None else None  # a generator is not safe to share
-        started = Worker(zygote, limits, uid, self._forget)
-        self._workers.add(started)
-        if lost := layers.missing(started.layers, self.minimum):
-            started.kill()
-            raise SandboxUnavailable(_fail_closed(lost))
-        return started
 
-    def _forget(self, gone: Worker, changed: list[str]) -> None:
-        self._workers.discard(gone)
-        self.tampered += changed
+        def forget(gone: Worker, changed: list[str]) -> None:
+            self._workers.discard(gone)
+            self.tampered += changed
+            self._turns.give(turn)
+
+        started = Worker(zygote, limits, uid, forget)
+        self._workers.add(started)
+        return started
 
     def _self_test(self) -> None:
         required, self.minimum = self.minimum, ()
@@ -190,6 +204,7 @@ class Supervisor:
         if self.layers["non_dumpable"] == "ok" and "ok" not in (self.non_dumpable, self.layers["uid"]):
             self.layers["non_dumpable"] = f"supervisor: {self.non_dumpable}"
         self.minimum = required
+        self._turns.apart = self.layers["seccomp"] != "ok"
         if lost := layers.missing(self.layers, required):
             raise SandboxUnavailable(_fail_closed(lost))
 

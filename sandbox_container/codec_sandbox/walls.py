@@ -40,7 +40,7 @@ def environment() -> dict[str, str]:
     return dict(_ENVIRONMENT)
 
 
-def build(limits: Limits, uid: int | None) -> dict[str, str]:
+def build(limits: Limits, uid: int | None, word: int) -> dict[str, str]:
     """Give everything up.
 
     Parameters
@@ -49,6 +49,8 @@ def build(limits: Limits, uid: int | None) -> dict[str, str]:
         Of this worker.
     uid
         Throw-away user to become, or None if the caller is not root.
+    word
+        Address of the futex of this worker's channel, the only one that it may share.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def build(limits: Limits, uid: int | None) -> dict[str, str]:
         ("rlimits", lambda: _rlimits(limits)),
         ("nproc", _no_processes),
         ("fdless", _no_descriptors),
-        ("seccomp", seccomp.install),
+        ("seccomp", lambda: seccomp.install(word)),
     ]
     for layer, step in steps:
         try:

@@ -46,7 +46,7 @@ def main(descriptor: int, limits: Limits, uid: int | None) -> None:
     random.seed(0)  # as the zygote did for the other generators; this one reseeds itself after a fork
     zygote = os.getppid()
     worker = _Worker(line)
-    worker.reply(json.dumps(walls.build(limits, uid)).encode())
+    worker.reply(json.dumps(walls.build(limits, uid, line.address)).encode())
     while True:
         while not line.wait(
             channel.REQUEST, _ORPHAN_CHECK_S, _ORPHAN_CHECK_S, lambda: os.getppid() != zygote

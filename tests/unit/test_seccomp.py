@@ -9,6 +9,7 @@ import pytest
 from codec_sandbox import seccomp, syscalls
 
 ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000
+WORD = 0x7F12_3456_7000
 ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
@@ -18,7 +19,7 @@ def answer(number: int, *arguments: int, architecture: int | None = None) -> int
     words = {0: number, 4: machine}
     for i, argument in enumerate(arguments):
         words[16 + 8 * i], words[20 + 8 * i] = argument & 0xFFFFFFFF, argument >> 32
-    value, at, code = 0, 0, seccomp.program()
+    value, at, code = 0, 0, seccomp.program(WORD)
     while True:
         operation, true, false, operand = code[at]
         at += 1
@@ -27,7 +28,7 @@ def answer(number: int, *arguments: int, architecture: int | None = None) -> int
         if operation == 0x20:
             value = words.get(operand, 0)
         else:
-            met = value == operand if operation == 0x15 else value >= operand
+            met = {0x15: value == operand, 0x35: value >= operand, 0x45: bool(value & operand)}[operation]
             at += true if met else false
 
 
@@ -55,9 +56,9 @@ def test_every_allowed_call_is_in_the_table_of_numbers(machine: str):
 def test_what_is_not_named_is_refused(machine: str):
     for name in ("process_vm_readv", "shmget", "mkdirat", "keyctl", "clone", "seccomp"):
         assert answer(number(name)) == ERRNO | errno.EPERM
-    allowed = {
-        syscalls.number(name) for name in [*seccomp.ALLOWED.split(), "prlimit64"]
-    }  # which only reads, here
+    harmless = set(seccomp.allowed_for()) - {"tgkill", "prctl"}  # with zeros for arguments
+    allowed = {syscalls.number(name) for name in [*seccomp.ALLOWED.split(), *harmless]}
+    assert answer(number("futex")) == ERRNO | errno.EPERM
     assert sum(answer(n) == ALLOW for n in range(600)) == len(allowed - {None})
 
 
@@ -70,6 +71,29 @@ def test_a_call_for_a_descriptor_is_told_that_there_are_none(machine: str):
 def test_a_worker_may_signal_itself_only(machine: str):
     assert answer(number("tgkill"), os.getpid(), 1, 6) == ALLOW
     assert answer(number("tgkill"), os.getpid() + 1, 1, 6) == ERRNO | errno.EPERM
+
+
+def test_a_worker_may_ask_the_time_but_not_for_the_cpu_clock_of_another_process(machine: str):
+    clock_of_another = ~os.getppid() << 3 | 2
+    for name in ("clock_gettime", "clock_getres", "clock_nanosleep"):
+        assert [answer(number(name), clock) for clock in range(13)] == [ALLOW] * 12 + [ERRNO | errno.EPERM]
+        assert answer(number(name), clock_of_another & 0xFFFFFFFF) == ERRNO | errno.EPERM
+
+
+def test_a_worker_shares_no_futex_but_the_one_of_its_channel(machine: str):
+    wait, wake, wait_alone = 0, 1, 128
+    refused = ERRNO | errno.EPERM
+    for operation in (wait, wake):
+        assert answer(number("futex"), WORD, operation) == ALLOW
+        assert answer(number("futex"), WORD + 4, operation) == refused
+        assert answer(number("futex"), WORD + (1 << 32), operation) == refused
+    assert answer(number("futex"), 0x1000, wait_alone) == ALLOW
+
+
+def test_a_worker_may_ask_after_itself_only(machine: str):
+    for name in ("sched_getaffinity", "get_robust_list", "prlimit64"):
+        for pid, said in ((0, ALLOW), (os.getpid(), ALLOW), (os.getppid(), ERRNO | errno.EPERM)):
+            assert answer(number(name), pid) == said
 
 
 def test_limits_may_be_read_but_not_set(machine: str):
