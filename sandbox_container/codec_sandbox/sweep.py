@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from codec_sandbox import layers, syscalls
 _UNUSED_UIDS, _DYNAMIC_UIDS = range(1_879_048_192, 2_147_483_647), range(61_184, 65_520)
 _WRITABLE = ("/tmp", "/var/tmp", "/dev/shm")
 _IPC_RMID = 0
+_KEYCTL_CLEAR, _KEYCTL_GET_PERSISTENT = 7, 22
+_PROCESS_KEYRING, _USER_KEYRING, _USER_SESSION_KEYRING, _OUR_USER = -2, -4, -5, -1
 _IDENTIFIER = {"shm": "shmid", "msg": "msqid", "sem": "semid"}
 
 
@@ -58,7 +61,9 @@ class Sweep:
         self.uid = uid
         self.owner = uid if uid is not None else os.geteuid()
         self.active = sys.platform == "linux" and (uid is not None or layers.platform() == "lambda")
-        self.before = set() if uid is not None or not self.active else set(self._present())
+        shared = uid is None and self.active
+        self.before = set(self._present()) if shared else set()
+        self._modes = dict(self._own_directories()) if shared else {}
 
     def run(self, layers_in_force: Container[str]) -> None:
         """Remove what is new: processes, files, System V objects, keys.
@@ -76,7 +81,17 @@ class Sweep:
             with contextlib.suppress(OSError):
                 _remove(kind, name)
         if self.uid is None:
-            syscalls.call("keyctl", 7, -4, 0, 0, 0)  # KEYCTL_CLEAR of the user keyring
+            _clear_keyrings()
+            for directory, mode in self._modes.items():
+                _reset(directory, mode)
+
+    def _own_directories(self) -> Iterator[tuple[str, int]]:
+        """The writable directories that are ours, and so ours to mark, with their modes."""
+        for directory in _WRITABLE:
+            with contextlib.suppress(OSError):
+                found = os.stat(directory)  # noqa: PTH116
+                if found.st_uid == self.owner:
+                    yield directory, stat.S_IMODE(found.st_mode)
 
     def _present(self) -> Iterator[tuple[str, str]]:
         for directory in _WRITABLE:
@@ -108,6 +123,23 @@ class Sweep:
                 with contextlib.suppress(OSError):
                     if entry.stat().st_uid == self.uid:
                         os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _clear_keyrings() -> None:
+    """Forget the keys that outlive a process: of the user, of its session, and the persistent ones."""
+    persistent = syscalls.call("keyctl", _KEYCTL_GET_PERSISTENT, _OUR_USER, _PROCESS_KEYRING, 0, 0)
+    for keyring in (_USER_KEYRING, _USER_SESSION_KEYRING, persistent):
+        syscalls.call("keyctl", _KEYCTL_CLEAR, keyring, 0, 0, 0)
+
+
+def _reset(directory: str, mode: int) -> None:
+    """Take off a directory what its owner can write on it: mode, extended attributes and times."""
+    with contextlib.suppress(OSError):
+        os.chmod(directory, mode)  # noqa: PTH101
+        for name in os.listxattr(directory):
+            if name.startswith("user."):
+                os.removexattr(directory, name)
+        os.utime(directory)
 
 
 def _remove(kind: str, name: str) -> None:

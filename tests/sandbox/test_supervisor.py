@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from codec_sandbox import diagnose, doctor, layers, simulated_lambda, sweep
+from codec_sandbox import diagnose, doctor, layers, simulated_lambda, sweep, syscalls
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor
+from codec_sandbox.tampering import ProcessState
 from codec_sandbox.walls import LAYERS
 from codec_sandbox.worker_process import is_dead
 
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 FRAME = np.arange(32 * 48 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 48, 3)
 CONFIG = {"quality": 50, "width": 48, "height": 32}
 LIMITS = Limits(call_s=3, cpu_s=10, memory_mb=1400, max_packet_bytes=1 << 20, max_frame_bytes=1 << 20)
@@ -353,6 +356,49 @@ def test_names_are_swept_only_in_lambda_and_only_where_a_worker_could_make_them(
     (tmp_path / "new" / "inside").touch()
     swept.run(in_force)
     assert {entry.name for entry in tmp_path.iterdir()} == left | {"old"}
+
+
+def test_what_a_worker_writes_on_a_directory_itself_is_swept_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(sweep, "_WRITABLE", (str(tmp_path),))
+    monkeypatch.setattr(sweep, "_IDENTIFIER", {})
+    monkeypatch.setattr(layers, "platform", lambda: "lambda")
+    mode = tmp_path.stat().st_mode
+    swept = sweep.Sweep(None)
+    tmp_path.chmod(0o711)
+    os.utime(tmp_path, (1_000_000_000, 1_000_000_000))
+    try:
+        os.setxattr(tmp_path, b"user.picture", b"x" * 100)
+    except OSError:
+        pytest.skip("not run: this file system has no extended attributes")
+    swept.run({"fdless"})
+    assert tmp_path.stat().st_mode == mode
+    assert tmp_path.stat().st_mtime > 1_700_000_000
+    assert os.listxattr(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other processes are changed on Linux only")
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda pid: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0)), "scheduling"),
+        (lambda pid: syscalls.call("ioprio_set", 1, pid, 2 << 13 | 6), "io_priority"),
+        (lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 3), "priority"),
+        (lambda pid: os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))}), "processors"),
+        (lambda pid: resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, FILES)), "RLIMIT_NOFILE"),
+    ],
+)
+def test_what_was_changed_of_another_process_is_seen_and_put_back(change, name: str):
+    if os.geteuid() != 0:
+        pytest.skip("not run: not root")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        before = ProcessState.of(other.pid)
+        assert before.differences() == []
+        change(other.pid)
+        assert name in before.differences()
+        assert before.restore() == []
+        other.kill()
 
 
 def test_throwaway_users_are_nobody_and_never_the_same_twice_in_a_row():
