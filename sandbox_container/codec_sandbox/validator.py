@@ -62,7 +62,8 @@ def check(
     if (unfit := check_bytes(source)) is not None:
         return None, [unfit]
     try:
-        tree = ast.parse(source, feature_version=GRAMMAR)
+        # As text, so that no coding line makes the program another one than the one that is read.
+        tree = ast.parse(source.decode("utf-8").removeprefix("\ufeff"), feature_version=GRAMMAR)
     except SyntaxError as error:
         return None, [
             Violation(error.lineno or 0, error.offset or 0, "syntax", error.msg or "invalid syntax")
@@ -120,6 +121,13 @@ def _bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 yield name, node
 
 
+def _members(tree: ast.AST) -> set[str]:
+    """Names of attributes and methods that the candidate itself defines."""
+    stored = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return stored | {name for node in classes for part in node.body for name, _ in _bindings(part)}
+
+
 class _Check:
     def __init__(self, tree: ast.Module, policy: Policy) -> None:
         self.tree, self.policy = tree, policy
@@ -128,9 +136,8 @@ class _Check:
         self.modules: dict[str, str] = {}
         self.types: dict[str, str] = {}
         self.own_names = {name for name, _ in _bindings(tree)}
-        self.own_attributes = self.own_names | {
-            n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
-        }
+        self.own_members = _members(tree)
+        self.own_attributes = self.own_names | self.own_members
 
     def run(self) -> list[Violation]:
         for node in ast.walk(self.tree):
@@ -145,7 +152,7 @@ class _Check:
                 self.refuse(
                     node, name, f"{name} is the module {self.modules[name]} here; choose another name"
                 )
-            self.name_form(node, name)
+            self.bound_name(node, name)
         for node in ast.walk(self.tree):
             self.visit(node)
         return self.found
@@ -171,6 +178,8 @@ class _Check:
                     self.object_attribute(node, name, f"case ...({name}=)")
             case ast.Constant(value=str(text)) if _DUNDER.fullmatch(text) and text != "__main__":
                 self.refuse(node, repr(text), "names with double underscores are refused in strings too")
+            case ast.keyword(arg="refcheck"):
+                self.refuse(node.value, "refcheck=", self.policy.foreign_attributes["resize"])
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 for name in names:
                     self.name_form(node, name)
@@ -215,7 +224,7 @@ class _Check:
                 if full in self.policy.types_only:
                     self.types[alias.asname or alias.name] = full
                 self.own_names.add(alias.asname or alias.name)
-                self.name_form(node, alias.asname or alias.name)
+                self.bound_name(node, alias.asname or alias.name)
         return None
 
     def refuse_import(self, node: ast.AST, module: str, construct: str) -> None:
@@ -224,7 +233,7 @@ class _Check:
         self.refuse(node, construct, hint or f"not in the language policy; modules that are: {roots}")
 
     def bind(self, node: ast.AST, name: str, module: str) -> None:
-        self.name_form(node, name)
+        self.bound_name(node, name)
         if self.modules.setdefault(name, module) != module:
             self.refuse(node, name, f"{name} is already the module {self.modules[name]}; use another name")
 
@@ -233,6 +242,12 @@ class _Check:
     def name_form(self, node: ast.AST, name: str) -> None:
         if _DUNDER.fullmatch(name) and name not in self.policy.special_methods:
             self.refuse(node, name, "this name with double underscores is refused")
+
+    def bound_name(self, node: ast.AST, name: str) -> None:
+        """A name that the candidate binds: bound in one scope, it would hide the real one of all others from us."""
+        self.name_form(node, name)
+        if name in _BY_NAME:
+            self.refuse(node, name, f"{name} is the interpreter's own; choose another name")
 
     def name(self, node: ast.Name) -> None:
         parent, name = self.parents.get(node), node.id
@@ -340,23 +355,36 @@ class _Check:
             self.refuse(node, construct, "this attribute with double underscores is refused")
         elif name in self.policy.denied_attributes:
             self.refuse(node, construct, self.policy.denied_attributes[name])
-        elif name in self.policy.foreign_attributes and name not in self.own_attributes:
+        elif name in self.policy.foreign_attributes and name not in self.own_members:
             self.refuse(node, construct, self.policy.foreign_attributes[name])
+        elif name == "resize" and not self.is_plain_call(node):
+            self.refuse(
+                node, construct, "call it at once and without **; " + self.policy.foreign_attributes[name]
+            )
         elif name.startswith("_") and name not in self.own_attributes:
             self.refuse(node, construct, "a private attribute of something that this module does not define")
-        elif name == "format" and isinstance(node, ast.Attribute):
-            self.format_call(node)
+        elif name == "format":
+            self.format_call(node, construct)
 
     def names_a_class(self, node: ast.AST, name: str) -> bool:
         """Whether this is the ``__class__`` of ``x.__class__.__name__``, which gives text only."""
         parent = self.parents.get(node)
         return name == "__class__" and isinstance(parent, ast.Attribute) and parent.attr == "__name__"
 
-    def format_call(self, node: ast.Attribute) -> None:
-        text = node.value.value if isinstance(node.value, ast.Constant) else None
+    def is_plain_call(self, node: ast.AST) -> bool:
+        """Whether this attribute is stored, or called where it stands with keywords that can be read."""
+        parent = self.parents.get(node)
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            return True
+        called = isinstance(parent, ast.Call) and parent.func is node
+        return called and all(keyword.arg is not None for keyword in parent.keywords)
+
+    def format_call(self, node: ast.AST, construct: str) -> None:
+        constant = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Constant)
+        text = node.value.value if constant else None
         if not isinstance(text, str):
             return self.refuse(
-                node, ".format", "str.format is allowed on a constant string only; use an f-string"
+                node, construct, "str.format is allowed on a constant string only; use an f-string"
             )
         try:
             parsed = list(string.Formatter().parse(text))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import importlib
+from typing import Any
 
 MODULES = [
     "numpy",
@@ -84,12 +86,34 @@ def import_libraries() -> None:
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     cv2.setNumThreads(1)
+    _hold_buffers(torch)
     # A worker has one thread and can start no other; asking for more, as much code does, must not end it.
     torch.set_num_threads = torch.set_num_interop_threads = cv2.setNumThreads = _one_thread
 
 
 def _one_thread(number: int) -> None:
     """Stand in for the libraries' own setters: there is one thread."""
+
+
+def _hold_buffers(torch: Any) -> None:
+    """Keep a buffer from being resized under the tensor that was made of it.
+
+    These two keep the buffer's owner but not its memory: a bytearray that shrinks would leave them on freed memory. An
+    array of numpy between them holds it.
+    """
+    import numpy as np
+
+    frombuffer, asarray = torch.frombuffer, torch.asarray
+
+    def held_frombuffer(buffer: Any, *, dtype: Any, **options: Any) -> Any:
+        return frombuffer(np.frombuffer(buffer, np.uint8), dtype=dtype, **options)
+
+    def held_asarray(obj: Any, *, dtype: Any = None, **options: Any) -> Any:
+        if isinstance(obj, bytearray | memoryview | array.array):
+            obj = held_frombuffer(obj, dtype=dtype or torch.get_default_dtype())
+        return asarray(obj, dtype=dtype, **options)
+
+    torch.frombuffer, torch.asarray = held_frombuffer, held_asarray
 
 
 def exercise() -> None:

@@ -163,6 +163,8 @@ def test_a_policy_survives_its_way_into_a_worker():
         "def f(x):\n    f.previous = x\n    return getattr(f, 'previous', None)",
         "import random\nimport torch\nrandom.seed(0)\ntorch.cuda.manual_seed_all(0)",
         "from abc import ABC, abstractmethod\nclass A(ABC):\n    @abstractmethod\n    def f(self): ...",
+        "class Tile:\n    def resize(self, w, h=1):\n        self.w = w\nTile().resize(3, h=2)",
+        "def resize(x):\n    return x\ny = resize(3)",
         "import torch.nn.functional as F\nimport torch\ny = torch.nn.functional.relu(1) + F.relu(1)",
     ],
 )
@@ -232,6 +234,20 @@ def test_ordinary_numeric_code_is_accepted(source: str):
         ("x = 1\nx._private", "x._private"),
         ("import time", "import time"),
         ("global __builtins__", "__builtins__"),
+        ("def f(getattr):\n    pass\ng = getattr", "getattr"),
+        ("def f():\n    from math import pi as setattr\nsetattr(f, 'a' + 'b', 1)", "setattr"),
+        ("def f():\n    import math as getattr", "getattr"),
+        ("x = getattr('{0.a}', 'format')", "getattr(..., 'format')"),
+        ("match '{0.a}':\n    case str(format=f):\n        pass", "case ...(format=)"),
+        ("from abc import ABC\nclass A(ABC):\n    pass\nA.register(int)", "A.register"),
+        ("def resize(x):\n    return x\nx = 1\nx.resize(3)", "x.resize"),
+        ("class A:\n    def resize(self): ...\nx = 1\nx.resize(3, refcheck=False)", "refcheck="),
+        ("class A:\n    def resize(self): ...\nx = 1\nx.resize(3, **{'ref' 'check': 0})", "x.resize"),
+        ("class A:\n    def resize(self): ...\nx = 1\nr = x.resize", "x.resize"),
+        ("def load(): ...\nx = 1\nx.load('a')", "x.load"),
+        ("import numpy as np\nnp.random.RandomState(0).set_state(1)", "np.random.RandomState(0).set_state"),
+        ("_weak_ref = 1\nx = 1\nx._weak_ref", "x._weak_ref"),
+        ("import numpy as np\nnp.random.default_rng.func_code", "np.random.default_rng.func_code"),
     ],
 )
 def test_what_deny_lists_let_through_is_refused(source: str, construct: str):
@@ -265,6 +281,13 @@ def test_source_that_is_not_a_program_is_refused_before_anything_runs(source: by
     assert tree is None
     assert len(found) == 1
     assert message in found[0].message
+
+
+def test_a_program_is_read_as_it_is_written_whatever_its_coding_line_says():
+    plus_is_a_shift_in_utf_7 = b"# -*- coding: utf-7 -*-\nx = '+AGE-'\n"
+    tree, found = check(b"\xef\xbb\xbf" + plus_is_a_shift_in_utf_7, POLICY)
+    assert found == []
+    assert tree.body[0].value.value == "+AGE-"
 
 
 def test_grammar_that_is_younger_than_3_11_is_refused():
