@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,28 @@ def attempt(
         return f"outside: the zygote died: {error}"
 
 
+def together(supervisor: Supervisor, source: bytes, policy: Policy | None, config: dict[str, Any]) -> str:
+    """Run an attack's encoder beside its decoder, as two runs of one candidate may be: whether the decoder heard it."""
+
+    def encode() -> None:
+        with (
+            contextlib.suppress(CandidateFault),
+            supervisor.worker("encoder", source, policy, LIMITS) as worker,
+        ):
+            worker.encode(FRAME, 0, config)
+
+    speaker = threading.Thread(target=encode)
+    speaker.start()
+    try:
+        with supervisor.worker("decoder", source, policy, LIMITS) as worker:
+            heard = worker.decode(b"x", 0, config, FRAME.shape).frame.any()
+            return "outside: the decoder heard the encoder" if heard else "held: nothing heard"
+    except CandidateFault as fault:
+        return f"held: {fault.kind}: {fault.message.splitlines()[0][:150]}"
+    finally:
+        speaker.join()
+
+
 def one(supervisor: Supervisor, witness: Witness, path: Path, policy: Policy | None) -> dict[str, Any]:
     """Verdict on one attack: ``held``, ``inside`` (power within its own worker only) or ``outside``, and why."""
     source = path.read_bytes()
@@ -64,7 +87,10 @@ def one(supervisor: Supervisor, witness: Witness, path: Path, policy: Policy | N
         for n in ("attack", "compress_video_frame", "decompress_video_frame", "collect")
         if f"def {n}(" in source.decode()
     ]
-    said = [attempt(supervisor, source, name, policy, config) for name in names]
+    if b"\n# together: " in source:
+        said = [together(supervisor, source, policy, config)]
+    else:
+        said = [attempt(supervisor, source, name, policy, config) for name in names]
     verdict = next((w for w in ("outside", "inside") if any(s.startswith(w) for s in said)), "held")
     changes = witness.changes()
     if changes:

@@ -38,6 +38,7 @@ class Attack:
     wall: str
     residue: str | None  # what contains it in Lambda, if it reaches outside there
     alone: bool
+    together: bool
 
     @property
     def name(self) -> str:
@@ -68,9 +69,8 @@ def attacks() -> list[Attack]:
 def _read(path: Path) -> Attack:
     head = [line for line in path.read_text().splitlines() if line.startswith("# ") and ": " in line]
     fields = dict(line[2:].split(": ", 1) for line in head)
-    return Attack(
-        path, fields["attack"], fields["class"], fields["wall"], fields.get("in Lambda"), "alone" in fields
-    )
+    said = fields["attack"], fields["class"], fields["wall"], fields.get("in Lambda")
+    return Attack(path, *said, "alone" in fields, "together" in fields)
 
 
 def run(mode: Mode, chosen: Iterable[Attack] | None = None, *extra: str) -> Outcome:
@@ -135,7 +135,6 @@ def control() -> Outcome:
     mode = next(
         m for m in MODES if m.user == "unprivileged" and not m.lambda_policy and not m.language_policy
     )
-    chosen = [
-        a for a in attacks() if a.family not in NOT_IN_CONTROL and not a.alone and a.name != "thread_bomb"
-    ]
+    left_out = {a.name for a in attacks() if a.family in NOT_IN_CONTROL or a.alone or a.together}
+    chosen = [a for a in attacks() if a.name not in left_out | {"thread_bomb"}]
     return run(mode, chosen, "--no-walls")
