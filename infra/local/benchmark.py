@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from codec_evolution import adoption
-from codec_evolution.rate_distortion import bd_rate, coverage, rate_at
+from codec_evolution import adoption, comparison
+from codec_evolution.rate_distortion import coverage
 from codec_evolution.release import allow_library_codecs
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window
 from codec_sandbox.faults import SandboxUnavailable
@@ -272,7 +272,7 @@ def reference_curves(rows: list[dict], clips: ClipSet, references: References) -
 
 
 def _clip_rows(report: Mapping[str, Any], scores: Mapping[tuple[str, int], float]) -> list[dict]:
-    anchors = adoption.anchor_curves(report)
+    anchors = comparison.anchor_curves(report)
     rows: dict[tuple[str, int], dict] = {}
     for entry in report["points"]:
         key = (entry["clip"], entry["window"])
@@ -282,9 +282,8 @@ def _clip_rows(report: Mapping[str, Any], scores: Mapping[tuple[str, int], float
             shown["vmaf"] = scores[entry["clip"], entry["quality"]]
         rows.setdefault(key, empty)["points"].append(shown)
     for key, row in rows.items():
-        curve = adoption.curves(report, row["role"])[key]
-        row["bd_rate_vs_hevc"] = bd_rate(anchors[key], curve) if key in anchors else None
-        row["bitrate_mbps_at_36_db"] = rate_at(curve)
+        curve = comparison.curves(report, row["role"])[key]
+        row["bd_rate_vs_hevc"], row["bitrate_mbps_at_36_db"] = comparison.figures_of(curve, anchors.get(key))
         row["coverage"] = coverage(curve)
     return list(rows.values())
 

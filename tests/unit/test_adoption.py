@@ -5,6 +5,8 @@ import dataclasses
 
 import pytest
 from codec_evolution.adoption import RULE, Contest, Rule, achievement, judge
+from codec_evolution.comparison import curves
+from codec_evolution.rate_distortion import bd_rate
 
 LEVELS = (30.0, 33.0, 36.0, 39.0, 43.0)
 SIMILARITY = (0.93, 0.96, 0.98, 0.99, 0.995)
@@ -258,6 +260,77 @@ def test_a_codec_that_is_better_only_above_36_db_is_not_adopted():
     assert "36 dB" in verdict.reason
 
 
+def with_points(pairs, source="c" * 64):
+    """A contest of a codec with these points (dB, share of the incumbent's rate at that quality) on every window."""
+
+    def placed(made):
+        for row in made["points"]:
+            level, share = pairs[(row["quality"] - 10) // 20]
+            row["psnr_db"] = level
+            row["bitrate_mbps"] = share * 20 * 2 ** ((level - 36) / 6)
+            row["ms_ssim"] = 1 - 10 ** (-level / 20)
+        return made
+
+    return Contest(*(placed(report(split, 1.0, source)) for split in ("train", "held_out")))
+
+
+EVEN = ((30.0, 1.0), (33.0, 1.0), (36.0, 1.0), (39.0, 1.0), (45.0, 1.0))
+PADDED = ((31.5, 1.0), (31.55, 1.0), (41.5, 1.0), (41.55, 1.2), (41.6, 1.44))
+"""No point needs fewer bits than the incumbent does; two groups, the upper one made steep by padding."""
+
+
+def test_points_put_where_interpolation_flatters_do_not_win_and_have_no_figures():
+    padded, incumbent = with_points(PADDED), with_points(EVEN, "i" * 64)
+    key = ("bunny", 0)
+    assert bd_rate(curves(incumbent.train, "train")[key], curves(padded.train, "train")[key]) < -70
+    verdict = judge(padded, incumbent)
+    assert verdict.decision == "reject"
+    assert "below straight lines" in verdict.reason
+    assert verdict.bd_rate_vs_incumbent is verdict.bd_rate_vs_hevc is verdict.bitrate_mbps is None
+    assert verdict.improvement == ""
+
+
+def test_a_padded_curve_has_no_figures_of_record_even_without_a_contest():
+    verdict = judge(with_points(PADDED), None)
+    assert verdict.decision == "reject"
+    assert "below straight lines" in verdict.reason
+    assert verdict.bitrate_mbps is verdict.compression_ratio is None
+
+
+def test_a_gain_that_straight_lines_do_not_show_is_rejected():
+    flattered = with_points(((30.0, 0.87), (31.9, 1.0), (36.2, 0.9), (40.9, 0.9), (41.5, 1.0)))
+    verdict = judge(flattered, with_points(EVEN, "i" * 64))
+    assert verdict.decision == "reject"
+    assert "BD-rate" in verdict.reason
+
+
+def test_a_gain_outside_of_32_to_41_db_does_not_count():
+    above = with_points(((30.0, 1.0), (33.0, 1.0), (36.0, 1.0), (41.0, 1.0), (45.0, 0.2)))
+    below = with_points(((20.0, 0.05), (31.9, 1.0), (36.0, 1.0), (39.0, 1.0), (45.0, 1.0)))
+    wide = with_points(((20.0, 1.0), (33.0, 1.0), (36.0, 1.0), (39.0, 1.0), (45.0, 1.0)), "i" * 64)
+    for candidate in (above, below):
+        verdict = judge(candidate, wide)
+        assert verdict.decision == "reject"
+        assert verdict.bd_rate_vs_incumbent is None or verdict.bd_rate_vs_incumbent < 0
+
+
+def test_leaving_out_the_qualities_where_it_is_worse_does_not_help_a_codec():
+    lower = with_points(((30.0, 0.8), (32.0, 0.8), (34.0, 0.8), (36.0, 0.8), (37.0, 0.8)))
+    verdict = judge(lower, with_points(EVEN, "i" * 64))
+    assert verdict.bd_rate_vs_incumbent == pytest.approx(-20)
+    assert verdict.decision == "reject"
+    assert "share 56% of 32 to 41 dB, 75% are needed" in verdict.reason
+
+
+def test_an_incumbent_that_covers_less_asks_for_nine_tenths_of_that():
+    narrow = with_points(((34.8, 1.0), (36.0, 1.0), (38.0, 1.0), (40.0, 1.0), (42.0, 1.0)), "i" * 64)
+    reaching = with_points(((35.2, 0.8), (36.2, 0.8), (38.0, 0.8), (40.0, 0.8), (42.0, 0.8)))
+    assert "36 dB" not in judge(reaching, narrow).reason
+    assert judge(reaching, narrow).decision == "adopt"
+    short = with_points(((35.6, 0.8), (36.2, 0.8), (38.0, 0.8), (40.0, 0.8), (42.0, 0.8)))
+    assert "62% are needed" in judge(short, narrow).reason
+
+
 def test_judging_changes_nothing_in_the_reports():
     candidate, before = contest(0.8, held_out=0.8), contest(0.8, held_out=0.8)
     incumbent = copy.deepcopy(INCUMBENT)
@@ -285,5 +358,5 @@ def test_achievements_are_the_50_70_and_90_percent_lines_under_ten_megabits(mbps
 
 
 def test_another_rule_gives_another_decision_and_signs_with_its_version():
-    verdict = judge(contest(0.95), INCUMBENT, rule=Rule(version="2", bd_rate=-4.0))
-    assert (verdict.decision, verdict.rule_version) == ("confirm", "2")
+    verdict = judge(contest(0.95), INCUMBENT, rule=Rule(version="easy", bd_rate=-4.0))
+    assert (verdict.decision, verdict.rule_version) == ("confirm", "easy")

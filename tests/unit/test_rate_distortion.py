@@ -4,13 +4,17 @@ import math
 import random
 
 import bjontegaard
+import numpy as np
 import pytest
 from codec_evolution.rate_distortion import (
+    MAXIMUM_DIP,
     Akima,
     Point,
     bd_rate,
+    bd_rate_in_window,
     compression_ratio,
     coverage,
+    interpolation_dip,
     is_measurable,
     mean_bd_rate,
     ms_ssim_at,
@@ -157,6 +161,43 @@ def test_akima_refuses_to_guess_outside_its_points():
 def test_akima_refuses_points_that_do_not_rise():
     with pytest.raises(ValueError, match="rise"):
         Akima([0, 0, 1], [0, 1, 2])
+
+
+def test_more_bits_at_a_point_never_lower_straight_lines_but_may_lower_akimas_curve():
+    true = [Point(2 ** (level / 3), level, 0.9) for level in (31.5, 31.55, 41.5, 41.55, 41.6)]
+    padded = [Point(p.rate * (1.0, 1.0, 1.0, 1.2, 1.44)[i], p.psnr_db, 0.9) for i, p in enumerate(true)]
+    assert bd_rate(true, padded) < -70
+    assert bd_rate_in_window(true, padded) == pytest.approx(0)
+    assert interpolation_dip(true) == pytest.approx(0, abs=1e-9)
+    assert interpolation_dip(padded) > 0.5
+
+
+def test_for_real_encoders_straight_lines_and_akima_nearly_agree():
+    both = [measure(curve(MEDIUM), curve(ZERO_LATENCY)) for measure in (bd_rate_in_window, bd_rate)]
+    assert both[0] == pytest.approx(both[1], abs=3)  # 26.8 to 40.3 dB, and 32 to 40.3 dB
+    for points in (MEDIUM, ZERO_LATENCY, JPEG):
+        assert interpolation_dip(curve(points)) < MAXIMUM_DIP
+
+
+def test_bd_rate_in_the_window_agrees_with_a_fine_sum_by_numpy():
+    rng = random.Random(7)
+    for _ in range(20):
+        anchor, test = random_curve(rng), random_curve(rng)
+        if bd_rate(anchor, test) is None or any(
+            len(pareto(points)) != len(points) for points in (anchor, test)
+        ):
+            continue
+        ends = [sorted(p.psnr_db for p in points) for points in (anchor, test)]
+        low, high = max(32, *(e[0] for e in ends)), min(41, *(e[-1] for e in ends))
+        levels = np.linspace(low, high, 20001)
+        means = [
+            np.trapezoid(
+                np.interp(levels, [p.psnr_db for p in points], [math.log10(p.rate) for p in points]), levels
+            )
+            for points in (anchor, test)
+        ]
+        expected = (10 ** ((means[1] - means[0]) / (high - low)) - 1) * 100
+        assert bd_rate_in_window(anchor, test) == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 def test_the_akima_integral_agrees_with_a_fine_sum():

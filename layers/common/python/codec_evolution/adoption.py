@@ -2,28 +2,36 @@
 
 The rule compares only windows that both have measured, of one and the same clip set. Figures of training
 windows are public; those of held-out windows stay in `Verdict.held_out_rows`, and no reason mentions them.
+
+The margins must be reached twice: by the printed BD-rate (Akima, over all that both curves reach) and by straight
+lines within 32 to 41 dB. The first alone can be fooled without saving a bit, by where a codec puts its points.
 """
 
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from codec_evolution.comparison import (
+    STRICT,
+    ClipRow,
+    Comparison,
+    Incomparable,
+    anchor_curves,
+    compare,
+    curves,
+    figures_of,
+    flaw,
+    mean_or_none,
+)
 from codec_evolution.rate_distortion import (
     FLOOR_DB,
     HEVC_ANCHOR_MBPS,
-    Point,
-    bd_rate,
     compression_ratio,
-    coverage,
     geometric_mean,
-    is_measurable,
     mean_bd_rate,
     ms_ssim_at,
-    pareto,
-    rate_at,
 )
 
 Decision = Literal["adopt", "reject", "confirm", "undecidable"]
-HEVC_ANCHOR = "x265_zerolatency"
 ACHIEVEMENT_PERCENT = (90, 70, 50)
 ROUNDING = 1e-9
 
@@ -44,15 +52,19 @@ class Rule:
         BD-rate in percent that no clip may exceed.
     worst_ms_ssim : float
         Mean BD-rate over MS-SSIM in percent, at most.
+    coverage : float
+        Share of 32 to 41 dB that candidate and incumbent must share on every window; or, where the incumbent
+        itself covers less, nine tenths of what it covers. Otherwise a codec could leave out where it is worse.
     held_out_windows, held_out_clips : int
         How many common held-out windows, of how many clips, a confirmation needs.
     """
 
-    version: str = "1"
+    version: str = "2"
     bd_rate: float = -10.0
     ratio: float = 1.20
     worst_clip: float = 5.0
     worst_ms_ssim: float = 2.0
+    coverage: float = 0.75
     held_out_windows: int = 3
     held_out_clips: int = 2
 
@@ -66,23 +78,6 @@ class Contest:
 
     train: dict
     held_out: dict | None = None
-
-
-@dataclass(frozen=True)
-class ClipRow:
-    """One clip's figures; None where a curve does not allow them.
-
-    Those against the incumbent are means over `windows`; the rate (Mbps at 1080p30, at 36 dB) and the BD-rate
-    against HEVC are of window 0 alone.
-    """
-
-    clip: str
-    windows: tuple[int, ...]
-    bd_rate_vs_incumbent: float | None = None
-    ms_ssim_bd_rate_vs_incumbent: float | None = None
-    ratio_vs_incumbent: float | None = None
-    bd_rate_vs_hevc: float | None = None
-    bitrate_mbps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,101 +109,6 @@ class Verdict:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two codecs on the windows both have measured."""
-
-    rows: tuple[ClipRow, ...]
-    bd_rate: float | None
-    ms_ssim_bd_rate: float | None
-    ratio: float | None
-    obstacle: str = ""
-
-
-class Incomparable(ValueError):
-    """Two reports cannot be compared, through no fault of the candidate."""
-
-
-def curves(report: dict, role: str) -> dict[tuple[str, int], list[Point]]:
-    """The report's curves by (clip, window), of clips with this role."""
-    found: dict[tuple[str, int], list[Point]] = {}
-    for row in report["points"]:
-        if row["role"] == role:
-            point = Point(row["bitrate_mbps"], row["psnr_db"], row["ms_ssim"])
-            found.setdefault((row["clip"], row["window"]), []).append(point)
-    return found
-
-
-def anchor_curves(report: dict, codec: str = HEVC_ANCHOR) -> dict[tuple[str, int], list[Point]]:
-    """The reference curves of one codec that travelled with the report, by (clip, window)."""
-    return {
-        (row["clip"], row["window"]): [
-            Point(point["bitrate_mbps"], point["psnr_db"], point["ms_ssim"]) for point in row["points"]
-        ]
-        for row in report.get("anchors", [])
-        if row["codec"] == codec
-    }
-
-
-def compare(candidate: dict, incumbent: dict, role: str) -> Comparison:
-    """Candidate against incumbent over the windows of `role` that both have measured.
-
-    Raises
-    ------
-    Incomparable
-        The clip sets differ, or no window is common to both where the incumbent has a usable curve.
-    """
-    if candidate["clip_set"] != incumbent["clip_set"]:
-        raise Incomparable("the reports are of different clip sets")
-    theirs = {key: curve for key, curve in curves(incumbent, role).items() if is_measurable(curve)}
-    ours = {key: curve for key, curve in curves(candidate, role).items() if key in theirs}
-    if not ours:
-        raise Incomparable(f"candidate and incumbent have no {role.replace('_', '-')} window in common")
-    obstacle = next((why for key, curve in sorted(ours.items()) if (why := _flaw(key, curve))), "")
-    clips = sorted({clip for clip, _ in ours})
-    rows = tuple(_compared_row(clip, ours, theirs) for clip in clips)
-    means = [
-        _mean_or_none([getattr(row, name) for row in rows], mean)
-        for name, mean in (
-            ("bd_rate_vs_incumbent", mean_bd_rate),
-            ("ms_ssim_bd_rate_vs_incumbent", mean_bd_rate),
-            ("ratio_vs_incumbent", geometric_mean),
-        )
-    ]
-    if not obstacle and None in means[:2]:
-        obstacle = "the curves of candidate and incumbent share too little quality to be compared"
-    return Comparison(rows, *means, obstacle)
-
-
-def _flaw(key: tuple[str, int], curve: list[Point]) -> str:
-    if is_measurable(curve):
-        return ""
-    share = coverage(curve)
-    return (
-        f"clip {key[0]}: no BD-rate, the curve has {len(pareto(curve))} useful points and covers "
-        f"{share:.0%} of 32 to 41 dB; 4 points and 50% are needed, so `quality` must matter"
-    )
-
-
-def _mean_or_none(values, mean):
-    return None if not values or None in values else mean(values)
-
-
-def _compared_row(clip, ours, theirs) -> ClipRow:
-    keys = sorted(key for key in ours if key[0] == clip)
-    rates = [bd_rate(theirs[key], ours[key]) for key in keys]
-    similarity = [bd_rate(theirs[key], ours[key], "ms_ssim_db") for key in keys]
-    floors = [(rate_at(theirs[key]), rate_at(ours[key])) for key in keys]
-    ratios = [None if None in pair else pair[0] / pair[1] for pair in floors]
-    return ClipRow(
-        clip=clip,
-        windows=tuple(window for _, window in keys),
-        bd_rate_vs_incumbent=_mean_or_none(rates, mean_bd_rate),
-        ms_ssim_bd_rate_vs_incumbent=_mean_or_none(similarity, mean_bd_rate),
-        ratio_vs_incumbent=_mean_or_none(ratios, geometric_mean),
-    )
-
-
 def shortfall(comparison: Comparison, rule: Rule = RULE) -> str:
     """Why the candidate is not better by the rule's margins; empty when it is."""
     if comparison.obstacle:
@@ -216,20 +116,32 @@ def shortfall(comparison: Comparison, rule: Rule = RULE) -> str:
     enough_ratio = comparison.ratio is not None and comparison.ratio >= rule.ratio - ROUNDING
     if comparison.bd_rate > rule.bd_rate + ROUNDING and not enough_ratio:
         return (
-            f"BD-rate {comparison.bd_rate:+.1f}% against the incumbent; "
+            f"{comparison.words}BD-rate {comparison.bd_rate:+.1f}% against the incumbent; "
             f"{rule.bd_rate:.0f}% or {rule.ratio:.2f} times its compression ratio at 36 dB is needed"
         )
     worst = max(comparison.rows, key=lambda row: row.bd_rate_vs_incumbent)
     if worst.bd_rate_vs_incumbent > rule.worst_clip + ROUNDING:
         return (
-            f"clip {worst.clip} got worse: BD-rate {worst.bd_rate_vs_incumbent:+.1f}%, "
+            f"{comparison.words}clip {worst.clip} got worse: BD-rate {worst.bd_rate_vs_incumbent:+.1f}%, "
             f"{rule.worst_clip:+.0f}% is allowed"
         )
     if comparison.ms_ssim_bd_rate > rule.worst_ms_ssim + ROUNDING:
         return (
-            f"MS-SSIM got worse: BD-rate over MS-SSIM {comparison.ms_ssim_bd_rate:+.1f}%, "
+            f"{comparison.words}MS-SSIM got worse: BD-rate over MS-SSIM {comparison.ms_ssim_bd_rate:+.1f}%, "
             f"{rule.worst_ms_ssim:+.0f}% is allowed"
         )
+    return ""
+
+
+def _gap(comparison: Comparison, rule: Rule) -> str:
+    """Why the two curves share too little quality; empty when they share enough."""
+    for clip, shared, covered in comparison.spans:
+        needed = min(rule.coverage, 0.9 * covered)
+        if shared < needed - ROUNDING:
+            return (
+                f"clip {clip}: candidate and incumbent share {shared:.0%} of 32 to 41 dB, {needed:.0%} are needed; "
+                "`quality` 0 to 100 must span that range"
+            )
     return ""
 
 
@@ -250,17 +162,16 @@ def trend(report: dict, role: str = "train") -> Trend:
     anchors = anchor_curves(report)
     rows, similarities = [], []
     for (clip, window), curve in sorted(measured.items()):
-        anchor = anchors.get((clip, window))
-        versus = bd_rate(anchor, curve) if anchor else None
-        rows.append(ClipRow(clip, (window,), bd_rate_vs_hevc=versus, bitrate_mbps=rate_at(curve)))
+        versus, rate = figures_of(curve, anchors.get((clip, window)))
+        rows.append(ClipRow(clip, (window,), bd_rate_vs_hevc=versus, bitrate_mbps=rate))
         similarities.append(ms_ssim_at(curve))
-    rate = _mean_or_none([row.bitrate_mbps for row in rows], geometric_mean)
+    rate = mean_or_none([row.bitrate_mbps for row in rows], geometric_mean)
     return Trend(
         rows=tuple(rows),
-        bd_rate_vs_hevc=_mean_or_none([row.bd_rate_vs_hevc for row in rows], mean_bd_rate),
+        bd_rate_vs_hevc=mean_or_none([row.bd_rate_vs_hevc for row in rows], mean_bd_rate),
         bitrate_mbps=rate,
         compression_ratio=None if rate is None else compression_ratio(rate),
-        ms_ssim=_mean_or_none(similarities, geometric_mean),
+        ms_ssim=mean_or_none(similarities, geometric_mean),
     )
 
 
@@ -315,7 +226,8 @@ def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -
     figures = trend(train)
     if comparison is None:
         return _without_contest(train, figures, rule)
-    if reason := shortfall(comparison, rule) or _floor_missed(figures):
+    reason = shortfall(comparison, rule) or _floor_missed(figures) or _gap(comparison, rule)
+    if reason := reason or shortfall(compare(train, incumbent.train, "train", STRICT), rule):
         return _verdict("reject", reason, figures, comparison, rule)
     if candidate.held_out is None:
         return _verdict("confirm", "better on the training clips", figures, comparison, rule)
@@ -323,7 +235,7 @@ def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -
 
 
 def _without_contest(train: dict, figures: Trend, rule: Rule) -> Verdict:
-    flaws = [why for key, curve in sorted(curves(train, "train").items()) if (why := _flaw(key, curve))]
+    flaws = [why for key, curve in sorted(curves(train, "train").items()) if (why := flaw(key, curve))]
     if reason := (flaws[0] if flaws else _floor_missed(figures)):
         return _verdict("reject", reason, figures, None, rule)
     return _verdict("adopt", "the baseline, adopted without a contest", figures, None, rule)
@@ -359,7 +271,8 @@ def _confirmed(candidate, incumbent, figures, comparison, rule) -> Verdict:
     windows = sum(len(row.windows) for row in held_out.rows)
     if windows < rule.held_out_windows or len(held_out.rows) < rule.held_out_clips:
         return verdict("undecidable", "too few held-out windows in common with the incumbent", held_out.rows)
-    if shortfall(held_out, rule):
+    strict = compare(ours, theirs, "held_out", STRICT)
+    if shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule):
         return verdict(
             "reject", "better on the training clips, not confirmed on the held-out clips", held_out.rows
         )

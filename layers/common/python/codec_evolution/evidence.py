@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codec_evolution import adoption, archive, artifacts
+from codec_evolution import adoption, archive, artifacts, comparison
 from codec_evolution import record as records
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import Item
@@ -138,7 +138,7 @@ def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not report:
         return []
     report = dict(report)
-    ours, anchors = adoption.curves(report, "train"), adoption.anchor_curves(report)
+    ours, anchors = comparison.curves(report, "train"), comparison.anchor_curves(report)
     versus = {(row.clip, row.windows[0]): row.bd_rate_vs_hevc for row in adoption.trend(report).rows}
     rows = []
     for key in sorted(ours)[:SHOWN_WINDOWS]:

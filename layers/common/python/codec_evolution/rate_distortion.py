@@ -3,6 +3,10 @@
 BD-rate is the mean horizontal distance of two curves in log rate over the qualities that both reach
 (Bjontegaard, VCEG-M33, 2001), with Akima interpolation through the measured points (Akima, J. ACM 17(4),
 1970), as the ``bjontegaard`` package computes it.
+
+A codec chooses where its points lie, and a smooth curve through points that were padded with bits can run far
+below every one of them. Straight lines cannot: more bits at a point never lower them. So `bd_rate_in_window`
+takes straight lines between fixed limits, and `interpolation_dip` tells how far Akima's curve is from them.
 """
 
 import itertools
@@ -19,6 +23,9 @@ FLOOR_DB = 36.0
 WINDOW_DB = (32.0, 41.0)
 MINIMUM_COVERAGE = 0.5
 MINIMUM_POINTS = 4
+MAXIMUM_DIP = 0.03
+"""In log10 of the rate, 7%: real encoders with points 2 to 5 dB apart stay below 0.012."""
+
 RAW_BITS_PER_PIXEL = 24.0
 
 
@@ -36,8 +43,8 @@ class Point:
         return min(50.0, -10 * math.log10(max(1e-5, 1 - self.ms_ssim)))
 
 
-class Akima:
-    """Akima's piecewise cubic through points with rising abscissae.
+class Lines:
+    """Straight lines between points with rising abscissae.
 
     Parameters
     ----------
@@ -56,6 +63,37 @@ class Akima:
         if any(b <= a for a, b in itertools.pairwise(xs)):
             raise ValueError("abscissae must rise strictly")
         self.xs, self.ys = list(xs), list(ys)
+
+    def _piece(self, index: int) -> tuple[float, float, float, float]:
+        """Coefficients of the cubic, in the distance from the left point, lowest order first."""
+        width = self.xs[index + 1] - self.xs[index]
+        return self.ys[index], (self.ys[index + 1] - self.ys[index]) / width, 0.0, 0.0
+
+    def __call__(self, x: float) -> float:
+        """Value at `x`, which must lie between the first and the last abscissa."""
+        if not self.xs[0] <= x <= self.xs[-1]:
+            raise ValueError(f"{x} lies outside {self.xs[0]} to {self.xs[-1]}")
+        index = min(sum(1 for node in self.xs[1:-1] if node <= x), len(self.xs) - 2)
+        a, b, c, d = self._piece(index)
+        t = x - self.xs[index]
+        return a + t * (b + t * (c + t * d))
+
+    def integral(self, low: float, high: float) -> float:
+        """Integral from `low` to `high`, both between the first and the last abscissa."""
+        total = 0.0
+        for index, (x0, x1) in enumerate(zip(self.xs, self.xs[1:], strict=False)):
+            start, end = max(low, x0) - x0, min(high, x1) - x0
+            if end > start:
+                a, b, c, d = self._piece(index)
+                total += sum(k * (end**n - start**n) / n for n, k in ((1, a), (2, b), (3, c), (4, d)))
+        return total
+
+
+class Akima(Lines):
+    """Akima's piecewise cubic through points with rising abscissae; parameters and errors as of `Lines`."""
+
+    def __init__(self, xs: Sequence[float], ys: Sequence[float]) -> None:
+        super().__init__(xs, ys)
         self._slopes = self._node_slopes()
 
     def _node_slopes(self) -> list[float]:
@@ -83,25 +121,6 @@ class Akima:
         secant = (self.ys[index + 1] - self.ys[index]) / width
         s0, s1 = self._slopes[index], self._slopes[index + 1]
         return self.ys[index], s0, (3 * secant - 2 * s0 - s1) / width, (s0 + s1 - 2 * secant) / width**2
-
-    def __call__(self, x: float) -> float:
-        """Value at `x`, which must lie between the first and the last abscissa."""
-        if not self.xs[0] <= x <= self.xs[-1]:
-            raise ValueError(f"{x} lies outside {self.xs[0]} to {self.xs[-1]}")
-        index = min(sum(1 for node in self.xs[1:-1] if node <= x), len(self.xs) - 2)
-        a, b, c, d = self._piece(index)
-        t = x - self.xs[index]
-        return a + t * (b + t * (c + t * d))
-
-    def integral(self, low: float, high: float) -> float:
-        """Integral from `low` to `high`, both between the first and the last abscissa."""
-        total = 0.0
-        for index, (x0, x1) in enumerate(zip(self.xs, self.xs[1:], strict=False)):
-            start, end = max(low, x0) - x0, min(high, x1) - x0
-            if end > start:
-                a, b, c, d = self._piece(index)
-                total += sum(k * (end**n - start**n) / n for n, k in ((1, a), (2, b), (3, c), (4, d)))
-        return total
 
 
 def pareto(points: Iterable[Point], metric: str = "psnr_db") -> list[Point]:
@@ -161,9 +180,64 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_
     return (10 ** (means[1] - means[0]) - 1) * 100
 
 
-def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
+def bd_rate_in_window(
+    anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_db"
+) -> float | None:
+    """BD-rate by straight lines, over what the curves share of 32 to 41 dB: what a codec cannot flatter.
+
+    Parameters and None are as of `bd_rate`. The limits in MS-SSIM are those that the anchor has at 32 and 41 dB.
+    """
+    if not (is_measurable(anchor) and is_measurable(test)):
+        return None
+    curves = [pareto(points, metric) for points in (anchor, test)]
+    if min(len(curve) for curve in curves) < MINIMUM_POINTS:
+        return None
+    limits = WINDOW_DB if metric == "psnr_db" else _ms_ssim_limits(anchor)
+    qualities = [[getattr(point, metric) for point in curve] for curve in curves]
+    low = max(limits[0], *(quality[0] for quality in qualities))
+    high = min(limits[1], *(quality[-1] for quality in qualities))
+    needed = MINIMUM_COVERAGE * (WINDOW_DB[1] - WINDOW_DB[0]) if metric == "psnr_db" else 1e-6
+    if high - low < needed:
+        return None
+    means = [
+        Lines(quality, [math.log10(point.rate) for point in curve]).integral(low, high) / (high - low)
+        for quality, curve in zip(qualities, curves, strict=True)
+    ]
+    return (10 ** (means[1] - means[0]) - 1) * 100
+
+
+def _ms_ssim_limits(points: Sequence[Point]) -> tuple[float, float]:
+    kept = pareto(points)
+    lines = Lines([point.psnr_db for point in kept], [point.ms_ssim_db for point in kept])
+    low, high = (min(max(level, kept[0].psnr_db), kept[-1].psnr_db) for level in WINDOW_DB)
+    return lines(low), lines(high)
+
+
+def interpolation_dip(points: Sequence[Point]) -> float:
+    """How far Akima's curve through the points runs below straight lines between them, at most, in log10 of rate.
+
+    A large one says that the points were put where the curve flatters the codec.
+    """
+    kept = pareto(points)
+    if len(kept) < 2:
+        return 0.0
+    nodes = [point.psnr_db for point in kept], [math.log10(point.rate) for point in kept]
+    lines, akima = Lines(*nodes), Akima(*nodes)
+    levels = (x0 + (x1 - x0) * i / 16 for x0, x1 in itertools.pairwise(nodes[0]) for i in range(1, 16))
+    return max(0.0, *(lines(level) - akima(level) for level in levels))
+
+
+def shared_window(one: Sequence[Point], other: Sequence[Point]) -> float:
+    """Share of 32 to 41 dB, 0 to 1, that both curves span."""
+    spans = [pareto(one), pareto(other)]
+    low = max(WINDOW_DB[0], *(span[0].psnr_db for span in spans))
+    high = min(WINDOW_DB[1], *(span[-1].psnr_db for span in spans))
+    return max(0.0, high - low) / (WINDOW_DB[1] - WINDOW_DB[0])
+
+
+def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB, curve: type[Lines] = Akima) -> float | None:
     """Rate at a PSNR, interpolated as in BD-rate; None where the curve does not reach it."""
-    return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value)
+    return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value, curve)
 
 
 def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
@@ -171,11 +245,11 @@ def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | No
     return _at(points, psnr_db, lambda point: point.ms_ssim_db, lambda value: 1 - 10 ** (-value / 10))
 
 
-def _at(points, psnr_db, forward, back) -> float | None:
+def _at(points, psnr_db, forward, back, curve=Akima) -> float | None:
     kept = pareto(points)
     if len(kept) < 2 or not kept[0].psnr_db <= psnr_db <= kept[-1].psnr_db:
         return None
-    return back(Akima([point.psnr_db for point in kept], [forward(point) for point in kept])(psnr_db))
+    return back(curve([point.psnr_db for point in kept], [forward(point) for point in kept])(psnr_db))
 
 
 def geometric_mean(values: Iterable[float]) -> float:

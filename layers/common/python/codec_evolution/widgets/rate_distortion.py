@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codec_evolution import adoption, artifacts
+from codec_evolution import artifacts, comparison
 from codec_evolution.rate_distortion import Point
 from codec_evolution.widgets.chart import REFERENCE, Axis, Drawing, Series, around, around_log, draw
 from codec_evolution.widgets.html import render
@@ -28,7 +28,7 @@ def rate_distortion(room: Room, request: WidgetRequest) -> str:
     newest = max(reports, default=None)
     charts = []
     if newest is not None:
-        clips = sorted(clip for clip, window in adoption.curves(reports[newest], "train") if window == 0)
+        clips = sorted(clip for clip, window in comparison.curves(reports[newest], "train") if window == 0)
         columns = 1 if request.narrow else 2
         width = (request.width - GAP * (columns - 1)) // columns
         charts = [_chart(clip, reports, newest, width) for clip in clips[:MOST_CLIPS]]
@@ -50,11 +50,11 @@ def _report(room: Room, lineage: str, version: int) -> dict[str, Any] | None:
 
 def _chart(clip: str, reports: Mapping[int, Mapping[str, Any]], newest: int, width: int) -> Drawing:
     series = []
-    anchor = adoption.anchor_curves(dict(reports[newest])).get((clip, 0))
+    anchor = comparison.anchor_curves(dict(reports[newest])).get((clip, 0))
     if anchor:
         series.append(Series(_curve(anchor), "x265", REFERENCE, dots=False))
     for version, report in reports.items():
-        curve = adoption.curves(dict(report), "train").get((clip, 0))
+        curve = comparison.curves(dict(report), "train").get((clip, 0))
         if curve:
             series.append(Series(_curve(curve), f"v{version}", "accent" if version == newest else "old"))
     rates = [rate for each in series for rate, _ in each.points]
