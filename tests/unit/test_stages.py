@@ -12,7 +12,7 @@ from codec_sandbox.references import References
 from codec_sandbox.report import build
 from codec_sandbox.request import Request
 from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner
-from codec_sandbox.stages import QUALITIES, Benchmark, smoke_frames
+from codec_sandbox.stages import QUALITIES, Benchmark, repeated_job, smoke_frames
 
 from tests.unit.test_clips import make_clip
 
@@ -210,6 +210,44 @@ def test_a_held_out_measure_repeats_one_training_window(clips):
     report, _ = measure(clips, Rounding(), split="held_out")
     assert {row["role"] for row in report["points"]} == {"train", "held_out"}
     assert clips.control().key in report["packets_sha256"]
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_any_window_at_any_quality_may_be_the_one_that_is_run_twice(clips, split):
+    windows = clips.choose(split, "s")
+    jobs = [(window, quality) for quality in QUALITIES for window in windows]
+    drawn = {repeated_job(jobs, f"seed {number}") for number in range(400)}
+    assert drawn == set(jobs)
+    assert repeated_job(jobs, "seed 1") == repeated_job(jobs[::-1], "seed 1"), "the seed alone decides"
+
+
+def test_one_run_is_repeated_and_not_reported_twice(clips):
+    report, notes = measure(clips, Rounding())
+    assert notes.count("start encoder") == len(report["points"]) + 1
+
+
+def test_a_codec_that_disagrees_with_itself_where_it_is_repeated_is_nondeterministic(clips):
+    class Drifting(Rounding):
+        runs = 0
+
+        def encode(self, frame, index, config):
+            if index == 0 and config["quality"] == quality:
+                self.runs += 1
+            packet = super().encode(frame, index, config)
+            return SimpleNamespace(data=packet.data + bytes(self.runs), cpu_s=packet.cpu_s)
+
+        def decode(self, data, index, config, shape):
+            size = int(np.prod(shape)) * self.depth(config["quality"])
+            return super().decode(data[: -(-size // 8)], index, config, shape)
+
+    windows = clips.choose("train", "s")
+    window, quality = repeated_job([(w, q) for q in QUALITIES for w in windows], "s")
+    failure = measure(clips, Drifting())[0]["failure"]
+    assert (failure["kind"], failure["clip"], failure["quality"]) == (
+        "nondeterministic",
+        window.clip,
+        quality,
+    )
 
 
 def test_hashes_cover_the_base_qualities_only_so_that_extra_ones_do_not_change_them(clips):
