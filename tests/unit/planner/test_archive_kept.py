@@ -44,6 +44,20 @@ def test_a_rejected_codec_of_a_new_family_is_remembered_and_shown(office):
     assert f"* {ATTEMPT}: " in shown.partition("# Archive")[2].partition("# Last failures")[0]
 
 
+def test_a_codec_that_the_held_out_windows_do_not_confirm_is_not_remembered(office):
+    desk = office(GIVES_UP)
+    sha, incumbent = sha256_hex(CODEC), sha256_hex(INCUMBENT)
+    desk.objects.put_text(artifacts.source(sha), CODEC)
+    desk.objects.put_json(artifacts.proposal(LINEAGE, ATTEMPT), {"source_sha256": sha, "planner": "claude"})
+    for split, key in (("train", artifacts.training_curve), ("held_out", artifacts.held_out_curve)):
+        desk.objects.put_json(key(incumbent, SEED), report(incumbent, split))
+    concluder = Concluder(desk.record, desk.control, desk.objects, lambda: CYCLE, 10)
+    by_heart = {"measure": report(sha, scale=0.1), "confirm": report(sha, "held_out", scale=1.0)}
+    assert concluder.conclude(ConcludeRequest(item=desk.item(), **by_heart)).status == "rejected"
+    assert desk.record.get(LINEAGE, ATTEMPT)["bitrate_mbps"] > 0
+    assert desk.control.elites(LINEAGE, 60) == []
+
+
 def test_what_the_model_used_reaches_the_record_of_a_skipped_attempt(office):
     desk = office(GIVES_UP)
     planned = desk.plan()

@@ -164,8 +164,12 @@ class Concluder:
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
 
     def _archive(self, request: ConcludeRequest, record: Mapping[str, Any]) -> None:
-        """Let a measured codec into the archive if it is the best of its family."""
-        if record.get("bitrate_mbps") is None or request.measure is None:
+        """Let a measured codec into the archive if it is the best of its family.
+
+        One that the held-out windows did not confirm stays out: its rate on the training windows may be learnt by heart.
+        """
+        unconfirmed = request.confirm is not None and record["status"] != records.ADOPTED
+        if record.get("bitrate_mbps") is None or request.measure is None or unconfirmed:
             return
         source = self.objects.get_text(artifacts.source(str(record.get("source_sha256", "")))) or ""
         found = archive.elite_of(record, source, request.measure)
