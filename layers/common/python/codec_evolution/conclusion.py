@@ -166,7 +166,7 @@ class Concluder:
     def _archive(self, request: ConcludeRequest, record: Mapping[str, Any]) -> None:
         """Let a measured codec into the archive if it is the best of its family.
 
-        One that the held-out windows did not confirm stays out: its rate on the training windows may be learnt by heart.
+        One that the held-out windows did not confirm stays out: it may know the training windows by heart.
         """
         unconfirmed = request.confirm is not None and record["status"] != records.ADOPTED
         if record.get("bitrate_mbps") is None or request.measure is None or unconfirmed:
