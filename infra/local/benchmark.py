@@ -285,6 +285,7 @@ def _clip_rows(report: Mapping[str, Any], scores: Mapping[tuple[str, int], float
         curve = comparison.curves(report, row["role"])[key]
         row["bd_rate_vs_hevc"], row["bitrate_mbps_at_36_db"] = comparison.figures_of(curve, anchors.get(key))
         row["coverage"] = coverage(curve)
+        row["flaw"] = comparison.flaw(key, curve)
     return list(rows.values())
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 matplotlib.use("Agg")
 
-from codec_evolution.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, TARGET_MBPS
+from codec_evolution.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, TARGET_MBPS, WINDOW_DB
 from codec_sandbox.clips import ClipSet, Window
 from codec_sandbox.metrics import luma, psnr_yuv
 from codec_sandbox.references import References
@@ -77,13 +78,13 @@ def draw_rate_distortion(
             for match in same:
                 _draw_curve(axes, match["points"], name, {"zorder": 5, **style})
         _dress(axes, row)
+        _mark_floor(axes)
     handles = {
         label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=3, fontsize=9, frameon=False)
-    figure.suptitle(
-        "Rate-distortion on the " + ("training" if panels[0]["role"] == "train" else "held-out") + " clips"
-    )
+    kind = "training" if panels[0]["role"] == "train" else "held-out"
+    figure.suptitle(f"Rate-distortion on the {kind} clips (shaded: the range that adoption looks at)")
     figure.tight_layout(rect=(0, 0.11, 1, 1))
     return _save(figure, output)
 
@@ -128,26 +129,57 @@ def _dress(axes: Axes, row: Mapping[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_ylim(*PLOTTED_DB)
     low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.8), max(high, 12))
-    axes.axhline(FLOOR_DB, color="#bbbbbb", linewidth=0.9, linestyle="-", zorder=0)
-    axes.annotate(
-        f"{FLOOR_DB:g} dB", (axes.get_xlim()[0] * 1.05, FLOOR_DB + 0.15), fontsize=8, color="#777777"
-    )
+    axes.set_xlim(min(low, 0.6), max(high, 12))
+    axes.axhspan(*WINDOW_DB, color="#f4f4f4", zorder=-1)
     for rate, text in ((HEVC_ANCHOR_MBPS, "10 Mbps: HEVC line"), (TARGET_MBPS, "1 Mbps: target")):
         axes.axvline(rate, color="#fe9929", linewidth=0.9, linestyle="-", zorder=0)
         axes.annotate(
-            text, (rate, PLOTTED_DB[1] - 0.2), rotation=90, va="top", ha="right", fontsize=8, color="#b35806"
+            text,
+            (rate, PLOTTED_DB[1] - 0.2),
+            (-3, 0),
+            textcoords="offset points",
+            rotation=90,
+            va="top",
+            ha="right",
+            fontsize=8,
+            color="#8c4a04",
         )
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     axes.set_xlabel("rate, Mbps at 1080p30 equivalent")
     axes.set_ylabel("PSNR-YUV 6:1:1, dB")
-    versus = row.get("bd_rate_vs_hevc")
-    text = "" if versus is None else f": BD-rate {versus:+.0f}% to x265 zero latency"
-    axes.set_title(f"{row['name']}, window {row['window']}{text}", fontsize=11)
+    rate, versus = row.get("bitrate_mbps_at_36_db"), row.get("bd_rate_vs_hevc")
+    figures = [] if rate is None else [f"{rate:.1f} Mbps at {FLOOR_DB:g} dB"]
+    figures += [] if versus is None else [f"BD-rate {versus:+.0f}% against x265 zero latency"]
+    axes.set_title(f"{row['name']}, window {row['window']}\n{', '.join(figures)}", fontsize=10)
     axes.yaxis.set_major_locator(MultipleLocator(2))
     axes.grid(alpha=0.25, which="major")
+
+
+def _mark_floor(axes: Axes) -> None:
+    """The line at 36 dB, and on it the milestones."""
+    axes.axhline(FLOOR_DB, color="#999999", linewidth=0.9, zorder=0)
+    axes.annotate(
+        f"{FLOOR_DB:g} dB",
+        (0, FLOOR_DB),
+        (4, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        fontsize=8,
+        color="#555555",
+    )
+    milestones = [HEVC_ANCHOR_MBPS * (100 - percent) / 100 for percent in ACHIEVEMENT_PERCENT]
+    axes.plot(
+        milestones,
+        [FLOOR_DB] * len(milestones),
+        "|",
+        color="#8c4a04",
+        markersize=11,
+        markeredgewidth=1.6,
+        zorder=4,
+        label="50, 70, 90% below 10 Mbps, at 36 dB",
+    )
 
 
 def draw_side_by_side(
@@ -181,7 +213,7 @@ def draw_side_by_side(
         titles = (
             f"{name}, frame {middle}: original",
             f"decoded, quality {quality}: {psnr_yuv(original, result):.2f} dB",
-            f"luma error, {ERROR_GAIN} times",
+            f"luma error, {ERROR_GAIN} times (gray: none)",
         )
         for place, image, title in zip(axes, (original, result, error), titles, strict=True):
             place.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -146,35 +147,57 @@ def print_benchmark(console: Console, report: Mapping[str, Any]) -> None:
             Text(f"failed in {failure['stage']}{where}: {failure['kind']}: {failure['message']}", "red")
         )
         return
-    table = Table(title=f"source {report['source_sha256'][:12]}")
-    for name in ("clip", "window", "quality", "Mbps", "PSNR dB", "MS-SSIM", "enc s/frame", "dec s/frame"):
-        table.add_column(name, justify="left" if name == "clip" else "right")
+    console.print(_points_table(report))
+    for clip in report["clips"]:
+        console.print(Text(_curve_line(clip)), soft_wrap=True)
+    if report.get("bitrate_mbps") is not None:
+        line = (
+            f"{report['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at {report['psnr_db']:.0f} dB PSNR-YUV, "
+            f"compression ratio {report['compression_ratio']:.1f}"
+        )
+        if report.get("bd_rate_vs_hevc") is not None:
+            line += f", BD-rate {report['bd_rate_vs_hevc']:+.1f} % against x265 zero latency (windows 0)"
+        console.print(Text(line, style="bold"), soft_wrap=True)
+        if report.get("achievement"):
+            console.print(Text(report["achievement"], style="bold green"))
+
+
+def _points_table(report: Mapping[str, Any]) -> Table:
+    """Every measured point; narrow enough for 80 columns."""
+    with_vmaf = any("vmaf" in point for clip in report["clips"] for point in clip["points"])
+    table = Table(title=f"source {report['source_sha256'][:12]}", box=box.SIMPLE_HEAD)
+    table.add_column("clip/window", no_wrap=True)
+    names = ["q", "Mbps", "PSNR\ndB", "worst\ndB", "MS-SSIM", "VMAF", "enc\nms", "dec\nms"]
+    for name in names if with_vmaf else [name for name in names if name != "VMAF"]:
+        table.add_column(name, justify="right")
     for clip in report["clips"]:
         for point in clip["points"]:
+            vmaf = [_number(point, "vmaf", ".1f")] if with_vmaf else []
             table.add_row(
-                clip["name"],
-                str(clip["window"]),
+                f"{clip['name']}/{clip['window']}",
                 str(point["quality"]),
                 f"{point['bitrate_mbps']:.3f}",
                 f"{point['psnr_db']:.2f}",
+                f"{point['psnr_min_db']:.2f}",
                 f"{point['ms_ssim']:.4f}",
-                f"{point['encode_cpu_s'] / point['frames']:.3f}",
-                f"{point['decode_cpu_s'] / point['frames']:.3f}",
+                *vmaf,
+                f"{1000 * point['encode_cpu_s'] / point['frames']:.1f}",
+                f"{1000 * point['decode_cpu_s'] / point['frames']:.1f}",
             )
         table.add_section()
-    console.print(table)
-    for clip in report["clips"]:
-        rate = clip.get("bd_rate_vs_hevc")
-        if rate is not None:
-            console.print(Text(f"{clip['name']}: BD-rate {rate:+.1f} % against x265 zerolatency"))
-    if report.get("bitrate_mbps") is not None:
-        console.print(
-            Text(
-                f"{report['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at {report['psnr_db']:.0f} dB, "
-                f"compression ratio {report['compression_ratio']:.1f}",
-                style="bold",
-            )
-        )
+    return table
+
+
+def _curve_line(clip: Mapping[str, Any]) -> str:
+    """One window's figures, or why it has none."""
+    name = f"{clip['name']}/{clip['window']}"
+    if clip.get("flaw"):
+        return f"{name}: {clip['flaw'].partition(': ')[2]}"
+    rate, versus = clip.get("bitrate_mbps_at_36_db"), clip.get("bd_rate_vs_hevc")
+    parts = ["does not pass through 36 dB" if rate is None else f"{rate:.3f} Mbps at 36 dB"]
+    if versus is not None:
+        parts.append(f"BD-rate {versus:+.1f} % against x265 zero latency")
+    return f"{name}: {', '.join(parts)}"
 
 
 def print_doctor(console: Console, findings: Mapping[str, Any]) -> None:
@@ -199,11 +222,19 @@ def _number(record: Mapping[str, Any], name: str, form: str, unit: str = "") -> 
 def print_comparison(console: Console, answer: Mapping[str, Any]) -> None:
     """Print a verdict with its figures by clip."""
     verdict = answer["verdict"]
-    table = Table(title="candidate against incumbent, training windows")
+    console.print(_comparison_table("candidate against incumbent, training windows", verdict["rows"]))
+    if verdict["held_out_rows"]:
+        title = "candidate against incumbent, held-out windows"
+        console.print(_comparison_table(title, verdict["held_out_rows"]))
+    console.print(Text(f"{verdict['decision']}: {verdict['reason']}", style="bold"), soft_wrap=True)
+
+
+def _comparison_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=title)
     table.add_column("clip")
     for name in ("BD-rate", "BD-rate MS-SSIM", "ratio at 36 dB", "vs HEVC", "Mbps at 36 dB"):
         table.add_column(name, justify="right")
-    for row in verdict["rows"]:
+    for row in rows:
         table.add_row(
             row["clip"],
             _number(row, "bd_rate_vs_incumbent", "+.1f", " %"),
@@ -212,5 +243,4 @@ def print_comparison(console: Console, answer: Mapping[str, Any]) -> None:
             _number(row, "bd_rate_vs_hevc", "+.1f", " %"),
             _number(row, "bitrate_mbps", ".3f"),
         )
-    console.print(table)
-    console.print(Text(f"{verdict['decision']}: {verdict['reason']}", style="bold"))
+    return table
