@@ -331,6 +331,13 @@ def test_an_incumbent_that_covers_less_asks_for_nine_tenths_of_that():
     assert "62% are needed" in judge(short, narrow).reason
 
 
+def test_a_codec_that_is_a_little_better_and_knows_the_training_clips_by_heart_is_not_adopted():
+    verdict = judge(contest(0.2, held_out=0.88), INCUMBENT)
+    assert verdict.decision == "reject"
+    assert "not confirmed" in verdict.reason
+    assert judge(contest(0.52, held_out=0.88), INCUMBENT).decision == "adopt", "clips may differ that much"
+
+
 def test_judging_changes_nothing_in_the_reports():
     candidate, before = contest(0.8, held_out=0.8), contest(0.8, held_out=0.8)
     incumbent = copy.deepcopy(INCUMBENT)

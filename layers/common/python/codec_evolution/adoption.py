@@ -7,6 +7,7 @@ The margins must be reached twice: by the printed BD-rate (Akima, over all that 
 lines within 32 to 41 dB. The first alone can be fooled without saving a bit, by where a codec puts its points.
 """
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -55,6 +56,9 @@ class Rule:
     coverage : float
         Share of 32 to 41 dB that candidate and incumbent must share on every window; or, where the incumbent
         itself covers less, nine tenths of what it covers. Otherwise a codec could leave out where it is worse.
+    generalisation : float
+        Share of the gain on the training clips, in the logarithm of the rate, that the held-out clips must show. A
+        codec that is better by 10% and knows the training clips by heart would be adopted with figures of fantasy.
     held_out_windows, held_out_clips : int
         How many common held-out windows, of how many clips, a confirmation needs.
     """
@@ -65,6 +69,7 @@ class Rule:
     worst_clip: float = 5.0
     worst_ms_ssim: float = 2.0
     coverage: float = 0.75
+    generalisation: float = 0.15
     held_out_windows: int = 3
     held_out_clips: int = 2
 
@@ -143,6 +148,12 @@ def _gap(comparison: Comparison, rule: Rule) -> str:
                 "`quality` 0 to 100 must span that range"
             )
     return ""
+
+
+def _gain(comparison: Comparison) -> float:
+    """What a candidate saves, as the natural logarithm of the incumbent's rate over its own."""
+    saved = -math.log1p(comparison.bd_rate / 100)
+    return saved if comparison.ratio is None else max(saved, math.log(comparison.ratio))
 
 
 @dataclass(frozen=True)
@@ -272,7 +283,8 @@ def _confirmed(candidate, incumbent, figures, comparison, rule) -> Verdict:
     if windows < rule.held_out_windows or len(held_out.rows) < rule.held_out_clips:
         return verdict("undecidable", "too few held-out windows in common with the incumbent", held_out.rows)
     strict = compare(ours, theirs, "held_out", STRICT)
-    if shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule):
+    unconfirmed = shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule)
+    if unconfirmed or _gain(held_out) < rule.generalisation * _gain(comparison):
         return verdict(
             "reject", "better on the training clips, not confirmed on the held-out clips", held_out.rows
         )
