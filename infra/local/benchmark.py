@@ -349,7 +349,10 @@ def _failed(
     for side, contest in contests.items():
         for report in (contest.train, contest.held_out):
             if report is not None and (failure := report["failure"]):
-                reason = f"the {side} {sides[side].name} fails in {failure['stage']}: {failure['message']}"
+                place = f" on clip {failure['clip']}" if failure["clip"] else ""
+                reason = (
+                    f"the {side} {sides[side].name} fails in {failure['stage']}{place}: {failure['message']}"
+                )
                 decision = "reject" if side == "candidate" else "undecidable"
                 return adoption.Verdict(decision, reason, adoption.RULE.version, failure_kind=failure["kind"])
     return None
