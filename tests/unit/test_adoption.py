@@ -297,7 +297,7 @@ def test_a_padded_curve_has_no_figures_of_record_even_without_a_contest():
     assert verdict.bitrate_mbps is verdict.compression_ratio is None
 
 
-def test_a_gain_that_straight_lines_do_not_show_is_rejected():
+def test_a_gain_that_the_measured_points_do_not_show_is_rejected():
     flattered = with_points(((30.0, 0.87), (31.9, 1.0), (36.2, 0.9), (40.9, 0.9), (41.5, 1.0)))
     verdict = judge(flattered, with_points(EVEN, "i" * 64))
     assert verdict.decision == "reject"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from codec_evolution.rate_distortion import (
     MAXIMUM_DIP,
+    MAXIMUM_GAP_DB,
     Akima,
     Point,
     bd_rate,
@@ -20,6 +21,9 @@ from codec_evolution.rate_distortion import (
     ms_ssim_at,
     pareto,
     rate_at,
+    ratio_at_floor,
+    ratio_in_window,
+    widest_gap,
 )
 
 # x265 medium and zero latency, and JPEG, on the carphone clip: kbps, PSNR-Y
@@ -163,7 +167,7 @@ def test_akima_refuses_points_that_do_not_rise():
         Akima([0, 0, 1], [0, 1, 2])
 
 
-def test_more_bits_at_a_point_never_lower_straight_lines_but_may_lower_akimas_curve():
+def test_more_bits_at_a_point_never_help_in_the_window_but_may_lower_akimas_curve():
     true = [Point(2 ** (level / 3), level, 0.9) for level in (31.5, 31.55, 41.5, 41.55, 41.6)]
     padded = [Point(p.rate * (1.0, 1.0, 1.0, 1.2, 1.44)[i], p.psnr_db, 0.9) for i, p in enumerate(true)]
     assert bd_rate(true, padded) < -70
@@ -172,7 +176,7 @@ def test_more_bits_at_a_point_never_lower_straight_lines_but_may_lower_akimas_cu
     assert interpolation_dip(padded) > 0.5
 
 
-def test_for_real_encoders_straight_lines_and_akima_nearly_agree():
+def test_for_real_encoders_both_bd_rates_nearly_agree():
     both = [measure(curve(MEDIUM), curve(ZERO_LATENCY)) for measure in (bd_rate_in_window, bd_rate)]
     assert both[0] == pytest.approx(both[1], abs=3)  # 26.8 to 40.3 dB, and 32 to 40.3 dB
     for points in (MEDIUM, ZERO_LATENCY, JPEG):
@@ -181,23 +185,65 @@ def test_for_real_encoders_straight_lines_and_akima_nearly_agree():
 
 def test_bd_rate_in_the_window_agrees_with_a_fine_sum_by_numpy():
     rng = random.Random(7)
-    for _ in range(20):
+    for _ in range(40):
         anchor, test = random_curve(rng), random_curve(rng)
         if bd_rate(anchor, test) is None or any(
             len(pareto(points)) != len(points) for points in (anchor, test)
         ):
             continue
-        ends = [sorted(p.psnr_db for p in points) for points in (anchor, test)]
-        low, high = max(32, *(e[0] for e in ends)), min(41, *(e[-1] for e in ends))
-        levels = np.linspace(low, high, 20001)
-        means = [
-            np.trapezoid(
-                np.interp(levels, [p.psnr_db for p in points], [math.log10(p.rate) for p in points]), levels
-            )
-            for points in (anchor, test)
-        ]
-        expected = (10 ** ((means[1] - means[0]) / (high - low)) - 1) * 100
-        assert bd_rate_in_window(anchor, test) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        (ours, our_rates), (theirs, their_rates) = (
+            np.array([(p.psnr_db, math.log10(p.rate)) for p in points]).T for points in (test, anchor)
+        )
+        low, high = max(32, ours[0], theirs[0]), min(41, ours[-1], theirs[-1])
+        ends = max(ours[0], theirs[0]), min(ours[-1], theirs[-1])
+        levels = np.array([ends[0], *ours[(ours > ends[0]) & (ours < ends[1])], ends[1]])
+        differences = np.interp(levels, ours, our_rates) - np.interp(levels, theirs, their_rates)
+        differences[0] = differences[0] if ends[0] in ours else max(differences[0], differences[1])
+        differences[-1] = differences[-1] if ends[1] in ours else max(differences[-1], differences[-2])
+        fine = np.linspace(low, high, 20001)
+        mean = np.trapezoid(np.interp(fine, levels, differences), fine) / (high - low)
+        assert bd_rate_in_window(anchor, test) == pytest.approx((10**mean - 1) * 100, rel=1e-4, abs=1e-4)
+
+
+def bent(level):
+    """The curve of a codec whose log rate bends as that of real ones in Python does: ever less steep."""
+    return 10 ** (1 + 0.09 * (level - 30) - 0.0018 * (level - 30) ** 2)
+
+
+def test_fewer_points_of_the_same_codec_gain_nothing_in_the_window():
+    dense = [Point(bent(level), level, 0.9) for level in (31, 33, 35, 37, 39, 41, 43)]
+    sparse = [Point(bent(level), level, 0.9) for level in (31.0, 31.1, 42.9, 43.0)]
+    assert bd_rate(dense, sparse) < -4, "a straight line joins what is bent"
+    assert ratio_at_floor(dense, sparse) > 1.05
+    assert bd_rate_in_window(dense, sparse) > -1
+    assert ratio_in_window(dense, sparse) < 1.01
+    assert widest_gap(sparse) == pytest.approx(11.8) and widest_gap(sparse) > MAXIMUM_GAP_DB
+    assert widest_gap(dense) == pytest.approx(2)
+
+
+def test_curves_that_only_touch_have_no_ratio_in_the_window():
+    lower, upper = curve([(1, 31), (2, 33), (3, 35), (4, 36)]), curve([(4, 36), (5, 37), (6, 39), (7, 41)])
+    assert ratio_in_window(lower, upper) is None
+    assert bd_rate_in_window(lower, upper) is None
+
+
+def test_a_gap_beside_the_window_is_no_gap():
+    assert widest_gap(curve([(1, 20), (2, 32), (3, 36), (4, 41), (5, 50)])) == pytest.approx(5)
+
+
+VERSION_0 = [(18.4, 30.7), (24.5, 32.3), (42.2, 36.0), (69.8, 39.95), (110.3, 44.3), (167.6, 48.6)]
+"""Of window 0 of bunny, as `codec-evolution benchmark` prints it."""
+
+
+def test_version_0_with_useless_bits_beats_itself_by_akima_and_not_in_the_window():
+    anchor = curve(VERSION_0)
+    own = Akima([p.psnr_db for p in anchor], [math.log10(p.rate) for p in anchor])
+    padding = ((31.5, 1.01), (31.55, 1.0), (41.5, 1.0), (41.55, 1.21), (41.6, 1.47))
+    padded = [Point(10 ** own(level) * more, level, 0.9) for level, more in padding]
+    assert bd_rate(anchor, padded) < -90
+    assert rate_at(padded) < rate_at(anchor) / 50
+    assert bd_rate_in_window(anchor, padded) > -1
+    assert interpolation_dip(padded) > MAXIMUM_DIP
 
 
 def test_the_akima_integral_agrees_with_a_fine_sum():

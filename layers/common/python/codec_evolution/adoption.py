@@ -3,8 +3,9 @@
 The rule compares only windows that both have measured, of one and the same clip set. Figures of training
 windows are public; those of held-out windows stay in `Verdict.held_out_rows`, and no reason mentions them.
 
-The margins must be reached twice: by the printed BD-rate (Akima, over all that both curves reach) and by straight
-lines within 32 to 41 dB. The first alone can be fooled without saving a bit, by where a codec puts its points.
+The margins must be reached twice: by the printed BD-rate (Akima, over all that both curves reach) and at the
+candidate's own points within 32 to 41 dB. The first alone can be fooled without saving a bit, by where a codec puts
+its points.
 """
 
 import math

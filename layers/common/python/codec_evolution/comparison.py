@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from codec_evolution.rate_distortion import (
     MAXIMUM_DIP,
-    Lines,
+    MAXIMUM_GAP_DB,
     Point,
     bd_rate,
     bd_rate_in_window,
@@ -19,7 +19,10 @@ from codec_evolution.rate_distortion import (
     mean_bd_rate,
     pareto,
     rate_at,
+    ratio_at_floor,
+    ratio_in_window,
     shared_window,
+    widest_gap,
 )
 
 HEVC_ANCHOR = "x265_zerolatency"
@@ -27,19 +30,15 @@ HEVC_ANCHOR = "x265_zerolatency"
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A way to compare two curves: BD-rate and the rate at 36 dB, with the words that a reason begins with."""
+    """A way to compare two curves, incumbent's and candidate's, with the words that a reason begins with."""
 
     words: str
     bd_rate: Callable[..., float | None]
-    rate_at: Callable[[list[Point]], float | None]
+    ratio: Callable[[list[Point], list[Point]], float | None]
 
 
-PRINTED = Yardstick("", bd_rate, rate_at)
-STRICT = Yardstick(
-    "by straight lines between the points, within 32 to 41 dB: ",
-    bd_rate_in_window,
-    lambda curve: rate_at(curve, curve=Lines),
-)
+PRINTED = Yardstick("", bd_rate, ratio_at_floor)
+STRICT = Yardstick("at the measured points within 32 to 41 dB: ", bd_rate_in_window, ratio_in_window)
 
 
 @dataclass(frozen=True)
@@ -150,18 +149,23 @@ def flaw(key: tuple[str, int], curve: list[Point]) -> str:
             f"clip {key[0]}: no BD-rate, the curve has {len(pareto(curve))} useful points and covers "
             f"{coverage(curve):.0%} of 32 to 41 dB; 4 points and 50% are needed, so `quality` must matter"
         )
-    if is_uneven(curve):
+    if interpolation_dip(curve) > MAXIMUM_DIP:
         return (
             f"clip {key[0]}: no BD-rate, between its points the curve would run "
             f"{1 - 10 ** -interpolation_dip(curve):.0%} below straight lines; rate and PSNR must rise evenly with "
             "`quality`"
+        )
+    if widest_gap(curve) > MAXIMUM_GAP_DB:
+        return (
+            f"clip {key[0]}: no BD-rate, neighbouring points are {widest_gap(curve):.1f} dB apart; "
+            f"{MAXIMUM_GAP_DB:g} dB are allowed within 32 to 41 dB"
         )
     return ""
 
 
 def is_uneven(curve: list[Point]) -> bool:
     """Whether the points lie so that interpolation between them flatters the codec; no figure is taken from them."""
-    return interpolation_dip(curve) > MAXIMUM_DIP
+    return interpolation_dip(curve) > MAXIMUM_DIP or widest_gap(curve) > MAXIMUM_GAP_DB
 
 
 def mean_or_none(values: list, mean: Callable[[list], float]) -> float | None:
@@ -175,8 +179,7 @@ def _compared_row(clip, ours, theirs, yardstick: Yardstick) -> ClipRow:
         return ClipRow(clip, tuple(window for _, window in keys))
     rates = [yardstick.bd_rate(theirs[key], ours[key]) for key in keys]
     similarity = [yardstick.bd_rate(theirs[key], ours[key], "ms_ssim_db") for key in keys]
-    floors = [(yardstick.rate_at(theirs[key]), yardstick.rate_at(ours[key])) for key in keys]
-    ratios = [None if None in pair else pair[0] / pair[1] for pair in floors]
+    ratios = [yardstick.ratio(theirs[key], ours[key]) for key in keys]
     return ClipRow(
         clip=clip,
         windows=tuple(window for _, window in keys),

@@ -5,8 +5,8 @@ BD-rate is the mean horizontal distance of two curves in log rate over the quali
 1970), as the ``bjontegaard`` package computes it.
 
 A codec chooses where its points lie, and a smooth curve through points that were padded with bits can run far
-below every one of them. Straight lines cannot: more bits at a point never lower them. So `bd_rate_in_window`
-takes straight lines between fixed limits, and `interpolation_dip` tells how far Akima's curve is from them.
+below every one of them. So `bd_rate_in_window` asks only at the codec's own points, between fixed limits, where
+more bits can never help; `interpolation_dip` and `widest_gap` tell whether a curve says anything between its points.
 """
 
 import itertools
@@ -25,6 +25,8 @@ MINIMUM_COVERAGE = 0.5
 MINIMUM_POINTS = 4
 MAXIMUM_DIP = 0.03
 """In log10 of the rate, 7%: real encoders with points 2 to 5 dB apart stay below 0.012."""
+MAXIMUM_GAP_DB = 6.5
+"""Between neighbouring points: a quantiser step halved with every 20 of `quality` gives at most 6.02."""
 
 RAW_BITS_PER_PIXEL = 24.0
 
@@ -183,27 +185,52 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_
 def bd_rate_in_window(
     anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_db"
 ) -> float | None:
-    """BD-rate by straight lines, over what the curves share of 32 to 41 dB: what a codec cannot flatter.
+    """BD-rate over what the curves share of 32 to 41 dB, from the differences at the points of `test` alone.
 
+    The anchor is taken by straight lines at each of them, and the differences in log rate are joined by straight
+    lines. Where the anchor ends between two points of `test`, the nearest difference stands, or a worse one that a
+    straight line gives there.
     Parameters and None are as of `bd_rate`. The limits in MS-SSIM are those that the anchor has at 32 and 41 dB.
     """
     if not (is_measurable(anchor) and is_measurable(test)):
         return None
-    curves = [pareto(points, metric) for points in (anchor, test)]
-    if min(len(curve) for curve in curves) < MINIMUM_POINTS:
+    theirs, ours = (_lines(points, metric) for points in (anchor, test))
+    if min(len(theirs.xs), len(ours.xs)) < MINIMUM_POINTS:
         return None
     limits = WINDOW_DB if metric == "psnr_db" else _ms_ssim_limits(anchor)
-    qualities = [[getattr(point, metric) for point in curve] for curve in curves]
-    low = max(limits[0], *(quality[0] for quality in qualities))
-    high = min(limits[1], *(quality[-1] for quality in qualities))
+    low, high = max(limits[0], theirs.xs[0], ours.xs[0]), min(limits[1], theirs.xs[-1], ours.xs[-1])
     needed = MINIMUM_COVERAGE * (WINDOW_DB[1] - WINDOW_DB[0]) if metric == "psnr_db" else 1e-6
     if high - low < needed:
         return None
-    means = [
-        Lines(quality, [math.log10(point.rate) for point in curve]).integral(low, high) / (high - low)
-        for quality, curve in zip(qualities, curves, strict=True)
-    ]
-    return (10 ** (means[1] - means[0]) - 1) * 100
+    mean = _differences(theirs, ours).integral(low, high) / (high - low)
+    return (10**mean - 1) * 100
+
+
+def ratio_in_window(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
+    """How many times the rate of `test` the anchor needs at 36 dB, by the differences of `bd_rate_in_window`.
+
+    None where one of the curves does not reach 36 dB, or where they touch there and share nothing.
+    """
+    if ratio_at_floor(anchor, test) is None or not shared_window(anchor, test):
+        return None
+    return 10 ** -_differences(_lines(anchor, "psnr_db"), _lines(test, "psnr_db"))(FLOOR_DB)
+
+
+def _differences(theirs: Lines, ours: Lines) -> Lines:
+    """Our ordinates less theirs, over all that both reach; taken at our points, and at ends that are none."""
+    low, high = max(theirs.xs[0], ours.xs[0]), min(theirs.xs[-1], ours.xs[-1])
+    levels = [low, *(level for level in ours.xs if low < level < high), high]
+    values = [ours(level) - theirs(level) for level in levels]
+    if low not in ours.xs:
+        values[0] = max(values[:2])
+    if high not in ours.xs:
+        values[-1] = max(values[-2:])
+    return Lines(levels, values)
+
+
+def _lines(points: Sequence[Point], metric: str) -> Lines:
+    kept = pareto(points, metric)
+    return Lines([getattr(point, metric) for point in kept], [math.log10(point.rate) for point in kept])
 
 
 def _ms_ssim_limits(points: Sequence[Point]) -> tuple[float, float]:
@@ -227,6 +254,13 @@ def interpolation_dip(points: Sequence[Point]) -> float:
     return max(0.0, *(lines(level) - akima(level) for level in levels))
 
 
+def widest_gap(points: Sequence[Point]) -> float:
+    """The largest distance in dB of neighbouring points, of those with some of 32 to 41 dB between them."""
+    levels = [point.psnr_db for point in pareto(points)]
+    pairs = itertools.pairwise(levels)
+    return max((b - a for a, b in pairs if a < WINDOW_DB[1] and b > WINDOW_DB[0]), default=0.0)
+
+
 def shared_window(one: Sequence[Point], other: Sequence[Point]) -> float:
     """Share of 32 to 41 dB, 0 to 1, that both curves span."""
     spans = [pareto(one), pareto(other)]
@@ -235,9 +269,15 @@ def shared_window(one: Sequence[Point], other: Sequence[Point]) -> float:
     return max(0.0, high - low) / (WINDOW_DB[1] - WINDOW_DB[0])
 
 
-def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB, curve: type[Lines] = Akima) -> float | None:
+def ratio_at_floor(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
+    """How many times the rate of `test` the anchor needs at 36 dB; None where one of them does not reach it."""
+    rates = [rate_at(points) for points in (anchor, test)]
+    return None if None in rates else rates[0] / rates[1]
+
+
+def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
     """Rate at a PSNR, interpolated as in BD-rate; None where the curve does not reach it."""
-    return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value, curve)
+    return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value)
 
 
 def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
@@ -245,11 +285,11 @@ def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | No
     return _at(points, psnr_db, lambda point: point.ms_ssim_db, lambda value: 1 - 10 ** (-value / 10))
 
 
-def _at(points, psnr_db, forward, back, curve=Akima) -> float | None:
+def _at(points, psnr_db, forward, back) -> float | None:
     kept = pareto(points)
     if len(kept) < 2 or not kept[0].psnr_db <= psnr_db <= kept[-1].psnr_db:
         return None
-    return back(curve([point.psnr_db for point in kept], [forward(point) for point in kept])(psnr_db))
+    return back(Akima([point.psnr_db for point in kept], [forward(point) for point in kept])(psnr_db))
 
 
 def geometric_mean(values: Iterable[float]) -> float:
