@@ -32,11 +32,12 @@ def table(session) -> FrameworkModifications:
     return FrameworkModifications(session.deployment.framework_modifications_table)
 
 
-def new(table: FrameworkModifications, **fields: str) -> str:
-    identifier = f"2026-11-21T22:00:00.000Z#{uuid.uuid4()}"
+def new(table: FrameworkModifications, made: str = NOW) -> str:
+    """Record a call that was made at a moment; no other test has its id."""
+    identifier = f"{made}#{uuid.uuid4()}"
     arguments = {"file_path": "prompts/a.md"}
-    item = requested(identifier, tool="rollback_file", arguments=arguments, reason="r", now=NOW)
-    assert table.put_once(item | fields) is True
+    item = requested(identifier, tool="rollback_file", arguments=arguments, reason="r", now=made)
+    assert table.put_once(item) is True
     return identifier
 
 
@@ -88,25 +89,43 @@ def test_listings_are_newest_first_by_state_and_by_file(table):
     assert len(table.latest(1)) == 1
 
 
-def wait_for_a_person(table: FrameworkModifications, expires_at: str) -> str:
-    identifier = new(table)
+def wait_for_a_person(table: FrameworkModifications, made: str, expires_at: str = "") -> str:
+    identifier = new(table, made)
     table.move(identifier, states.REQUESTED, states.RUNNING, {})
-    table.move(identifier, states.RUNNING, states.PENDING_APPROVAL, {"expires_at": expires_at})
+    fields = {"expires_at": expires_at or states.expires(made)}
+    table.move(identifier, states.RUNNING, states.PENDING_APPROVAL, fields)
     return identifier
 
 
 def test_a_call_that_nobody_approved_in_time_expires_by_itself_and_a_younger_one_waits_on(table):
-    late = wait_for_a_person(table, "2026-11-21T22:00:00.000Z")
-    young = wait_for_a_person(table, "2026-11-21T23:00:00.000Z")
-    assert late in operations.expire_overdue(table, "2026-11-21T22:30:00.000Z")
+    late = wait_for_a_person(table, "2001-01-01T10:00:00.000Z")
+    young = wait_for_a_person(table, "2001-01-01T11:00:00.000Z")
+    now = "2001-01-02T10:30:00.000Z"
+    assert operations.expire_overdue(table, now) == [late]
     item = table.get(late)
     assert (item["status"], item["rule"]) == (states.EXPIRED, "expired")
     assert table.get(young)["status"] == states.PENDING_APPROVAL
-    assert late not in operations.expire_overdue(table, "2026-11-21T22:30:00.000Z")
+    assert operations.expire_overdue(table, now) == []
+
+
+def test_no_number_of_calls_that_may_wait_on_keeps_an_overdue_one_waiting(table):
+    """An old call may have been asked for late, as the undoing of an old change is."""
+    for number in range(operations.OVERDUE_PER_CYCLE + 10):
+        wait_for_a_person(table, f"2002-01-01T10:00:{number:02d}.000Z", "2002-02-01T00:00:00.000Z")
+    late = wait_for_a_person(table, "2002-01-01T11:00:00.000Z")
+    assert late in operations.expire_overdue(table, "2002-01-03T00:00:00.000Z")
+
+
+def test_one_cycle_closes_a_bounded_number_and_the_next_one_the_rest(table):
+    for number in range(operations.OVERDUE_PER_CYCLE + 1):
+        wait_for_a_person(table, f"2000-01-01T10:00:{number:02d}.000Z")
+    now = "2000-01-03T00:00:00.000Z"
+    closed = [len(operations.expire_overdue(table, now)) for _ in range(3)]
+    assert closed == [operations.OVERDUE_PER_CYCLE, 1, 0]
 
 
 def test_opening_a_cycle_closes_what_waited_too_long(session, table):
-    late = wait_for_a_person(table, "2026-01-01T00:00:00.000Z")
+    late = wait_for_a_person(table, "1999-01-01T00:00:00.000Z")
     execution = "arn:aws:states:us-east-1:000000000000:execution:m:none"
     event = {"execution": execution, "started": NOW, "pass": 0, "input": {}}
     client = session.deployment.client("lambda")

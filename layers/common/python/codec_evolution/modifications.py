@@ -91,6 +91,11 @@ def expires(now: str) -> str:
     return format_time(parse_time(now) + APPROVAL_TTL)
 
 
+def may_be_overdue_before(now: str) -> str:
+    """Return the moment before which a call must have been made to wait too long by now."""
+    return format_time(parse_time(now) - APPROVAL_TTL)
+
+
 def is_expired(item: Mapping[str, Any], now: str) -> bool:
     """Tell whether a call waited too long for a person."""
     return "expires_at" in item and parse_time(now) >= parse_time(str(item["expires_at"]))

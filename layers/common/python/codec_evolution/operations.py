@@ -11,7 +11,7 @@ from codec_evolution.ports import Conflict, Modifications
 from codec_evolution.tools import RESTART, RESTORE, ToolCall, ToolDesk
 
 OVERDUE_PER_CYCLE = 20
-"""How many waiting calls are looked at when a cycle opens; the rest is for the next one."""
+"""How many waiting calls are closed when a cycle opens; the rest is for the next one."""
 
 
 class OperationRefused(Exception):
@@ -68,9 +68,15 @@ def expire(modifications: Modifications, modification_id: str, now: str) -> bool
 
 
 def expire_overdue(modifications: Modifications, now: str) -> list[str]:
-    """Close the calls that waited too long, oldest first and at most `OVERDUE_PER_CYCLE`; returns their ids."""
-    closed = []
-    for row in modifications.waiting(OVERDUE_PER_CYCLE):
+    """Close the calls that waited too long, oldest first and at most `OVERDUE_PER_CYCLE`; returns their ids.
+
+    An id begins with the time of its call, so what is younger than an approval lives is not looked at; and only what
+    is closed counts, so that no number of calls that may wait on keeps an overdue one waiting.
+    """
+    closed: list[str] = []
+    for row in modifications.waiting_before(states.may_be_overdue_before(now)):
+        if len(closed) == OVERDUE_PER_CYCLE:
+            break
         # The index shows a call late and without its time.
         item = modifications.get(row["modification_id"])
         if item and states.is_expired(item, now) and expire(modifications, item["modification_id"], now):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -180,8 +180,8 @@ class Modifications(Protocol):
     def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
         """Return the newest calls first."""
 
-    def waiting(self, limit: int) -> list[dict[str, Any]]:
-        """Return the columns of a listing of the calls that wait for a person, oldest first."""
+    def waiting_before(self, moment: str) -> Iterator[dict[str, Any]]:
+        """Yield the columns of a listing of the calls from before a moment that wait for a person, oldest first."""
 
     def due(self, limit: int) -> list[dict[str, Any]]:
         """Return outbox items that are due, oldest first."""

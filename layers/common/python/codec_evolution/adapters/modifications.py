@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
@@ -13,6 +13,9 @@ from botocore.exceptions import ClientError
 from codec_evolution.adapters.tables import CLIENT_CONFIG, plain, stored
 from codec_evolution.modifications import DONE, DUE, HOST, NEXT, OUTBOX, PENDING_APPROVAL
 from codec_evolution.ports import Conflict
+
+PAGE = 25
+"""Rows of one query where a caller may stop early."""
 
 
 class FrameworkModifications:
@@ -99,14 +102,20 @@ class FrameworkModifications:
         )
         return [plain(item) for item in answer["Items"]]
 
-    def waiting(self, limit: int) -> list[dict[str, Any]]:
-        """Return the columns of a listing of the calls that wait for a person, oldest first."""
-        answer = self._table.query(
-            IndexName="by_status",
-            KeyConditionExpression=Key("host").eq(HOST) & Key("status").eq(PENDING_APPROVAL),
-            Limit=limit,
-        )
-        return [plain(item) for item in answer["Items"]]
+    def waiting_before(self, moment: str) -> Iterator[dict[str, Any]]:
+        """Yield the columns of a listing of the calls from before a moment that wait for a person, oldest first."""
+        condition = Key("host").eq(HOST) & Key("status").eq(PENDING_APPROVAL)
+        question: dict[str, Any] = {
+            "IndexName": "by_status",
+            "KeyConditionExpression": condition & Key("modification_id").lt(moment),
+            "Limit": PAGE,
+        }
+        while True:
+            answer = self._table.query(**question)
+            yield from (plain(item) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def due(self, limit: int) -> list[dict[str, Any]]:
         """Return outbox items that are due, oldest first."""
