@@ -100,6 +100,7 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
             "tools": settings.framework_tools,
             "autonomy": settings.framework_autonomy,
             "approve_commands": True,
+            "pip_config": _pip_config(),
         },
     )
     return places.config
@@ -116,6 +117,12 @@ def framework_files(root: Path = ROOT) -> list[str]:
             folders[:] = [name for name in folders if name not in SKIPPED and not name.endswith(".egg-info")]
             found += [str((Path(folder) / name).relative_to(root)) for name in names]
         return sorted(found)
+
+
+def _pip_config() -> str:
+    """Return the configuration file of pip that this user chose, which names the index of packages."""
+    chosen = os.environ.get("PIP_CONFIG_FILE", "")
+    return str(Path(chosen).resolve()) if chosen else ""
 
 
 def _is_fixed(path: str, guard: Guard) -> bool:

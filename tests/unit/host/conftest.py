@@ -44,6 +44,7 @@ class Host:
         self.checkout = folder / "checkout"
         self.folder = folder
         self.settings: dict[str, Any] = {}
+        self.guard_changes: dict[str, Any] = {}
         self.tests: dict[str, list[str]] = {"data": [], "code": ["tests/unit"]}
         self._calls = 0
         for path, text in FILES.items():
@@ -55,7 +56,7 @@ class Host:
 
     @property
     def room(self) -> Room:
-        data = tomllib.loads(GUARD.read_text("utf-8")) | {"quick_tests": self.tests}
+        data = tomllib.loads(GUARD.read_text("utf-8")) | {"quick_tests": self.tests} | self.guard_changes
         config = {
             "checkout": str(self.checkout),
             "state": str(self.folder / "state"),

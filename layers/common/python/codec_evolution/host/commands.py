@@ -17,6 +17,8 @@ from codec_evolution.host.refusal import FAILED, Refused
 MAX_COMMAND_CHARS = 1000
 MAX_TIMEOUT_S = 120
 DEFAULT_TIMEOUT_S = 60
+TESTS = "pytest"
+"""Stands for the host's own interpreter with pytest, on a copy of the checkout."""
 _SHELL = re.compile(r"[|&;<>()$`\\!*?\[\]{}#~\n\r\0]")
 _WORD = re.compile(r"[ -~]+")
 
@@ -28,7 +30,7 @@ class Judged:
     Attributes
     ----------
     argv
-        Absolute path of the program first.
+        Absolute path of the program first; `TESTS` alone for the framework's tests, which run on a copy.
     listed
         Whether the guard's list has it; otherwise only a person's approval lets it run.
     """
@@ -51,7 +53,7 @@ def judge(command: object, guard: Guard) -> Judged:
     program = words[0]
     if "/" in program or program in guard.never_programs:
         raise Refused("command-never", f"{program[:80]!r} is never run by this tool")
-    found = shutil.which(program, path=PATH)
+    found = TESTS if program == TESTS else shutil.which(program, path=PATH)
     if found is None:
         raise Refused("command-unknown", f"there is no program {program[:80]!r} on this host", FAILED)
     rule = next((each for each in guard.commands if _matches(each, words)), None)

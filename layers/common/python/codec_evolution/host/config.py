@@ -38,6 +38,8 @@ class HostConfig:
         Whether shell commands and packages need approval even when the guard allows them (a person's own machine).
     user
         Account that owns checkout and state; empty keeps the account that started the program.
+    pip_config
+        Configuration file of pip that names the index packages come from; empty for the machine's own configuration.
     restart
         Unit that `restart_orchestrator` restarts; empty where there is none.
     """
@@ -51,6 +53,7 @@ class HostConfig:
     autonomy: str = "data"
     approve_commands: bool = False
     user: str = ""
+    pip_config: str = ""
     restart: str = ""
 
     def __post_init__(self) -> None:
@@ -59,8 +62,11 @@ class HostConfig:
             if not Path(getattr(self, name)).is_absolute():
                 raise ConfigError(f"{name} must be an absolute path")
         checkout = Path(self.checkout).resolve()
-        for name in ("state", "guard", "manifest"):
-            if Path(getattr(self, name)).resolve().is_relative_to(checkout):
+        if self.pip_config and not Path(self.pip_config).is_absolute():
+            raise ConfigError("pip_config must be an absolute path or empty")
+        for name in ("state", "guard", "manifest", "pip_config"):
+            path = getattr(self, name)
+            if path and Path(path).resolve().is_relative_to(checkout):
                 raise ConfigError(f"{name} must lie outside the checkout")
         if self.tools not in TOOLS_MODES:
             raise ConfigError(f"tools must be one of {', '.join(TOOLS_MODES)}")

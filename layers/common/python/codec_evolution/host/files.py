@@ -9,6 +9,7 @@ from codec_evolution.host import edits, merge, syntax
 from codec_evolution.host.call import Call, only
 from codec_evolution.host.checkout import Content, plain_path
 from codec_evolution.host.guard import CODE, NEVER
+from codec_evolution.host.packages import installed
 from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, Refused
 from codec_evolution.host.room import Effect, Room, consent, diff
 from codec_evolution.host.trial import quick_tests
@@ -105,7 +106,14 @@ def _change(
     output = None
     if tests:
         try:
-            output = quick_tests(room.checkout.root, {path: after}, tests, room.config.python, strict=unseen)
+            output = quick_tests(
+                room.checkout.root,
+                {path: after},
+                tests,
+                room.config.python,
+                installed(room.state),
+                strict=unseen,
+            )
         except Refused as refused:
             if refused.status == NEEDS_APPROVAL:
                 consent(call, room, refused.message, rule=refused.rule, file_sha256=file_sha256, facts=facts)

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from codec_evolution.host import commands, packages
+from codec_evolution.host import commands, packages, trial
 from codec_evolution.host.call import Call, only
 from codec_evolution.host.guard import CODE, DATA, Guard, glob
 from codec_evolution.host.processes import Run, run
@@ -37,7 +37,13 @@ def shell(call: Call, room: Room) -> Effect:
             ),
         )
     consent(call, room, question, rule=rule, file_sha256="", facts={"command": list(judged.argv)})
-    output = commands.execute(judged, room.checkout.root, timeout_s)
+    if judged.argv[0] == commands.TESTS:
+        packages_folder = packages.installed(room.state)
+        output = trial.run_tests(
+            room.checkout.root, judged.argv[1:], room.config.python, packages_folder, timeout_s
+        )
+    else:
+        output = commands.execute(judged, room.checkout.root, timeout_s)
     success = output.ended == "ended" and output.exit_code == 0
     message = f"exit status {output.exit_code}" if output.ended == "ended" else output.ended
     return Effect(message, success=success, output=output.as_dict())
@@ -50,7 +56,7 @@ def install(call: Call, room: Room) -> Effect:
     question = "packages on this machine need a person's approval" if room.config.approve_commands else ""
     facts = {"package": f"{package.name}=={package.version}"}
     consent(call, room, question, rule="packages-approved", file_sha256="", facts=facts)
-    hashes = packages.install(package, room.config.python, room.state / "packages", room.state / "wheels")
+    hashes = packages.install(package, room.config.python, room.state, room.config.pip_config)
     return Effect(f"installed {facts['package']}", facts={**facts, "wheels": hashes})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
@@ -50,21 +51,30 @@ def judge(requirement: object, guard: Guard) -> Package:
     return Package(name, version)
 
 
-def install(package: Package, python: str, target: Path, downloads: Path) -> dict[str, str]:
-    """Fetch wheels from the index that the operator configured and unpack them; returns their hashes by file name.
+def install(package: Package, python: str, state: Path, pip_config: str = "") -> dict[str, str]:
+    """Fetch the wheel from the index that the operator configured and unpack it; returns its hash by file name.
+
+    Parameters
+    ----------
+    state
+        The host's own folder; the package goes to `installed`, where the quick tests find it.
+    pip_config
+        The operator's configuration file of pip (its index); empty for the machine's own.
 
     Raises
     ------
     Refused
         ``package-failed``.
     """
-    downloads.mkdir(parents=True, exist_ok=True)
-    for old in downloads.iterdir():
-        old.unlink()
+    downloads = state / "wheels"
+    shutil.rmtree(downloads, ignore_errors=True)
+    downloads.mkdir(parents=True)
+    # A folder of the host's own: pip reads a configuration file from its home, and nobody else may put one there.
+    environment = {"HOME": str(downloads)} | ({"PIP_CONFIG_FILE": pip_config} if pip_config else {})
     wanted = f"{package.name}=={package.version}"
-    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
     wheels_only = ["--only-binary", ":all:", "--no-deps"]
-    _pip([*pip, "download", "--quiet", *wheels_only, "--dest", str(downloads), wanted])
+    _pip([*pip, "download", "--quiet", *wheels_only, "--dest", str(downloads), wanted], environment)
     wheels = sorted(downloads.glob("*.whl"))
     if len(wheels) != 1:
         raise Refused("package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED)
@@ -77,20 +87,26 @@ def install(package: Package, python: str, target: Path, downloads: Path) -> dic
             *wheels_only,
             "--no-index",
             "--target",
-            str(target),
+            str(installed(state)),
             "--upgrade",
             str(wheels[0]),
-        ]
+        ],
+        environment,
     )
     return hashes
 
 
-def _pip(command: list[str]) -> None:
+def installed(state: Path) -> Path:
+    """Return the folder of the installed packages."""
+    return state / "packages"
+
+
+def _pip(command: list[str], environment: dict[str, str]) -> None:
     try:
         done = subprocess.run(
             command,
             capture_output=True,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8"},
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environment},
             timeout=TIMEOUT_S,
             check=False,
         )

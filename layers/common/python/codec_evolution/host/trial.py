@@ -24,6 +24,7 @@ def quick_tests(
     changes: Mapping[str, bytes | None],
     tests: Sequence[str],
     python: str,
+    packages: Path,
     *,
     strict: bool = False,
 ) -> Output:
@@ -37,6 +38,8 @@ def quick_tests(
         Paths that pytest is given.
     python
         Interpreter with pytest and what the tests import.
+    packages
+        Folder of the packages that were installed for the host's own tools.
     strict
         Whether the tests run changed code that nobody has looked at: then they run behind walls or not at all.
 
@@ -46,19 +49,7 @@ def quick_tests(
         ``quick-tests``: they fail with the change. ``walls-missing``: this host cannot wall them in, so none ran.
     """
     with _copy(checkout, changes) as copy:
-        sources = ":".join(str(copy / folder) for folder in SOURCE_FOLDERS)
-        environment = {"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
-        argv = (python, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests)
-        output = run(
-            Run(
-                argv,
-                copy,
-                TIMEOUT_S,
-                read_only=_interpreter(python),
-                environment=environment,
-                strict=strict,
-            )
-        )
+        output = _pytest(copy, ("-x", *tests), python, packages, TIMEOUT_S, strict=strict)
     if strict:
         _need_walls(output)
     if output.exit_code != 0:
@@ -67,6 +58,31 @@ def quick_tests(
             "quick-tests", f"the framework's tests fail with this change ({output.ended}): {said}", FAILED
         )
     return output
+
+
+def run_tests(
+    checkout: Path, arguments: Sequence[str], python: str, packages: Path, timeout_s: float
+) -> Output:
+    """Run tests of the framework on a copy of the checkout as it is, for diagnosis."""
+    with _copy(checkout, {}) as copy:
+        return _pytest(copy, arguments, python, packages, timeout_s)
+
+
+def _pytest(
+    copy: Path,
+    arguments: Sequence[str],
+    python: str,
+    packages: Path,
+    timeout_s: float,
+    *,
+    strict: bool = False,
+) -> Output:
+    installed = [str(packages)] if packages.is_dir() else []
+    sources = ":".join([*(str(copy / folder) for folder in SOURCE_FOLDERS), *installed])
+    environment = {"PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
+    argv = (python, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *arguments)
+    read_only = [*_interpreter(python), *installed]
+    return run(Run(argv, copy, timeout_s, read_only=read_only, environment=environment, strict=strict))
 
 
 def _need_walls(output: Output) -> None:
