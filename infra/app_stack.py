@@ -19,6 +19,7 @@ from infra.capabilities.cycle import Cycle
 from infra.capabilities.dashboard import Dashboard
 from infra.capabilities.framework_host import FrameworkHost
 from infra.capabilities.functions import Functions
+from infra.capabilities.sandbox_image import SandboxImage
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
 from infra.settings import Settings
@@ -46,6 +47,13 @@ class AppStack(Stack):
             self.functions.functions["FrameworkTool"],
             self.benchmark.alias,
             published=[self.functions.functions["Plan"]],
+        )
+        self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
+        self.sandbox_image.serve(
+            starter=self.functions.functions["FrameworkTool"],
+            publisher=self.functions.functions["PublishImage"],
+            live=self.functions.aliases["PublishImage"],
+            benchmark=self.benchmark.function,
         )
         self.cycle = Cycle(
             self,

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution import artifacts, metrics, operations
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
+from codec_evolution.adapters.images import CodeBuildImages
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
@@ -88,7 +89,14 @@ def make_desk(bucket: ArtifactBucket) -> ToolDesk:
         ),
         mode=os.environ["FRAMEWORK_TOOLS"],
         now=utc_now,
+        images=connect_images(bucket),
     )
+
+
+def connect_images(bucket: ArtifactBucket) -> CodeBuildImages | None:
+    """Return the builds of the sandbox image, or None on a person's own machine, where none is built."""
+    project = os.environ["IMAGE_PROJECT"]
+    return CodeBuildImages(project, bucket) if project else None
 
 
 def connect_host(bucket: ArtifactBucket) -> Host:

@@ -269,6 +269,7 @@ class FrameworkHost(Construct):
             "autonomy": settings.framework_autonomy,
             "approve_commands": False,
             "user": "codec-framework",
+            "deployed": "/opt/codec-evolution/framework",
             "restart": "codec-evolution-orchestrator.service",
         }
         files = {

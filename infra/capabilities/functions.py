@@ -28,6 +28,9 @@ ARTIFACT_OBJECTS = (
 )
 """How cdk-nag names the objects of the artifact bucket: by the rendered reference across the stacks."""
 
+IMAGE_LOCK = "framework/overlay/sandbox_container/requirements.lock"
+"""The sandbox image's requirements as the framework tools left them."""
+
 GET = "dynamodb:GetItem"
 QUERY = "dynamodb:Query"
 PUT = "dynamodb:PutItem"
@@ -47,6 +50,8 @@ SIZES: Mapping[str, Size] = {
     "OpenCycle": Size(512, 120),
     "Plan": Size(1024, 600),
     "FrameworkTool": Size(512, 300),
+    # As long as an image may take to come up, to be examined, and to be taken back.
+    "PublishImage": Size(256, 900),
     "Conclude": Size(1024, 180),
     "Commit": Size(512, 300),
     "CloseCycle": Size(256, 60),
@@ -65,7 +70,7 @@ def log_group(scope: Construct, name: str, **options: str) -> logs.LogGroup:
 
 
 class Functions(Construct):
-    """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle; Widgets and Actions.
+    """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle; PublishImage; Widgets and Actions.
 
     Attributes
     ----------
@@ -93,6 +98,7 @@ class Functions(Construct):
         self._open_cycle(state_machine_name)
         self._plan()
         self._framework_tool()
+        self._publish_image()
         self._conclude()
         self._commit()
         self._close_cycle()
@@ -184,6 +190,22 @@ class Functions(Construct):
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
         self._deny_operators(function)
+
+    def _publish_image(self) -> None:
+        """The function's rights on builds and on the benchmark are added by `SandboxImage.serve`."""
+        function = self._function(
+            "PublishImage",
+            {
+                "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
+                "ARTIFACT_BUCKET": self._data.artifacts.bucket_name,
+                "FRAMEWORK_TOOL_FUNCTION": self.aliases["FrameworkTool"].function_arn,
+            },
+        )
+        self._allow_table(function, self._data.framework_modifications, [GET, UPDATE])
+        self._allow(function, ["s3:GetObject"], [self._data.artifacts.arn_for_objects(IMAGE_LOCK)])
+        # Without it a missing object answers 403 instead of 404.
+        self._allow(function, ["s3:ListBucket"], [self._data.artifacts.bucket_arn])
+        self._allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
 
     def _conclude(self) -> None:
         function = self._function(

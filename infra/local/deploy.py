@@ -35,8 +35,8 @@ FUNCTIONS = (
 PLACEHOLDER_SECRET = json.dumps({"token": "local"})
 """Value of both secrets locally: the stand-ins ask for one, and no real key may lie on disk."""
 
-NOT_LOCAL = {"SCHEDULE_NAME": "", "CONSOLE_URL": ""}
-"""Settings that are empty locally: cycles are started by a run, and there is no console to link to."""
+NOT_LOCAL = {"SCHEDULE_NAME": "", "CONSOLE_URL": "", "IMAGE_PROJECT": ""}
+"""Settings that are empty locally: a run starts cycles, there is no console to link to, and no image is built."""
 
 _DEPLOY_TIMEOUT_S = 120.0
 _CLIENT = Config(

@@ -81,8 +81,11 @@ SUPPORTED = frozenset(
 )
 """Types that the pinned emulator provisions and that this app uses or may use."""
 
-NAMED_ANYWAY = frozenset({"AWS::EC2::Instance", "AWS::SSM::Document"})
-"""Types that are left out although functions and permissions name them: the local host takes their place."""
+NAMED_ANYWAY = frozenset({"AWS::CodeBuild::Project", "AWS::EC2::Instance", "AWS::SSM::Document"})
+"""Types that are left out although functions and permissions name them.
+
+The local host takes the place of instance and documents; no image is built here, and the host says so.
+"""
 
 _PUBLIC_PARAMETER = "/aws/service/"
 _CDK_HASH = re.compile(r"[0-9a-f]{32}$")

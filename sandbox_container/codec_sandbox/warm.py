@@ -70,7 +70,8 @@ MODULES = [
     "encodings.unicode_escape",
     "__future__",
 ]
-OPTIONAL = ["torchvision", "torchvision.transforms", "torchvision.transforms.functional"]
+OPTIONAL = ["torchvision", "torchvision.transforms", "torchvision.transforms.functional", "pywt"]
+"""Libraries that an image may have been built with."""
 
 
 def import_libraries() -> None:

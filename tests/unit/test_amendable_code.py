@@ -1,4 +1,4 @@
-"""Which functions run code that a tool may amend: those that publishing covers, and nothing with rights worth having."""
+"""Which functions run code that a tool may amend: the published ones, and none with rights worth having."""
 
 from __future__ import annotations
 

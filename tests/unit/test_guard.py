@@ -58,7 +58,7 @@ def test_a_new_module_of_the_layer_has_no_tier_until_somebody_decides():
 
 
 def test_never_wins_over_everything():
-    both = {"never": ["a/b.md"], "data": ["a/*.md"], "code": ["**"]}
+    both = {"never": ["a/b.md"], "data": ["a/*.md"], "code": ["**"], "image": ["**"]}
     guard = Guard(both, (), frozenset(), {}, {})
     assert [guard.tier(path) for path in ("a/b.md", "a/c.md", "d/e")] == [NEVER, DATA, CODE]
 

@@ -19,7 +19,7 @@ def test_what_the_tools_changed_comes_back_and_what_they_removed_goes(host, tmp_
     folder = tmp_path / "overlay"
     overlay(folder, POLICY, "builtins = []\n")
     overlay(folder, "prompts/system.md", None)
-    assert restore(host.room.checkout, host.room.guard, folder) == 2
+    assert restore(host.room, folder) == 2
     assert host.text(POLICY) == "builtins = []\n"
     assert not (host.checkout / "prompts/system.md").exists()
 
@@ -29,7 +29,7 @@ def test_an_overlay_reaches_nothing_that_no_tool_may_change(host, tmp_path, caps
     overlay(folder, f"{DATA}/guard.toml", "everything = 1\n")
     overlay(folder, "infra/app.py", "APP = 2\n")
     overlay(folder, POLICY, "builtins = []\n", sha256="0" * 64)
-    assert restore(host.room.checkout, host.room.guard, folder) == 0
+    assert restore(host.room, folder) == 0
     assert host.text(POLICY) == FILES[POLICY]
     assert host.text("infra/app.py") == FILES["infra/app.py"]
     assert "not amendable" in capsys.readouterr().err

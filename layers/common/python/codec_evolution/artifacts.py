@@ -90,6 +90,11 @@ def modification(modification_id: str, name: str) -> str:
     return f"modifications/{modification_id.replace('#', '_')}/{name}"
 
 
+def image_lock(lock_sha256: str) -> str:
+    """Return the key of a lock file that a sandbox image is built from, named by its content."""
+    return f"framework/images/{lock_sha256}/requirements.lock"
+
+
 def framework_overlay(path: str) -> str:
     """Return the key of a changed framework file, by which a new host restores its checkout."""
     return f"framework/overlay/{path}"

@@ -229,6 +229,12 @@ class Decision(Contract):
     modification_id: str
 
 
+class BuildEnded(Contract):
+    """Input of PublishImage, which the rule makes of CodeBuild's own event."""
+
+    build: str
+
+
 class CommitRequest(Contract):
     """Input of Commit."""
 

@@ -42,6 +42,13 @@ STATES = tuple(NEXT)
 UNFINISHED = frozenset({REQUESTED, RUNNING, APPROVED})
 """A call that is found so was cut short, and is taken up again."""
 
+CANDIDATES = "candidates"
+"""Value of ``target``: the call changes the requirements of the sandbox image."""
+IMAGE_LOCK = "sandbox_container/requirements.lock"
+"""What the sandbox image is built from."""
+BUILDING, LIVE, BROKEN, SUPERSEDED = "building", "live", "failed", "superseded"
+"""Values of ``image_status``: what became of the image that was built for a call; it is no state of the call."""
+
 APPROVAL_TTL = timedelta(hours=24)
 
 
@@ -82,7 +89,7 @@ def requested(
 def summarise(tool: str, arguments: Mapping[str, Any]) -> str:
     """Return one line that says what a call is about."""
     what = arguments.get("file_path") or arguments.get("command") or arguments.get("package") or ""
-    kind = arguments.get("modification_type")
+    kind = arguments.get("modification_type") or arguments.get("target")
     return clip_text(" ".join(str(part) for part in (tool, what, kind and f"({kind})") if part), 300)
 
 
@@ -117,6 +124,8 @@ def outcome(answer: Mapping[str, Any]) -> dict[str, Any]:
         "after_sha256": first.get("sha256"),
         "backup": answer.get("backup"),
         "diff": clip_text(str(answer.get("diff", ""))),
+        "package": answer.get("package"),
+        "target": answer.get("target"),
     }
     return {name: value for name, value in kept.items() if value not in (None, "")}
 

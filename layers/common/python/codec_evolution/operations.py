@@ -7,7 +7,8 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution import modifications as states
-from codec_evolution.ports import Conflict, Modifications
+from codec_evolution.ports import Conflict, Modifications, PublishRefused
+from codec_evolution.record import clip_text
 from codec_evolution.tools import RESTART, RESTORE, ToolCall, ToolDesk
 
 OVERDUE_PER_CYCLE = 20
@@ -39,7 +40,30 @@ def approve(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
         item = _existing(desk, modification_id)
     if "approved_at" not in item:
         raise OperationRefused(f"{modification_id} is {item['status']}; only a waiting call can be approved")
-    return desk.run(item) if item["status"] in states.UNFINISHED else item
+    return _built(desk, desk.run(item) if item["status"] in states.UNFINISHED else item)
+
+
+def _built(desk: ToolDesk, item: dict[str, Any]) -> dict[str, Any]:
+    """Start the build of the sandbox image for an applied change of its requirements, once.
+
+    Such a change is never applied without an approval, so no call of the planner's ends here.
+    """
+    is_due = item["status"] == states.APPLIED and item.get("target") == states.CANDIDATES
+    if not is_due or "image_status" in item or desk.images is None:
+        return item
+    undoes = item.get("rolls_back")
+    if undoes and _existing(desk, str(undoes)).get("image_status") == states.BROKEN:
+        return item  # no image with that change ever served
+    modification_id = str(item["modification_id"])
+    result = desk.objects.get_json(artifacts.modification(modification_id, "result.json")) or {}
+    lock = next(each["content"] for each in result["changed"] if each["path"] == states.IMAGE_LOCK)
+    try:
+        build = desk.images.start(modification_id, lock)
+    except PublishRefused as refused:
+        said = f"the image is not built: {refused}; approve or roll back once more to start it"
+        return item | {"message": clip_text(said)}
+    desk.modifications.annotate(modification_id, {"image_status": states.BUILDING, "build": build})
+    return _existing(desk, modification_id)
 
 
 def deny(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
@@ -105,7 +129,7 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
     item = _existing(desk, modification_id)
     undoing_id = f"{modification_id}#undo{number}"
     if item["status"] == states.ROLLED_BACK:
-        return _existing(desk, str(item["rolled_back_by"]))
+        return _built(desk, _existing(desk, str(item["rolled_back_by"])))
     if item["status"] != states.APPLIED:
         raise OperationRefused(
             f"{modification_id} is {item['status']}; only an applied change can be rolled back"
@@ -119,12 +143,11 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
     known = desk.modifications.get(undoing_id)
     if known is not None and known["status"] in (states.FAILED, states.DENIED, states.EXPIRED):
         return rollback(desk, modification_id, number + 1)
-    change = changed[0]
     undone = desk.call(
         ToolCall(
             modification_id=undoing_id,
             tool=RESTORE,
-            arguments={"file_path": change["path"], "before": change["before"], "after": change["content"]},
+            arguments=_undoing(item, changed),
             reason=f"Roll back {modification_id}",
             planner="operator",
             rolls_back=modification_id,
@@ -134,6 +157,10 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
         undone = approve(desk, undoing_id)  # asking for it was the approval
     if undone["status"] != states.APPLIED:
         return undone
+    if item.get("target") == states.CANDIDATES:
+        # What is live here is an image: the one without the package is built.
+        _rolled_back(desk, modification_id, undoing_id)
+        return _built(desk, undone)
     live = desk.call(
         ToolCall(
             modification_id=f"{undoing_id}#live",
@@ -147,6 +174,14 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
         live = approve(desk, live["modification_id"])
     _rolled_back(desk, modification_id, undoing_id)
     return undone | {"live": {name: live.get(name, "") for name in ("status", "message", "release")}}
+
+
+def _undoing(item: dict[str, Any], changed: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the arguments that undo a change by its contents."""
+    files = [
+        {"file_path": each["path"], "before": each["before"], "after": each["content"]} for each in changed
+    ]
+    return {"files": files} if item.get("target") == states.CANDIDATES else files[0]
 
 
 def _back_to(desk: ToolDesk, item: dict[str, Any]) -> dict[str, Any]:

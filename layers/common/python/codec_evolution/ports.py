@@ -201,6 +201,51 @@ class Host(Protocol):
         """Make one call and return its answer; raises `HostAway`."""
 
 
+@dataclass(frozen=True)
+class ImageBuild:
+    """A finished build of the sandbox image.
+
+    Attributes
+    ----------
+    succeeded
+        Whether it pushed an image.
+    image
+        Address of the image by its digest; "" without one.
+    modification_id
+        The approved call that it was started for.
+    lock_sha256
+        Hash of the lock file that it was built from.
+    message
+        How it ended, and where its log is.
+    """
+
+    succeeded: bool
+    image: str
+    modification_id: str
+    lock_sha256: str
+    message: str
+
+
+class ImageBuilds(Protocol):
+    """Builds of the sandbox image."""
+
+    def start(self, modification_id: str, lock: str) -> str:
+        """Start a build from a lock file and return its id; raises `PublishRefused`."""
+
+    def finished(self, build: str) -> ImageBuild:
+        """Return how a build ended."""
+
+
+class SandboxImage(Protocol):
+    """The image that the benchmark runs."""
+
+    def publish(self, image: str, label: str) -> str:
+        """Make an image live after its health check and return the version; raises `PublishRefused`.
+
+        The same label again changes nothing.
+        """
+
+
 class Sandbox(Protocol):
     """The benchmark function, as far as a release check needs it."""
 

@@ -9,7 +9,15 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution import modifications as states
-from codec_evolution.ports import Conflict, Host, HostAway, Modifications, Objects, PublishRefused
+from codec_evolution.ports import (
+    Conflict,
+    Host,
+    HostAway,
+    ImageBuilds,
+    Modifications,
+    Objects,
+    PublishRefused,
+)
 from codec_evolution.record import clip_text
 from codec_evolution.release import Releaser, ReleaseRefused
 
@@ -65,6 +73,8 @@ class ToolDesk:
     ----------
     mode
         The operator's setting ``framework_tools``: ``on``, ``approve_all`` or ``off``. The host has it too and decides.
+    images
+        Builds of the sandbox image, which only an operator's decision starts; None where none is built.
     """
 
     modifications: Modifications
@@ -73,6 +83,7 @@ class ToolDesk:
     releaser: Releaser
     mode: str
     now: Callable[[], str]
+    images: ImageBuilds | None = None
 
     def call(self, call: ToolCall) -> dict[str, Any]:
         """Take one call and return its item; a call that comes again is answered from the record or taken up."""

@@ -38,6 +38,9 @@ class HostConfig:
         Whether shell commands and packages need approval even when the guard allows them (a person's own machine).
     user
         Account that owns checkout and state; empty keeps the account that started the program.
+    deployed
+        Folder of the framework as it was deployed, on a host whose sandbox image is built anew for a package for
+        candidates; empty where it is not, and such packages are refused there.
     pip_config
         Configuration file of pip that names the index packages come from; empty for the machine's own configuration.
     restart
@@ -53,6 +56,7 @@ class HostConfig:
     autonomy: str = "data"
     approve_commands: bool = False
     user: str = ""
+    deployed: str = ""
     pip_config: str = ""
     restart: str = ""
 
@@ -62,9 +66,10 @@ class HostConfig:
             if not Path(getattr(self, name)).is_absolute():
                 raise ConfigError(f"{name} must be an absolute path")
         checkout = Path(self.checkout).resolve()
-        if self.pip_config and not Path(self.pip_config).is_absolute():
-            raise ConfigError("pip_config must be an absolute path or empty")
-        for name in ("state", "guard", "manifest", "pip_config"):
+        for name in ("deployed", "pip_config"):
+            if getattr(self, name) and not Path(getattr(self, name)).is_absolute():
+                raise ConfigError(f"{name} must be an absolute path or empty")
+        for name in ("state", "guard", "manifest", "deployed", "pip_config"):
             path = getattr(self, name)
             if path and Path(path).resolve().is_relative_to(checkout):
                 raise ConfigError(f"{name} must lie outside the checkout")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from codec_evolution.host import edits, merge, syntax
+from codec_evolution.host import edits, image, merge, syntax
 from codec_evolution.host.call import Call, only
+from codec_evolution.host.changes import Edit, apply
 from codec_evolution.host.checkout import Content, plain_path
-from codec_evolution.host.guard import CODE, NEVER
+from codec_evolution.host.guard import CODE, IMAGE, NEVER
 from codec_evolution.host.packages import installed
 from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, Refused
 from codec_evolution.host.room import Effect, Room, consent, diff
 from codec_evolution.host.trial import quick_tests
+
+MOST_FILES = 4
+"""Files that one undoing of a package for candidates may touch."""
 
 
 def modify(call: Call, room: Room) -> Effect:
@@ -63,20 +66,55 @@ def restore(call: Call, room: Room) -> Effect:
     Refused
         ``merge-conflict`` when later changes touch the same lines.
     """
+    if set(call.arguments) == {"files"}:
+        return _restore_image(call, room)
     only(call.arguments, {"file_path", "before", "after"})
     path = plain_path(call.arguments["file_path"])
     tier = tier_of(path, room)
-    old, new = (_bytes(call.arguments[name]) for name in ("before", "after"))
+    edit = _undone(call.arguments, path, room)
+    return _change(call, room, path, tier, edit.before, edit.after, f"undid the change of {path}")
+
+
+def _restore_image(call: Call, room: Room) -> Effect:
+    """Undo a package for candidates in all files of the image at once; raises `Refused` as `restore`."""
+    given = call.arguments["files"]
+    if not isinstance(given, list) or not 1 <= len(given) <= MOST_FILES:
+        raise Refused("argument-files", f"files must be a list of 1 to {MOST_FILES} changes", FAILED)
+    edits = []
+    for each in given:
+        only(each if isinstance(each, dict) else {}, {"file_path", "before", "after"})
+        path = plain_path(each["file_path"])
+        if room.guard.tier(path) != IMAGE:
+            raise Refused("tier-never", f"{path} is not a file of the image's packages")
+        edit = _undone(each, path, room)
+        if not image.is_explained(room, path, edit.after):
+            raise Refused("image-unexplained", f"{path} would hold what neither was deployed nor is allowed")
+        edits.append(edit)
+    facts = {
+        "file": edits[-1].path,
+        "tier": IMAGE,
+        "target": "candidates",
+        "diff": "".join(diff(edit.path, edit.before, edit.after) for edit in edits),
+    }
+    last = edits[-1].before
+    question = "the sandbox image is built anew; a person must approve it"
+    file_sha256 = last.sha256 if last else ""
+    consent(call, room, question, rule="candidate-package", file_sha256=file_sha256, facts=facts)
+    message = "took a package out of the sandbox image's lock file"
+    return apply(call, room, edits, IMAGE, message, facts=facts)
+
+
+def _undone(change: dict[str, Any], path: str, room: Room) -> Edit:
+    """Return a file as it is, and as it is without a recorded change."""
+    old, new = (_bytes(change[name]) for name in ("before", "after"))
     current = room.checkout.read(path)
     if (current.data if current else None) == old:
         raise Refused("file-unchanged", f"{path} is as it was before that change already", FAILED)
     if (current.data if current else None) == new:
-        merged = old
-    elif current is None or old is None or new is None:
+        return Edit(path, current, old)
+    if current is None or old is None or new is None:
         raise Refused("merge-conflict", f"{path} was made or removed by a later change", FAILED)
-    else:
-        merged = merge.merge(current.data, new, old)
-    return _change(call, room, path, tier, current, merged, f"undid the change of {path}")
+    return Edit(path, current, merge.merge(current.data, new, old))
 
 
 def tier_of(path: str, room: Room) -> str:
@@ -86,6 +124,10 @@ def tier_of(path: str, room: Room) -> str:
         raise Refused(
             "tier-never",
             f"{path} belongs to what no tool may change (guard, gate, meter, tests, infrastructure)",
+        )
+    if tier == IMAGE:
+        raise Refused(
+            "tier-never", f"{path} changes by install_python_package with the target candidates alone"
         )
     if tier is None:
         raise Refused("tier-unknown", f"{path} has no tier in the guard, so no tool may change it")
@@ -118,30 +160,8 @@ def _change(
             if refused.status == NEEDS_APPROVAL:
                 consent(call, room, refused.message, rule=refused.rule, file_sha256=file_sha256, facts=facts)
             raise
-    backup = room.backups.store(path, before, room.now(), call.modification_id)
-
-    def settle() -> None:
-        with room.checkout.folder_of(path) as (folder, name):
-            folder.replace(name, after, before)
-
-    return Effect(
-        message,
-        tier=tier,
-        changed=[
-            {
-                "path": path,
-                "mode": oct(before.mode if before else 0o644),
-                "content": None if after is None else after.decode("utf-8"),
-                "sha256": None if after is None else hashlib.sha256(after).hexdigest(),
-                "before": before.data.decode("utf-8", "replace") if before else None,
-                "before_sha256": before.sha256 if before else None,
-            }
-        ],
-        backup=backup,
-        output=output.as_dict() if output else None,
-        facts={"file": path, "diff": facts["diff"]},
-        settle=settle,
-    )
+    shown = {"file": path, "diff": facts["diff"]}
+    return apply(call, room, [Edit(path, before, after)], tier, message, facts=shown, output=output)
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NEVER, DATA, CODE = "never", "data", "code"
-TIERS = (NEVER, DATA, CODE)
-_KEYS = {"tiers", "commands", "never_programs", "packages", "quick_tests"}
+NEVER, DATA, CODE, IMAGE = "never", "data", "code", "image"
+TIERS = (NEVER, DATA, CODE, IMAGE)
+_KEYS = {"tiers", "commands", "never_programs", "packages", "candidate_packages", "quick_tests"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class GuardError(ValueError):
@@ -42,6 +43,24 @@ class Command:
 
 
 @dataclass(frozen=True)
+class CandidatePackage:
+    """One package that candidates may get, when a person approves.
+
+    Attributes
+    ----------
+    hashes
+        SHA-256 of its wheels for the image's Python and processor, as they were reviewed.
+    needs
+        Names of packages that must be in the image already; nothing else comes with it.
+    """
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Guard:
     """The guard's data, parsed.
 
@@ -49,6 +68,8 @@ class Guard:
     ----------
     packages
         Allowed versions by normalised name.
+    candidate_packages
+        Packages for the sandbox image, by normalised name.
     quick_tests
         Test paths by tier.
     """
@@ -58,6 +79,7 @@ class Guard:
     never_programs: frozenset[str]
     packages: Mapping[str, tuple[str, ...]]
     quick_tests: Mapping[str, tuple[str, ...]]
+    candidate_packages: Mapping[str, CandidatePackage] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Guard:
@@ -94,6 +116,9 @@ class Guard:
             never_programs=frozenset(data["never_programs"]),
             packages={name: tuple(versions) for name, versions in data["packages"].items()},
             quick_tests={tier: tuple(data["quick_tests"].get(tier, ())) for tier in (DATA, CODE)},
+            candidate_packages={
+                name: _candidate_package(name, entry) for name, entry in data["candidate_packages"].items()
+            },
         )
 
     def tier(self, path: str) -> str | None:
@@ -106,10 +131,22 @@ class Guard:
         """
         if any(glob(pattern, re.IGNORECASE).fullmatch(path) for pattern in self.tiers[NEVER]):
             return NEVER
-        for tier in (DATA, CODE):
+        for tier in (DATA, CODE, IMAGE):
             if any(glob(pattern).fullmatch(path) for pattern in self.tiers[tier]):
                 return tier
         return None
+
+
+def _candidate_package(name: str, entry: Mapping[str, Any]) -> CandidatePackage:
+    try:
+        package = CandidatePackage(
+            name, entry["version"], tuple(entry["hashes"]), tuple(entry.get("needs", ()))
+        )
+    except (KeyError, TypeError) as error:
+        raise GuardError(f"candidate_packages.{name}: {error}") from None
+    if not package.hashes or not all(_SHA256.fullmatch(each) for each in package.hashes):
+        raise GuardError(f"candidate_packages.{name}: hashes must be SHA-256 sums of wheels")
+    return package
 
 
 def glob(pattern: str, flags: int = 0) -> re.Pattern[str]:

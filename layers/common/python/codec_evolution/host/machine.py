@@ -7,14 +7,16 @@ import json
 import os
 from pathlib import Path
 
-from codec_evolution.host import commands, packages, trial
+from codec_evolution.host import commands, image, packages, trial
 from codec_evolution.host.call import Call, only
-from codec_evolution.host.guard import CODE, DATA, Guard, glob
+from codec_evolution.host.guard import CODE, DATA, IMAGE, Guard, glob
 from codec_evolution.host.processes import Run, run
 from codec_evolution.host.refusal import FAILED, Refused
 from codec_evolution.host.room import Effect, Room, consent
 
 RESTART_TIMEOUT_S = 60
+HOST, CANDIDATES = "host", "candidates"
+"""Whom a package is for."""
 
 
 def shell(call: Call, room: Room) -> Effect:
@@ -50,8 +52,13 @@ def shell(call: Call, room: Room) -> Effect:
 
 
 def install(call: Call, room: Room) -> Effect:
-    """Install one allowed package for the host's own tools."""
-    only(call.arguments, {"package"})
+    """Install one allowed package: for the host's own tools, or for candidates as a change of the image's lock file."""
+    only(call.arguments, {"package"}, {"target"})
+    target = call.arguments.get("target", HOST)
+    if target not in (HOST, CANDIDATES):
+        raise Refused("argument-target", f"target must be {HOST} or {CANDIDATES}", FAILED)
+    if target == CANDIDATES:
+        return image.install(call, call.arguments["package"], room)
     package = packages.judge(call.arguments["package"], room.guard)
     question = "packages on this machine need a person's approval" if room.config.approve_commands else ""
     facts = {"package": f"{package.name}=={package.version}"}
@@ -81,7 +88,7 @@ def restart(call: Call, room: Room) -> Effect:
 
 
 def never_manifest(root: Path, guard: Guard) -> dict[str, str]:
-    """Return the hashes of all files below a checkout that no tool may change, by path."""
+    """Return the hashes of all files below a checkout that no tool may edit, by path."""
     return {
         path: hashlib.sha256((root / path).read_bytes()).hexdigest()
         for path in _paths(root)
@@ -93,12 +100,24 @@ def _verify_never(room: Room) -> None:
     """Refuse to make anything live from a checkout whose guarded files are not those of the last deployment."""
     expected = json.loads(Path(room.config.manifest).read_text("utf-8"))
     found = never_manifest(room.checkout.root, room.guard)
-    other = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
+    other = sorted(
+        path
+        for path in expected.keys() | found.keys()
+        if expected.get(path) != found.get(path) and not _is_packages(path, room)
+    )
     if other:
         raise Refused(
             "never-changed",
             f"files that no tool may change differ from the last deployment: {', '.join(other[:10])}",
         )
+
+
+def _is_packages(path: str, room: Room) -> bool:
+    """Tell whether a file differs by packages for candidates alone."""
+    if room.guard.tier(path) != IMAGE:
+        return False
+    content = room.checkout.read(path)
+    return image.is_explained(room, path, content.data if content else None)
 
 
 def _tiered(room: Room) -> dict[str, dict[str, str]]:

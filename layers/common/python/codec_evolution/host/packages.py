@@ -35,20 +35,25 @@ def judge(requirement: object, guard: Guard) -> Package:
         ``package-form`` (options, URLs, extras, markers, anything but ``name`` or ``name==version``),
         ``package-unlisted``, ``package-version``.
     """
+    given = named(requirement)
+    versions = guard.packages.get(given.name)
+    if versions is None:
+        known = ", ".join(sorted(guard.packages)) or "none"
+        raise Refused("package-unlisted", f"{given.name} is not on the guard's list of packages ({known})")
+    version = given.version or versions[-1]
+    if version not in versions:
+        raise Refused("package-version", f"{given.name} is allowed as {', '.join(versions)} only")
+    return Package(given.name, version)
+
+
+def named(requirement: object) -> Package:
+    """Return the normalised name and the version ("" for any) of a requirement; raises `Refused` (``package-form``)."""
     found = _REQUIREMENT.fullmatch(requirement) if isinstance(requirement, str) else None
     if found is None:
         raise Refused(
             "package-form", "package must be name or name==version, without options, URLs or extras"
         )
-    name = re.sub(r"[-_.]+", "-", found[1]).lower()
-    versions = guard.packages.get(name)
-    if versions is None:
-        known = ", ".join(sorted(guard.packages)) or "none"
-        raise Refused("package-unlisted", f"{name} is not on the guard's list of packages ({known})")
-    version = found[2] or versions[-1]
-    if version not in versions:
-        raise Refused("package-version", f"{name} is allowed as {', '.join(versions)} only")
-    return Package(name, version)
+    return Package(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2] or "")
 
 
 def install(package: Package, python: str, state: Path, pip_config: str = "") -> dict[str, str]:

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codec_evolution.host import account
-from codec_evolution.host.checkout import Checkout
 from codec_evolution.host.config import ConfigError, HostConfig
-from codec_evolution.host.guard import CODE, DATA, Guard, GuardError
+from codec_evolution.host.guard import CODE, DATA, IMAGE, Guard, GuardError
+from codec_evolution.host.image import is_explained
 from codec_evolution.host.machine import never_manifest
+from codec_evolution.host.program import utc_now
 from codec_evolution.host.refusal import Refused
+from codec_evolution.host.room import Room
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,13 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     except (IndexError, ConfigError, GuardError, account.AccountError) as error:
         print(f"the framework host is not set up: {error}", file=sys.stderr)
         return 2
-    checkout = Path(config.checkout)
-    shutil.copytree(deployed, checkout, dirs_exist_ok=True, copy_function=shutil.copyfile)
-    print(f"{restore(Checkout(checkout), guard, overlay)} changed files restored")
+    shutil.copytree(deployed, config.checkout, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    print(f"{restore(Room(config, guard, utc_now), overlay)} changed files restored")
     return 0
 
 
-def restore(checkout: Checkout, guard: Guard, overlay: Path) -> int:
+def restore(room: Room, overlay: Path) -> int:
     """Put the files of an overlay into a checkout; returns how many.
 
     Parameters
@@ -46,16 +47,19 @@ def restore(checkout: Checkout, guard: Guard, overlay: Path) -> int:
     overlay
         Folder with one JSON document a changed file (``content``, ``sha256``), at the file's own path.
     """
-    count = 0
+    checkout, count = room.checkout, 0
     for source in sorted(path for path in overlay.rglob("*") if path.is_file()):
         path = source.relative_to(overlay).as_posix()
         try:
-            if guard.tier(path) not in (DATA, CODE):
+            tier = room.guard.tier(path)
+            if tier not in (DATA, CODE, IMAGE):
                 raise Refused("tier-never", f"{path} is not amendable")
             entry = json.loads(source.read_text("utf-8"))
             data = None if entry["content"] is None else entry["content"].encode("utf-8")
             if data is not None and hashlib.sha256(data).hexdigest() != entry["sha256"]:
                 raise Refused("overlay-altered", f"{path} does not have its hash")
+            if tier == IMAGE and not is_explained(room, path, data):
+                raise Refused("image-unexplained", f"{path} holds what neither was deployed nor is allowed")
             with checkout.folder_of(path) as (folder, name):
                 before = folder.read(name)
                 if (before.data if before else None) != data:

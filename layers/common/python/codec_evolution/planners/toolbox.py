@@ -92,6 +92,7 @@ class InstallPackage(_Input):
     """Input of `install_python_package`."""
 
     package: str
+    target: Literal["host", "candidates"] = "host"
     reason: str
 
 
@@ -210,7 +211,13 @@ _SCHEMAS: Mapping[str, dict[str, Any]] = {
     ),
     "run_shell_command": _object(command=_text("One diagnostic command."), reason=_REASON),
     "install_python_package": _object(
-        package=_text("Name and version of a package, such as name==1.2.3."), reason=_REASON
+        package=_text("Name and version of a package, such as name==1.2.3."),
+        target={
+            "type": "string",
+            "enum": ["host", "candidates"],
+            "description": "Who imports it: the framework's own tools, or the codecs that you write.",
+        },
+        reason=_REASON,
     ),
     "restart_orchestrator": _object(reason=_REASON),
     "rollback_file": _object(file_path=_PATH, reason=_REASON),
@@ -228,7 +235,9 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "policy. The file is backed up first, the change is judged by the host, tested, and committed to the branch "
     "self-improved-framework. Takes effect after restart_orchestrator.",
     "run_shell_command": "Run one diagnostic command on the framework's host, without network and without credentials.",
-    "install_python_package": "Install a Python package for the framework.",
+    "install_python_package": "Install a Python package from a list that the operator keeps. For the target "
+    "candidates a person must approve it; the sandbox image is then built anew, which takes minutes, and after that "
+    "the language policy must list the module before a codec may import it.",
     "restart_orchestrator": "Make changes of the framework live, after they have been checked.",
     "rollback_file": "Restore a framework file from its last backup.",
 }

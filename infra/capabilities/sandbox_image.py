@@ -1,0 +1,253 @@
+"""The sandbox image built anew with a package for candidates: by CodeBuild, after a person's approval.
+
+FrameworkTool starts a build when an operator approves, neither the host nor the planner does; the build's end starts
+PublishImage, which examines the image and moves the benchmark's alias, or leaves it where it was.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from infra.assets import NOT_CODE, ROOT
+from infra.capabilities.functions import ARTIFACT_OBJECTS, log_group
+from infra.data_stack import DataStack
+from infra.nag import acknowledge
+from infra.settings import PYTHON_VERSION
+
+LOCKS = "framework/images"
+"""Prefix of the approved lock files; FrameworkTool writes there, the build reads."""
+PUSH = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+]
+BUILD_TIMEOUT = Duration.minutes(40)
+QUEUED_TIMEOUT = Duration.minutes(30)
+KEPT_IMAGES = 10
+ENDED = ["SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"]
+
+BUILD_SPEC = {
+    "version": "0.2",
+    "env": {"exported-variables": ["IMAGE"]},
+    "phases": {
+        "pre_build": {
+            "on-failure": "ABORT",
+            "commands": [
+                '[ "${#LOCK_SHA256}" -eq 64 ]',
+                'aws s3 cp --quiet "s3://$BUCKET/$LOCKS/$LOCK_SHA256/requirements.lock" requirements.lock',
+                'echo "$LOCK_SHA256  requirements.lock" | sha256sum --check --strict',
+                'aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY%%/*}"',
+            ],
+        },
+        "build": {
+            "on-failure": "ABORT",
+            "commands": [
+                'TAG="$LOCK_SHA256-$CODEBUILD_BUILD_NUMBER"',
+                # Lambda takes one plain manifest, no index with attestations.
+                'docker build --provenance=false --platform linux/amd64 --build-arg PYTHON_VERSION="$PYTHON_VERSION" '
+                '--tag "$REPOSITORY:$TAG" .',
+                'docker push --quiet "$REPOSITORY:$TAG"',
+                "export IMAGE=$(docker inspect --format '{{index .RepoDigests 0}}' \"$REPOSITORY:$TAG\")",
+                '[ -n "$IMAGE" ]',
+            ],
+        },
+    },
+}
+"""The lock file is the approved one by its hash; everything else is the source as it was deployed."""
+
+
+class SandboxImage(Construct):
+    """Repository, build project, and the rule that tells PublishImage how a build ended.
+
+    Attributes
+    ----------
+    project : codebuild.Project
+        Started by nobody but FrameworkTool, for an operator.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, data: DataStack) -> None:
+        super().__init__(scope, construct_id)
+        self._bucket = data.artifacts
+        self.repository = self._repository()
+        self.project = self._project()
+
+    def serve(
+        self,
+        starter: lambda_.Function,
+        publisher: lambda_.Function,
+        live: lambda_.Alias,
+        benchmark: lambda_.Function,
+    ) -> None:
+        """Let one function start builds, and the other one take what they made to the benchmark."""
+        starter.add_environment("IMAGE_PROJECT", self.project.project_name)
+        _allow(starter, ["codebuild:StartBuild"], [self.project.project_arn])
+        for name, value in {
+            "IMAGE_PROJECT": self.project.project_name,
+            "BENCHMARK_FUNCTION": benchmark.function_name,
+        }.items():
+            publisher.add_environment(name, value)
+        versions = f"{benchmark.function_arn}:*"
+        _allow(publisher, ["codebuild:BatchGetBuilds"], [self.project.project_arn])
+        _allow(publisher, ["lambda:InvokeFunction"], [versions])
+        _allow(
+            publisher,
+            [
+                "lambda:GetAlias",
+                "lambda:GetFunction",
+                "lambda:GetFunctionConfiguration",
+                "lambda:PublishVersion",
+                "lambda:UpdateAlias",
+                "lambda:UpdateFunctionCode",
+            ],
+            [benchmark.function_arn, versions],
+        )
+        # Lambda asks for these in the name of whoever gives a function an image; going back takes the deployed one.
+        deployed = Stack.of(self).format_arn(
+            service="ecr",
+            resource="repository",
+            resource_name=f"cdk-*-container-assets-{Aws.ACCOUNT_ID}-{Aws.REGION}",
+        )
+        _allow(
+            publisher,
+            ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"],
+            [self.repository.repository_arn, deployed],
+        )
+        logical = Stack.of(self).get_logical_id(benchmark.node.default_child)
+        policy = publisher.role.node.find_child("DefaultPolicy")
+        acknowledge(
+            policy,
+            f"IAM5[Resource::<{logical}.Arn>:*]",
+            "Publishing makes versions whose numbers are not known here; the function is named.",
+        )
+        acknowledge(
+            policy,
+            "IAM5[Resource::arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/"
+            "cdk-*-container-assets-<AWS::AccountId>-<AWS::Region>]",
+            "The name of the bootstrap's image repository holds the qualifier that the account was bootstrapped with.",
+        )
+        self._tell(publisher, live)
+
+    def _repository(self) -> ecr.Repository:
+        repository = ecr.Repository(
+            self,
+            "Images",
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            lifecycle_rules=[ecr.LifecycleRule(max_image_count=KEPT_IMAGES)],
+            removal_policy=RemovalPolicy.DESTROY,
+            empty_on_delete=True,
+        )
+        stack = Stack.of(self)
+        functions = stack.format_arn(service="lambda", resource="function:*")
+        repository.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("lambda.amazonaws.com")],
+                actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                conditions={"ArnLike": {"aws:SourceArn": functions}},
+            )
+        )
+        return repository
+
+    def _project(self) -> codebuild.Project:
+        source = assets.Asset(self, "Source", path=str(ROOT / "sandbox_container"), exclude=NOT_CODE)
+        group = log_group(self, "Build")
+        role = self._role(source, group)
+        variables = {
+            "BUCKET": self._bucket.bucket_name,
+            "LOCKS": LOCKS,
+            "REPOSITORY": self.repository.repository_uri,
+            "PYTHON_VERSION": PYTHON_VERSION,
+            "LOCK_SHA256": "",
+            "MODIFICATION_ID": "",
+        }
+        project = codebuild.Project(
+            self,
+            "Project",
+            description="Builds the sandbox image from an approved lock file",
+            # The construct would let it read the whole bucket of assets.
+            role=role.without_policy_updates(),
+            source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
+            build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
+            environment=codebuild.BuildEnvironment(
+                build_image=codebuild.LinuxBuildImage.STANDARD_7_0,
+                compute_type=codebuild.ComputeType.SMALL,
+                privileged=True,
+            ),
+            environment_variables={
+                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
+            },
+            timeout=BUILD_TIMEOUT,
+            queued_timeout=QUEUED_TIMEOUT,
+            grant_report_group_permissions=False,
+            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=group)),
+        )
+        acknowledge(
+            project,
+            "CB4",
+            "The build has no artifact to encrypt: its image is in the repository and its log in CloudWatch, and its "
+            "source is the framework as it was deployed.",
+        )
+        return project
+
+    def _role(self, source: assets.Asset, group: logs.LogGroup) -> iam.Role:
+        """Role of a build: its source, the approved lock files, its log, and pushing to the one repository."""
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+        code = Stack.of(self).format_arn(
+            service="s3",
+            region="",
+            account="",
+            resource=source.s3_bucket_name,
+            resource_name=source.s3_object_key,
+        )
+        _allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [code])
+        _allow(role, ["s3:GetBucketAcl", "s3:GetBucketLocation"], [source.bucket.bucket_arn])
+        _allow(role, ["s3:GetObject"], [self._bucket.arn_for_objects(f"{LOCKS}/*")])
+        _allow(role, ["ecr:GetAuthorizationToken"], ["*"])
+        _allow(role, PUSH, [self.repository.repository_arn])
+        group.grant_write(role)
+        policy = role.node.find_child("DefaultPolicy")
+        acknowledge(
+            policy,
+            f"IAM5[{ARTIFACT_OBJECTS.removesuffix('/*')}/{LOCKS}/*]",
+            "Lock files are keyed by their hash, so their names are not known here; nothing else is below this prefix.",
+        )
+        acknowledge(
+            policy,
+            "IAM5[Resource::*]",
+            "GetAuthorizationToken offers no resource to name; what the token may do is said by the other statements.",
+        )
+        return role
+
+    def _tell(self, publisher: lambda_.Function, live: lambda_.Alias) -> None:
+        rule = events.Rule(
+            self,
+            "BuildEnded",
+            description="Tells PublishImage that a build of the sandbox image ended",
+            event_pattern=events.EventPattern(
+                source=["aws.codebuild"],
+                detail_type=["CodeBuild Build State Change"],
+                detail={"project-name": [self.project.project_name], "build-status": ENDED},
+            ),
+        )
+        message = events.RuleTargetInput.from_object(
+            {"build": events.EventField.from_path("$.detail.build-id")}
+        )
+        rule.add_target(targets.LambdaFunction(live, event=message, retry_attempts=2))
+
+
+def _allow(grantee: lambda_.Function | iam.Role, actions: list[str], resources: list[str]) -> None:
+    role = grantee.role if isinstance(grantee, lambda_.Function) else grantee
+    role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))

@@ -1,0 +1,173 @@
+"""CodeBuild and Lambda: builds of the sandbox image, and the benchmark function that runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from codec_evolution import artifacts
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.publish import ALIAS, invoke
+from codec_evolution.ports import ImageBuild, PublishRefused
+
+CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
+)
+INVOKE_CONFIG = Config(connect_timeout=5, read_timeout=300, retries={"total_max_attempts": 1})
+WAIT = {"Delay": 3, "MaxAttempts": 40}
+"""Two minutes: a function in a network takes that long to take an image up at its worst."""
+SMOKE = {
+    "attempt_id": "image",
+    "control": True,
+    "stages": ["validate", "smoke"],
+    "split": "train",
+    "seed": "image",
+    "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
+}
+"""Version 0 of the image itself on smoke frames."""
+
+
+class CodeBuildImages:
+    """Implements `ports.ImageBuilds`.
+
+    Parameters
+    ----------
+    project
+        Name of the CodeBuild project.
+    bucket
+        Hands the lock file over, by a key that is its hash.
+    """
+
+    def __init__(self, project: str, bucket: ArtifactBucket) -> None:
+        self._project = project
+        self._bucket = bucket
+        self._client = boto3.client("codebuild", config=CLIENT_CONFIG)
+
+    def start(self, modification_id: str, lock: str) -> str:
+        """Start a build from a lock file; the same modification, asked for again at once, starts no second one.
+
+        Raises
+        ------
+        PublishRefused
+            CodeBuild does not start it.
+        """
+        lock_sha256 = hashlib.sha256(lock.encode("utf-8")).hexdigest()
+        self._bucket.put_text(artifacts.image_lock(lock_sha256), lock)
+        variables = {"LOCK_SHA256": lock_sha256, "MODIFICATION_ID": modification_id}
+        try:
+            started = self._client.start_build(
+                projectName=self._project,
+                idempotencyToken=hashlib.sha256(modification_id.encode()).hexdigest(),
+                environmentVariablesOverride=[
+                    {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
+                ],
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise PublishRefused(f"CodeBuild: {error}") from None
+        return str(started["build"]["id"])
+
+    def finished(self, build: str) -> ImageBuild:
+        """Return how a build ended."""
+        (found,) = self._client.batch_get_builds(ids=[build])["builds"]
+        given = {each["name"]: each["value"] for each in found["environment"]["environmentVariables"]}
+        exported = {each["name"]: each["value"] for each in found.get("exportedEnvironmentVariables", ())}
+        image, status = exported.get("IMAGE", ""), found["buildStatus"]
+        log = found.get("logs", {}).get("deepLink", "")
+        return ImageBuild(
+            succeeded=status == "SUCCEEDED" and bool(image),
+            image=image,
+            modification_id=given.get("MODIFICATION_ID", ""),
+            lock_sha256=given.get("LOCK_SHA256", ""),
+            message=f"build {build} ended as {status} in {_phase(found)} {log}".strip(),
+        )
+
+
+class BenchmarkImage:
+    """The benchmark function's image behind the alias ``live``; implements `ports.SandboxImage`."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
+        self._invoker = boto3.client("lambda", config=INVOKE_CONFIG)
+
+    def publish(self, image: str, label: str) -> str:
+        """Make an image live after its health check; on any fault the image before serves on.
+
+        Raises
+        ------
+        PublishRefused
+            The image does not come up, its sandbox is not fit, version 0 fails its smoke, or somebody else published
+            meanwhile.
+        """
+        alias = self._client.get_alias(FunctionName=self._function, Name=ALIAS)
+        live = self._client.get_function(FunctionName=self._function, Qualifier=ALIAS)
+        if live["Configuration"].get("Description") == label:
+            return str(alias["FunctionVersion"])
+        try:
+            version = self._version(image, label)
+            self._check(f"{self._function}:{version}")
+            self._client.update_alias(
+                FunctionName=self._function,
+                Name=ALIAS,
+                FunctionVersion=version,
+                RevisionId=alias["RevisionId"],
+            )
+        except (PublishRefused, ClientError, BotoCoreError) as error:
+            # The alias never moved; what is not published goes back too, so that the next version starts from it.
+            self._take(live["Code"]["ImageUri"])
+            raise PublishRefused(str(error)[:1500]) from None
+        return version
+
+    def _take(self, image: str) -> str:
+        """Give the unpublished function an image; returns the hash by which it is published."""
+        taken = self._client.update_function_code(FunctionName=self._function, ImageUri=image)
+        self._client.get_waiter("function_updated_v2").wait(FunctionName=self._function, WaiterConfig=WAIT)
+        return str(taken["CodeSha256"])
+
+    def _version(self, image: str, label: str) -> str:
+        # By its hash: where another publishing came between, Lambda refuses instead of publishing the other's code.
+        code_sha256 = self._take(image)
+        made = self._client.publish_version(
+            FunctionName=self._function, Description=label, CodeSha256=code_sha256
+        )
+        version = str(made["Version"])
+        self._client.get_waiter("function_active_v2").wait(
+            FunctionName=self._function, Qualifier=version, WaiterConfig=WAIT
+        )
+        return version
+
+    def _check(self, qualified: str) -> None:
+        examined = self._ask(qualified, {"doctor": True})
+        if examined.get("fit") is not True:
+            raise PublishRefused(f"the sandbox of the new image is not fit: {examined}")
+        report = self._ask(qualified, SMOKE)
+        if report.get("outcome") != "passed":
+            raise PublishRefused(f"version 0 fails in the new image: {report.get('failure')}")
+
+    def _ask(self, qualified: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        answer, error = invoke(self._invoker, qualified, event)
+        if error:
+            raise PublishRefused(f"the new image does not come up: {error}")
+        return answer
+
+
+def rollback_by(function: str) -> Callable[[str], None]:
+    """Return what asks the function for decisions to roll a modification back, without waiting for it."""
+    client = boto3.client("lambda", config=CLIENT_CONFIG)
+
+    def undo(modification_id: str) -> None:
+        event = {"operation": "rollback", "modification_id": modification_id}
+        client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
+
+    return undo
+
+
+def _phase(build: Mapping[str, Any]) -> str:
+    failed = [each for each in build.get("phases", ()) if each.get("phaseStatus") not in (None, "SUCCEEDED")]
+    return str(failed[0]["phaseType"]) if failed else "COMPLETED"

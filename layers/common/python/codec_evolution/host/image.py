@@ -1,0 +1,142 @@
+"""Packages for candidates: lines of the sandbox image's lock file, whose hashes the guard holds.
+
+Nothing is fetched or installed here. The image is built elsewhere, from the lock file as it was approved.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from codec_evolution.host.call import Call
+from codec_evolution.host.changes import Edit, apply
+from codec_evolution.host.checkout import Content
+from codec_evolution.host.guard import IMAGE, CandidatePackage, Guard
+from codec_evolution.host.packages import Package, named
+from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.room import Effect, Room, consent, diff
+
+REQUIREMENTS = "sandbox_container/requirements.in"
+LOCK = "sandbox_container/requirements.lock"
+MARK = "  # by install_python_package"
+_ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
+
+
+def install(call: Call, requirement: object, room: Room) -> Effect:
+    """Add one allowed package to the image's lock file; a person must approve it, whatever the settings.
+
+    Raises
+    ------
+    Refused
+        ``candidates-aws-only``, ``package-*``, ``approval-*``.
+    """
+    package = judge(requirement, room.guard)
+    if not room.config.deployed:
+        raise Refused(
+            "candidates-aws-only",
+            f"{package.name} for candidates needs the sandbox image built anew, which CodeBuild does on AWS; this "
+            "machine builds no image, so install it into the environment that the benchmark runs in",
+        )
+    edits = [
+        Edit(path, before, after.encode("utf-8"))
+        for path, before, after in _with_package(
+            package, *(_read(room, path) for path in (REQUIREMENTS, LOCK))
+        )
+    ]
+    lock = edits[-1].before
+    facts = {
+        "file": LOCK,
+        "tier": IMAGE,
+        "target": "candidates",
+        "package": f"{package.name}=={package.version}",
+        "diff": "".join(diff(edit.path, edit.before, edit.after) for edit in edits),
+    }
+    consent(
+        call,
+        room,
+        f"{package.name} becomes part of what every candidate may import, and the sandbox image is built anew; "
+        "a person must approve it",
+        rule="candidate-package",
+        file_sha256=lock.sha256 if lock else "",
+        facts=facts,
+    )
+    changed = [edit for edit in edits if edit.before is None or edit.before.data != edit.after]
+    message = f"added {facts['package']} to the sandbox image's lock file; the image is built from it now"
+    return apply(call, room, changed, IMAGE, message, facts=facts)
+
+
+def judge(requirement: object, guard: Guard) -> CandidatePackage:
+    """Return the package that a call names.
+
+    Raises
+    ------
+    Refused
+        ``package-form``, ``package-unlisted``, ``package-version``.
+    """
+    given: Package = named(requirement)
+    package = guard.candidate_packages.get(given.name)
+    if package is None:
+        known = ", ".join(sorted(guard.candidate_packages)) or "none"
+        raise Refused(
+            "package-unlisted",
+            f"{given.name} is not on the guard's list of packages for candidates ({known})",
+        )
+    if given.version not in ("", package.version):
+        raise Refused("package-version", f"{package.name} is allowed as {package.version} only")
+    return package
+
+
+def is_explained(room: Room, path: str, data: bytes | None) -> bool:
+    """Tell whether a file of the image is the deployed one plus nothing but packages that the guard allows."""
+    deployed = Path(room.config.deployed) / path
+    if not room.config.deployed or not deployed.is_file() or data is None:
+        return False
+    try:
+        before, after = _lines(path, deployed.read_text("utf-8")), _lines(path, data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+    allowed = {_line_of(path, package) for package in room.guard.candidate_packages.values()}
+    added = [each for each in after if each not in before]
+    kept = [each for each in after if each in before]
+    return kept == before and set(added) <= allowed and len(set(added)) == len(added)
+
+
+def _with_package(
+    package: CandidatePackage, requirements: Content, lock: Content
+) -> list[tuple[str, Content, str]]:
+    """Return both files with a package, the lock file last: what is cut short before it is done again."""
+    text = requirements.data.decode("utf-8")
+    entries = _lines(LOCK, lock.data.decode("utf-8"))
+    names = {entry.partition("==")[0] for entry in entries}
+    if package.name in names:
+        raise Refused("package-present", f"{package.name} is in the image's lock file already", FAILED)
+    missing = sorted(set(package.needs) - names)
+    if missing:
+        raise Refused(
+            "package-needs", f"{package.name} needs {', '.join(missing)}, which the image lacks", FAILED
+        )
+    line = _line_of(REQUIREMENTS, package)
+    if line not in text.splitlines(keepends=True):
+        text = text + ("" if text.endswith("\n") else "\n") + line
+    added = sorted([*entries, _line_of(LOCK, package)], key=lambda entry: entry.partition("==")[0].lower())
+    return [(REQUIREMENTS, requirements, text), (LOCK, lock, "".join(added))]
+
+
+def _lines(path: str, text: str) -> list[str]:
+    """Return the entries of a file of the image: those of a lock span several lines."""
+    return [each for each in (_ENTRY.split(text) if path == LOCK else text.splitlines(keepends=True)) if each]
+
+
+def _line_of(path: str, package: CandidatePackage) -> str:
+    pin = f"{package.name}=={package.version}"
+    if path == REQUIREMENTS:
+        return f"{pin}{MARK}\n"
+    hashes = " \\\n".join(f"    --hash=sha256:{each}" for each in package.hashes)
+    return f"{pin} \\\n{hashes}\n    # via -r requirements.in\n"
+
+
+def _read(room: Room, path: str) -> Content:
+    found = room.checkout.read(path)
+    if found is None:
+        raise Refused("file-missing", f"the checkout has no {path}", FAILED)
+    return found
