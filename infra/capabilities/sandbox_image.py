@@ -107,7 +107,6 @@ class SandboxImage(Construct):
             [
                 "lambda:GetAlias",
                 "lambda:GetFunction",
-                "lambda:GetFunctionConfiguration",
                 "lambda:PublishVersion",
                 "lambda:UpdateAlias",
                 "lambda:UpdateFunctionCode",

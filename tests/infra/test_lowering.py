@@ -202,7 +202,7 @@ def test_a_reference_to_something_left_out_is_an_error_that_names_both(checkout:
     with pytest.raises(LoweringError, match="Queue refers to Extra"):
         lowered(
             checkout,
-            Extra={"Type": "AWS::CodeBuild::Project", "Properties": {}},
+            Extra={"Type": "AWS::EC2::FlowLog", "Properties": {}},
             Queue={"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Extra"}}},
         )
 

@@ -53,6 +53,7 @@ ENVIRONMENT = {
     "CONSOLE_URL",
     "SCHEDULE_NAME",
     "STATE_MACHINE_ARN",
+    "IMAGE_PROJECT",
 }
 
 
@@ -172,7 +173,7 @@ def test_no_environment_variable_holds_more_than_names_and_limits(app_resources:
 def test_each_function_has_a_role_of_its_own_without_managed_policies(app_resources: Resources) -> None:
     functions = list(of_type(app_resources, "AWS::Lambda::Function"))
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions]
-    assert len(functions) == 9
+    assert len(functions) == 10
     assert len(set(roles)) == len(roles)
     for role in of_type(app_resources, "AWS::IAM::Role"):
         assert "ManagedPolicyArns" not in role["Properties"]
@@ -200,6 +201,7 @@ def test_only_logging_tracing_network_interfaces_and_the_agent_name_no_resource(
         "FrameworkHost",
         "FunctionsFrameworkTool",
         "SandboxBenchmark",
+        "SandboxImage",
     }
 
 
@@ -276,7 +278,9 @@ def test_nobody_deletes_items_or_objects(app_resources: Resources) -> None:
 
 def test_every_log_group_expires(app_resources: Resources) -> None:
     groups = list(of_type(app_resources, "AWS::Logs::LogGroup"))
-    assert len(groups) == 13, "nine functions, the state machine, two networks and the host's commands"
+    assert len(groups) == 15, (
+        "ten functions, the state machine, two networks, the host's commands, image builds"
+    )
     assert {group["Properties"]["RetentionInDays"] for group in groups} == {90}
     for function in of_type(app_resources, "AWS::Lambda::Function"):
         assert "Ref" in function["Properties"]["LoggingConfig"]["LogGroup"]
@@ -287,7 +291,7 @@ def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources
         (each["Properties"].get("PackageType", "Zip"), each["Properties"]["Architectures"][0])
         for each in of_type(app_resources, "AWS::Lambda::Function")
     )
-    assert kinds == {("Zip", "arm64"): 8, ("Image", "x86_64"): 1}
+    assert kinds == {("Zip", "arm64"): 9, ("Image", "x86_64"): 1}
 
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -332,6 +336,26 @@ READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
                 "lambda:GetFunction",
                 "lambda:GetFunctionConfiguration",
                 "lambda:ListAliases",
+                "lambda:PublishVersion",
+                "lambda:UpdateAlias",
+                "lambda:UpdateFunctionCode",
+                "codebuild:StartBuild",
+            },
+        ),
+        (
+            "PublishImage",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:UpdateItem",
+                "s3:GetObject",
+                "s3:ListBucket",
+                "codebuild:BatchGetBuilds",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:GetRepositoryPolicy",
+                "lambda:InvokeFunction",
+                "lambda:GetAlias",
+                "lambda:GetFunction",
                 "lambda:PublishVersion",
                 "lambda:UpdateAlias",
                 "lambda:UpdateFunctionCode",
@@ -437,7 +461,9 @@ def test_the_machine_may_only_invoke_the_live_aliases(app_resources: Resources) 
         for resource in each["Resource"]
     ]
     aliases = {name for name, each in app_resources.items() if each["Type"] == "AWS::Lambda::Alias"}
-    assert set(invoked) == {name for name in aliases if not re.match("Functions(Widgets|Actions)", name)}
+    assert set(invoked) == {
+        name for name in aliases if not re.match("Functions(Widgets|Actions|PublishImage)", name)
+    }
     assert len(invoked) == 7
 
 

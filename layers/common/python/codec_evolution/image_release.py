@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution import modifications as states
@@ -35,6 +36,8 @@ class ImageReleaser:
         if item is None or item.get("build") != build:
             return {"status": "unknown", "message": f"no modification waits for {build}"}
         if item["image_status"] != states.BUILDING:
+            if item["image_status"] == states.BROKEN:
+                self._undo(item)
             return {"status": str(item["image_status"]), "message": "concluded before"}
         overlay = self.objects.get_json(artifacts.framework_overlay(states.IMAGE_LOCK)) or {}
         if overlay.get("sha256") != ended.lock_sha256:
@@ -46,16 +49,17 @@ class ImageReleaser:
                 raise PublishRefused(ended.message)
             version = self.image.publish(ended.image, f"image for {ended.modification_id}")
         except PublishRefused as refused:
-            return self._failed(ended.modification_id, str(refused), undo="rolls_back" not in item)
+            self._note(ended.modification_id, states.BROKEN, f"the image before stays live: {refused}")
+            self._undo(item)
+            return {"status": states.BROKEN, "message": str(refused)}
         message = f"the benchmark runs {ended.image} as version {version}"
         self._note(ended.modification_id, states.LIVE, message)
         return {"status": states.LIVE, "message": message}
 
-    def _failed(self, modification_id: str, why: str, *, undo: bool) -> dict[str, str]:
-        self._note(modification_id, states.BROKEN, f"the image before stays live: {why}")
-        if undo:
-            self.undo(modification_id)
-        return {"status": states.BROKEN, "message": why}
+    def _undo(self, item: Mapping[str, Any]) -> None:
+        """Have a change undone that no image came of; what undid another change stays."""
+        if item["status"] == states.APPLIED and "rolls_back" not in item:
+            self.undo(str(item["modification_id"]))
 
     def _note(self, modification_id: str, status: str, message: str) -> None:
         fields = {

@@ -1,0 +1,206 @@
+"""The build of the sandbox image: who starts it, what it may do, and what its commands do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from codec_evolution import artifacts
+from codec_evolution.modifications import IMAGE_LOCK
+
+from infra.assets import ROOT
+from infra.capabilities import functions
+from infra.capabilities.sandbox_image import BUILD_SPEC, LOCKS
+
+Resources = dict[str, dict[str, Any]]
+
+
+def of_type(resources: Resources, kind: str) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in resources.values() if each["Type"] == kind]
+
+
+def allowed(resources: Resources, action: str) -> dict[str, list[Any]]:
+    """Return the resources of an action by the start of the policy's name."""
+    return {
+        name.split("Role")[0]: _list(each["Resource"])
+        for name, policy in resources.items()
+        if policy["Type"] == "AWS::IAM::Policy"
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow" and action in _list(each["Action"])
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture
+def project(app_resources: Resources) -> dict[str, Any]:
+    (found,) = of_type(app_resources, "AWS::CodeBuild::Project")
+    return found
+
+
+def test_neither_host_nor_planner_starts_a_build(app_resources):
+    starters = allowed(app_resources, "codebuild:StartBuild")
+    assert list(starters) == ["FunctionsFrameworkTool"]
+    assert [list(each) for each in starters["FunctionsFrameworkTool"]] == [["Fn::GetAtt"]]
+
+
+def test_only_the_publisher_changes_the_benchmark_and_it_changes_nothing_else(app_resources):
+    updaters = allowed(app_resources, "lambda:UpdateFunctionCode")
+    assert "SandboxBenchmark" in json.dumps(updaters["FunctionsPublishImage"])
+    assert "SandboxBenchmark" not in json.dumps(updaters["FunctionsFrameworkTool"])
+    assert "Functions" not in json.dumps(updaters["FunctionsPublishImage"])
+
+
+def test_a_build_reads_its_source_and_approved_lock_files_and_pushes_to_one_repository(app_resources):
+    statements = [
+        each
+        for name, policy in app_resources.items()
+        if policy["Type"] == "AWS::IAM::Policy" and name.startswith("SandboxImageRole")
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    services = {action.split(":")[0] for each in statements for action in _list(each["Action"])}
+    assert services == {"s3", "logs", "ecr"}
+    wide = [_list(each["Action"]) for each in statements if each["Resource"] == "*"]
+    assert wide == [["ecr:GetAuthorizationToken"]]
+    reads = [json.dumps(each["Resource"]) for each in statements if "s3:GetObject" in _list(each["Action"])]
+    assert len(reads) == 2
+    assert any("/framework/images/*" in each for each in reads)
+    pushes = [each for each in statements if "ecr:PutImage" in _list(each["Action"])]
+    assert [list(each["Resource"]) for each in pushes] == [["Fn::GetAtt"]]
+    assert not {"s3:PutObject", "s3:DeleteObject"} & {a for each in statements for a in _list(each["Action"])}
+
+
+def test_the_project_is_bounded_and_builds_from_the_framework_as_deployed(project, app_resources):
+    assert (project["TimeoutInMinutes"], project["QueuedTimeoutInMinutes"]) == (40, 30)
+    environment = project["Environment"]
+    assert (environment["Type"], environment["PrivilegedMode"]) == ("LINUX_CONTAINER", True)
+    assert project["Source"]["Type"] == "S3"
+    assert project["Artifacts"] == {"Type": "NO_ARTIFACTS"}
+    assert project["LogsConfig"]["CloudWatchLogs"]["Status"] == "ENABLED"
+    names = {each["Name"] for each in environment["EnvironmentVariables"]}
+    assert names == {"BUCKET", "LOCKS", "REPOSITORY", "PYTHON_VERSION", "LOCK_SHA256", "MODIFICATION_ID"}
+    assert artifacts.image_lock("x") == f"{LOCKS}/x/requirements.lock"
+    assert artifacts.framework_overlay(IMAGE_LOCK) == functions.IMAGE_LOCK
+
+
+def test_the_repository_keeps_what_lambda_may_pull_and_no_tag_is_moved(app_resources):
+    (repository,) = of_type(app_resources, "AWS::ECR::Repository")
+    assert repository["ImageTagMutability"] == "IMMUTABLE"
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    assert "imageCountMoreThan" in repository["LifecyclePolicy"]["LifecyclePolicyText"]
+    (statement,) = repository["RepositoryPolicyText"]["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert "aws:SourceArn" in statement["Condition"]["ArnLike"]
+
+
+def test_the_end_of_a_build_and_nothing_else_starts_the_publisher(app_resources):
+    (rule,) = of_type(app_resources, "AWS::Events::Rule")
+    pattern = rule["EventPattern"]
+    assert pattern["source"] == ["aws.codebuild"]
+    assert list(pattern["detail"]["project-name"][0]) == ["Ref"]
+    assert set(pattern["detail"]["build-status"]) == {"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"}
+    (target,) = rule["Targets"]
+    assert target["InputTransformer"]["InputTemplate"] == '{"build":<detail-build-id>}'
+    assert "PublishImageLive" in json.dumps(target["Arn"])
+
+
+# --- the commands ------------------------------------------------------------------------------------
+
+LOCK = "numpy==1 \\\n    --hash=sha256:0\n"
+SHA256 = hashlib.sha256(LOCK.encode()).hexdigest()
+AWS = """#!/bin/sh
+echo "aws $*" >> "$CALLS"
+case "$1 $2" in
+  "s3 cp") printf '%s' "$BUCKET_HAS" > "$5" ;;
+  "ecr get-login-password") echo password ;;
+esac
+"""
+DOCKER = """#!/bin/sh
+echo "docker $*" >> "$CALLS"
+[ "$1" != "$FAILS" ] || exit 1
+case "$1" in
+  login) cat > /dev/null ;;
+  inspect) echo "1.dkr.example/images@sha256:abc" ;;
+esac
+"""
+
+
+def build(folder: Path, **variables: str) -> tuple[int, str, list[str]]:
+    """Run the commands as CodeBuild does: one shell, until one fails; returns its status, IMAGE, and the calls."""
+    tools = folder / "bin"
+    tools.mkdir()
+    for name, text in (("aws", AWS), ("docker", DOCKER)):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    phases = BUILD_SPEC["phases"]
+    commands = [each for phase in ("pre_build", "build") for each in phases[phase]["commands"]]
+    script = "\n".join(f"{each} || exit 1" for each in commands) + '\nprintf "%s" "$IMAGE" > image\n'
+    environment = {
+        "PATH": f"{tools}:/usr/bin:/bin",
+        "CALLS": str(folder / "calls"),
+        "BUCKET": "bucket",
+        "LOCKS": LOCKS,
+        "LOCK_SHA256": SHA256,
+        "BUCKET_HAS": LOCK,
+        "REPOSITORY": "1.dkr.example/images",
+        "PYTHON_VERSION": "3.13",
+        "CODEBUILD_BUILD_NUMBER": "5",
+        "FAILS": "",
+        **variables,
+    }
+    done = subprocess.run(["sh", "-c", script], cwd=folder, env=environment, timeout=20, check=False)
+    calls = (folder / "calls").read_text().splitlines() if (folder / "calls").exists() else []
+    image = (folder / "image").read_text() if (folder / "image").exists() else ""
+    return done.returncode, image, calls
+
+
+def test_a_build_takes_the_approved_lock_file_and_names_the_image_by_its_digest(tmp_path):
+    status, image, calls = build(tmp_path)
+    assert (status, image) == (0, "1.dkr.example/images@sha256:abc")
+    assert (tmp_path / "requirements.lock").read_text() == LOCK
+    tag = f"1.dkr.example/images:{SHA256}-5"
+    # The two ends of a pipe start in no order.
+    assert sorted(calls) == sorted(
+        [
+            f"aws s3 cp --quiet s3://bucket/framework/images/{SHA256}/requirements.lock requirements.lock",
+            "aws ecr get-login-password",
+            "docker login --username AWS --password-stdin 1.dkr.example",
+            "docker build --provenance=false --platform linux/amd64 --build-arg PYTHON_VERSION=3.13 "
+            f"--tag {tag} .",
+            f"docker push --quiet {tag}",
+            f"docker inspect --format {{{{index .RepoDigests 0}}}} {tag}",
+        ]
+    )
+    assert len(f"{SHA256}-5") <= 128, "the limit of a tag"
+
+
+@pytest.mark.parametrize(
+    ("variables", "reached"),
+    [
+        ({"LOCK_SHA256": ""}, 0),
+        ({"LOCK_SHA256": "../../other"}, 0),
+        ({"BUCKET_HAS": "evil==1\n"}, 1),
+        ({"FAILS": "build"}, 4),
+        ({"FAILS": "push"}, 5),
+    ],
+    ids=["no hash", "no hash but a path", "another lock file", "the build fails", "the push fails"],
+)
+def test_a_build_of_anything_else_ends_without_an_image(tmp_path, variables, reached):
+    status, image, calls = build(tmp_path, **variables)
+    assert (status, image) == (1, "")
+    assert len(calls) == reached
+
+
+def test_the_source_of_a_build_is_what_the_dockerfile_copies():
+    dockerfile = (ROOT / "sandbox_container/Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?:--from=\S+ )?(\S+) ", dockerfile, re.MULTILINE)
+    assert "requirements.lock" in copied
+    for name in copied:
+        assert name.startswith("/") or (ROOT / "sandbox_container" / name).exists()
