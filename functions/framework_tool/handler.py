@@ -19,6 +19,7 @@ from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check_size, parse
+from codec_evolution.modification_journal import Journalled
 from codec_evolution.ports import Host
 from codec_evolution.release import Releaser
 from codec_evolution.release_checks import check_prompts
@@ -75,7 +76,7 @@ def make_desk(bucket: ArtifactBucket) -> ToolDesk:
     """Wire the desk from the environment."""
     shipped = Path(os.environ["SHIPPED_DIR"])
     return ToolDesk(
-        modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
+        modifications=Journalled(FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]), bucket),
         host=connect_host(bucket),
         objects=bucket,
         releaser=Releaser(

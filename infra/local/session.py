@@ -14,8 +14,10 @@ from pathlib import Path
 from botocore.exceptions import ConnectionError as EndpointError
 from botocore.exceptions import HTTPClientError
 from codec_evolution import artifacts, conclusion
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.modification_journal import Replayer
 
 from infra.local import host
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
@@ -121,8 +123,11 @@ def open_session(
         )
         with _timed(timings, "replay", progress, ""):
             replayed = replay_lost(session)
+            brought_up = replay_lost_modifications(session)
         if replayed:
             progress(f"replayed {replayed} attempts that the emulator had lost")
+        if brought_up:
+            progress(f"replayed {brought_up} framework modifications that the emulator had lost")
         live = _announce(session)
         try:
             yield session
@@ -216,6 +221,13 @@ def replay_lost(session: Session) -> int:
         journalled = bucket.get_json(key)
         count += conclusion.replay(journalled, control, record)
     return count
+
+
+def replay_lost_modifications(session: Session) -> int:
+    """Bring lost framework modifications up to their journal; returns how many."""
+    table = FrameworkModifications(session.deployment.framework_modifications_table)
+    replayer = Replayer(table, session.bucket, session.control, LINEAGE)
+    return replayer.replay(session.bucket.keys(f"{artifacts.MODIFICATIONS}/"), dict(table.states()))
 
 
 def _settings() -> Settings:

@@ -7,6 +7,8 @@ from codec_evolution.ports import Objects
 HELD_OUT = "operators/held_out"
 """Operators' prefix: neither the planner's role nor a public commit reads below it."""
 
+MODIFICATIONS = "modifications"
+
 
 def source(source_sha256: str) -> str:
     """Return the key of a candidate's source, named by its content."""
@@ -86,8 +88,8 @@ def release(release_sha256: str, name: str) -> str:
 
 
 def modification(modification_id: str, name: str) -> str:
-    """Return the key of one file of a framework modification: ``request.json``, ``result.json``."""
-    return f"modifications/{modification_id.replace('#', '_')}/{name}"
+    """Return the key of one file of a framework modification: ``request.json``, ``result.json``, a state."""
+    return f"{MODIFICATIONS}/{modification_id.replace('#', '_')}/{name}"
 
 
 def image_lock(lock_sha256: str) -> str:

@@ -92,6 +92,20 @@ class FrameworkModifications:
         )
         return [plain(item) for item in answer["Items"]]
 
+    def states(self) -> Iterator[tuple[str, str]]:
+        """Yield id and state of every call, oldest first, page by page."""
+        question: dict[str, Any] = {
+            "KeyConditionExpression": Key("host").eq(HOST),
+            "ProjectionExpression": "modification_id, #status",
+            "ExpressionAttributeNames": {"#status": "status"},
+        }
+        while True:
+            answer = self._table.query(**question)
+            yield from ((str(item["modification_id"]), str(item["status"])) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     def of_file(self, path: str, limit: int) -> list[dict[str, Any]]:
         """Return the newest calls about a file first."""
         answer = self._table.query(
