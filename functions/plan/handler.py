@@ -93,7 +93,13 @@ def choose_planner(
     provider = settings["PLANNER_PROVIDER"]
     client = PROVIDERS[provider](key, settings["PLANNER_BASE_URL"])
     return ClaudePlanner(
-        model=ClaudeApi(client, provider, deadline),
+        model=ClaudeApi(
+            client,
+            provider,
+            deadline,
+            effort=settings["PLANNER_EFFORT"],
+            max_tokens=int(settings["PLANNER_MAX_TOKENS"]),
+        ),
         record=record,
         control=control,
         objects=objects,

@@ -4,7 +4,11 @@ The script is data: a list of turns, each answering one call. A turn is one of
 
 * ``{"reply": {"thinking", "text", "tools": [{"name", "input"}], "stop_reason", "usage"}}``: an answer;
 * ``{"error": {"status", "type", "message", "error_code", "retry_after"}}``: an error before the answer begins;
-* ``{"fault": "drop" | "malformed" | "slow" | "overloaded"}``: an answer that breaks after it has begun.
+* ``{"fault": "drop" | "malformed" | "slow" | "overloaded"}``: an answer that breaks after it has begun;
+* ``{"fault": "hang_up" | "empty" | "html" | "silence"}``: no answer at all: a closed connection, a stream without an
+  event, a page of some other server, pings and nothing else.
+
+A reply's ``"unsigned": true`` cuts its thinking off before the signature.
 
 ``"expect": [texts]`` in a turn: each must be in what the call sent last, or the server answers 400 and notes it. A text
 ``$NAME`` anywhere in a reply stands for the value of that name. As a program it serves one script on a fixed port:
@@ -14,7 +18,7 @@ The script is data: a list of turns, each answering one call. A turn is one of
 from __future__ import annotations
 
 import argparse
-import itertools
+import contextlib
 import json
 import threading
 import time
@@ -24,20 +28,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-CHARS_A_TOKEN = 3
+from tests.support.messages_rules import CHARS_A_TOKEN, Cache, Refusal, check, conversation, count_tokens
+
 CHUNK = 400
-KNOWN_FIELDS = {
-    "model",
-    "max_tokens",
-    "system",
-    "cache_control",
-    "tools",
-    "messages",
-    "output_config",
-    "thinking",
-    "tool_choice",
-    "stream",
-}
 
 
 def model(name: str, *, can_force: bool = False, **changes: Any) -> dict[str, Any]:
@@ -78,25 +71,12 @@ def model(name: str, *, can_force: bool = False, **changes: Any) -> dict[str, An
     }
 
 
-MODELS = (model("claude-opus-5-5"), model("claude-sonnet-5-5"), model("claude-opus-5", can_force=True))
-
-
-@dataclass
-class Refusal(Exception):
-    """An answer with an HTTP error status."""
-
-    status: int
-    type: str
-    message: str
-    error_code: str = ""
-    retry_after: float | None = None
-
-    def body(self) -> dict[str, Any]:
-        """Return the API's error document."""
-        error: dict[str, Any] = {"type": self.type, "message": self.message}
-        if self.error_code:
-            error["details"] = {"error_code": self.error_code}
-        return {"type": "error", "error": error, "request_id": "req_loopback"}
+MODELS = (
+    model("claude-opus-5-5"),
+    model("claude-sonnet-5-5"),
+    model("claude-opus-5", can_force=True),
+    model("claude-haiku-5-5", can_force=True),
+)
 
 
 @dataclass
@@ -111,6 +91,8 @@ class Script:
         Bodies of the calls for which a turn was used.
     missed
         Expectations that a call did not meet.
+    prefixes
+        What each thinking block is bound to, by its signature.
     """
 
     turns: list[dict[str, Any]]
@@ -122,6 +104,7 @@ class Script:
     missed: list[str] = field(default_factory=list)
     counted: int = 0
     prefixes: dict[str, str] = field(default_factory=dict)
+    cache: Cache = field(default_factory=Cache)
     lock: Any = field(default_factory=threading.Lock)
 
     @classmethod
@@ -152,91 +135,6 @@ class Script:
         if isinstance(node, dict):
             return {key: self._filled(each) for key, each in node.items()}
         return node
-
-
-def count_tokens(body: Mapping[str, Any]) -> int:
-    """Return a count that grows with the prompt as a real one does."""
-    read = {name: body.get(name) for name in ("system", "tools", "messages")}
-    return len(json.dumps(read, ensure_ascii=False)) // CHARS_A_TOKEN
-
-
-def check(body: dict[str, Any], script: Script) -> None:
-    """Raise the refusals of the real API that a client can run into."""
-    unknown = set(body) - KNOWN_FIELDS
-    if unknown:
-        raise _bad(f"{sorted(unknown)[0]}: Extra inputs are not permitted")
-    found = script.models.get(body["model"])
-    if found is None or found["lifecycle"] == "retired":
-        raise Refusal(404, "not_found_error", f"model: {body['model']}")
-    can_force = found["capabilities"]["thinking"]["types"]["disabled"]["supported"]
-    thinking = body.get("thinking", {"type": "adaptive"})["type"]
-    forced = body.get("tool_choice", {"type": "auto"})["type"] in ("any", "tool")
-    if forced and not can_force:
-        raise _bad('tool_choice: type "tool" and "any" are not supported for this model.')
-    if forced and thinking != "disabled":
-        raise _bad("Thinking may not be enabled when tool_choice forces tool use.")
-    if thinking == "disabled" and not can_force:
-        raise _bad('"thinking.type.disabled" is not supported for this model.')
-    if body.get("max_tokens", 1) > found["max_tokens"]:
-        raise _bad(f"max_tokens: {body['max_tokens']} > {found['max_tokens']}")
-    for tool in body.get("tools", ()):
-        if tool.get("strict"):
-            _check_strict(tool["input_schema"], tool["name"])
-    _check_messages(body["messages"])
-    if not can_force:
-        _check_prefix(body, script)
-
-
-def _check_strict(schema: Any, where: str) -> None:
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object":
-        if schema.get("additionalProperties") is not False:
-            raise _bad(
-                f"tools.{where}: For 'object' type, 'additionalProperties' must be explicitly set to false"
-            )
-        if set(schema.get("required", ())) != set(schema.get("properties", {})):
-            raise _bad(f"tools.{where}: this server wants every property of a strict tool to be required")
-    for name in ("maxLength", "minLength", "maxItems", "minimum", "maximum", "oneOf"):
-        if name in schema:
-            raise _bad(f"tools.{where}: property '{name}' is not supported")
-    for each in schema.get("properties", {}).values():
-        _check_strict(each, where)
-    for each in schema.get("anyOf", ()):
-        _check_strict(each, where)
-    _check_strict(schema.get("items"), where)
-
-
-def _check_messages(messages: list[dict[str, Any]]) -> None:
-    if not messages or messages[-1]["role"] != "user":
-        raise _bad("messages: the last message must be of the user; prefill is not supported")
-    for earlier, later in itertools.pairwise(messages):
-        blocks = earlier["content"] if isinstance(earlier["content"], list) else []
-        asked = [block["id"] for block in blocks if block["type"] == "tool_use"]
-        if not asked:
-            continue
-        blocks = later["content"] if isinstance(later["content"], list) else []
-        answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
-        if sorted(asked) != sorted(answered):
-            raise _bad("messages: `tool_use` ids were found without `tool_result` blocks immediately after")
-    for message in messages:
-        for block in message["content"] if isinstance(message["content"], list) else []:
-            if block["type"] == "text" and not block["text"].strip():
-                raise _bad("messages: text content blocks must contain non-whitespace text")
-
-
-def _check_prefix(body: dict[str, Any], script: Script) -> None:
-    """Refuse thinking blocks whose system prompt or tools have changed, as the newer models do."""
-    stable = json.dumps([body.get("system"), body.get("tools")], sort_keys=True)
-    for message in body["messages"]:
-        for block in message["content"] if isinstance(message["content"], list) else []:
-            signature = block.get("signature", "") if block["type"] == "thinking" else ""
-            if signature and script.prefixes.get(signature, stable) != stable:
-                raise _bad("messages: this thinking block is bound to a different conversation")
-
-
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "invalid_request_error", message)
 
 
 class MessagesApi:
@@ -293,7 +191,7 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
             self._json(200, script.models[name])
 
         def _message(self, body: dict[str, Any]) -> None:
-            check(body, script)
+            check(body, script.models, script.prefixes)
             if self.path.startswith("/v1/messages/count_tokens"):
                 script.counted += 1
                 self._json(200, {"input_tokens": count_tokens(body)})
@@ -301,12 +199,20 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
             turn = script.next_turn(body)
             if "error" in turn:
                 raise Refusal(**turn["error"])
-            self._stream(body, turn)
+            fault = turn.get("fault", "")
+            if fault == "hang_up":
+                self.close_connection = True
+            elif fault == "html":
+                self._send(200, b"<html>Welcome to the hotel's network</html>", "text/html")
+            else:
+                self._stream(body, turn)
 
         def _json(self, status: int, body: Any, retry_after: float | None = None) -> None:
-            data = json.dumps(body).encode()
+            self._send(status, json.dumps(body).encode(), "application/json", retry_after)
+
+        def _send(self, status: int, data: bytes, kind: str, retry_after: float | None = None) -> None:
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", kind)
             self.send_header("request-id", "req_loopback")
             self.send_header("content-length", str(len(data)))
             if retry_after is not None:
@@ -333,20 +239,19 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
                 except OSError:
                     self.close_connection = True
                     return
-            self.wfile.write(b"0\r\n\r\n")
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"0\r\n\r\n")
 
     return Handler
 
 
 def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: str) -> Any:
-    read = count_tokens(body)
-    usage = {
-        "input_tokens": read,
-        "output_tokens": 1,
-        "cache_read_input_tokens": 0,
-        "cache_creation_input_tokens": 0,
-    }
-    usage |= {name: value for name, value in reply.get("usage", {}).items() if name != "output_tokens"}
+    if fault == "empty":
+        return
+    usage = {**script.cache.use(body), "output_tokens": 1}
+    if "usage" in reply:
+        usage = {"input_tokens": count_tokens(body), "output_tokens": 1}
+        usage |= {name: value for name, value in reply["usage"].items() if name != "output_tokens"}
     yield {
         "type": "message_start",
         "message": {
@@ -361,6 +266,9 @@ def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: 
         },
     }
     yield {"type": "ping"}
+    while fault == "silence":
+        time.sleep(0.05)
+        yield {"type": "ping"}
     if fault:
         reply = {"text": "Let me think about what to try. " * 100, **reply}
     blocks = list(_blocks(body, reply, script))
@@ -392,10 +300,11 @@ def _blocks(body: dict[str, Any], reply: dict[str, Any], script: Script) -> Any:
     number = len(script.calls)
     if body.get("thinking", {}).get("type") != "disabled":
         signature = f"signature-{number}"
-        script.prefixes[signature] = json.dumps([body.get("system"), body.get("tools")], sort_keys=True)
+        script.prefixes[signature] = conversation(body)
         start = {"type": "thinking", "thinking": "", "signature": ""}
         thought = {"type": "thinking_delta", "thinking": reply.get("thinking", "")}
-        yield start, [thought, {"type": "signature_delta", "signature": signature}]
+        signed = [] if reply.get("unsigned") else [{"type": "signature_delta", "signature": signature}]
+        yield start, [thought, *signed]
     if reply.get("text"):
         yield (
             {"type": "text", "text": ""},

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from codec_evolution import prompts
 from codec_evolution.contracts import MAX_ROUNDS, Item
 from codec_evolution.evidence import (
     MODIFICATIONS,
@@ -20,6 +21,7 @@ from codec_evolution.failures import FailureAnalysis, GovernanceReport, classify
 from codec_evolution.prompts import (
     CYCLE,
     GOVERNANCE,
+    NOTICES,
     SYSTEM,
     Limits,
     PromptBroken,
@@ -29,6 +31,9 @@ from codec_evolution.prompts import (
     shipped_prompts,
     system_context,
 )
+from codec_evolution.release import POLICY_PATH
+from codec_evolution.release_checks import check_prompts
+from codec_sandbox import runs
 
 from tests.integration.support import report
 
@@ -41,6 +46,7 @@ SOURCE = "def compress_video_frame(frame, frame_index, config):\n    return fram
 CHARS_A_TOKEN = 3
 """Fewer than a token of English or of code has on average: the bound errs on the safe side."""
 TOKEN_BOUND = 60_000
+LIMITS = Limits(call_s=30, total_cpu_s=240, memory_mb=2048)
 ITEM = Item(
     attempt_id="2026-11-21T22:00:00.000Z#00",
     lineage="main",
@@ -126,7 +132,8 @@ def measured() -> dict:
     """Return a report with x265's curves and with times."""
     made = report("a" * 64, scale=3.0)
     for point in made["points"]:
-        point |= {"width": 640, "height": 360, "encode_cpu_s": 2.4, "decode_cpu_s": 0.6}
+        point |= {"width": 320, "height": 192, "fps": 25.0, "encode_cpu_s": 2.4, "decode_cpu_s": 0.6}
+    made["cpu_s"] = 61.3
     made["anchors"] = [
         {
             "clip": clip,
@@ -168,7 +175,7 @@ def rendered(read: Reading, report: GovernanceReport) -> str:
             "tools": read.item.tools,
         }
         text = PROMPTS.render(GOVERNANCE, told)
-    context = cycle_context(read, report, rounds=MAX_ROUNDS)
+    context = cycle_context(read, report, rounds=MAX_ROUNDS, limits=LIMITS)
     return PROMPTS.render(CYCLE, {**context, "governance_text": text})
 
 
@@ -289,11 +296,58 @@ def test_a_mark_is_not_to_be_guessed():
 
 
 def test_a_broken_template_is_named():
-    for broken in ("{{ item.nothing }}", "{% if %}", "{{ ''.__class__.__mro__ }}"):
+    for broken in (
+        "{{ item.nothing }}",
+        "{% if %}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ 1 / 0 }}",
+        "{{ 'x' | figure }}",
+        "{{ range(10 ** 9) }}",
+    ):
         with pytest.raises(PromptBroken, match=r"prompt_broken: prompts/cycle\.md"):
             Prompts({CYCLE: broken}).render(CYCLE, {"item": ITEM})
     with pytest.raises(PromptBroken, match="the release has no prompts/system"):
         Prompts({}).render(SYSTEM, {})
+
+
+def test_the_framing_that_the_prompt_tells_is_what_the_sandbox_adds():
+    assert prompts.FRAMING_BYTES == runs.FRAMING_BYTES
+
+
+def test_the_prompt_names_what_the_guard_lets_the_tools_reach():
+    text = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=True))
+    checkout = {path.relative_to(ROOT).as_posix() for path in (ROOT / "prompts").glob("*.md")}
+    assert all(f"`{path}`" in text for path in (POLICY_PATH, "prompts/*.md")) and checkout
+    assert (ROOT / POLICY_PATH).is_file()
+    assert "cat, date, df" in text and "curl" not in text
+    without = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=False))
+    assert POLICY_PATH not in without and "modify_framework_file" not in without
+
+
+def test_the_search_text_of_the_example_stands_once_in_the_policy():
+    example = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=True))
+    search = example.partition("search `")[2].partition("`")[0]
+    assert POLICY.count(search) == 1
+
+
+def test_without_framework_tools_the_report_advises_none():
+    failures = [
+        failed(m, "policy", "line 4: builtin bytearray is not in the policy") for m in range(9, 2, -1)
+    ]
+    report = governance(*failures, leads=True, advised=True)
+    texts = [
+        rendered(reading(item=ITEM.model_copy(update={"tools": tools})), report) for tools in (True, False)
+    ]
+    assert ["modify_framework_file" in text for text in texts] == [True, False]
+    assert "Work round it in the code" in texts[1]
+
+
+@pytest.mark.parametrize("name", [SYSTEM, CYCLE, GOVERNANCE, NOTICES])
+def test_a_release_whose_prompts_would_stop_the_planner_never_goes_live(name):
+    files = {f"prompts/{path.name}": path.read_text("utf-8") for path in (ROOT / "prompts").glob("*.md")}
+    check_prompts(files, POLICY)
+    with pytest.raises(ValueError, match=rf"prompts/{name}\.md"):
+        check_prompts({**files, f"prompts/{name}.md": "{{ what_nobody_gives }}"}, POLICY)
 
 
 def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(capsys):

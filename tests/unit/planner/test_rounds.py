@@ -9,6 +9,7 @@ from codec_evolution.candidate import normalised_sha256, sha256_hex, source_key
 from codec_evolution.contracts import MAX_ROUNDS, Envelope
 from codec_evolution.planners import toolbox
 
+from tests.support.messages_rules import conversation
 from tests.unit.planner.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, ROOT
 
 CODEC = INCUMBENT + "\nBETTER = True\n"
@@ -75,7 +76,7 @@ def test_the_conversation_is_only_ever_appended_to(office):
     desk.plan()
     assert desk.plan(1, PASSED).next == "candidate", "what has passed as a draft is not tried twice"
     first, second = desk.script.calls
-    assert second["messages"][: len(first["messages"])] == first["messages"]
+    assert conversation(second, len(first["messages"])) == conversation(first)
     assert (first["system"], first["tools"]) == (second["system"], second["tools"])
 
 

@@ -61,9 +61,14 @@ def family_of(source: str, report: Mapping[str, Any]) -> Family:
 
 def decode_seconds(report: Mapping[str, Any]) -> float:
     """Return the CPU seconds that a 1920x1080 frame took to decode, over all points of a report."""
-    points = [point for point in report.get("points", ()) if "decode_cpu_s" in point]
+    return seconds_1080p(report, "decode_cpu_s")
+
+
+def seconds_1080p(report: Mapping[str, Any], measured: str) -> float:
+    """Return CPU seconds (``encode_cpu_s`` or ``decode_cpu_s``) for as many pixels as a 1920x1080 frame has."""
+    points = [point for point in report.get("points", ()) if measured in point]
     pixels = sum(p["frames"] * p.get("width", 0) * p.get("height", 0) for p in points)
-    return sum(p["decode_cpu_s"] for p in points) * PIXELS_1080P / pixels if pixels else 0.0
+    return sum(p[measured] for p in points) * PIXELS_1080P / pixels if pixels else 0.0
 
 
 def elite_of(

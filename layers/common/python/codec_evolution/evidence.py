@@ -17,6 +17,7 @@ from codec_evolution.contracts import Item
 from codec_evolution.failures import GovernanceReport, Stagnation, find_stagnation, message_of, pattern_of
 from codec_evolution.healing import healed, usage
 from codec_evolution.ports import Control, Modifications, Objects, Record
+from codec_evolution.prompts import Limits
 from codec_evolution.rate_distortion import rate_at
 
 RECENT = 60
@@ -105,7 +106,9 @@ class EvidenceReader:
         return found
 
 
-def cycle_context(reading: Reading, governance: GovernanceReport, *, rounds: int) -> dict[str, Any]:
+def cycle_context(
+    reading: Reading, governance: GovernanceReport, *, rounds: int, limits: Limits
+) -> dict[str, Any]:
     """Return what the cycle's prompt is rendered with."""
     stagnation = find_stagnation(reading.recent)
     return {
@@ -116,9 +119,12 @@ def cycle_context(reading: Reading, governance: GovernanceReport, *, rounds: int
         "source": reading.source,
         "clips": clip_rows(reading.report),
         "points": curve_rows(reading.report),
+        "sizes": size_rows(reading.report),
+        "times": time_row(reading.report, limits),
         "versions": reading.adopted,
         "elites": archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES),
         "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
+        "failure_counts": failure_counts(reading.recent),
         "tried": tried_rows(reading.recent),
         "modifications": reading.modifications[:SHOWN_MODIFICATIONS],
         "tool_usage": [row for row in usage(reading.modifications) if row["calls"]],
@@ -171,6 +177,34 @@ def curve_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def size_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is measured of each clip: frames of each window, their size, frames a second."""
+    found = {}
+    for point in report.get("points", ()):
+        names = ("clip", "frames", "width", "height", "fps")
+        found.setdefault(point["clip"], {name: point.get(name) for name in names})
+    return [found[clip] for clip in sorted(found)][:SHOWN_WINDOWS]
+
+
+def time_row(report: Mapping[str, Any], limits: Limits) -> dict[str, Any] | None:
+    """Return the incumbent's time beside what is allowed, None before it was measured."""
+    if not report.get("points"):
+        return None
+    return {
+        "cpu_s": report.get("cpu_s"),
+        "total_cpu_s": limits.total_cpu_s,
+        "encode_s": archive.seconds_1080p(report, "encode_cpu_s"),
+        "decode_s": archive.seconds_1080p(report, "decode_cpu_s"),
+        "call_s": limits.call_s,
+    }
+
+
+def failure_counts(recent: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Return the patterns of all failures that were read, most frequent first."""
+    failed = [a for a in recent if a["status"] == records.TEST_FAILED]
+    return Counter(pattern_of(each).name for each in failed).most_common()
 
 
 def failure_row(failure: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:

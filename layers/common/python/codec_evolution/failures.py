@@ -32,8 +32,8 @@ class Pattern:
         Failure kinds of the sandbox that belong to it.
     text
         What the message must match besides, or "".
-    framework
-        Whether the framework may be the cause, so that a framework tool can mend it.
+    framework_advice
+        What the framework tools can do about it; "" where the framework is not the cause.
     """
 
     name: str
@@ -41,7 +41,12 @@ class Pattern:
     cause: str
     advice: str
     text: str = ""
-    framework: bool = False
+    framework_advice: str = ""
+
+    @property
+    def framework(self) -> bool:
+        """Whether the framework may be the cause, so that a framework tool can mend it."""
+        return bool(self.framework_advice)
 
     def fits(self, kind: str, message: str) -> bool:
         """Tell whether a failure belongs to this pattern."""
@@ -62,17 +67,17 @@ PATTERNS = (
         "NameError: missing builtin",
         ("policy", "runtime"),
         "the language policy does not list a name that ordinary code uses",
-        "If the name is harmless, add it to the language policy with modify_framework_file and make it live with "
-        "restart_orchestrator; otherwise do without it.",
+        "Do without it: the builtins that may be used are listed above.",
         r"builtin|name '\w+' is not defined",
-        framework=True,
+        "If the name is harmless, add it to the language policy with modify_framework_file and make it live with "
+        "restart_orchestrator.",
     ),
     Pattern(
         "ImportError: module not found",
         ("import",),
         "an import is outside the language policy, or the module is not in the sandbox image",
-        "Use the modules that the policy lists; what is missing for good reason may be added to it as data.",
-        framework=True,
+        "Use the modules that the policy lists, or write what is missing yourself.",
+        framework_advice="A module that the sandbox image has may be added to the language policy as data.",
     ),
     Pattern(
         "Syntax error",
@@ -97,7 +102,7 @@ PATTERNS = (
         ("policy",),
         "the source uses a construct, a module's name or an attribute that the policy refuses",
         "Use evaluate_draft: it names every violation at once, with line and column.",
-        framework=True,
+        framework_advice="A name that is harmless may be added to the language policy as data.",
     ),
     Pattern(
         "Wrong frame",
@@ -201,7 +206,7 @@ class FailureAnalyst:
         """Return the report that stands before every generation."""
         analysis = self.analyze_recent_failures(lookback_hours)
         leads = analysis.total_failures > THRESHOLD
-        framework = any(finding.pattern.framework for finding in analysis.patterns[:2])
+        framework = any(finding.pattern.framework_advice for finding in analysis.patterns[:2])
         return GovernanceReport(analysis, leads, leads and framework)
 
 

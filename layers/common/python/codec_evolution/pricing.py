@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
@@ -25,12 +25,21 @@ class UnknownPrice(LookupError):
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call, as the provider counts them; ``input`` is without those of the cache."""
+    """Tokens of one call, as the provider counts them.
+
+    Attributes
+    ----------
+    input
+        Without those of the cache.
+    cache_write, cache_write_1h
+        Written to the cache, and how many of these for an hour instead of five minutes.
+    """
 
     input: int = 0
     output: int = 0
     cache_write: int = 0
     cache_read: int = 0
+    cache_write_1h: int = 0
 
     @property
     def total_input(self) -> int:
@@ -46,6 +55,7 @@ class ModelPrice:
     input: float
     output: float
     cache_write_5m: float
+    cache_write_1h: float
     cache_read: float
     context_tokens: int
     max_output_tokens: int
@@ -56,13 +66,14 @@ class ModelPrice:
         return (
             usage.input * self.input
             + usage.output * self.output
-            + usage.cache_write * self.cache_write_5m
+            + (usage.cache_write - usage.cache_write_1h) * self.cache_write_5m
+            + usage.cache_write_1h * self.cache_write_1h
             + usage.cache_read * self.cache_read
         ) / MILLION
 
     def worst_case(self, input_tokens: int, max_tokens: int) -> float:
         """Return the most that a call can cost: nothing is found in the cache and every token is used."""
-        dearest = max(self.input, self.cache_write_5m)
+        dearest = max(self.input, self.cache_write_5m, self.cache_write_1h)
         return (input_tokens * COUNT_MARGIN * dearest + max_tokens * self.output) / MILLION
 
 
@@ -118,13 +129,5 @@ def compute_cost(prices: PriceTable, *, plan_s: float, benchmark_s: float) -> fl
 
 
 def _scaled(price: ModelPrice, factor: float) -> ModelPrice:
-    return ModelPrice(
-        id=price.id,
-        input=price.input * factor,
-        output=price.output * factor,
-        cache_write_5m=price.cache_write_5m * factor,
-        cache_read=price.cache_read * factor,
-        context_tokens=price.context_tokens,
-        max_output_tokens=price.max_output_tokens,
-        thinking_can_be_off=price.thinking_can_be_off,
-    )
+    dollars = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
+    return replace(price, **{name: getattr(price, name) * factor for name in dollars})

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,22 @@ from codec_evolution.adoption import RULE
 from codec_evolution.candidate import DECODER, ENCODER, GRAMMAR, MAX_SOURCE_BYTES, sha256_hex
 from codec_evolution.contracts import MAX_ROUNDS
 from codec_evolution.ports import Objects
-from codec_evolution.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS
+from codec_evolution.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, MINIMUM_POINTS, WINDOW_DB
 from codec_evolution.record import STATUSES
+from codec_evolution.release import POLICY_PATH
 
 SYSTEM, CYCLE, GOVERNANCE, NOTICES = "system", "cycle", "governance", "notices"
 NAMES = (SYSTEM, CYCLE, GOVERNANCE, NOTICES)
 FULLY_LISTED = 60
 """A module with at most so many allowed names is listed with all of them, a larger one with their number."""
+
+
+FRAMING_BYTES = 2
+"""What the sandbox adds to the rate for every packet; a test holds it to the sandbox."""
+
+
+_FAULTS_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What expressions in a template raise besides; the planner may have written it."""
 
 
 class PromptBroken(ValueError):
@@ -54,7 +64,7 @@ class Prompts:
             raise PromptBroken(f"prompt_broken: the release has no prompts/{name}.md")
         try:
             text = _compiled(self.templates[name]).render(context)
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, *_FAULTS_OF_A_TEMPLATE) as error:
             line = getattr(error, "lineno", None)
             where = f"prompts/{name}.md" + (f", line {line}" if line else "")
             raise PromptBroken(f"prompt_broken: {where}: {error}") from None
@@ -122,6 +132,25 @@ def policy_summary(policy_toml: str) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1)
+def framework_reach() -> dict[str, Any]:
+    """Return what the framework tools reach, by the guard's own data: paths, programs and packages.
+
+    Returns
+    -------
+    ``policy`` (path of the language policy), ``data`` and ``code`` (paths by tier), ``programs``, ``packages``.
+    """
+    text = (resources.files("codec_evolution") / "data" / "guard.toml").read_text("utf-8")
+    guard = tomllib.loads(text)
+    return {
+        "policy": POLICY_PATH,
+        "data": guard["tiers"]["data"],
+        "code": guard["tiers"]["code"],
+        "programs": sorted({each["program"] for each in guard["commands"]}),
+        "packages": sorted(f"{name}=={v}" for name, versions in guard["packages"].items() for v in versions),
+    }
+
+
 def system_context(policy_toml: str, limits: Limits, *, tools: bool) -> dict[str, Any]:
     """Return what the system prompt is rendered with: nothing that changes from one cycle to the next."""
     return {
@@ -133,8 +162,12 @@ def system_context(policy_toml: str, limits: Limits, *, tools: bool) -> dict[str
         "rule": RULE,
         "floor_db": FLOOR_DB,
         "hevc_mbps": HEVC_ANCHOR_MBPS,
+        "window_db": WINDOW_DB,
+        "minimum_points": MINIMUM_POINTS,
+        "framing_bytes": FRAMING_BYTES,
         "statuses": STATUSES,
         "rounds": MAX_ROUNDS,
         "policy": policy_summary(policy_toml),
         "tools": tools,
+        "reach": framework_reach(),
     }

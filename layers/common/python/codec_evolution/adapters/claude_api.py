@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anthropic
 import httpx2
+from anthropic.types import MessageTokensCount, ModelInfo
 
 from codec_evolution.planners.model import ModelAnswer, ModelCall, ModelFacts, ModelFault
 from codec_evolution.pricing import UnknownPrice, Usage, load_prices
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 90.0
-"""Seconds without any event of the stream, which sends a ping at least every few seconds."""
+"""Seconds without a single byte of the stream, which sends a ping at least every few seconds."""
 COUNT_TIMEOUT_S = 20.0
+STABLE_TTL = "1h"
+"""How long the provider keeps tools and system prompt: a cycle may take longer than the ordinary five minutes."""
 RETIREMENT_NOTICE = timedelta(days=30)
 LEAST_CONTEXT_TOKENS = 150_000
 LEAST_OUTPUT_TOKENS = 32_000
@@ -39,7 +43,19 @@ _KINDS: tuple[tuple[type[anthropic.APIStatusError], str], ...] = (
     (anthropic.OverloadedError, "overloaded"),
     (anthropic.InternalServerError, "provider_failed"),
     (anthropic.BadRequestError, "bad_request"),
+    (anthropic.UnprocessableEntityError, "bad_request"),
 )
+_NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+"""What fails before a byte of the request has left; whatever else fails on the way may have reached the provider."""
+_THINKING = ("thinking", "redacted_thinking")
+_NEEDS_THINKING = ("xhigh", "max")
+"""Efforts that the API refuses with thinking switched off."""
 _SPENT = ("spend_limit", "billing", "credit balance", "api usage limits")
 """What the provider's codes and messages call an exhausted account; no retry helps before a person acts."""
 
@@ -54,23 +70,30 @@ class ClaudeApi:
         An SDK client whose own retries are off: each try is a call that the budget must know.
     deadline
         Returns the monotonic time at which a stream is given up.
+    effort
+        The effort that every call will ask for; a model must know it.
+    max_tokens
+        The most output tokens that a call will ask for.
     """
 
     client: Any
     provider: str
     deadline: Callable[[], float]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    effort: str = "high"
+    max_tokens: int = LEAST_OUTPUT_TOKENS
     _facts: dict[str, ModelFacts] = field(default_factory=dict)
 
     def facts(self, model: str) -> ModelFacts:
-        """Check a model once a process: it exists, stays for 30 days, and has room for the prompt."""
+        """Check a model: it exists, stays for 30 days, thinks as it is asked to, and has room for the prompt."""
         if model not in self._facts:
             found = self._retrieve(model) if self.provider == "anthropic" else self._tabled(model)
-            if found.context_tokens < LEAST_CONTEXT_TOKENS or found.max_output_tokens < LEAST_OUTPUT_TOKENS:
+            written = max(self.max_tokens, LEAST_OUTPUT_TOKENS)
+            if found.context_tokens < LEAST_CONTEXT_TOKENS or found.max_output_tokens < written:
                 raise ModelFault(
                     "model_too_small",
                     f"{model} reads {found.context_tokens} and writes {found.max_output_tokens} tokens; "
-                    f"{LEAST_CONTEXT_TOKENS} and {LEAST_OUTPUT_TOKENS} are needed",
+                    f"{LEAST_CONTEXT_TOKENS} and {written} are needed",
                 )
             self._facts[model] = found
         return self._facts[model]
@@ -80,36 +103,42 @@ class ClaudeApi:
         body = _body(call)
         for name in ("max_tokens", "stream"):
             body.pop(name, None)
-        try:
-            return int(self.client.messages.count_tokens(**body, timeout=COUNT_TIMEOUT_S).input_tokens)
-        except anthropic.APIError as error:
-            raise _fault(error, started=False) from None
+        with _mapped():
+            counted = self.client.messages.count_tokens(**body, timeout=COUNT_TIMEOUT_S)
+        return int(_expected(counted, MessageTokensCount).input_tokens)
 
     def send(self, call: ModelCall) -> ModelAnswer:
         """Make a call once, streaming, so that no idle connection is cut."""
         started = False
         try:
             with self.client.messages.stream(**_body(call), timeout=self._timeout()) as stream:
+                # The SDK keeps pings to itself, and a model that thinks in silence sends nothing else for minutes.
+                stream.response.stream = _Punctual(stream.response.stream, self.deadline)
                 for event in stream:
                     started = started or event.type == "message_start"
-                    if time.monotonic() > self.deadline():
-                        raise ModelFault("too_slow", "the answer took too long", billed=True)
+                if not started:
+                    raise ModelFault("no_answer", "the address answers with no message", billed=True)
                 message = stream.get_final_message()
         except anthropic.APIError as error:
             raise _fault(error, started=started) from None
+        except anthropic.AnthropicError as error:
+            # Bedrock: the function has no region or no credentials.
+            raise ModelFault("no_credential", str(error)[:300]) from None
         except httpx2.HTTPError as error:
             # A connection that breaks within the stream is not wrapped by the SDK.
-            raise ModelFault("connection_lost", str(error)[:300], retry=True, billed=True) from None
+            kind = "timed_out" if isinstance(error, httpx2.TimeoutException) else "connection_lost"
+            raise ModelFault(kind, str(error)[:300], retry=True, billed=True) from None
         except ValueError as error:
             # The SDK's word for tool input that is not JSON.
             raise ModelFault("malformed_tool_input", str(error)[:300], retry=True, billed=True) from None
         if message.stop_reason is None:
             raise ModelFault("connection_lost", "the stream ended early", retry=True, billed=True)
         return ModelAnswer(
-            content=[_returnable(block) for block in message.content],
+            content=[_returnable(block) for block in message.content if not _unsigned(block)],
             stop_reason=str(message.stop_reason),
             usage=_usage(message.usage),
             request_id=stream.request_id or "",
+            detail=_detail(message.stop_details),
         )
 
     def _timeout(self) -> anthropic.Timeout:
@@ -117,10 +146,9 @@ class ClaudeApi:
         return anthropic.Timeout(min(READ_TIMEOUT_S, left), connect=min(CONNECT_TIMEOUT_S, left))
 
     def _retrieve(self, model: str) -> ModelFacts:
-        try:
-            info = self.client.models.retrieve(model, timeout=COUNT_TIMEOUT_S)
-        except anthropic.APIError as error:
-            raise _fault(error, started=False) from None
+        with _mapped(f"model {model}"):
+            answer = self.client.models.retrieve(model, timeout=COUNT_TIMEOUT_S)
+        info = _expected(answer, ModelInfo)
         if info.lifecycle == "retired":
             raise ModelFault("retired_model", f"{model} is retired: name another model")
         if info.retires_at is not None and info.retires_at - self.now() < RETIREMENT_NOTICE:
@@ -128,12 +156,23 @@ class ClaudeApi:
                 "retiring_model", f"{model} retires on {info.retires_at.date()}: name another model"
             )
         able = info.capabilities
+        self._check_abilities(model, able)
         return ModelFacts(
             context_tokens=info.max_input_tokens or 0,
             max_output_tokens=info.max_tokens or 0,
             can_force=able is not None and able.thinking.types.disabled.supported,
             strict=able is not None and able.structured_outputs.supported,
         )
+
+    def _check_abilities(self, model: str, able: Any) -> None:
+        """Refuse a model that would answer every call with 400: no adaptive thinking, no such effort."""
+        if able is None:
+            return
+        if not able.thinking.types.adaptive.supported:
+            raise ModelFault("model_unfit", f"{model} has no adaptive thinking: name another model")
+        level = getattr(able.effort, self.effort, None)
+        if not able.effort.supported or level is None or not level.supported:
+            raise ModelFault("model_unfit", f"{model} has no effort {self.effort!r}: set another one")
 
     def _tabled(self, model: str) -> ModelFacts:
         """Bedrock has no catalogue with these facts, and holds no tool input to its schema on every model."""
@@ -164,14 +203,15 @@ PROVIDERS: Mapping[str, Callable[[str, str], Any]] = {
 
 
 def _body(call: ModelCall) -> dict[str, Any]:
+    stable = {"type": "ephemeral", "ttl": STABLE_TTL}
     body: dict[str, Any] = {
         "model": call.model,
         "max_tokens": call.max_tokens,
-        # One breakpoint after the part that never changes, one that moves with the conversation.
-        "system": [{"type": "text", "text": call.system, "cache_control": {"type": "ephemeral"}}],
-        "cache_control": {"type": "ephemeral"},
+        # Two of the four breakpoints: one after what never changes, one that moves with the conversation. Set by
+        # hand, because not every provider places the second by itself.
+        "system": [{"type": "text", "text": call.system, "cache_control": stable}],
         "tools": list(call.tools),
-        "messages": list(call.messages),
+        "messages": _marked(_unthought(call.messages) if call.forced else list(call.messages)),
         "output_config": {"effort": call.effort},
         "thinking": {"type": "adaptive"},
         "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
@@ -179,7 +219,26 @@ def _body(call: ModelCall) -> dict[str, Any]:
     if call.forced:
         body["thinking"] = {"type": "disabled"}
         body["tool_choice"] = {"type": "any", "disable_parallel_tool_use": True}
+        if call.effort in _NEEDS_THINKING:
+            body["output_config"] = {"effort": "high"}
     return body
+
+
+def _marked(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return messages with a cache breakpoint at the end; what is stored of the conversation has none."""
+    *earlier, last = messages
+    *blocks, block = last["content"]
+    return [*earlier, {**last, "content": [*blocks, {**block, "cache_control": {"type": "ephemeral"}}]}]
+
+
+def _unthought(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return messages without thinking: with thinking off it is ignored, or refused where it is bound to the tools."""
+    found = []
+    for message in messages:
+        kept = [block for block in message["content"] if block["type"] not in _THINKING]
+        if kept:
+            found.append({**message, "content": kept})
+    return found
 
 
 def _returnable(block: Any) -> dict[str, Any]:
@@ -190,37 +249,101 @@ def _returnable(block: Any) -> dict[str, Any]:
     return plain
 
 
+def _unsigned(block: Any) -> bool:
+    """Tell whether a thinking block was cut off before its signature; the API takes none back without one."""
+    return block.type == "thinking" and not block.signature
+
+
+def _detail(stop_details: Any) -> str:
+    """Return why an answer was refused, as far as the provider says so."""
+    if stop_details is None:
+        return ""
+    return ": ".join(part for part in (stop_details.category, stop_details.explanation) if part)[:300]
+
+
 def _usage(usage: Any) -> Usage:
+    written = usage.cache_creation_input_tokens or 0
+    kinds = usage.cache_creation
+    # Without the breakdown everything is taken to have been written at the higher price.
+    short = min(written, kinds.ephemeral_5m_input_tokens) if kinds is not None else 0
     return Usage(
         input=usage.input_tokens,
         output=usage.output_tokens,
-        cache_write=usage.cache_creation_input_tokens or 0,
+        cache_write=written,
+        cache_write_1h=written - short,
         cache_read=usage.cache_read_input_tokens or 0,
     )
 
 
-def _fault(error: anthropic.APIError, *, started: bool) -> ModelFault:
-    """Map the SDK's errors; whatever breaks once the answer has begun may be charged for."""
+@contextmanager
+def _mapped(asked: str = "") -> Iterator[None]:
+    """Map the SDK's errors of a request that is free."""
+    try:
+        yield
+    except anthropic.APIError as error:
+        fault = _fault(error, started=False, asked=asked)
+        fault.billed = False
+        raise fault from None
+    except anthropic.AnthropicError as error:
+        raise ModelFault("no_credential", str(error)[:300]) from None
+
+
+def _expected(answer: Any, kind: type) -> Any:
+    """Return an answer of the expected kind; the SDK hands a page of some other server on as it is."""
+    if not isinstance(answer, kind):
+        raise ModelFault("wrong_address", "the address answers with something else than the Messages API")
+    return answer
+
+
+class _Punctual(httpx2.SyncByteStream):
+    """Bytes of an answer until the deadline; pings count as bytes, so a silent thinker is noticed."""
+
+    def __init__(self, inner: Any, deadline: Callable[[], float]) -> None:
+        self._inner, self._deadline = inner, deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._inner:
+            if time.monotonic() > self._deadline():
+                raise ModelFault("too_slow", "the answer took longer than there is time", billed=True)
+            yield chunk
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> ModelFault:
+    """Map the SDK's errors; whatever breaks once the request is on its way may be charged for."""
     if not isinstance(error, anthropic.APIStatusError):
         timeout = isinstance(error, anthropic.APITimeoutError)
         kind = "timed_out" if timeout else "connection_lost"
-        return ModelFault(kind, str(error)[:300], retry=True, billed=started or timeout)
-    text = f"{error.error_code or ''} {error.type or ''} {error.api_message or error.message}"
+        sent = not isinstance(error.__cause__, _NEVER_SENT)
+        cause = f"{error} ({error.__cause__})" if error.__cause__ is not None else str(error)
+        return ModelFault(kind, cause[:300], retry=True, billed=started or sent)
+    message = error.api_message or error.message
+    text = f"{error.error_code or ''} {error.type or ''} {message}"
     if any(word in text.lower() for word in _SPENT):
         return ModelFault("spend_limit_reached", text.strip()[:300], billed=started)
     kind = next((name for cls, name in _KINDS if isinstance(error, cls)), "provider_failed")
     if error.type == "overloaded_error":
         kind = "overloaded"
+    if kind == "unknown_model" and error.type != "not_found_error":
+        # Some other server's 404: the address is not one of the Messages API.
+        kind, message = "wrong_address", f"{error.request.url} is not there ({error.message})"
+    elif asked and kind == "unknown_model":
+        message = f"the provider has no {asked}: check planner_models"
+    headers = error.response.headers
+    retry = isinstance(error, _RETRIED) or error.type in ("overloaded_error", "api_error")
     return ModelFault(
         kind,
-        (error.api_message or error.message)[:300],
-        retry=isinstance(error, _RETRIED) or error.type in ("overloaded_error", "api_error"),
+        message[:300],
+        retry=retry and headers.get("x-should-retry") != "false",
         billed=started,
-        wait_s=_seconds(error.response.headers.get("retry-after")),
+        wait_s=_seconds(headers.get("retry-after")),
     )
 
 
 def _seconds(header: str | None) -> float:
+    """Return the seconds of a Retry-After header; a date, which the provider never sends, counts as none."""
     try:
         return max(0.0, float(header or 0))
     except ValueError:

@@ -16,6 +16,8 @@ CALLS_A_ROUND = 3
 """Calls that one round may buy, those of a crashed try of the same round included."""
 FIRST_WAIT_S = 2.0
 MAX_WAIT_S = 20.0
+LONGEST_WAIT_S = 60.0
+"""Longest wait that a provider may ask for; beyond it the attempt ends, and a later cycle tries again."""
 
 
 @dataclass
@@ -53,8 +55,9 @@ class Asker:
             try:
                 return self._call(talk, number, call)
             except ModelFault as fault:
-                wait = min(MAX_WAIT_S, max(fault.wait_s, FIRST_WAIT_S * 2**tries * random.random()))
-                if not fault.retry or tries == CALLS_A_ROUND or time.monotonic() + wait > self.deadline():
+                wait = max(fault.wait_s, min(MAX_WAIT_S, FIRST_WAIT_S * 2**tries * random.random()))
+                late = wait > LONGEST_WAIT_S or time.monotonic() + wait > self.deadline()
+                if not fault.retry or tries == CALLS_A_ROUND or late:
                     raise
             self.sleep(wait)
         raise ModelFault("model_away", f"round {number} had no usable answer in {CALLS_A_ROUND} calls")
@@ -69,18 +72,19 @@ class Asker:
             answer = self.model.send(call)
         except ModelFault as fault:
             entry.fault = str(fault)[:300]
-            if fault.billed:
-                entry.end(LOST, worst)
-            else:
-                self.purse.settle(worst, 0.0)
-                entry.end(RELEASED, 0.0)
+            entry.end(LOST if fault.billed else RELEASED, worst if fault.billed else 0.0)
             self.save()
+            if not fault.billed:
+                self.purse.settle(worst, 0.0)
             raise
         entry.usage, entry.stop_reason = answer.usage, answer.stop_reason
-        entry.request_id = answer.request_id
+        entry.request_id, entry.detail = answer.request_id, answer.detail
         cost = self.price.cost(answer.usage)
-        self.purse.settle(worst, cost)
         entry.end(SETTLED, cost)
+        talk.hear(answer.content)
+        # Stored before it is settled: a crash in between leaves too much booked, and the answer is not lost.
+        self.save()
+        self.purse.settle(worst, cost)
         return answer
 
 

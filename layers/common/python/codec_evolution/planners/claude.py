@@ -109,8 +109,6 @@ class ClaudePlanner:
             return Step(outcome)
         talk.outcomes[str(number)] = self._kept(outcome, talk)
         self._save(item, talk)
-        usage = {"planner": NAME, **talk.usage()}
-        self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
         return Step(outcome, talk.cost_of(number))
 
     def _begin(self, desk: Desk, prompts: Prompts) -> Transcript:
@@ -163,7 +161,7 @@ class ClaudePlanner:
                 "tools": item.tools,
             }
             parts[GOVERNANCE] = prompts.render(GOVERNANCE, told)
-        context = cycle_context(reading, report, rounds=MAX_ROUNDS)
+        context = cycle_context(reading, report, rounds=MAX_ROUNDS, limits=self.settings.limits)
         parts[CYCLE] = prompts.render(CYCLE, {**context, "governance_text": parts.get(GOVERNANCE, "")})
         return parts
 
@@ -171,6 +169,9 @@ class ClaudePlanner:
         """Tell the model what its last request led to, ask it, and read its answer."""
         write_off(talk)
         reader = Reader(talk, desk, prompts, self.record, self.objects)
+        answer = talk.answered(desk.round)
+        if answer is not None:
+            return reader.read(answer)
         if desk.round:
             ready = self._hear(reader, talk, desk)
             if ready is not None:
@@ -281,4 +282,7 @@ class ClaudePlanner:
         return self.objects.get_text(artifacts.source(sha)) or ""
 
     def _save(self, item: Item, talk: Transcript) -> None:
+        # What was used comes first: an attempt that ends with this process must not look cheaper than it was.
+        usage = {"planner": NAME, **talk.usage()}
+        self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
         self.objects.put_json(artifacts.transcript(item.lineage, item.attempt_id), talk.to_json())

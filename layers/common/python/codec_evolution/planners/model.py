@@ -38,12 +38,19 @@ class ModelCall:
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """One complete answer: its content blocks as they must be sent back, and what it used."""
+    """One complete answer: its content blocks as they must be sent back, and what it used.
+
+    Attributes
+    ----------
+    detail
+        Why it stopped, where the provider says more than the stop reason.
+    """
 
     content: list[Block]
     stop_reason: str
     usage: Usage
     request_id: str = ""
+    detail: str = ""
 
     @property
     def tool_calls(self) -> list[Block]:

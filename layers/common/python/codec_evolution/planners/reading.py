@@ -42,11 +42,11 @@ class Reader:
         return self.desk.round == MAX_ROUNDS
 
     def read(self, answer: ModelAnswer) -> Outcome:
-        """Return what an answer leads to; it becomes part of the conversation."""
-        self.talk.hear(answer.content)
+        """Return what an answer leads to; it is the last of the conversation."""
         calls = answer.tool_calls
         if answer.stop_reason == "refusal":
-            return Nothing("refused: the model declined to answer")
+            why = f" ({answer.detail})" if answer.detail else ""
+            return Nothing(f"refused: the model declined to answer{why}"[:REASON_CHARS])
         if answer.stop_reason == "model_context_window_exceeded":
             return Nothing("context_window_exceeded: the conversation no longer fits the model")
         if answer.stop_reason == "max_tokens":
@@ -99,7 +99,8 @@ class Reader:
                 return ToolRequest({"tool": name, "arguments": arguments, "reason": given.reason})
             return self._source_sent(given)
         except (toolbox.BadInput, EditFailed, SourceError, Refused) as problem:
-            return self._again("refused", str(problem), reason=str(problem))
+            nearest = problem.nearest if isinstance(problem, EditFailed) else ""
+            return self._again("refused", str(problem), reason=str(problem), nearest=nearest)
 
     def _source_sent(self, given: toolbox.SourceInput) -> Outcome:
         source = self._source_of(given)

@@ -1,10 +1,15 @@
-"""The conversation of one attempt, stored after every step, so that a crash never buys a round twice."""
+"""The conversation of one attempt, stored before and after every call of the model.
+
+A crash buys nothing twice but the one call that was under way: before a call its reservation is stored, after it the
+answer, and only then the money is settled. A stored answer is read again without asking.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from codec_evolution.planners.model import ModelAnswer
 from codec_evolution.pricing import Usage
 
 RESERVED, SETTLED, RELEASED, LOST = "reserved", "settled", "released", "lost"
@@ -23,10 +28,16 @@ class Call:
     stop_reason: str = ""
     request_id: str = ""
     fault: str = ""
+    detail: str = ""
 
     def end(self, state: str, cost_usd: float) -> None:
         """Book the call."""
         self.state, self.cost_usd = state, cost_usd
+
+    @property
+    def booked_usd(self) -> float:
+        """Dollars that the day's budget holds for this call."""
+        return self.reserved_usd if self.state == RESERVED else self.cost_usd
 
 
 @dataclass
@@ -71,12 +82,12 @@ class Transcript:
 
     @property
     def cost_usd(self) -> float:
-        """Dollars of all calls so far."""
-        return sum(call.cost_usd for call in self.calls)
+        """Dollars of all calls so far; one under way counts with what is reserved for it."""
+        return sum(call.booked_usd for call in self.calls)
 
     def cost_of(self, number: int) -> float:
         """Return the dollars of one round."""
-        return sum(call.cost_usd for call in self.calls if call.round == number)
+        return sum(call.booked_usd for call in self.calls if call.round == number)
 
     def usage(self) -> dict[str, Any]:
         """Return what the record keeps of the conversation."""
@@ -99,6 +110,15 @@ class Transcript:
         """Append an answer of the model, exactly as it came."""
         if content:
             self.messages.append({"role": "assistant", "content": content})
+
+    def answered(self, number: int) -> ModelAnswer | None:
+        """Return the answer of a round that a crashed process stored and did not read, or None."""
+        call = next((c for c in self.calls if c.round == number and c.state == SETTLED), None)
+        if call is None or str(number) in self.outcomes:
+            return None
+        last = self.messages[-1]
+        content = last["content"] if last["role"] == "assistant" else []
+        return ModelAnswer(content, call.stop_reason, call.usage, call.request_id, call.detail)
 
     def answer_calls(self, texts: dict[str, str], *, error: bool) -> None:
         """Append the results of the model's tool calls, by their ids."""
