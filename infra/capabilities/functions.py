@@ -48,7 +48,8 @@ class Size:
 
 SIZES: Mapping[str, Size] = {
     "OpenCycle": Size(512, 120),
-    "Plan": Size(1024, 600),
+    # 32,000 tokens with thinking take minutes, and an answer that is cut off is paid for.
+    "Plan": Size(1024, 900),
     "FrameworkTool": Size(512, 300),
     # As long as an image may take to come up, to be examined, and to be taken back.
     "PublishImage": Size(256, 900),

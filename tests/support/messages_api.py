@@ -2,7 +2,7 @@
 
 The script is data: a list of turns, each answering one call. A turn is one of
 
-* ``{"reply": {"thinking", "text", "tools": [{"name", "input"}], "stop_reason", "usage"}}``: an answer;
+* ``{"reply": {"thinking", "text", "tools": [{"name", "input"}], "stop_reason", "stop_details", "usage"}}``: an answer;
 * ``{"error": {"status", "type", "message", "error_code", "retry_after"}}``: an error before the answer begins;
 * ``{"fault": "drop" | "malformed" | "slow" | "overloaded"}``: an answer that breaks after it has begun;
 * ``{"fault": "hang_up" | "empty" | "html" | "silence"}``: no answer at all: a closed connection, a stream without an
@@ -91,6 +91,8 @@ class Script:
         Bodies of the calls for which a turn was used.
     missed
         Expectations that a call did not meet.
+    used
+        Usage of every call that was answered to its end.
     prefixes
         What each thinking block is bound to, by its signature.
     """
@@ -105,6 +107,7 @@ class Script:
     counted: int = 0
     prefixes: dict[str, str] = field(default_factory=dict)
     cache: Cache = field(default_factory=Cache)
+    used: list[dict[str, int]] = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
 
     @classmethod
@@ -288,12 +291,28 @@ def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: 
     reason = reply.get("stop_reason") or ("tool_use" if reply.get("tools") else "end_turn")
     written = sum(len(json.dumps(deltas)) for _, deltas in blocks) // CHARS_A_TOKEN
     output = reply.get("usage", {}).get("output_tokens", written)
+    script.used.append(_used(usage, output))
     yield {
         "type": "message_delta",
-        "delta": {"stop_reason": reason, "stop_sequence": None},
+        "delta": {
+            "stop_reason": reason,
+            "stop_sequence": None,
+            "stop_details": reply.get("stop_details"),
+        },
         "usage": {"output_tokens": output},
     }
     yield {"type": "message_stop"}
+
+
+def _used(usage: Mapping[str, Any], output: int) -> dict[str, int]:
+    """Return a call's usage by the names of `codec_evolution.pricing.Usage`."""
+    return {
+        "input": usage["input_tokens"],
+        "output": output,
+        "cache_read": usage.get("cache_read_input_tokens", 0),
+        "cache_write": usage.get("cache_creation_input_tokens", 0),
+        "cache_write_1h": usage.get("cache_creation", {}).get("ephemeral_1h_input_tokens", 0),
+    }
 
 
 def _blocks(body: dict[str, Any], reply: dict[str, Any], script: Script) -> Any:

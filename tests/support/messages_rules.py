@@ -131,7 +131,7 @@ def conversation(body: Mapping[str, Any], upto: int | None = None) -> str:
     """Return what a thinking block is bound to: system, tools and the messages before it."""
     earlier = [{**m, "content": [_unmarked(b) for b in _blocks(m)]} for m in body["messages"][:upto]]
     system = [_unmarked(block) for block in body.get("system", ())]
-    return json.dumps([system, body.get("tools"), earlier], sort_keys=True)
+    return json.dumps([system, body.get("tools"), earlier])
 
 
 def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """The rounds of one attempt: what each way of answering leads to."""
 
 import importlib.util
+import json
 
 import pytest
 from codec_evolution import artifacts
@@ -263,7 +264,7 @@ def test_a_round_that_crashed_before_its_call_goes_on_where_it_was(office):
     desk.plan(1, FAILED)
     crashed = {**desk.objects.get_json(key), "outcomes": before["outcomes"], "messages": before["messages"]}
     crashed["calls"][1] |= {"state": "reserved", "cost_usd": 0.0}
-    desk.objects.put_json(key, crashed)
+    desk.objects.put_text(key, json.dumps(crashed))
     desk.script.turns.append(submits())
     assert desk.plan(1, FAILED).next == "draft"
     calls = desk.transcript()["calls"]
@@ -305,6 +306,42 @@ def test_a_provider_that_does_not_answer_skips_the_attempt_within_a_bound(office
     assert (planned.next, planned.reason.partition(":")[0]) == ("nothing", word)
     assert len(desk.script.calls) == calls
     assert desk.spent() == planned.cost_usd == 0.0
+
+
+@pytest.mark.parametrize(("seconds", "calls", "waits"), [(45, 2, [45]), (61, 1, [])])
+def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound(office, seconds, calls, waits):
+    slow = {"status": 429, "type": "rate_limit_error", "message": "slow down", "retry_after": seconds}
+    desk = office({"error": slow}, submits())
+    planned = desk.plan()
+    assert (len(desk.script.calls), desk.waits) == (calls, waits)
+    assert planned.next == ("draft" if calls == 2 else "nothing")
+
+
+def test_a_refusal_is_told_with_its_category(office):
+    details = {"type": "refusal", "category": "bio", "explanation": "It looked like a recipe."}
+    desk = office({"reply": {"text": "No.", "stop_reason": "refusal", "stop_details": details}})
+    assert desk.plan().reason == "refused: the model declined to answer (bio: It looked like a recipe.)"
+
+
+def test_thinking_that_used_up_all_tokens_can_be_followed_by_another_round(office):
+    cut = {"reply": {"thinking": "hm", "unsigned": True, "stop_reason": "max_tokens"}}
+    desk = office(cut, submits())
+    assert desk.plan().next == "again"
+    assert desk.plan(1).next == "draft"
+    assert "cut off" in desk.last_message()
+
+
+def test_an_edit_that_does_not_match_shows_the_lines_that_it_may_have_meant(office):
+    line = "def compress_video_frame("
+    misquoted = INCUMBENT[INCUMBENT.index(line) :].splitlines()[0].replace("frame_index", "index")
+    desk = office(submits(None, base="v0", edits=[{"search": misquoted, "replace": "x"}]), GIVES_UP)
+    desk.plan()
+    desk.plan(1)
+    told = desk.last_message()
+    number = INCUMBENT[: INCUMBENT.index(line)].count("\n") + 1
+    assert f"{number:5d}  {line}" in told
+    assert "<<base " in told, "the source is a record and stays between marks"
+    assert desk.transcript()["calls"][0]["cost_usd"] < 0.2
 
 
 def test_a_short_fault_is_overcome(office):

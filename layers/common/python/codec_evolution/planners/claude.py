@@ -285,4 +285,7 @@ class ClaudePlanner:
         # What was used comes first: an attempt that ends with this process must not look cheaper than it was.
         usage = {"planner": NAME, **talk.usage()}
         self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
-        self.objects.put_json(artifacts.transcript(item.lineage, item.attempt_id), talk.to_json())
+        # In the order in which it was made: tools or blocks with their keys sorted would be another prompt to the
+        # provider's cache, and another conversation to the thinking that is bound to it.
+        text = json.dumps(talk.to_json(), indent=1)
+        self.objects.put_text(artifacts.transcript(item.lineage, item.attempt_id), text)
