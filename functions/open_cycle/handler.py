@@ -22,8 +22,9 @@ from codec_evolution.pricing import UnknownPrice, load_prices
 
 logger = Logger(service="open_cycle")
 
-PROMPT_TOKENS = 15_000
-"""Tokens of an ordinary first prompt; what it really has is counted before it is sent."""
+PROMPT_TOKENS = 30_000
+"""Tokens of a large first prompt; what it really has is counted before it is sent. Too low a figure would open cycles
+whose attempts can only be skipped, one a minute for the rest of the day."""
 
 
 def least_attempt_usd() -> float:

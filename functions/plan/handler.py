@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -28,6 +29,10 @@ from codec_evolution.prompts import Limits
 logger = Logger(service="plan")
 
 BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
+NO_CREDENTIAL = (
+    'no_credential: there is no key; put {"api_key": "..."} into the Anthropic secret (on your own machine: export '
+    "ANTHROPIC_API_KEY)"
+)
 MARGIN_S = 30.0
 """Kept of the function's time for booking and storing after the last word of the model."""
 
@@ -86,7 +91,11 @@ def choose_planner(
     if settings["PLANNER_PROVIDER"] == "anthropic":
         key = api_key(read_secret(settings["ANTHROPIC_SECRET_ARN"]))
         if not key:
-            return Nothing("no_credential: the Anthropic secret holds no api_key")
+            return Nothing(NO_CREDENTIAL)
+        if not re.fullmatch(r"[!-~]+", key):
+            return Nothing(
+                "wrong_key: the api_key has characters that no key has; was it pasted with more around it?"
+            )
     # The SDK takes a second to import, which a search need not wait for.
     from codec_evolution.adapters.claude_api import PROVIDERS, ClaudeApi
 

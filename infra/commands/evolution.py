@@ -20,6 +20,8 @@ from infra.commands.options import (
     print_json,
     progress_console,
 )
+from infra.local.errors import LocalError
+from infra.settings import Settings, SettingsError
 from infra.target_name import TargetName
 
 app = typer.Typer()
@@ -38,6 +40,12 @@ def run(
     slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
     planner: Annotated[PlannerName, typer.Option(help="Who writes candidates.")] = PlannerName.SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
+    model: Annotated[
+        str, typer.Option(help="Claude's model, or several with weights: name=3,name=1.")
+    ] = Settings.planner_models,
+    daily_budget_usd: Annotated[
+        float, typer.Option(help="Claude's daily limit; the loop stops at it.")
+    ] = Settings.daily_budget_usd,
     library_codecs: LibraryCodecs = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
@@ -49,12 +57,18 @@ def run(
     from infra.local.runner import RunSettings, run_cycles
     from infra.local.screen import RunScreen
 
+    try:
+        Settings(planner_models=model, daily_budget_usd=daily_budget_usd)
+    except SettingsError as error:
+        raise LocalError(str(error)) from None
     settings = RunSettings(
         state_dir=state_dir,
         cycles=cycles,
         slots=slots,
         planner=planner.value,
         seed=seed,
+        models=model,
+        daily_budget_usd=daily_budget_usd,
         library_codecs=library_codecs,
     )
     screen = RunScreen(progress_console)

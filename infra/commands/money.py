@@ -105,7 +105,8 @@ def estimate(
     console = Console()
     console.print(table)
     base = found["assumptions"]["measured"]
-    needs = f"the means of {base} attempts in this record" if base else "assumed"
+    measured = "one attempt" if base == 1 else f"the means of {base} attempts"
+    needs = f"{measured} in this record" if base else "assumed"
     console.print(
         f"{found['attempts_a_day']} attempts a day, prices of {found['prices_as_of']} in {found['region']}; "
         f"what an attempt needs is {needs}"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from codec_evolution import artifacts
+from codec_evolution.planners.models import parse_models
 from codec_evolution.pricing import (
     BENCHMARK_GB,
+    MILLION,
     PLAN_GB,
     PriceTable,
     UnknownPrice,
-    Usage,
     load_prices,
 )
 
@@ -177,22 +178,16 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         The model has no price.
     """
     prices = load_prices()
-    model = settings.planner_models.partition(",")[0].partition("=")[0]
     lines: list[Line] = []
     attempts_a_day = min(cycles_a_day * settings.slots, settings.max_attempts_per_day)
     if settings.planner == "claude":
-        try:
-            price = prices.model(model, settings.planner_provider)
-        except UnknownPrice as unknown:
-            raise LocalError(str(unknown)) from None
-        read = int(each.tokens_in * each.cached)
-        attempt_usd = price.cost(
-            Usage(cache_write=int(each.tokens_in) - read, cache_read=read, output=int(each.tokens_out))
-        )
+        one = _model_lines(prices, settings, each)
+        attempt_usd = sum(line.usd for line in one)
         # The budget stops the planner; attempts beyond it are skipped and reach no benchmark.
-        attempts_a_day = int(min(attempts_a_day, settings.daily_budget_usd / attempt_usd))
+        if attempt_usd:
+            attempts_a_day = int(min(attempts_a_day, settings.daily_budget_usd / attempt_usd))
         planned = attempts_a_day * days
-        lines.append(Line(f"language model {model}", planned, "attempt", attempt_usd, planned * attempt_usd))
+        lines += [replace(line, quantity=line.quantity * planned, usd=line.usd * planned) for line in one]
     lines += _aws_lines(prices, settings, days, cycles_a_day, attempts_a_day, each)
     return {
         "days": days,
@@ -204,6 +199,30 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         "lines": [{**asdict(line), "usd": round(line.usd, 2)} for line in lines],
         "total_usd": round(sum(line.usd for line in lines), 2),
     }
+
+
+def _model_lines(prices: PriceTable, settings: Settings, each: Assumptions) -> list[Line]:
+    """Return what one attempt costs, by model and kind of token; an ensemble's models by their weights."""
+    models = parse_models(settings.planner_models)
+    whole = sum(weight for _, weight in models)
+    lines = []
+    for name, weight in models:
+        try:
+            price = prices.model(name, settings.planner_provider)
+        except UnknownPrice as unknown:
+            raise LocalError(str(unknown)) from None
+        share = weight / whole / MILLION
+        for kind, tokens, usd in (
+            # What is not read from the cache is written to it.
+            ("input", each.tokens_in * (1 - each.cached), price.cache_write_5m),
+            ("input from the cache", each.tokens_in * each.cached, price.cache_read),
+            ("output", each.tokens_out, price.output),
+        ):
+            quantity = tokens * share
+            lines.append(
+                Line(f"language model {name}, {kind}", quantity, "million tokens", usd, quantity * usd)
+            )
+    return lines
 
 
 def _aws_lines(

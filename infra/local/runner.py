@@ -16,10 +16,14 @@ from codec_evolution.cycle import stage_of
 from infra.local.key_endpoint import planner_environment
 from infra.local.run_plot import draw_versions
 from infra.local.session import LINEAGE, Session, borrow_session
-from infra.settings import LIBRARY_CODECS, on_or_off
+from infra.settings import LIBRARY_CODECS, Settings, on_or_off
 
 POLL_S = 0.25
 RECORDS_A_CYCLE = 60
+NO_KEY = (
+    "ANTHROPIC_API_KEY is not set: Claude's attempts will be skipped. Export a key, or use --planner search, which "
+    "needs none."
+)
 
 
 class CycleFailed(Exception):
@@ -36,6 +40,8 @@ class RunSettings:
     planner: str
     seed: int
     library_codecs: bool = False
+    models: str = Settings.planner_models
+    daily_budget_usd: float = Settings.daily_budget_usd
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,12 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
         "PLANNER": settings.planner,
         "SLOTS": str(settings.slots),
         "SEARCH_SEED": str(settings.seed),
+        "PLANNER_MODELS": settings.models,
+        "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
         LIBRARY_CODECS: on_or_off(settings.library_codecs),
     }
+    if settings.planner == "claude" and not os.environ.get("ANTHROPIC_API_KEY", "").strip():
+        screen.note(NO_KEY)
     result = RunResult(LINEAGE)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with (

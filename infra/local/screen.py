@@ -83,6 +83,8 @@ class RunScreen:
                 totals[name] = totals.get(name, 0.0) + seconds
         cycles = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in totals.items())
         self._console.print(Text(f"cycles: {cycles}", style="dim"))
+        if result.spent_usd:
+            self._console.print(Text(f"the language model cost {result.spent_usd:.4f} USD"))
         self._console.print(Text(f"the incumbent is version {result.version}", style="bold green"))
         self._console.print(Text(f"commits: git --git-dir {result.git_dir} log --stat"), soft_wrap=True)
         if result.plot:
@@ -108,6 +110,9 @@ def _attempt_line(record: Mapping[str, Any]) -> Text:
     if "bd_rate_vs_hevc" in record:
         line.append(f"  {record['bd_rate_vs_hevc']:+.0f} % against HEVC")
     line.append(f"  planner: {record.get('planner', '-')}", style="dim")
+    if record.get("llm_calls"):
+        calls = f"{record['llm_calls']} call{'s' if record['llm_calls'] != 1 else ''}"
+        line.append(f" ({record['model']}, {calls}, {record['llm_cost_usd']:.4f} USD)", style="dim")
     return line
 
 

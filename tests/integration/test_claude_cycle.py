@@ -25,6 +25,11 @@ def winner() -> str:
     return write_codec(Genome(prediction="replenish"))
 
 
+def used_in(usage: dict) -> int:
+    """Return all tokens that a call has read."""
+    return usage["input"] + usage["cache_write"] + usage["cache_read"]
+
+
 def run(state_dir: Path, base_url: str, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "infra.cli", "run", "--planner", "claude", "--json"]
     shell = {**os.environ, "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": key}
@@ -86,11 +91,22 @@ def test_the_record_tells_what_the_model_used_and_cost(cycle, attempt):
     _, result, script = cycle
     assert attempt["model"] == "claude-opus-5-5"
     assert attempt["llm_calls"] == script.counted == 4
-    assert attempt["tokens_in"] > 10_000 and attempt["tokens_out"] > 1_000
-    # Opus 5.5: 4 dollars a million tokens in, 20 out, nothing cached by this server.
-    expected = (attempt["tokens_in"] * 4 + attempt["tokens_out"] * 20) / 1e6
-    assert attempt["llm_cost_usd"] == pytest.approx(expected, abs=2e-6)
-    assert result["spent_usd"] == pytest.approx(expected, abs=2e-6)
+    read, written = attempt["tokens_cache_read"], attempt["tokens_cache_write"]
+    assert read > written > 5_000 and attempt["tokens_out"] > 1_000, (
+        "later rounds read what the first has written"
+    )
+    assert attempt["tokens_in"] + read + written == sum(used_in(each) for each in script.used)
+    # Opus 5.5, dollars a million tokens: 4 in, 20 out, 5 and 8 into the cache for 5 minutes and an hour, 0.20 from it.
+    expected = sum(
+        each["input"] * 4
+        + each["output"] * 20
+        + (each["cache_write"] - each["cache_write_1h"]) * 5
+        + each["cache_write_1h"] * 8
+        + each["cache_read"] * 0.2
+        for each in script.used
+    )
+    assert attempt["llm_cost_usd"] == pytest.approx(expected / 1e6, abs=5e-6)
+    assert result["spent_usd"] == pytest.approx(expected / 1e6, abs=5e-6)
     assert len(attempt["prompt_sha256"]) == 64
 
 

@@ -347,11 +347,13 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=FILE", help="value of $NAME in the script"
     )
+    parser.add_argument("--api-key", default="", help="refuse every other key; any is taken without it")
     options = parser.parse_args()
     values = {
         name: Path(file).read_text("utf-8") for name, _, file in (each.partition("=") for each in options.set)
     }
-    with MessagesApi(Script.read(options.script, values=values), options.port) as server:
+    script = Script.read(options.script, values=values, api_key=options.api_key)
+    with MessagesApi(script, options.port) as server:
         print(f"export ANTHROPIC_BASE_URL={server.url}", flush=True)
         threading.Event().wait()
 

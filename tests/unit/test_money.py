@@ -62,11 +62,43 @@ def test_an_estimate_has_a_line_for_each_service_with_its_price():
 
 def test_the_planner_never_costs_more_than_its_daily_budget():
     found = estimate(Settings(daily_budget_usd=5.0), 30, 1440, Assumptions())
-    assert found["lines"][0]["usd"] <= 150.0
+    spent = sum(line["usd"] for line in found["lines"] if line["item"].startswith("language model"))
+    assert 100.0 < spent <= 150.0
     assert found["attempts_a_day"] < 1440
     free = estimate(Settings(planner="search"), 30, 1440, Assumptions())
     assert free["attempts_a_day"] == 1440
     assert not any("language model" in line["item"] for line in free["lines"])
+
+
+def test_an_estimate_can_be_checked_by_hand():
+    each = Assumptions(calls=2, tokens_in=50_000, cached=0.8, tokens_out=20_000)
+    found = estimate(Settings(daily_budget_usd=1_000), 30, 10, each)
+    lines = {line["item"].removeprefix("language model "): line for line in found["lines"]}
+    by_hand = {
+        # 10 attempts a day for 30 days are 300: 3 million tokens written to the cache, 12 read from it, 6 written out.
+        "claude-opus-5-5, input": (3.0, 5.00, 15.00),
+        "claude-opus-5-5, input from the cache": (12.0, 0.20, 2.40),
+        "claude-opus-5-5, output": (6.0, 20.00, 120.00),
+    }
+    for item, (quantity, price, usd) in by_hand.items():
+        line = lines[item]
+        assert (line["quantity"], line["price_usd"]) == (pytest.approx(quantity), price), item
+        assert line["usd"] == pytest.approx(usd, abs=0.005)
+    bedrock = estimate(Settings(planner_provider="bedrock", daily_budget_usd=1_000), 30, 10, each)
+    assert bedrock["lines"][2]["usd"] == pytest.approx(132.0)
+
+
+def test_an_ensemble_is_estimated_by_the_weights_of_its_models():
+    settings = Settings(planner_models="claude-opus-5-5=3,claude-sonnet-5-5=1", daily_budget_usd=1_000)
+    found = estimate(settings, 30, 10, Assumptions(tokens_out=20_000))
+    output = {line["item"]: line for line in found["lines"] if line["item"].endswith("output")}
+    opus, sonnet = output.values()
+    assert (opus["quantity"], sonnet["quantity"]) == (pytest.approx(4.5), pytest.approx(1.5))
+    assert (opus["price_usd"], sonnet["price_usd"]) == (20.0, 10.0)
+
+
+def test_attempts_that_used_no_token_do_not_divide_the_budget_by_nothing():
+    assert estimate(Settings(), 30, 10, Assumptions(tokens_in=0, tokens_out=0))["attempts_a_day"] == 10
 
 
 def test_measured_attempts_replace_assumptions():

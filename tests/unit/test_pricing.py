@@ -10,13 +10,20 @@ def test_the_table_has_a_date_and_a_price_for_each_kind_of_token():
     table = load_prices()
     assert date.fromisoformat(table.as_of) >= date(2026, 11, 21)
     for price in table.models.values():
-        assert price.output > price.cache_write_5m >= price.input > price.cache_read > 0
+        assert (
+            price.output > price.cache_write_1h > price.cache_write_5m >= price.input > price.cache_read > 0
+        )
+        # The provider's own rule: five minutes cost a quarter more than plain input, an hour twice as much.
+        assert price.cache_write_5m == pytest.approx(1.25 * price.input)
+        assert price.cache_write_1h == pytest.approx(2 * price.input)
 
 
 def test_the_cost_of_a_call_is_the_sum_over_its_kinds_of_tokens():
     price = load_prices().model("claude-opus-5-5")
     usage = Usage(input=1_000_000, output=100_000, cache_write=200_000, cache_read=3_000_000)
     assert price.cost(usage) == pytest.approx(4.0 + 2.0 + 1.0 + 0.6)
+    longer = Usage(cache_write=200_000, cache_write_1h=150_000)
+    assert price.cost(longer) == pytest.approx(0.05 * 5.0 + 0.15 * 8.0)
 
 
 def test_a_model_without_a_price_is_refused_by_name():
@@ -27,5 +34,6 @@ def test_a_model_without_a_price_is_refused_by_name():
 def test_bedrock_names_are_priced_with_the_dearer_regional_rate():
     table = load_prices()
     here, there = table.model("claude-opus-5-5"), table.model("anthropic.claude-opus-5-5", "bedrock")
-    assert there.input == pytest.approx(here.input * 1.1)
+    for kind in ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read"):
+        assert getattr(there, kind) == pytest.approx(getattr(here, kind) * 1.1)
     assert table.model("us.anthropic.claude-opus-5-5", "bedrock") == there

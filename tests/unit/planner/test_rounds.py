@@ -357,6 +357,8 @@ def test_an_unknown_model_is_found_before_any_money_is_spent(office, name):
     planned = desk.plan()
     assert planned.reason.startswith("unknown_model")
     assert not desk.script.calls and desk.spent() == 0.0
+    kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    assert kept == {"planner": "claude", "model": name}, "the record tells which model was drawn"
 
 
 def test_an_ensemble_draws_the_same_model_for_the_same_attempt(office):
@@ -421,11 +423,19 @@ def handler():
     return module
 
 
-def test_without_a_credential_the_attempt_is_skipped_by_that_name(office, monkeypatch):
+@pytest.mark.parametrize(
+    ("secret", "word"),
+    [
+        ('{"token": "local"}', "no_credential"),
+        ('{"api_key": "sk-ant-1\\nsk-ant-2"}', "wrong_key"),
+        ('{"api_key": "sk-ant-\u2026"}', "wrong_key"),
+    ],
+)
+def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office, monkeypatch, secret, word):
     desk = office()
     plan = handler()
-    monkeypatch.setattr(plan, "read_secret", lambda arn: '{"token": "local"}')
+    monkeypatch.setattr(plan, "read_secret", lambda arn: secret)
     settings = {"PLANNER": "claude", "PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"}
     stores = (desk.record, desk.control, desk.objects, desk.modifications)
     chosen = plan.choose_planner(settings, *stores, lambda: 0.0)
-    assert chosen.reason.partition(":")[0] == "no_credential"
+    assert chosen.reason.partition(":")[0] == word

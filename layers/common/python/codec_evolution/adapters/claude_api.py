@@ -330,7 +330,7 @@ def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> Mode
         # Some other server's 404: the address is not one of the Messages API.
         kind, message = "wrong_address", f"{error.request.url} is not there ({error.message})"
     elif asked and kind == "unknown_model":
-        message = f"the provider has no {asked}: check planner_models"
+        message = f"the provider has no {asked}: check planner_models (locally: run --model)"
     headers = error.response.headers
     retry = isinstance(error, _RETRIED) or error.type in ("overloaded_error", "api_error")
     return ModelFault(

@@ -106,6 +106,8 @@ class ClaudePlanner:
         except (BudgetSpent, ModelFault, PromptBroken) as ended:
             outcome = Nothing(str(ended))
         if talk is None:
+            drawn = {"planner": NAME, "model": self.settings.draw(item.attempt_id)}
+            self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), drawn)
             return Step(outcome)
         talk.outcomes[str(number)] = self._kept(outcome, talk)
         self._save(item, talk)
