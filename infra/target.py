@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
+from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.schedule import MinuteSchedule
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
@@ -21,31 +22,13 @@ from codec_evolution.steering import Operator
 from infra.local.deploy import APP_STACK, DATA_STACK
 from infra.local.errors import LocalError
 from infra.local.session import LINEAGE, Progress, join_session
-from infra.target_name import TargetName
+from infra.target_name import Target, TargetName
 
 CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
 )
-
-
-@dataclass(frozen=True)
-class Target:
-    """One evolution that can be reached.
-
-    Attributes
-    ----------
-    lineage
-        The lineage that its schedule, or a local run, evolves.
-    pages
-        Console pages by the name of the stack's output; empty locally.
-    """
-
-    record: EvolutionRecord
-    control: LoopControl
-    bucket: ArtifactBucket
-    operator: Operator
-    lineage: str
-    pages: Mapping[str, str]
+CALL_TIMEOUT_S = 320
+"""More than FrameworkTool may take."""
 
 
 @contextmanager
@@ -56,39 +39,63 @@ def reach(target: TargetName, state_dir: Path, progress: Progress) -> Iterator[T
     ------
     LocalError
         There is no evolution in the state directory; or AWS cannot be reached with the environment's credentials,
-        or has no such stacks.
+        has no such stacks, or refuses what is asked of it.
     """
     if target is TargetName.AWS:
-        yield _on_aws()
+        try:
+            yield _on_aws()
+        except (ClientError, BotoCoreError) as error:
+            # A right that is missing, a session that has expired, a region that does not answer.
+            raise LocalError(f"AWS refused: {error}") from None
         return
     with join_session(state_dir, progress) as session:
-        cycles = StateMachineCycles(session.deployment.state_machine_arn)
+        deployment = session.deployment
         yield Target(
             record=session.record,
             control=session.control,
             bucket=session.bucket,
-            operator=Operator(session.control, cycles, None, utc_now),
+            modifications=FrameworkModifications(deployment.framework_modifications_table),
+            operator=Operator(
+                session.control, StateMachineCycles(deployment.state_machine_arn), None, utc_now
+            ),
+            framework_tool=live_framework_tool(deployment.functions["FrameworkTool"]),
             lineage=LINEAGE,
             pages={},
         )
 
 
+def live_framework_tool(function: str) -> FrameworkTool:
+    """Return the version that cycles use of the function; waits as long as it may take."""
+    return FrameworkTool(f"{function}:live", read_timeout_s=CALL_TIMEOUT_S)
+
+
 def _on_aws() -> Target:
-    outputs = {**stack_outputs(DATA_STACK), **stack_outputs(APP_STACK)}
+    outputs = _Outputs({**stack_outputs(DATA_STACK), **stack_outputs(APP_STACK)})
     control = LoopControl(outputs["LoopControlTable"], outputs["EvolutionRecordTable"])
     return Target(
         record=EvolutionRecord(outputs["EvolutionRecordTable"]),
         control=control,
         bucket=ArtifactBucket(outputs["ArtifactBucket"]),
+        modifications=FrameworkModifications(outputs["FrameworkModificationsTable"]),
         operator=Operator(
             control,
             StateMachineCycles(outputs["StateMachineArn"]),
             MinuteSchedule(outputs["ScheduleName"]),
             utc_now,
         ),
+        framework_tool=live_framework_tool(outputs["FrameworkToolFunction"]),
         lineage=outputs["Lineage"],
         pages={name: page for name, page in outputs.items() if name.endswith("Url")},
     )
+
+
+class _Outputs(dict[str, str]):
+    """Outputs of the stacks; one that is missing tells that an older version was deployed."""
+
+    def __missing__(self, name: str) -> str:
+        raise LocalError(
+            f"the stacks {DATA_STACK} and {APP_STACK} have no output {name}: deploy this version first"
+        )
 
 
 def stack_outputs(stack: str) -> dict[str, str]:
@@ -105,5 +112,10 @@ def stack_outputs(stack: str) -> dict[str, str]:
             "no AWS credentials were found: log in, or choose a profile with AWS_PROFILE"
         ) from None
     except (ClientError, BotoCoreError) as error:
+        if "does not exist" in str(error):
+            raise LocalError(
+                f"there is no stack {stack} in {client.meta.region_name} of this account: make deploy first, or "
+                "choose another place with AWS_PROFILE and AWS_DEFAULT_REGION"
+            ) from None
         raise LocalError(f"the stack {stack} cannot be read: {error}") from None
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.actions import answer
-from codec_evolution.adapters.decisions import FrameworkToolDecisions
+from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
 from codec_evolution.adapters.schedule import MinuteSchedule
 from codec_evolution.adapters.tables import LoopControl
@@ -27,6 +27,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
         schedule=MinuteSchedule(schedule) if schedule else None,
         now=utc_now,
     )
-    html = answer(event, operator, FrameworkToolDecisions(os.environ["FRAMEWORK_TOOL_FUNCTION"]))
+    html = answer(event, operator, FrameworkTool(os.environ["FRAMEWORK_TOOL_FUNCTION"]))
     logger.info("action", extra={"action": str(event.get("action", ""))[:40]})
     return html

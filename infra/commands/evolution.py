@@ -13,16 +13,16 @@ from infra.commands.options import (
     DONE,
     FAILED,
     AsJson,
-    AtTarget,
     LibraryCodecs,
     Lineage,
     StateDir,
+    at_target,
     print_json,
     progress_console,
 )
 from infra.local.errors import LocalError
 from infra.settings import Settings, SettingsError
-from infra.target_name import TargetName
+from infra.target_name import Target
 
 app = typer.Typer()
 
@@ -81,19 +81,19 @@ def run(
 
 
 @app.command()
+@at_target
 def history(
-    lineage: Lineage = "main",
+    at: Target,
+    lineage: Lineage = "",
     status: Annotated[str | None, typer.Option(help="adopted, rejected, test_failed or skipped.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest attempts to list.")] = 50,
-    target: AtTarget = TargetName.LOCAL,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """List the attempts of the evolution record, newest first."""
     from infra.local.history import read_history
     from infra.local.screen import print_history
 
-    listing = read_history(state_dir, lineage, status=status, limit=limit, target=target)
+    listing = read_history(at, lineage or at.lineage, status=status, limit=limit)
     if as_json:
         print_json(listing)
     else:

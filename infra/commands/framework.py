@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.commands.options import DEFAULT_STATE_DIR, DONE, FAILED, AsJson, StateDir, print_json, progress
+from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json
+from infra.target_name import Target
 
 app = typer.Typer()
 
@@ -17,60 +18,59 @@ ModificationId = Annotated[str, typer.Argument(metavar="ID", help="Id of a modif
 
 
 @app.command()
+@at_target
 def tool(
+    at: Target,
     name: Annotated[str, typer.Argument(metavar="NAME", help="One of the five framework tools.")],
     args: Annotated[str, typer.Option("--args", help="The tool's arguments, a JSON object.")] = "{}",
     reason: Annotated[str, typer.Option(help="Why; stands in the record and the commit.")] = "Called by hand",
-    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Call one framework tool through the same guard, record and host as the planner."""
     from infra.local.framework import TAKEN_EFFECT, call_tool
 
-    _show(call_tool(state_dir, name, args, reason, progress), as_json, TAKEN_EFFECT)
+    _show(call_tool(at, name, args, reason), as_json, TAKEN_EFFECT)
 
 
 @app.command()
-def approve(
-    modification_id: ModificationId, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False
-) -> None:
+@at_target
+def approve(at: Target, modification_id: ModificationId, as_json: AsJson = False) -> None:
     """Approve a waiting call and have it done; approving twice does it once."""
     from infra.local.framework import TAKEN_EFFECT, decide
 
-    _show(decide(state_dir, "approve", modification_id, progress), as_json, TAKEN_EFFECT)
+    _show(decide(at, "approve", modification_id), as_json, TAKEN_EFFECT)
 
 
 @app.command()
-def deny(
-    modification_id: ModificationId, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False
-) -> None:
+@at_target
+def deny(at: Target, modification_id: ModificationId, as_json: AsJson = False) -> None:
     """Deny a waiting call."""
     from infra.local.framework import decide
 
-    _show(decide(state_dir, "deny", modification_id, progress), as_json, frozenset({"denied"}))
+    _show(decide(at, "deny", modification_id), as_json, frozenset({"denied"}))
 
 
 @app.command()
-def rollback(
-    modification_id: ModificationId, state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False
-) -> None:
+@at_target
+def rollback(at: Target, modification_id: ModificationId, as_json: AsJson = False) -> None:
     """Undo an applied change and make the undoing live."""
     from infra.local.framework import TAKEN_EFFECT, decide
 
-    _show(decide(state_dir, "rollback", modification_id, progress), as_json, TAKEN_EFFECT)
+    _show(decide(at, "rollback", modification_id), as_json, TAKEN_EFFECT)
 
 
 @app.command()
+@at_target
 def modifications(
+    at: Target,
     status: Annotated[str | None, typer.Option(help="Only calls in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest calls to list.")] = 50,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """List the calls of the framework tools, newest first."""
     from infra.local.framework import list_modifications
 
-    listing = list_modifications(state_dir, status, limit)
+    listing = list_modifications(at, status, limit)
     if as_json:
         print_json(listing)
         return
@@ -79,11 +79,12 @@ def modifications(
 
 
 @app.command()
-def tools(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
+@at_target
+def tools(at: Target, as_json: AsJson = False) -> None:
     """Tell how the framework tools are used, and which failures stopped after a change."""
     from infra.local.framework import analyse
 
-    analytics = analyse(state_dir)
+    analytics = analyse(at)
     if as_json:
         print_json(analytics)
         return

@@ -13,29 +13,30 @@ from infra.commands.options import (
     AsJson,
     Lineage,
     StateDir,
+    at_target,
     print_json,
     progress,
 )
 from infra.local.errors import LocalError
+from infra.target_name import Target
 
 app = typer.Typer()
 
 
 @app.command()
+@at_target
 def cost(
-    lineage: Lineage = "main",
+    at: Target,
+    lineage: Lineage = "",
     days: Annotated[int, typer.Option(min=1, max=90, help="How far to look back.")] = 30,
     attempt: Annotated[str | None, typer.Option(help="Show every call of this attempt instead.")] = None,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Tell what the evolution has cost: by call, attempt, cycle, day, model and adoption."""
     from infra.local.money import read_calls, read_cost
 
-    if attempt is not None:
-        found = read_calls(state_dir, lineage, attempt, progress)
-    else:
-        found = read_cost(state_dir, lineage, days, progress)
+    of = lineage or at.lineage
+    found = read_cost(at, of, days) if attempt is None else read_calls(at, of, attempt)
     if as_json:
         print_json(found)
         return
@@ -74,7 +75,7 @@ def estimate(
     model: Annotated[str, typer.Option(help="The language model, or 'none' for the search planner.")] = (
         "claude-opus-5-5"
     ),
-    lineage: Lineage = "main",
+    lineage: Lineage = "",
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:

@@ -15,15 +15,17 @@ from infra.commands.options import (
     DEFAULT_STATE_DIR,
     AsJson,
     AtTarget,
+    Lineage,
     StateDir,
+    at_target,
     print_json,
     progress,
 )
-from infra.target_name import TargetName
+from infra.local.errors import LocalError
+from infra.target_name import Target, TargetName
 
 app = typer.Typer()
 
-OfLineage = Annotated[str, typer.Option(help="The line of evolution; the target's own if it is left out.")]
 Version = Annotated[int, typer.Argument(min=0, help="An adopted version.")]
 
 
@@ -35,51 +37,34 @@ class ExportFormat(StrEnum):
 
 
 @app.command()
+@at_target
 def pause(
+    at: Target,
     reason: Annotated[str, typer.Option(help="Why; shown where the pause is shown.")] = "by an operator",
-    lineage: OfLineage = "",
-    target: AtTarget = TargetName.LOCAL,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
+    lineage: Lineage = "",
     as_json: AsJson = False,
 ) -> None:
     """Let no new cycle begin; a running one ends first."""
-    from infra.target import reach
-
-    with reach(target, state_dir, progress) as at:
-        of = lineage or at.lineage
-        _said(at.operator.pause(of, reason[:200]), of, at.control.state(of).paused, as_json)
+    of = lineage or at.lineage
+    _said(at.operator.pause(of, reason[:200]), of, at.control.state(of).paused, as_json)
 
 
 @app.command()
-def resume(
-    lineage: OfLineage = "",
-    target: AtTarget = TargetName.LOCAL,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
-    as_json: AsJson = False,
-) -> None:
+@at_target
+def resume(at: Target, lineage: Lineage = "", as_json: AsJson = False) -> None:
     """Let cycles begin again; on AWS this also switches on the schedule, which is deployed disabled."""
-    from infra.target import reach
-
-    with reach(target, state_dir, progress) as at:
-        of = lineage or at.lineage
-        _said(at.operator.resume(of), of, at.control.state(of).paused, as_json)
+    of = lineage or at.lineage
+    _said(at.operator.resume(of), of, at.control.state(of).paused, as_json)
 
 
 @app.command("lineage")
-def show_lineage(
-    version: Version,
-    lineage: OfLineage = "",
-    target: AtTarget = TargetName.LOCAL,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
-    as_json: AsJson = False,
-) -> None:
+@at_target
+def show_lineage(at: Target, version: Version, lineage: Lineage = "", as_json: AsJson = False) -> None:
     """Show how a version came about, from it down to version 0."""
     from infra.inspection import ancestry
-    from infra.target import reach
 
-    with reach(target, state_dir, progress) as at:
-        of = lineage or at.lineage
-        found = ancestry(at.record, of, version)
+    of = lineage or at.lineage
+    found = ancestry(at.record, of, version)
     if as_json:
         print_json({"lineage": of, "version": version, "ancestry": found})
     else:
@@ -87,21 +72,13 @@ def show_lineage(
 
 
 @app.command()
-def diff(
-    first: Version,
-    second: Version,
-    lineage: OfLineage = "",
-    target: AtTarget = TargetName.LOCAL,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
-    as_json: AsJson = False,
-) -> None:
+@at_target
+def diff(at: Target, first: Version, second: Version, lineage: Lineage = "", as_json: AsJson = False) -> None:
     """Show what changed in the source from one version to another."""
     from infra.inspection import difference
-    from infra.target import reach
 
-    with reach(target, state_dir, progress) as at:
-        of = lineage or at.lineage
-        text = difference(at.record, at.bucket, of, first, second)
+    of = lineage or at.lineage
+    text = difference(at.record, at.bucket, of, first, second)
     if as_json:
         print_json({"lineage": of, "from": first, "to": second, "diff": text})
     else:
@@ -109,27 +86,28 @@ def diff(
 
 
 @app.command()
+@at_target
 def export(
+    at: Target,
     form: Annotated[ExportFormat, typer.Option("--format", help="JSON Lines or CSV.")] = ExportFormat.JSONL,
     output: Annotated[
         Path | None, typer.Option(help="File to write; standard output if it is left out.")
     ] = None,
-    lineage: OfLineage = "",
-    target: AtTarget = TargetName.LOCAL,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
+    lineage: Lineage = "",
 ) -> None:
     """Write the whole evolution record of a lineage, oldest attempt first."""
     from infra.inspection import as_csv, as_json_lines
-    from infra.target import reach
 
-    with reach(target, state_dir, progress) as at:
-        attempts = list(at.record.every(lineage or at.lineage))
+    attempts = list(at.record.every(lineage or at.lineage))
     text = as_csv(attempts) if form is ExportFormat.CSV else as_json_lines(attempts)
     if output is None:
         typer.echo(text, nl=False)
-    else:
+        return
+    try:
         output.write_text(text, encoding="utf-8")
-        progress(f"wrote {len(attempts)} attempts to {output}")
+    except OSError as error:
+        raise LocalError(f"--output {output} cannot be written: {error.strerror}") from None
+    progress(f"wrote {len(attempts)} attempts to {output}")
 
 
 @app.command()

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from codec_evolution import modifications as states
+from codec_evolution.adapters.decisions import FrameworkTool, FrameworkToolFailed
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.clock import utc_now
 from codec_evolution.healing import healed, usage
 
 from infra.local.errors import LocalError
-from infra.local.session import LINEAGE, Progress, Session, join_session
+from infra.local.session import Session
+from infra.target import live_framework_tool
+from infra.target_name import Target
 
-CALL_TIMEOUT_S = 320
 ANALYSED = 200
 """Newest modifications and attempts that the analytics read."""
 TAKEN_EFFECT = frozenset({states.APPLIED, states.ROLLED_BACK, states.PENDING_APPROVAL})
 
 
-def call_tool(state_dir: Path, tool: str, arguments: str, reason: str, progress: Progress) -> dict[str, Any]:
-    """Make one call and return its item.
-
-    Raises
-    ------
-    LocalError
-        The arguments are not a JSON object, or the state directory holds no evolution.
-    """
+def call_tool(at: Target, tool: str, arguments: str, reason: str) -> dict[str, Any]:
+    """Make one call and return its item; raises `LocalError` when the arguments are not a JSON object."""
     try:
         given = json.loads(arguments)
     except ValueError as error:
@@ -38,11 +32,10 @@ def call_tool(state_dir: Path, tool: str, arguments: str, reason: str, progress:
         raise LocalError("--args must be a JSON object")
     reason = str(given.pop("reason", "") or reason)
     event = {"modification_id": f"{utc_now()}#cli", "tool": tool, "arguments": given, "reason": reason}
-    with join_session(state_dir, progress) as session:
-        return invoke(session, event)
+    return _call(at.framework_tool, event)
 
 
-def decide(state_dir: Path, operation: str, modification_id: str, progress: Progress) -> dict[str, Any]:
+def decide(at: Target, operation: str, modification_id: str) -> dict[str, Any]:
     """Approve, deny or roll back a modification and return its item.
 
     Raises
@@ -50,31 +43,26 @@ def decide(state_dir: Path, operation: str, modification_id: str, progress: Prog
     LocalError
         The operation cannot be carried out; the message says why.
     """
-    with join_session(state_dir, progress) as session:
-        item = invoke(session, {"operation": operation, "modification_id": modification_id})
+    item = _call(at.framework_tool, {"operation": operation, "modification_id": modification_id})
     if item["status"] == "refused":
         raise LocalError(str(item["message"]))
     return item
 
 
-def list_modifications(state_dir: Path, status: str | None, limit: int) -> dict[str, Any]:
+def list_modifications(at: Target, status: str | None, limit: int) -> dict[str, Any]:
     """Return ``{"modifications"}``, newest first; raises `LocalError` for an unknown status."""
     if status is not None and status not in states.STATES:
         raise LocalError(f"--status must be one of {', '.join(states.STATES)}, not {status!r}")
-    with join_session(state_dir, lambda text: None) as session:
-        table = modifications_of(session)
-        found = table.latest(limit, status)
-        if status is not None:
-            found = [table.get(row["modification_id"]) or row for row in found]
+    found = at.modifications.latest(limit, status)
+    if status is not None:
+        found = [at.modifications.get(row["modification_id"]) or row for row in found]
     return {"modifications": found}
 
 
-def analyse(state_dir: Path) -> dict[str, Any]:
+def analyse(at: Target) -> dict[str, Any]:
     """Return ``{"tools", "healed"}``: how the tools are used, and which failures stopped after a release."""
-    with join_session(state_dir, lambda text: None) as session:
-        items = modifications_of(session).latest(ANALYSED)
-        attempts = session.record.latest(LINEAGE, ANALYSED)
-    return {"tools": usage(items), "healed": healed(items, attempts)}
+    items = at.modifications.latest(ANALYSED)
+    return {"tools": usage(items), "healed": healed(items, at.record.latest(at.lineage, ANALYSED))}
 
 
 def modifications_of(session: Session) -> FrameworkModifications:
@@ -82,15 +70,13 @@ def modifications_of(session: Session) -> FrameworkModifications:
     return FrameworkModifications(session.deployment.framework_modifications_table)
 
 
-def invoke(session: Session, event: dict[str, Any]) -> dict[str, Any]:
-    """Invoke FrameworkTool; raises `LocalError` when it fails."""
-    function = f"{session.deployment.functions['FrameworkTool']}:live"
-    # As long as the function may take; the session points this process's clients at the emulator.
-    client = boto3.client(
-        "lambda", config=Config(read_timeout=CALL_TIMEOUT_S, retries={"total_max_attempts": 1})
-    )
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    payload: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise LocalError(f"FrameworkTool failed: {payload.get('errorMessage', payload)}"[:500])
-    return payload
+def invoke(session: Session, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Invoke FrameworkTool of a running session; raises `LocalError` when it fails."""
+    return _call(live_framework_tool(session.deployment.functions["FrameworkTool"]), event)
+
+
+def _call(tool: FrameworkTool, event: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return tool.call(event)
+    except FrameworkToolFailed as failed:
+        raise LocalError(f"FrameworkTool failed: {failed}") from None

@@ -21,8 +21,9 @@ from codec_evolution.pricing import (
 )
 
 from infra.local.errors import LocalError
-from infra.local.session import Session, join_session
+from infra.local.session import LINEAGE, Session, join_session
 from infra.settings import Settings
+from infra.target_name import Target
 
 ATTEMPTS_READ = 5_000
 HOURS_A_DAY = 24
@@ -79,17 +80,14 @@ class Line:
     usd: float
 
 
-def read_cost(state_dir: Path, lineage: str, days: int, progress: Any) -> dict[str, Any]:
+def read_cost(at: Target, lineage: str, days: int) -> dict[str, Any]:
     """Return what a lineage has cost, by day, cycle, attempt, model and adoption."""
-    with join_session(state_dir, progress) as session:
-        attempts = _attempts(session, lineage, days)
-        return {**cost_of(lineage, attempts, load_prices()), "days": _days(session, lineage, days)}
+    return {**cost_of(lineage, _attempts(at, lineage, days), load_prices()), "days": _days(at, lineage, days)}
 
 
-def read_calls(state_dir: Path, lineage: str, attempt_id: str, progress: Any) -> dict[str, Any]:
+def read_calls(at: Target, lineage: str, attempt_id: str) -> dict[str, Any]:
     """Return every call of one attempt; raises `LocalError` when the attempt has no conversation."""
-    with join_session(state_dir, progress) as session:
-        talk = session.bucket.get_json(artifacts.transcript(lineage, attempt_id))
+    talk = at.bucket.get_json(artifacts.transcript(lineage, attempt_id))
     if talk is None:
         raise LocalError(f"attempt {attempt_id!r} of lineage {lineage!r} had no conversation with a model")
     return {"attempt_id": attempt_id, "model": talk["model"], "calls": talk["calls"]}
@@ -147,7 +145,7 @@ def read_assumptions(state_dir: Path, lineage: str, progress: Any) -> Assumption
     if not (state_dir / "emulator").is_dir():
         return Assumptions()
     with join_session(state_dir, progress) as session:
-        rows = [_row(a) for a in _attempts(session, lineage, DAYS_A_MONTH)]
+        rows = [_row(a) for a in _attempts(session, lineage or LINEAGE, DAYS_A_MONTH)]
     return assumptions_of(rows)
 
 
@@ -286,16 +284,16 @@ def _aws_lines(
     ]
 
 
-def _attempts(session: Session, lineage: str, days: int) -> list[dict[str, Any]]:
+def _attempts(at: Target | Session, lineage: str, days: int) -> list[dict[str, Any]]:
     since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
-    return session.record.since(lineage, since, ATTEMPTS_READ)
+    return at.record.since(lineage, since, ATTEMPTS_READ)
 
 
-def _days(session: Session, lineage: str, days: int) -> list[dict[str, Any]]:
+def _days(at: Target, lineage: str, days: int) -> list[dict[str, Any]]:
     rows = []
     for back in range(days):
         day = (datetime.now(UTC) - timedelta(days=back)).date().isoformat()
-        counters = session.control.day(lineage, day)
+        counters = at.control.day(lineage, day)
         if counters:
             rows.append(
                 {

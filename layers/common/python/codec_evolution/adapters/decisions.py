@@ -1,33 +1,47 @@
-"""Lambda: decisions about framework modifications, carried out by the function that serves the planner's calls."""
+"""Lambda: the function that carries out framework tool calls, and the decisions of a person about them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=290, retries={"total_max_attempts": 1})
-"""One attempt: a decision that takes long is going on, not lost."""
+READ_TIMEOUT_S = 290
 
 
-class DecisionFailed(Exception):
-    """The function that carries out decisions failed; the message is its own."""
+class FrameworkToolFailed(Exception):
+    """The function failed; the message is its own."""
 
 
-class FrameworkToolDecisions:
-    """Implements `steering.Decisions`."""
+class FrameworkTool:
+    """The deployed function; implements `steering.Decisions`.
 
-    def __init__(self, function: str) -> None:
+    Parameters
+    ----------
+    function
+        Its name or ARN, with the alias.
+    read_timeout_s
+        How long to wait for an answer; a decision that takes long is going on, not lost, so it is asked once.
+    """
+
+    def __init__(self, function: str, read_timeout_s: int = READ_TIMEOUT_S) -> None:
         self._function = function
-        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
+        self._client = boto3.client(
+            "lambda",
+            config=Config(connect_timeout=5, read_timeout=read_timeout_s, retries={"total_max_attempts": 1}),
+        )
 
     def decide(self, operation: str, modification_id: str) -> dict[str, Any]:
-        """Approve, deny or roll back; raises `DecisionFailed`."""
-        event = {"operation": operation, "modification_id": modification_id}
+        """Approve, deny or roll back; raises `FrameworkToolFailed`."""
+        return self.call({"operation": operation, "modification_id": modification_id})
+
+    def call(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Hand over an operator's tool call or decision and return the item; raises `FrameworkToolFailed`."""
         answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
         item: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise DecisionFailed(str(item.get("errorMessage", item))[:500])
+            raise FrameworkToolFailed(str(item.get("errorMessage", item))[:500])
         return item
