@@ -55,7 +55,7 @@ def test_every_widget_comes_from_the_deployed_function(page):
     for view in VIEWS:
         status, text, _ = ask(page, "GET", f"/widget?view={view}&theme=dark&width=500")
         assert status == 200
-        assert 'class="ce"' in text
+        assert 'class="ce cwdb-no-default-styles"' in text
     assert ask(page, "GET", "/widget?view=secrets")[0] == 503
 
 

@@ -40,9 +40,19 @@ def test_a_mark_outside_the_axis_is_not_drawn():
 
 def test_labels_of_lines_that_end_together_do_not_cover_each_other():
     together = [Series([(0, 0), (1, 0.5)], f"v{number}", "old") for number in range(4)]
-    drawing = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), together, width=300, height=200, label_px=40)
+    drawing = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), together, width=300, height=200)
     places = sorted(line.label_y for line in drawing.lines)
     assert all(low + LABEL_GAP <= high for low, high in itertools.pairwise(places))
+
+
+def test_a_label_stands_above_the_end_of_its_line_and_within_the_drawing():
+    lines = [Series([(0, 0), (0.5, 0.5)], "v0", "old"), Series([(0, 0), (1, 0.9)], "v1", "accent")]
+    drawing = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), lines, width=300, height=200)
+    middle, edge = drawing.lines
+    for line in drawing.lines:
+        assert line.label_y < line.dots[-1][1]
+    assert (middle.anchor, edge.anchor) == ("middle", "end")
+    assert edge.label_x <= drawing.right
 
 
 @pytest.mark.parametrize(

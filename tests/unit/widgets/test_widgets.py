@@ -2,6 +2,7 @@
 
 import pytest
 from codec_evolution.ports import LoopState
+from codec_evolution.widgets.overview import tiers
 from codec_evolution.widgets.request import WidgetRequestError
 from codec_evolution.widgets.views import VIEWS, answer
 
@@ -129,6 +130,39 @@ def test_tiers_are_reached_at_their_line_and_not_above():
     assert words.count("reached") == 2, "50 and 70 % below 10 Mbps at exactly 3 Mbps"
 
 
+def test_a_tier_says_how_far_it_is_and_fills_on_the_way():
+    assert tiers(None)[0] | {"way": 0.0, "needs": ""} == tiers(None)[0]
+    half_way = tiers(10 / 2**0.5)
+    assert [each["way"] for each in half_way] == [50.0, 0.0, 0.0]
+    assert half_way[0]["needs"] == "\u221229\u202f%"
+    reached = tiers(4.0)
+    assert [each["reached"] for each in reached] == [True, False, False]
+    assert (reached[0]["way"], reached[0]["needs"]) == (100, "")
+    assert 0 < reached[1]["way"] < 100 and reached[1]["needs"] == "\u221225\u202f%"
+
+
+def test_the_consoles_own_styles_are_switched_off_so_that_a_widget_looks_the_same_in_both_places():
+    for view in VIEWS:
+        classes = [value for _, name, value in page(view).attributes if name == "class"]
+        assert "ce cwdb-no-default-styles" in classes
+
+
+def test_a_refused_change_says_why_and_an_applied_one_does_not_repeat_itself():
+    changes = [
+        modification(1, status="denied", message="rule: never", summary="run_shell_command curl x"),
+        modification(
+            2,
+            status="applied",
+            message="changed it",
+            tool="run_shell_command",
+            summary="run_shell_command ls prompts",
+        ),
+    ]
+    words = page("modifications", room(Tables(modifications=changes))).words
+    assert "rule: never" in words and "changed it" not in words
+    assert words.count("run_shell_command ls prompts") == 1
+
+
 def test_attempts_show_verdict_figures_and_links():
     found = page("evolution")
     words = found.words
@@ -137,11 +171,32 @@ def test_attempts_show_verdict_figures_and_links():
 
 
 def test_a_commit_is_linked_and_an_execution_too():
-    arn = "arn:aws:states:eu-west-1:1:execution:Cycle:x"
+    arn = "arn:aws:states:eu-west-1:123456789012:execution:CodecEvolutionApp-Cycle:by-hand-0a1b"
     where = room(Tables([adopted(1, 1, github_commit_hash="a1b2c3d4e5f6", execution=arn)]))
     links = {value for _, name, value in page("evolution", where).attributes if name == "href"}
     assert "https://github.com/o/r/commit/a1b2c3d4e5f6" in links
     assert any(link.endswith(f"executions/details/{arn}") for link in links)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "javascript:alert(1)",
+        "../../../../elsewhere/evil",
+        "a1b2c3d?x=1",
+        "//elsewhere.test",
+        'a1b2c3d" onclick=x',
+    ],
+)
+def test_what_is_neither_a_commit_nor_an_execution_makes_no_link(written):
+    attempts = [adopted(1, 1, github_commit_hash=written, execution=written)]
+    changes = [
+        modification(1, commit=written),
+        modification(2, commit=f"arn:aws:states:x:1:execution:{written}"),
+    ]
+    where = room(Tables(attempts, modifications=changes))
+    for view in ("evolution", "modifications"):
+        assert not [value for _, name, value in page(view, where).attributes if name == "href"]
 
 
 def test_running_attempts_come_first_with_their_stage():

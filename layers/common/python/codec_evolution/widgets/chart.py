@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 34
 REFERENCE = "reference"
 LABEL_GAP = 13
-"""Pixels that two labels at the right edge keep between them."""
+"""Pixels that a label keeps to the one above it."""
+LABEL_WIDTH = 34
+LABEL_RISE = 9
+"""Pixels that a label stands above the end of its line, where curves that rise to the right leave room."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """One line: points (x, y), a label at its right end, and its weight (``accent``, ``old``, ``reference``)."""
+    """One line: points (x, y), a label at its last one, and its weight (``accent``, ``old``, ``reference``)."""
 
     points: Sequence[tuple[float, float]]
     label: str
@@ -81,7 +84,7 @@ class Line:
     label_x: float
     label_y: float
     weight: str
-    anchor: str = "start"
+    anchor: str = "middle"
 
 
 @dataclass(frozen=True)
@@ -112,18 +115,9 @@ def draw(
     width: int,
     height: int,
     marks: Sequence[Mark] = (),
-    label_px: int = 0,
 ) -> Drawing:
-    """Place series and marks.
-
-    Parameters
-    ----------
-    width, height
-        Size of the whole drawing in pixels.
-    label_px
-        Room for labels right of the lines.
-    """
-    left, right, top, bottom = LEFT, width - RIGHT - label_px, TOP, height - BOTTOM
+    """Place series and marks; ``width`` and ``height`` are pixels of the whole drawing."""
+    left, right, top, bottom = LEFT, width - RIGHT, TOP, height - BOTTOM
 
     def at_x(value: float) -> float:
         return round(left + x.place(value) * (right - left), 1)
@@ -137,11 +131,9 @@ def draw(
         path = "M" + " L".join(f"{px},{py}" for px, py in places)
         end = places[-1]
         dots = places if each.dots else []
-        if each.weight == REFERENCE:
-            # Above its own end, so that the lines that lie right of it do not cross it.
-            lines.append(Line(path, dots, each.label, end[0] - 4, end[1] - 8, each.weight, "end"))
-        else:
-            lines.append(Line(path, dots, each.label, end[0] + 8, end[1] + 4, each.weight))
+        # A line that ends at the right edge has its label to the left of that edge.
+        anchor = "end" if each.weight == REFERENCE or end[0] > right - LABEL_WIDTH / 2 else "middle"
+        lines.append(Line(path, dots, each.label, end[0], end[1] - LABEL_RISE, each.weight, anchor))
     return Drawing(
         width=width,
         height=height,
@@ -152,10 +144,10 @@ def draw(
         title=title,
         x_title=x.title,
         y_title=y.title,
-        x_ticks=[(at_x(value), number(value)) for value in x.ticks(max(2, (right - left) // 60))],
+        x_ticks=[(at_x(value), number(value)) for value in x.ticks(max(2, (right - left) // 48))],
         y_ticks=[(at_y(value), number(value)) for value in y.ticks(max(2, (bottom - top) // 32))],
         marks=[(at_y(mark.value), mark.label) for mark in marks if y.low <= mark.value <= y.high],
-        lines=_spread(lines, top, bottom) if label_px else lines,
+        lines=_spread(lines),
     )
 
 
@@ -181,16 +173,18 @@ def _nice(step: float) -> float:
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= step * (1 - 1e-9))
 
 
-def _spread(lines: list[Line], top: float, bottom: float) -> list[Line]:
-    """Move labels apart so that none covers another, in the order of their lines' ends."""
+def _spread(lines: list[Line]) -> list[Line]:
+    """Move labels up until none covers another."""
     placed: list[Line] = []
-    floor = top
-    for line in sorted(lines, key=lambda each: each.label_y):
-        if line.anchor == "end":
+    for line in lines:
+        if not line.label:
             placed.append(line)
             continue
-        y = max(line.label_y, floor)
-        floor = y + LABEL_GAP
+        y = line.label_y
+        near = [
+            each.label_y for each in placed if each.label and abs(each.label_x - line.label_x) < LABEL_WIDTH
+        ]
+        while any(abs(y - other) < LABEL_GAP for other in near):
+            y = round(y - LABEL_GAP, 1)
         placed.append(replace(line, label_y=y))
-    overflow = max(0.0, floor - LABEL_GAP - bottom)
-    return [replace(line, label_y=line.label_y - overflow) for line in placed]
+    return placed

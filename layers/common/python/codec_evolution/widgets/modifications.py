@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from codec_evolution.modifications import APPLIED, PENDING_APPROVAL
+from codec_evolution.modifications import APPLIED, DENIED, EXPIRED, FAILED, PENDING_APPROVAL
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
 MOST_WAITING = 10
 TEXT_CHARS = 400
+REFUSED = (DENIED, FAILED, EXPIRED)
 
 
 def modifications(room: Room, request: WidgetRequest) -> str:
@@ -28,10 +29,14 @@ def approvals(room: Room, request: WidgetRequest) -> str:
 
 def _row(room: Room, found: dict[str, Any]) -> dict[str, Any]:
     sha = str(found.get("commit", ""))
+    what = str(found.get("summary") or found.get("file") or "")
     of = {"modification_id": found["modification_id"]}
     return {
         **found,
-        "what": _cut(str(found.get("summary") or found.get("file") or "")),
+        "what": _cut(what),
+        # The tool has a place of its own.
+        "subject": _cut(what.removeprefix(str(found["tool"])).strip()),
+        "refusal": _cut(str(found.get("message", ""))) if found["status"] in REFUSED else "",
         "why": _cut(str(found.get("reason", ""))),
         "sha": sha[:8],
         "commit_link": room.links.commit(sha),

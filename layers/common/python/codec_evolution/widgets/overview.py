@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from codec_evolution.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.clock import day_of
 from codec_evolution.modifications import PENDING_APPROVAL
 from codec_evolution.ports import LoopState
 from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS
-from codec_evolution.widgets.figures import mbps, moment
+from codec_evolution.widgets.figures import mbps, moment, percent
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
@@ -36,16 +38,26 @@ def overview(room: Room, request: WidgetRequest) -> str:
 
 
 def tiers(rate_mbps: float | None) -> list[dict[str, object]]:
-    """Return the lines of 50, 70 and 90 % below 10 Mbps, each with whether a rate has reached it."""
-    lines = [(each, HEVC_ANCHOR_MBPS * (100 - each) / 100) for each in sorted(ACHIEVEMENT_PERCENT)]
-    return [
-        {
-            "text": f"{share}\u202f% below {HEVC_ANCHOR_MBPS:.0f}\u202fMbps",
-            "rate": f"{mbps(line)}\u202fMbps",
-            "reached": rate_mbps is not None and rate_mbps <= line,
-        }
-        for share, line in lines
-    ]
+    """Return the lines of 50, 70 and 90 % below 10 Mbps: how near each is, whether it is reached, what it still needs.
+
+    Nearness is the share, in per cent, of the way from the line before (at first 10 Mbps) on a logarithmic scale.
+    """
+    found, before = [], HEVC_ANCHOR_MBPS
+    for share in sorted(ACHIEVEMENT_PERCENT):
+        line = HEVC_ANCHOR_MBPS * (100 - share) / 100
+        way = 0.0 if rate_mbps is None else math.log(before / rate_mbps) / math.log(before / line)
+        reached = rate_mbps is not None and rate_mbps <= line
+        found.append(
+            {
+                "text": f"{share}\u202f% below {HEVC_ANCHOR_MBPS:.0f}\u202fMbps",
+                "rate": f"{mbps(line)}\u202fMbps",
+                "reached": reached,
+                "way": 100 if reached else round(100 * min(1.0, max(0.0, way)), 1),
+                "needs": "" if reached or rate_mbps is None else percent(100 * (line / rate_mbps - 1), 0),
+            }
+        )
+        before = line
+    return found
 
 
 def loop_words(state: LoopState) -> str:

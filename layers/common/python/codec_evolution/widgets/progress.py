@@ -7,6 +7,7 @@ from typing import Any
 from codec_evolution.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, around_log, draw
+from codec_evolution.widgets.figures import mbps, percent
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 
@@ -36,7 +37,7 @@ def _rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
         "Rate of each version",
         _versions_axis(points),
         Axis(low, high, "Mbps (1080p30 equivalent) at 36 dB, logarithmic", log=True),
-        [Series(points, "", "accent")],
+        [Series(points, mbps(points[-1][1]), "accent")],
         width=width,
         height=HEIGHT,
         marks=marks,
@@ -52,7 +53,7 @@ def _bd_rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
         "BD-rate against x265",
         _versions_axis(points),
         Axis(low, high, "percent; below 0 needs fewer bits than x265 zerolatency"),
-        [Series(points, "", "accent")],
+        [Series(points, percent(points[-1][1], 0), "accent")],
         width=width,
         height=HEIGHT,
         marks=[Mark(0.0, "x265")],

@@ -15,7 +15,6 @@ MOST_CLIPS = 4
 PREDECESSORS = 2
 HEIGHT = 300
 GAP = 20
-LABEL_PX = 64
 
 Curve = list[tuple[float, float]]
 
@@ -66,7 +65,6 @@ def _chart(clip: str, reports: Mapping[int, Mapping[str, Any]], newest: int, wid
         series,
         width=width,
         height=HEIGHT,
-        label_px=LABEL_PX,
     )
 
 

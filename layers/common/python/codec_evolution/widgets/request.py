@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codec_evolution.ports import Control, Modifications, Objects, Record
 
+_SHA = re.compile(r"[0-9a-f]{7,64}")
+_EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]+:execution:[\w-]+:[\w.-]+", re.ASCII)
 NARROW_PX = 620
 """Below this width a table becomes a list of cards."""
 
@@ -56,12 +59,12 @@ class Links:
     region: str = ""
 
     def commit(self, sha: str) -> str:
-        """Return the page of a commit."""
-        return f"{self.repository}/commit/{sha}" if self.repository and sha else ""
+        """Return the page of a commit; nothing for what is no hash, because it would lead elsewhere."""
+        return f"{self.repository}/commit/{sha}" if self.repository and _SHA.fullmatch(sha) else ""
 
     def execution(self, arn: str) -> str:
-        """Return the console page of an execution."""
-        if not self.console or not arn:
+        """Return the console page of an execution; nothing for what is no execution's ARN."""
+        if not self.console or not _EXECUTION.fullmatch(arn):
             return ""
         return f"{self.console}/states/home?region={self.region}#/v2/executions/details/{arn}"
 
