@@ -47,9 +47,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         return decide(desk, parse(Decision, event, "framework_tool"))
     if "modification_id" in event:
         asked = parse(OperatorCall, event, "framework_tool")
-        return desk.call(
+        item = desk.call(
             ToolCall(asked.modification_id, asked.tool, asked.arguments, asked.reason, planner="operator")
         )
+        emit(metrics.of_tool_call(item["tool"], item["status"]))
+        return item
     request = parse(ToolRequest, event, "framework_tool")
     item = desk.call(ToolCall.of_request(request.attempt_id, request.round, request.request or {}))
     emit(metrics.of_tool_call(item["tool"], item["status"]))
@@ -64,10 +66,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def decide(desk: ToolDesk, decision: Decision) -> dict[str, Any]:
     """Carry out an operator's decision; a decision that cannot be carried out is an answer, too."""
+    before = desk.modifications.get(decision.modification_id)
     try:
         item = OPERATIONS[decision.operation](desk, decision.modification_id)
     except operations.OperationRefused as refused:
         return {"modification_id": decision.modification_id, "status": "refused", "message": str(refused)}
+    after = desk.modifications.get(decision.modification_id)
+    if before and after and before["status"] != after["status"]:  # a decision that is repeated happened once
+        emit(metrics.of_tool_call(item["tool"], item["status"]))
     logger.info("decided", extra={"operation": decision.operation, "status": item["status"]})
     return item
 

@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from codec_evolution import metrics
 from codec_evolution.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.cycle import REFUSALS
 from codec_evolution.metrics import Metric
 from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS, TARGET_MBPS
 from codec_evolution.record import STATUSES
@@ -17,21 +18,8 @@ from codec_evolution.widgets.views import VIEWS
 from constructs import Construct
 
 WIDTH = 24
-FAILURE_KINDS = (
-    "syntax",
-    "policy",
-    "signature",
-    "runtime",
-    "timeout",
-    "memory",
-    "crash",
-    "frame_shape",
-    "nondeterministic",
-    "quality",
-    "budget",
-)
-"""Kinds that have a line of their own; the widget *Health* shows all."""
-TICK_OUTCOMES = ("opened", "busy", "paused", "daily_budget_spent", "daily_attempts_used", "lease_taken")
+FAILURE_KINDS = (*metrics.FAILURE_KINDS, metrics.OTHER)
+TICK_OUTCOMES = ("opened", *REFUSALS)
 
 
 def metric(

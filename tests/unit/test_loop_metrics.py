@@ -77,6 +77,34 @@ def test_every_tick_is_counted_by_its_outcome(opened, outcome):
     assert named(samples, "BudgetLeft") == [(5.0, {"Lineage": "main"})]
 
 
+@pytest.mark.parametrize("reason", ["daily_budget_spent", "daily_budget_below_one_call"])
+def test_a_rest_that_pays_for_no_call_is_a_budget_that_is_spent_so_that_its_alarm_can_fire(reason):
+    opened = CycleOpened(go=False, reason=reason, lineage="main", cycle_id="c")
+    samples = metrics.of_tick(opened, LoopState("main"), 19.2, 20.0)
+    assert named(samples, "BudgetUsed")[0][0] == 100.0
+    assert named(samples, "BudgetLeft")[0][0] == pytest.approx(0.8)
+
+
+def test_a_paused_loop_tells_nothing_that_an_alarm_watches():
+    opened = CycleOpened(go=False, reason="paused", lineage="main", cycle_id="c")
+    state = LoopState("main", version=4, committed_version=2, paused=True)
+    samples = metrics.of_tick(opened, state, 20.0, 20.0)
+    assert [sample.metric.name for sample in samples] == ["Ticks", "Version"]
+    assert samples[0].dimensions["Outcome"] == "paused", "which NoVerdict does not count"
+
+
+@pytest.mark.parametrize("written", ["évil", "x" * 500, "a kind of its own", "", None])
+def test_a_kind_that_nobody_knows_makes_no_metric_of_its_own(written):
+    failed = {"lineage": "main", "status": "test_failed", "reason": "x", "failure_kind": written}
+    assert named(metrics.of_attempt(failed, None), "Failures")[0][1]["FailureKind"] == "other"
+
+
+@pytest.mark.parametrize("reason", ["I do not want to: it is late", "", "Übel: x", "a" * 41])
+def test_a_reason_without_a_machine_word_makes_no_metric_of_its_own(reason):
+    skipped = {"lineage": "main", "status": "skipped", "reason": reason}
+    assert named(metrics.of_attempt(skipped, None), "Skips")[0][1]["Reason"] == "other"
+
+
 def test_a_budget_of_nothing_is_spent():
     opened = CycleOpened(go=False, reason="daily_budget_spent", lineage="main", cycle_id="c")
     assert named(metrics.of_tick(opened, LoopState("main"), 0.0, 0.0), "BudgetUsed")[0][0] == 100.0

@@ -52,7 +52,19 @@ def test_a_label_stands_above_the_end_of_its_line_and_within_the_drawing():
     for line in drawing.lines:
         assert line.label_y < line.dots[-1][1]
     assert (middle.anchor, edge.anchor) == ("middle", "end")
-    assert edge.label_x <= drawing.right
+    assert edge.label_ends[1] <= drawing.right
+
+
+def test_a_label_aside_has_room_right_of_its_line():
+    lines = [Series([(0, 1), (1, 0)], "10.81", "accent", aside=True)]
+    (line,) = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), lines, width=300, height=200).lines
+    assert line.dots[-1][0] < line.label_ends[0] < line.label_ends[1] <= 300
+
+
+def test_labels_that_do_not_meet_stay_at_their_lines():
+    apart = [Series([(0, 0), (0.4, 0.5)], "v0", "old"), Series([(0, 0), (0.6, 0.5)], "v1", "old")]
+    drawing = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), apart, width=300, height=200)
+    assert len({line.label_y for line in drawing.lines}) == 1
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,7 @@ def test_a_label_stands_above_the_end_of_its_line_and_within_the_drawing():
         (Axis(-1, 1, ""), [-1, -0.5, 0, 0.5, 1]),
         (Axis(0, 1, "", whole=True), [0, 1]),
         (Axis(0.9, 55, "", log=True), [1, 2, 5, 10, 20, 50]),
+        (Axis(1.8, 9, "", log=True), [2, 3, 5, 7]),
     ],
 )
 def test_ticks_are_round(axis, ticks):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from codec_evolution import artifacts, release
 from codec_evolution import record as records
@@ -14,6 +15,21 @@ from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
 
 PREPARATION = "prep"
+REFUSALS = (
+    "another_lineage",
+    "paused",
+    "busy",
+    "daily_budget_spent",
+    "daily_budget_below_one_call",
+    "daily_attempts_used",
+    "incumbent_not_measured",
+    "lease_taken",
+)
+"""First words of the reasons for which a cycle is not opened."""
+
+
+def _untold(record: Mapping[str, Any]) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,13 @@ class CycleStart:
 
 
 class CycleOpener:
-    """Takes the lease, concludes what a dead run left, and hands out the slots."""
+    """Takes the lease, concludes what a dead run left, and hands out the slots.
+
+    Parameters
+    ----------
+    told
+        Called with each record that is concluded for a dead run.
+    """
 
     def __init__(
         self,
@@ -66,12 +88,14 @@ class CycleOpener:
         objects: Objects,
         executions: Executions,
         settings: CycleSettings,
+        told: Callable[[Mapping[str, Any]], None] = _untold,
     ) -> None:
         self._record = record
         self._control = control
         self._objects = objects
         self._executions = executions
         self._settings = settings
+        self._told = told
 
     def open(self, start: CycleStart, shipped: Mapping[str, str]) -> CycleOpened:
         """Open a cycle, or say why it may not run.
@@ -141,6 +165,7 @@ class CycleOpener:
             }
             item["summary"] = records.summarise(item)
             if self._record.put_once(item):
+                self._told(item)
                 lost.append(attempt_id)
         return lost
 

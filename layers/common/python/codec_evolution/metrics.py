@@ -6,6 +6,7 @@ and say it in their meaning. The dashboard and the alarms may name only what is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,25 @@ from codec_evolution.ports import LoopState
 NAMESPACE = "CodecEvolution"
 LINEAGE = "Lineage"
 MAX_DIMENSION = 200
+OTHER = "other"
+"""What stands for a value that no list holds: each new value of a dimension is a new metric, and costs money."""
+FAILURE_KINDS = (
+    "syntax",
+    "policy",
+    "import",
+    "signature",
+    "return_type",
+    "runtime",
+    "timeout",
+    "memory",
+    "crash",
+    "output_size",
+    "frame_shape",
+    "nondeterministic",
+    "quality",
+    "budget",
+)
+"""What candidates fail of, as the sandbox names it."""
 IDENTICAL_PERCENT = 0.001
 """A BD-rate nearer to zero than this means that the candidate's curve is the incumbent's."""
 
@@ -55,12 +75,18 @@ class Sample:
         return dict(zip(self.metric.dimensions, self.at, strict=True))
 
 
+_MACHINE_WORD = re.compile(r"[a-z][a-z_]{0,39}")
 _VERDICT = (LINEAGE, "Status")
 
 TICKS = Metric("Ticks", "Count", (LINEAGE, "Outcome"), "starts of a cycle: opened, or refused by this reason")
 VERSION = Metric("Version", "Count", (LINEAGE,), "version of the incumbent at a tick")
 COMMITS_WAITING = Metric("CommitsWaiting", "Count", (LINEAGE,), "adopted versions that are not in git yet")
-BUDGET_USED = Metric("BudgetUsed", "Percent", (LINEAGE,), "share of today's dollars that is spent")
+BUDGET_USED = Metric(
+    "BudgetUsed",
+    "Percent",
+    (LINEAGE,),
+    "share of today's dollars that is spent; 100 once the rest pays for no call",
+)
 BUDGET_LEFT = Metric("BudgetLeft", "None", (LINEAGE,), "dollars of today's budget that are left")
 ATTEMPTS = Metric("Attempts", "Count", _VERDICT, "concluded attempts by verdict")
 FAILURES = Metric("Failures", "Count", (LINEAGE, "FailureKind"), "candidates that failed, by kind")
@@ -154,7 +180,8 @@ def of_attempt(record: Mapping[str, Any], measure: Mapping[str, Any] | None) -> 
         Sample(STAGE, record[f"{stage}_s"], (lineage, stage)) for stage in STAGES if f"{stage}_s" in record
     ]
     if status == records.TEST_FAILED:
-        samples.append(Sample(FAILURES, 1, (lineage, record.get("failure_kind", "unknown"))))
+        kind = record.get("failure_kind")
+        samples.append(Sample(FAILURES, 1, (lineage, kind if kind in FAILURE_KINDS else OTHER)))
     if status == records.SKIPPED:
         samples.append(Sample(SKIPS, 1, (lineage, reason_word(record))))
     if is_identical(record):
@@ -176,13 +203,18 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
         Dollars of today; a budget of 0 counts as spent.
     """
     lineage = (opened.lineage,)
-    outcome = "opened" if opened.go else _dimension(opened.reason.partition(":")[0])
-    used = 100.0 if budget_usd <= 0 else 100.0 * spent_usd / budget_usd
+    outcome = "opened" if opened.go else _word(opened.reason)
+    said = [Sample(TICKS, 1, (opened.lineage, outcome)), Sample(VERSION, state.version, lineage)]
+    if state.paused:
+        # Money and commits stand still by a person's will, which is nothing to be alarmed about.
+        return said
+    # A rest that is too small for one call stops the loop as well as no rest does.
+    stopped = budget_usd <= 0 or outcome.startswith("daily_budget")
+    used = 100.0 * spent_usd / budget_usd if budget_usd > 0 else 0.0
     return [
-        Sample(TICKS, 1, (opened.lineage, outcome)),
-        Sample(VERSION, state.version, lineage),
+        *said,
         Sample(COMMITS_WAITING, state.version - state.committed_version, lineage),
-        Sample(BUDGET_USED, round(used, 3), lineage),
+        Sample(BUDGET_USED, max(100.0, round(used, 3)) if stopped else round(used, 3), lineage),
         Sample(BUDGET_LEFT, round(budget_usd - spent_usd, 6), lineage),
     ]
 
@@ -193,14 +225,19 @@ def of_tool_call(tool: str, outcome: str) -> list[Sample]:
 
 
 def reason_word(record: Mapping[str, Any]) -> str:
-    """Return the machine word that a reason begins with."""
-    return _dimension(str(record.get("reason", "")).partition(":")[0].strip())
+    """Return the machine word that a reason begins with, or `OTHER`."""
+    return _word(str(record.get("reason", "")))
 
 
 def is_identical(record: Mapping[str, Any]) -> bool:
     """Tell whether an attempt measured exactly as the incumbent: perhaps the wrong source was measured."""
     difference = record.get("bd_rate_vs_incumbent")
     return difference is not None and abs(difference) < IDENTICAL_PERCENT
+
+
+def _word(reason: str) -> str:
+    word = reason.partition(":")[0].strip()
+    return word if _MACHINE_WORD.fullmatch(word) else OTHER
 
 
 def _dimension(value: str) -> str:

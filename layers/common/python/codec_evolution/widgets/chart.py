@@ -10,9 +10,12 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 34
 REFERENCE = "reference"
 LABEL_GAP = 13
 """Pixels that a label keeps to the one above it."""
-LABEL_WIDTH = 34
 LABEL_RISE = 9
 """Pixels that a label stands above the end of its line, where curves that rise to the right leave room."""
+SIGN_PX = 7
+"""Width of one sign of a label, at least as wide as any."""
+ASIDE_PX = 44
+"""Room for labels right of the lines."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Axis:
 
     def _log_ticks(self, most: int) -> list[float]:
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        within_a_decade = ((1, 2, 3, 5, 7),) if self.high < 10 * self.low else ()
+        for digits in (*within_a_decade, (1, 2, 5), (1, 3), (1,)):
             found = [digit * 10.0**decade for decade in decades for digit in digits]
             found = [
                 value for value in found if self.low <= value * (1 + 1e-9) and value <= self.high * (1 + 1e-9)
@@ -58,12 +62,23 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """One line: points (x, y), a label at its last one, and its weight (``accent``, ``old``, ``reference``)."""
+    """One line.
+
+    Attributes
+    ----------
+    points
+        Pairs (x, y).
+    label
+        Stands above the last point, or right of it where ``aside``.
+    weight
+        ``accent``, ``old`` or ``reference``.
+    """
 
     points: Sequence[tuple[float, float]]
     label: str
     weight: str
     dots: bool = True
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,14 @@ class Line:
     label_x: float
     label_y: float
     weight: str
-    anchor: str = "middle"
+    anchor: str
+
+    @property
+    def label_ends(self) -> tuple[float, float]:
+        """Where the label begins and ends, in pixels from the left."""
+        width = SIGN_PX * len(self.label)
+        left = self.label_x - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
+        return left, left + width
 
 
 @dataclass(frozen=True)
@@ -117,7 +139,8 @@ def draw(
     marks: Sequence[Mark] = (),
 ) -> Drawing:
     """Place series and marks; ``width`` and ``height`` are pixels of the whole drawing."""
-    left, right, top, bottom = LEFT, width - RIGHT, TOP, height - BOTTOM
+    aside = ASIDE_PX if any(each.aside for each in series) else 0
+    left, right, top, bottom = LEFT, width - RIGHT - aside, TOP, height - BOTTOM
 
     def at_x(value: float) -> float:
         return round(left + x.place(value) * (right - left), 1)
@@ -131,8 +154,12 @@ def draw(
         path = "M" + " L".join(f"{px},{py}" for px, py in places)
         end = places[-1]
         dots = places if each.dots else []
+        if each.aside:
+            lines.append(Line(path, dots, each.label, end[0] + 8, end[1] + 4, each.weight, "start"))
+            continue
         # A line that ends at the right edge has its label to the left of that edge.
-        anchor = "end" if each.weight == REFERENCE or end[0] > right - LABEL_WIDTH / 2 else "middle"
+        edge = right - SIGN_PX * len(each.label) / 2
+        anchor = "end" if each.weight == REFERENCE or end[0] > edge else "middle"
         lines.append(Line(path, dots, each.label, end[0], end[1] - LABEL_RISE, each.weight, anchor))
     return Drawing(
         width=width,
@@ -177,13 +204,9 @@ def _spread(lines: list[Line]) -> list[Line]:
     """Move labels up until none covers another."""
     placed: list[Line] = []
     for line in lines:
-        if not line.label:
-            placed.append(line)
-            continue
+        left, right = line.label_ends
+        near = [each.label_y for each in placed if left < each.label_ends[1] and each.label_ends[0] < right]
         y = line.label_y
-        near = [
-            each.label_y for each in placed if each.label and abs(each.label_x - line.label_x) < LABEL_WIDTH
-        ]
         while any(abs(y - other) < LABEL_GAP for other in near):
             y = round(y - LABEL_GAP, 1)
         placed.append(replace(line, label_y=y))

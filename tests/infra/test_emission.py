@@ -1,0 +1,102 @@
+"""What dashboard and alarms ask for is what comes out of the emitter: same name, same dimensions, same values."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from codec_evolution import cycle, metrics, record
+from codec_evolution.adapters.emf import emit
+from codec_evolution.contracts import CycleOpened
+from codec_evolution.ports import LoopState
+from codec_sandbox import faults
+
+from infra.local.synthesis import synthesise
+from infra.settings import Settings
+from tests.support.cloudwatch import Resources, Series, dashboard_widgets, of_alarm, of_dashboard, of_log
+
+LINEAGE = "blue"
+FIGURES = {
+    **dict.fromkeys(("bitrate_mbps", "compression_ratio", "psnr_db", "bd_rate_vs_hevc"), 1.0),
+    **dict.fromkeys(("tokens_in", "tokens_cache_read", "tokens_cache_write", "tokens_out"), 1),
+    **dict.fromkeys(("plan_s", "measure_s", "confirm_s", "llm_cost_usd", "compute_cost_usd"), 1.0),
+    **{"lineage": LINEAGE, "bd_rate_vs_incumbent": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def resources(tmp_path_factory) -> Resources:
+    """The app of a lineage that is not the default one, with a repository, so that every alarm is there."""
+    settings = Settings(lineage=LINEAGE, github_repository="owner/name")
+    assembly = synthesise(tmp_path_factory.mktemp("emission"), settings)
+    return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
+
+
+@pytest.fixture
+def told(capsys, monkeypatch) -> set[Series]:
+    """Everything that the loop can say about its lineage, through the real emitter."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "conclude")
+    report = {"layers": {"seccomp": "ok"}}
+    for status in record.STATUSES:
+        emit(metrics.of_attempt({**FIGURES, "status": status, "reason": "infrastructure: gone"}, report))
+    for kind in (*faults.KINDS, "anything else"):
+        emit(metrics.of_attempt({**FIGURES, "status": "test_failed", "failure_kind": kind}, None))
+    for outcome in ("opened", *cycle.REFUSALS):
+        opened = CycleOpened(go=outcome == "opened", reason=outcome, lineage=LINEAGE, cycle_id="c")
+        emit(metrics.of_tick(opened, LoopState(LINEAGE), 1.0, 2.0))
+    return set(of_log(capsys.readouterr().out.splitlines()))
+
+
+def own(series: Any) -> set[Series]:
+    return {each for each in series if each[0] == metrics.NAMESPACE}
+
+
+def test_every_graph_asks_for_a_series_that_is_told(resources, told):
+    asked = own(of_dashboard(dashboard_widgets(resources)))
+    assert len(asked) > 40
+    assert asked <= told
+
+
+def test_every_alarm_watches_a_series_that_is_told(resources, told):
+    alarms = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = {each["AlarmName"]: own(of_alarm(each)) for each in alarms}
+    assert sum(map(bool, watched.values())) >= 8
+    for name, asked in watched.items():
+        assert asked <= told, name
+
+
+def test_a_search_on_the_dashboard_names_exactly_the_dimensions_that_are_told(resources, capsys):
+    emit(metrics.of_tool_call("restart_orchestrator", "applied"))
+    ((namespace, name, at),) = set(of_log(capsys.readouterr().out.splitlines()))
+    searched = re.findall(
+        r"SEARCH\('\{([^}]*)\} MetricName=\"(\w+)\"",
+        json.dumps(dashboard_widgets(resources)).replace('\\"', '"'),
+    )
+    assert searched == [(",".join([namespace, *(key for key, _ in sorted(at, reverse=True))]), name)]
+
+
+def test_every_kind_that_the_sandbox_knows_has_a_line_of_its_own():
+    assert metrics.FAILURE_KINDS == faults.KINDS
+
+
+def test_every_reason_for_which_a_cycle_is_refused_has_a_line_of_its_own():
+    """The reasons in the source are read, because a new one must not be left out of the list."""
+    tree = ast.parse(Path(cycle.__file__).read_text("utf-8"))
+    (opener,) = [each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == "CycleOpener"]
+    said = set()
+    for node in ast.walk(opener):
+        if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+            said.add(node.value.value)
+        if isinstance(node, ast.FunctionDef) and node.name == "_refusal":
+            texts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            said |= {
+                text.partition(":")[0]
+                for text in texts
+                if isinstance(text, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*(: .*)?", text)
+            }
+    said -= {"attempts", "spent_usd"}  # attributes of the day's counters
+    assert said == set(cycle.REFUSALS)
