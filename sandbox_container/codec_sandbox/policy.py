@@ -29,6 +29,7 @@ _CEILING_KEYS = _POLICY_KEYS | {
     "foreign_attributes",
     "hints",
     "types_only",
+    "one_argument",
 }
 
 
@@ -65,6 +66,8 @@ class Policy:
         Full dotted name that is refused -> what to use instead.
     types_only
         Full dotted name that may be named as a type, but not called, subclassed or carried about.
+    one_argument
+        Full dotted name that may only be called where it stands, with one argument.
     sha256
         Of the policy's text.
     """
@@ -77,6 +80,7 @@ class Policy:
     foreign_attributes: Mapping[str, str]
     hints: Mapping[str, str]
     types_only: frozenset[str]
+    one_argument: frozenset[str]
     sha256: str
 
     @classmethod
@@ -120,8 +124,9 @@ class Policy:
             special_methods=frozenset(ceiling.get("special_methods", ())),
             denied_attributes=ceiling.get("denied_attributes", {}),
             foreign_attributes=ceiling.get("foreign_attributes", {}),
-            hints=_hints(ceiling),
+            hints=_amendable(policy, ceiling) | _hints(ceiling),
             types_only=frozenset(ceiling.get("types_only", ())),
+            one_argument=frozenset(ceiling.get("one_argument", ())),
             sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
         )
 
@@ -141,6 +146,7 @@ class Policy:
             "foreign_attributes": dict(self.foreign_attributes),
             "hints": dict(self.hints),
             "types_only": sorted(self.types_only),
+            "one_argument": sorted(self.one_argument),
             "sha256": self.sha256,
         }
 
@@ -156,6 +162,7 @@ class Policy:
             foreign_attributes=fields["foreign_attributes"],
             hints=fields["hints"],
             types_only=frozenset(fields["types_only"]),
+            one_argument=frozenset(fields["one_argument"]),
             sha256=fields["sha256"],
         )
 
@@ -212,6 +219,19 @@ def _missing(where: str, names: Iterable[str], bound: Iterable[str]) -> list[str
 _NO_LIBRARY_CODEC = (
     "ready-made image and video codecs are refused; the point is to evolve a codec, not to wrap one"
 )
+
+
+_AMENDABLE = "not in the language policy, but its ceiling allows it: the policy may be amended"
+
+
+def _amendable(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, str]:
+    """A hint for everything that the ceiling has and the policy has not."""
+    found = {f"builtins.{name}" for name in set(ceiling["builtins"]) - set(policy["builtins"])}
+    for module, names in ceiling["modules"].items():
+        if module not in policy["modules"]:
+            found.add(module)
+        found |= {f"{module}.{name}" for name in set(names) - set(policy["modules"].get(module, ()))}
+    return dict.fromkeys(found, _AMENDABLE)
 
 
 def _hints(ceiling: Mapping[str, Any]) -> dict[str, str]:

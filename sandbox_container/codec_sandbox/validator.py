@@ -11,8 +11,8 @@ import builtins
 import difflib
 import re
 import string
-from collections.abc import Iterator
 
+from codec_sandbox.definitions import bindings, members, missing_entry_points
 from codec_sandbox.faults import Violation
 from codec_sandbox.limits import MAX_SOURCE_BYTES
 from codec_sandbox.policy import Policy
@@ -73,59 +73,12 @@ def check(
             Violation(0, 0, "syntax", f"the parser gave up: {type(error).__name__} (nested too deeply?)")
         ]
     try:
-        found = _missing_entry_points(tree, entry_points)
+        found = missing_entry_points(tree, entry_points)
         if policy is not None:
             found += _Check(tree, policy).run()
     except RecursionError:
         return None, [Violation(0, 0, "syntax", "the source is nested too deeply")]
     return tree, sorted(set(found), key=lambda v: (v.line, v.column, v.construct))
-
-
-def _missing_entry_points(tree: ast.Module, names: tuple[str, ...]) -> list[Violation]:
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    bound = {name for name, _ in _bindings(tree)}
-    found = []
-    for name in names:
-        if name not in bound:
-            found.append(Violation(0, 0, name, f"the module defines no {name}"))
-        elif name in functions and not _takes_three(functions[name].args):
-            message = "must accept three positional arguments: (frame or data, frame_index, config)"
-            found.append(
-                Violation(functions[name].lineno, functions[name].col_offset + 1, f"def {name}", message)
-            )
-    return found
-
-
-def _takes_three(arguments: ast.arguments) -> bool:
-    positional = len(arguments.posonlyargs) + len(arguments.args)
-    required = positional - len(arguments.defaults)
-    needs_keyword = any(default is None for default in arguments.kw_defaults)
-    return required <= 3 and (positional >= 3 or arguments.vararg is not None) and not needs_keyword
-
-
-def _bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Every (name, node) that binds a name other than by import."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name, node
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name, node
-            case ast.arg(arg=name):
-                yield name, node
-            case ast.ExceptHandler(name=str(name)):
-                yield name, node
-            case (
-                ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name))
-            ):
-                yield name, node
-
-
-def _members(tree: ast.AST) -> set[str]:
-    """Names of attributes and methods that the candidate itself defines."""
-    stored = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    return stored | {name for node in classes for part in node.body for name, _ in _bindings(part)}
 
 
 class _Check:
@@ -134,9 +87,10 @@ class _Check:
         self.found: list[Violation] = []
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self.modules: dict[str, str] = {}
-        self.types: dict[str, str] = {}
-        self.own_names = {name for name, _ in _bindings(tree)}
-        self.own_members = _members(tree)
+        self.refused: set[str] = set()
+        self.special: dict[str, str] = {}  # names that stand for what may be used in some places only
+        self.own_names = {name for name, _ in bindings(tree)}
+        self.own_members = members(tree)
         self.own_attributes = self.own_names | self.own_members
 
     def run(self) -> list[Violation]:
@@ -147,7 +101,7 @@ class _Check:
                 self.plain_import(node)
             elif isinstance(node, ast.ImportFrom):
                 self.import_from(node)
-        for name, node in _bindings(self.tree):
+        for name, node in bindings(self.tree):
             if name in self.modules:
                 self.refuse(
                     node, name, f"{name} is the module {self.modules[name]} here; choose another name"
@@ -221,16 +175,19 @@ class _Check:
                 self.bind(node, alias.asname or alias.name, full)
             else:
                 self.member(node, module, alias.name)
-                if full in self.policy.types_only:
-                    self.types[alias.asname or alias.name] = full
+                if full in self.policy.types_only | self.policy.one_argument:
+                    self.special[alias.asname or alias.name] = full
                 self.own_names.add(alias.asname or alias.name)
                 self.bound_name(node, alias.asname or alias.name)
         return None
 
     def refuse_import(self, node: ast.AST, module: str, construct: str) -> None:
         roots = ", ".join(sorted({name.split(".")[0] for name in self.policy.modules}))
-        hint = self.policy.hints.get(module)
+        parts = module.split(".")
+        prefixes = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        hint = next((self.policy.hints[name] for name in prefixes if name in self.policy.hints), None)
         self.refuse(node, construct, hint or f"not in the language policy; modules that are: {roots}")
+        self.refused.update(name for name in prefixes if not self.is_module(name))
 
     def bind(self, node: ast.AST, name: str, module: str) -> None:
         self.bound_name(node, name)
@@ -255,8 +212,8 @@ class _Check:
             if not (isinstance(parent, ast.Attribute) and parent.value is node):
                 self.refuse(node, name, f"a module is not a value; write {name}.something")
             return
-        if name in self.types:
-            self.type_name(node, self.types[name])
+        if name in self.special:
+            self.special_name(node, self.special[name])
         if name in self.own_names:
             return
         self.name_form(node, name)
@@ -318,16 +275,24 @@ class _Check:
 
     def member(self, node: ast.AST, module: str, name: str) -> None:
         full = f"{module}.{name}"
+        if module in self.refused:
+            return  # its import has been refused already
         names = self.policy.modules.get(module, frozenset())
         if module in self.policy.modules and self.policy.allows(module, name):
-            if full in self.policy.types_only and isinstance(node, ast.Attribute):
-                self.type_name(node, full)
+            if isinstance(node, ast.Attribute):
+                self.special_name(node, full)
             return
         hint = self.policy.hints.get(full)
         if hint is None:
             close = difflib.get_close_matches(name, names, n=3)
             hint = "not in the language policy" + (f"; did you mean {', '.join(close)}?" if close else "")
         self.refuse(node, full, hint)
+
+    def special_name(self, node: ast.AST, full: str) -> None:
+        if full in self.policy.types_only:
+            self.type_name(node, full)
+        elif full in self.policy.one_argument and not _is_call(self.parents.get(node), node, 1):
+            self.refuse(node, full, f"only {full}(x), with one argument, is allowed")
 
     def type_name(self, node: ast.AST, full: str) -> None:
         child, parent = node, self.parents.get(node)

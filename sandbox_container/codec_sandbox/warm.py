@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import array
 import contextlib
+import dataclasses
+import enum
 import importlib
+import sys
 from typing import Any
 
 MODULES = [
@@ -62,6 +65,8 @@ MODULES = [
     "warnings",
     "traceback",
     "linecache",
+    "contextlib",
+    "binascii",
     "encodings.idna",
     "encodings.latin_1",
     "encodings.ascii",
@@ -122,6 +127,25 @@ def exercise() -> None:
     _numpy()
     _torch()
     _seed()
+    _fix_fields()
+    # From here on an enumeration is a class statement: the call would make classes with names that nobody has read.
+    enum.EnumMeta._create_ = _no_enumeration  # type: ignore[method-assign]
+
+
+def _fix_fields() -> None:
+    """Let nobody but its module change a field: a dataclass writes source out of its fields' names, and runs it."""
+
+    def assign(field: Any, name: str, value: Any) -> None:
+        if sys._getframe(1).f_globals is not vars(dataclasses):
+            raise AttributeError("a field cannot be changed")
+        object.__setattr__(field, name, value)
+
+    dataclasses.Field.__setattr__ = assign  # type: ignore[method-assign,assignment]
+
+
+def _no_enumeration(*_: object, **__: object) -> None:
+    """Stand in for ``Enum("Name", members)``."""
+    raise TypeError("make an enumeration with a class statement")
 
 
 def _numpy() -> None:

@@ -170,6 +170,11 @@ def test_a_policy_survives_its_way_into_a_worker():
         "def f(x):\n    f.previous = x\n    return getattr(f, 'previous', None)",
         "import random\nimport torch\nrandom.seed(0)\ntorch.cuda.manual_seed_all(0)",
         "from abc import ABC, abstractmethod\nclass A(ABC):\n    @abstractmethod\n    def f(self): ...",
+        "from enum import IntEnum, auto\nclass Kind(IntEnum):\n    SKIP = auto()\n    CODED = auto()\nx = Kind(1).name",
+        "from functools import wraps\ndef d(f):\n    @wraps(f)\n    def g(*a):\n        return f(*a)\n    return g",
+        "from contextlib import contextmanager as m, suppress\n@m\ndef c():\n    yield\nwith suppress(KeyError): c()",
+        "import lzma, operator\nx = sorted([(1, 2)], key=operator.itemgetter(1)), lzma.compress(b'')",
+        "class Table(dict):\n    def __missing__(self, key):\n        return 0",
         "class Tile:\n    def resize(self, w, h=1):\n        self.w = w\nTile().resize(3, h=2)",
         "def resize(x):\n    return x\ny = resize(3)",
         "import torch.nn.functional as F\nimport torch\ny = torch.nn.functional.relu(1) + F.relu(1)",
@@ -253,6 +258,10 @@ def test_ordinary_numeric_code_is_accepted(source: str):
         ("class A:\n    def resize(self): ...\nx = 1\nr = x.resize", "x.resize"),
         ("def load(): ...\nx = 1\nx.load('a')", "x.load"),
         ("import numpy as np\nnp.random.RandomState(0).set_state(1)", "np.random.RandomState(0).set_state"),
+        ("import functools\nfunctools.wraps(1, assigned=('a',))(2)", "functools.wraps"),
+        ("from functools import wraps as w\nd = w", "functools.wraps"),
+        ("import functools\nfunctools.cached_property(len).attrname = 'a'", "functools.cached_property"),
+        ("from dataclasses import fields", "dataclasses.fields"),
         ("_weak_ref = 1\nx = 1\nx._weak_ref", "x._weak_ref"),
         ("import numpy as np\nnp.random.default_rng.func_code", "np.random.default_rng.func_code"),
     ],
@@ -266,6 +275,32 @@ def test_all_violations_come_at_once_with_line_column_and_a_way_out():
     assert [(v.line, v.column) for v in found] == [(1, 1), (3, 5), (4, 5)]
     assert "files" in found[1].message
     assert "did you mean mean" in found[2].message or "min" in found[2].message
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import scipy.fft\nscipy.fft.dct(1)", ["not installed; numpy, cv2 and torch are"]),
+        ("from torch.utils.data import DataLoader", ["not in the language policy; a codec needs no loaders"]),
+        ("import time\nt = time.time()\nu = time.time() - t", ["a codec must not depend on the clock"]),
+        ("import numpy as np\nx = np.int", ["removed from numpy; use int or np.int64"]),
+    ],
+)
+def test_a_refusal_says_what_to_use_instead_and_says_it_once(source: str, said: list[str]):
+    assert [v.message for v in violations(source)] == said
+
+
+def test_what_the_ceiling_allows_and_the_policy_lacks_is_said_to_be_amendable():
+    text = POLICY_TEXT.replace('"bytearray", ', "").replace('"packbits", ', "")
+    lacking = Policy.from_toml(
+        text[: text.index("\nlzma = [")] + text[text.index("\nmath = [") :], ceiling_text()
+    )
+    found = violations(
+        "import lzma\nimport numpy as np\nx = np.packbits(bytearray(1))\ny = open('a')", lacking
+    )
+    amendable = [v.construct for v in found if "the policy may be amended" in v.message]
+    assert amendable == ["import lzma", "np.packbits", "bytearray"]
+    assert len(found) == 4
 
 
 # -- bad input
