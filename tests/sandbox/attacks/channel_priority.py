@@ -12,4 +12,5 @@ def attack(frame, frame_index, config):
 
 
 def collect(frame, frame_index, config):
-    return "outside: inherited" if os.getpriority(os.PRIO_PROCESS, 0) > 0 else "held: as it was"
+    inherited = os.getpriority(os.PRIO_PROCESS, 0) - os.getpriority(os.PRIO_PROCESS, config["supervisor"])
+    return f"outside: {inherited} inherited" if inherited else "held: as it was"
