@@ -262,6 +262,8 @@ def test_ordinary_numeric_code_is_accepted(source: str):
         ("from functools import wraps as w\nd = w", "functools.wraps"),
         ("import functools\nfunctools.cached_property(len).attrname = 'a'", "functools.cached_property"),
         ("from dataclasses import fields", "dataclasses.fields"),
+        ("from torch import nn\nd = nn.ParameterDict()", "nn.ParameterDict"),
+        ("class A:\n    all_weights = 1\nx = A().all_weights", "A().all_weights"),
         ("_weak_ref = 1\nx = 1\nx._weak_ref", "x._weak_ref"),
         ("import numpy as np\nnp.random.default_rng.func_code", "np.random.default_rng.func_code"),
     ],
