@@ -227,10 +227,9 @@ def _number(record: Mapping[str, Any], name: str, form: str, unit: str = "") -> 
 def print_comparison(console: Console, answer: Mapping[str, Any]) -> None:
     """Print a verdict with its figures by clip."""
     verdict = answer["verdict"]
-    console.print(_comparison_table("candidate against incumbent, training windows", verdict["rows"]))
-    if verdict["held_out_rows"]:
-        title = "candidate against incumbent, held-out windows"
-        console.print(_comparison_table(title, verdict["held_out_rows"]))
+    for kind, rows in (("training", verdict["rows"]), ("held-out", verdict["held_out_rows"])):
+        if rows:
+            console.print(_comparison_table(f"candidate against incumbent, {kind} windows", rows))
     console.print(Text(f"{verdict['decision']}: {verdict['reason']}", style="bold"), soft_wrap=True)
 
 

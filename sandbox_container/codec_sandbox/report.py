@@ -5,13 +5,10 @@ from typing import Any
 
 from codec_sandbox.faults import MAX_MESSAGE, printable
 from codec_sandbox.request import Request
-from codec_sandbox.runs import FRAMING_BYTES
 from codec_sandbox.stages import Benchmark, Measurement, Outcome, sequence_sha256
 
 MAX_REPORT_BYTES = 30 * 1024
 MBPS_1080P30 = 1920 * 1080 * 30 / 1e6
-
-__all__ = ["FRAMING_BYTES", "MBPS_1080P30", "build", "equivalent_mbps", "point"]
 
 
 def equivalent_mbps(size_bytes: int, pixels: int) -> float:

@@ -15,7 +15,7 @@ from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
 
 FRAMING_BYTES = 2
-"""Charged for every packet: what a container needs to say where it ends."""
+"""Charged for every packet: what a container needs to say where it ends; twice as much from 64 KiB on."""
 
 MAX_EDGES = 500
 
@@ -229,7 +229,7 @@ class Runner:
         decoded, decode_cpu_s, decoder_load_s = self._decoded(packets, frames.shape[1:], config, meter)
         return Coded(
             frames=decoded,
-            size_bytes=sum(len(packet) + FRAMING_BYTES for packet in packets),
+            size_bytes=sum(framed(len(packet)) for packet in packets),
             encode_cpu_s=encode_cpu_s,
             decode_cpu_s=decode_cpu_s,
             load_cpu_s=encoder_load_s + decoder_load_s,
@@ -262,6 +262,11 @@ class Runner:
             except CandidateFault as fault:
                 raise RunFailed(_fault("decoding", fault, index)) from fault
             return decoded, cpu_s, worker.load_cpu_s
+
+
+def framed(length: int) -> int:
+    """Bytes that a packet of `length` bytes counts for."""
+    return length + FRAMING_BYTES * (1 if length < 1 << 8 * FRAMING_BYTES else 2)
 
 
 def _fault(doing: str, fault: CandidateFault, frame: int) -> Fault:

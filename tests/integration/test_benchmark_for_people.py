@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import io
 import json
 import xml.etree.ElementTree as ElementTree
 
@@ -12,6 +13,7 @@ from codec_evolution import artifacts
 from codec_sandbox.clips import ClipSet
 from codec_sandbox.references import References
 from codec_sandbox.request import CONTROL_SOURCE
+from rich.console import Console
 from typer.testing import CliRunner
 
 import infra.cli
@@ -20,6 +22,7 @@ from infra.local.clips_setup import ensure_clips
 from infra.local.errors import LocalError
 from infra.local.named_codec import named_codecs
 from infra.local.plots import draw_rate_distortion, draw_side_by_side
+from infra.local.screen import print_benchmark, print_comparison
 from tests.integration.codecs import honest, version_0
 from tests.integration.support import adopted_record
 
@@ -148,6 +151,44 @@ def test_validate_lists_every_violation_with_its_place(tmp_path):
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(LocalError, match=r"absent\.py: cannot be read"):
         benchmark_file(tmp_path / "absent.py")
+
+
+def printed(show, answer):
+    console = Console(width=80, record=True, file=io.StringIO())
+    show(console, answer)
+    return console.export_text()
+
+
+def test_the_table_of_points_fits_into_80_columns_with_all_its_figures(outcome):
+    result, _, _ = outcome
+    text = printed(print_benchmark, result)
+    assert "…" not in text
+    for row in result["clips"]:
+        assert text.count(f"{row['name']}/{row['window']} ") == len(row["points"])
+        for point in row["points"]:
+            assert f"{point['bitrate_mbps']:.3f}" in text
+            assert point.get("vmaf") is None or f"{point['vmaf']:.1f}" in text
+        assert f"BD-rate {row['bd_rate_vs_hevc']:+.1f} % against x265 zero latency" in text
+    assert f"{result['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at 36 dB" in text
+
+
+def test_a_window_without_figures_says_why(outcome):
+    why = "no BD-rate, between its points the curve would run 90% below straight lines"
+    row = {**outcome[0]["clips"][0], "bd_rate_vs_hevc": None, "flaw": f"clip bunny: {why}"}
+    assert f"bunny/0: {why}" in printed(print_benchmark, {**outcome[0], "clips": [row]})
+
+
+def test_a_comparison_shows_held_out_windows_where_they_were_measured():
+    row = {"clip": "city", "windows": (2, 4), "bd_rate_vs_incumbent": -12.34}
+    verdict = {
+        "decision": "adopt",
+        "reason": "better",
+        "rows": [{**row, "clip": "bunny"}],
+        "held_out_rows": [row],
+    }
+    text = printed(print_comparison, {"verdict": verdict})
+    assert "held-out windows" in text and "city" in text and text.count("-12.3 %") == 2
+    assert "held-out" not in printed(print_comparison, {"verdict": {**verdict, "held_out_rows": []}})
 
 
 def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path):

@@ -11,7 +11,7 @@ from codec_sandbox.limits import Limits
 from codec_sandbox.references import References
 from codec_sandbox.report import build
 from codec_sandbox.request import Request
-from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner
+from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
 from codec_sandbox.stages import QUALITIES, Benchmark, repeated_job, smoke_frames
 
 from tests.unit.test_clips import make_clip
@@ -103,6 +103,10 @@ def test_everything_is_encoded_and_the_encoder_killed_before_the_decoder_starts(
 def test_every_packet_is_charged_its_framing():
     coded, _ = run_once(Rounding())
     assert coded.size_bytes == 3 * (8 * 8 * 3 * 4 // 8 + FRAMING_BYTES)
+
+
+def test_a_length_that_two_bytes_cannot_say_costs_four():
+    assert [framed(length) for length in (0, 65535, 65536)] == [2, 65537, 65540]
 
 
 def test_cpu_seconds_are_those_of_all_frames():
