@@ -222,6 +222,8 @@ def _notes(info: VideoInfo) -> Iterator[str]:
         yield f"{info.width}x{info.height} has an odd side; its last row or column is left out"
     if re.search(r"10|12|14|16", info.pixel_format.replace("420", "").replace("422", "").replace("444", "")):
         yield f"{info.pixel_format} is reduced to 8 bit"
+    if info.variable_rate:
+        yield f"its frame rate varies; every coded frame is used once, as if at {info.fps:g} a second"
     if info.pixel_format.startswith(("yuva", "rgba", "bgra", "argb", "gbrap")):
         yield f"{info.pixel_format}: the alpha channel is left out"
 

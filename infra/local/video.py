@@ -24,13 +24,17 @@ class VideoError(ValueError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says: size in pixels, frames a second, pixel format."""
+    """What the container says: size in pixels, frames a second, pixel format.
+
+    `variable_rate` is true where the header's mean rate and the stream's own clock differ; not every header tells.
+    """
 
     width: int
     height: int
     fps: float
     pixel_format: str
     codec: str
+    variable_rate: bool = False
 
 
 def ffmpeg() -> str:
@@ -64,7 +68,11 @@ def probe(path: Path) -> VideoInfo:
         raise VideoError(f"{path.name}: no readable video stream ({reason})")
     kind = re.search(r"Video: (\w+).*?, (\w+)", stream)
     fps = float(rate[1]) * (1000 if rate[2] else 1)
-    return VideoInfo(int(size[1]), int(size[2]), fps, kind[2] if kind else "?", kind[1] if kind else "?")
+    clock = re.search(r"([\d.]+)(k?) tbr", stream)
+    ticks = float(clock[1]) * (1000 if clock[2] else 1) / fps if clock and fps else 1.0
+    variable = min(abs(ticks - 1), abs(ticks - 2)) > 0.01  # twice as many are the fields of interlaced frames
+    pixel_format, codec = (kind[2], kind[1]) if kind else ("?", "?")
+    return VideoInfo(int(size[1]), int(size[2]), fps, pixel_format, codec, variable)
 
 
 def decode_planes(path: Path, width: int, height: int, *, raw_format: str = "") -> Iterator[list[np.ndarray]]:

@@ -163,10 +163,14 @@ def test_unusual_clips_are_used_and_what_is_left_out_is_said(directory, tmp_path
 
 def test_a_clip_of_variable_rate_keeps_each_coded_frame_once(directory, tmp_path):
     slow = ("-vf", "setpts=N*N/25/TB/20", "-fps_mode", "vfr", "-c:v", "libx264", "-qp", "0")
-    path = video(tmp_path / "vfr.mkv", frames=28, options=slow)
+    path = video(tmp_path / "vfr.mp4", frames=28, options=slow)
     info = probe(path)
     assert sum(1 for _ in decode_planes(path, info.width, info.height)) == 28
-    assert add(directory, path) == ["vfr"]
+    lines = []
+    assert info.variable_rate
+    assert add(directory, path, progress=lines.append) == ["vfr"]
+    assert any("frame rate varies" in line for line in lines)
+    assert not probe(video(tmp_path / "even.mkv", frames=28)).variable_rate
 
 
 def untouched(directory, digest):
