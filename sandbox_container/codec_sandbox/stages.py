@@ -27,6 +27,8 @@ QUALITIES = (10, 30, 50, 70, 90)
 LOWEST, HIGHEST = 0, 100
 SMOKE_QUALITY = 50
 WINDOW_DB = (32.0, 41.0)
+WIDE_GAP_DB = 6.5
+MOST_EXTRA = 2
 SMOKE_SIZE = (1080, 1920, 3)
 SMOKE_FPS = 30.0
 SCREEN_FRAMES = 4
@@ -278,15 +280,34 @@ def _check_rising(windows: list[Window], measured: list[Measurement]) -> None:
 
 
 def _extra_jobs(windows: list[Window], measured: list[Measurement]) -> list[tuple[Window, int]]:
-    """At most two more qualities for each window whose curve does not reach both ends of 32 to 41 dB."""
-    jobs = []
-    for window in windows:
-        levels = [m.distortion.psnr_db for m in measured if m.window == window]
-        if min(levels) > WINDOW_DB[0]:
-            jobs.append((window, LOWEST))
-        if max(levels) < WINDOW_DB[1]:
-            jobs.append((window, HIGHEST))
-    return jobs
+    """At most two more qualities for each window whose curve does not cover 32 to 41 dB well."""
+    return [
+        (window, quality)
+        for window in windows
+        for quality in extra_qualities(
+            {m.quality: m.distortion.psnr_db for m in measured if m.window == window}
+        )
+    ]
+
+
+def extra_qualities(levels: dict[int, float]) -> list[int]:
+    """Which more to measure: where an end of 32 to 41 dB is not reached, then in the middle of the widest gaps.
+
+    Parameters
+    ----------
+    levels : dict
+        PSNR-YUV in dB by quality.
+    """
+    extra = [LOWEST] if min(levels.values()) > WINDOW_DB[0] else []
+    extra += [HIGHEST] if max(levels.values()) < WINDOW_DB[1] else []
+    gaps = [
+        (levels[low] - levels[high], (low + high) // 2)
+        for low, high in itertools.pairwise(sorted(levels))
+        if levels[high] - levels[low] > WIDE_GAP_DB
+        and levels[low] < WINDOW_DB[1]
+        and levels[high] > WINDOW_DB[0]
+    ]
+    return [*extra, *(middle for _, middle in sorted(gaps))][:MOST_EXTRA]
 
 
 def smoke_frames() -> np.ndarray:

@@ -12,7 +12,7 @@ from codec_sandbox.references import References
 from codec_sandbox.report import build
 from codec_sandbox.request import Request
 from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
-from codec_sandbox.stages import QUALITIES, Benchmark, repeated_job, smoke_frames
+from codec_sandbox.stages import QUALITIES, Benchmark, extra_qualities, repeated_job, smoke_frames
 
 from tests.unit.test_clips import make_clip
 
@@ -214,6 +214,23 @@ def test_a_held_out_measure_repeats_one_training_window(clips):
     report, _ = measure(clips, Rounding(), split="held_out")
     assert {row["role"] for row in report["points"]} == {"train", "held_out"}
     assert clips.control().key in report["packets_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "extra"),
+    [
+        ((30, 34, 38, 42, 46), []),
+        ((28, 31, 40, 44, 48), [40]),
+        ((20, 33, 35, 49, 50), [60, 20]),
+        ((33, 35, 37, 44, 45), [0, 60]),
+        ((33, 34, 35, 36, 40.9), [0, 100]),
+        ((12, 20, 33, 37, 42), [40]),
+        ((30, 34, 38, 41, 49), []),
+    ],
+    ids=["even", "a gap", "two gaps", "an end and a gap", "both ends", "a gap below", "a gap above"],
+)
+def test_further_qualities_go_to_missing_ends_and_then_to_wide_gaps(levels, extra):
+    assert extra_qualities(dict(zip(QUALITIES, map(float, levels), strict=True))) == extra
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
