@@ -231,6 +231,8 @@ def print_comparison(console: Console, answer: Mapping[str, Any]) -> None:
         if rows:
             console.print(_comparison_table(f"candidate against incumbent, {kind} windows", rows))
     console.print(Text(f"{verdict['decision']}: {verdict['reason']}", style="bold"), soft_wrap=True)
+    if verdict["held_out_reason"]:
+        console.print(Text(f"held out: {verdict['held_out_reason']}"), soft_wrap=True)
 
 
 def _comparison_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -185,6 +185,7 @@ def test_a_comparison_shows_held_out_windows_where_they_were_measured():
         "reason": "better",
         "rows": [{**row, "clip": "bunny"}],
         "held_out_rows": [row],
+        "held_out_reason": "",
     }
     text = printed(print_comparison, {"verdict": verdict})
     assert "held-out windows" in text and "city" in text and text.count("-12.3 %") == 2

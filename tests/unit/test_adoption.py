@@ -114,6 +114,7 @@ def test_a_gain_on_training_that_the_held_out_clips_do_not_show_is_rejected():
 
 def test_no_figure_of_a_held_out_clip_is_in_the_public_part():
     verdict = judge(contest(0.7, held_out=0.97), INCUMBENT).as_dict()
+    assert "-3.0%" in verdict.pop("held_out_reason")
     verdict.pop("held_out_rows")
     assert not any(name in str(verdict) for name in ("bikes", "city"))
     assert "3.0" not in verdict["reason"]
@@ -335,6 +336,7 @@ def test_a_codec_that_is_a_little_better_and_knows_the_training_clips_by_heart_i
     verdict = judge(contest(0.2, held_out=0.88), INCUMBENT)
     assert verdict.decision == "reject"
     assert "not confirmed" in verdict.reason
+    assert "show 8% of the gain" in verdict.held_out_reason
     assert judge(contest(0.52, held_out=0.88), INCUMBENT).decision == "adopt", "clips may differ that much"
 
 

@@ -212,8 +212,8 @@ CHEATS = (
         "below straight lines",
         "inner, more = GROUPS[min(GROUPS, key=lambda q: abs(q - config['quality']))]\n"
         "packet = honest_encode(frame, frame_index, {**config, 'quality': inner})\n"
-        "return struct.pack('>H', len(packet)) + packet + bytes(int(len(packet) * more))",
-        "return honest_decode(data[2 : 2 + struct.unpack_from('>H', data)[0]], frame_index, config)",
+        "return struct.pack('>I', len(packet)) + packet + bytes(int(len(packet) * more))",
+        "return honest_decode(data[4 : 4 + struct.unpack_from('>I', data)[0]], frame_index, config)",
         "GROUPS = {0: (7, 0), 10: (10, 0), 30: (12, 0), 50: (62, 0), 70: (63, 0.25), 90: (64, 0.55), 100: (65, 0.9)}",
     ),
     Cheat(

@@ -92,7 +92,8 @@ class Verdict:
 
     `bitrate_mbps`, `compression_ratio` and `ms_ssim` are at 36 dB, geometric means over the training
     clips' windows 0, as `bd_rate_vs_hevc` is; None where a curve does not reach 36 dB. `failure_kind` is
-    set when the candidate itself failed (``test_failed`` outside). `held_out_rows` are for operators only.
+    set when the candidate itself failed (``test_failed`` outside). `held_out_rows`, and `held_out_reason` that says why
+    they confirm nothing, are for operators only.
     """
 
     decision: Decision
@@ -109,6 +110,7 @@ class Verdict:
     failure_kind: str = ""
     rows: tuple[ClipRow, ...] = ()
     held_out_rows: tuple[ClipRow, ...] = ()
+    held_out_reason: str = ""
 
     def as_dict(self) -> dict:
         """Plain values for JSON."""
@@ -155,6 +157,17 @@ def _gain(comparison: Comparison) -> float:
     """What a candidate saves, as the natural logarithm of the incumbent's rate over its own."""
     saved = -math.log1p(comparison.bd_rate / 100)
     return saved if comparison.ratio is None else max(saved, math.log(comparison.ratio))
+
+
+def _learnt(train: Comparison, held_out: Comparison, rule: Rule) -> str:
+    """Why the gain seems to be of the training clips alone; empty when it does not."""
+    share = _gain(held_out) / _gain(train)
+    if share >= rule.generalisation:
+        return ""
+    return (
+        f"the held-out clips show {share:.0%} of the gain on the training clips, {rule.generalisation:.0%} are needed: "
+        "it may know those by heart"
+    )
 
 
 @dataclass(frozen=True)
@@ -260,8 +273,9 @@ def _floor_missed(figures: Trend) -> str:
 
 
 def _confirmed(candidate, incumbent, figures, comparison, rule) -> Verdict:
-    def verdict(decision: Decision, reason: str, rows=(), kind: str = "") -> Verdict:
-        return _verdict(decision, reason, figures, comparison, rule, held_out_rows=rows, failure_kind=kind)
+    def verdict(decision: Decision, reason: str, rows=(), kind: str = "", why: str = "") -> Verdict:
+        kept = {"held_out_rows": rows, "held_out_reason": why, "failure_kind": kind}
+        return _verdict(decision, reason, figures, comparison, rule, **kept)
 
     ours, theirs = candidate.held_out, incumbent.held_out
     if ours["source_sha256"] != candidate.train["source_sha256"]:
@@ -284,11 +298,10 @@ def _confirmed(candidate, incumbent, figures, comparison, rule) -> Verdict:
     if windows < rule.held_out_windows or len(held_out.rows) < rule.held_out_clips:
         return verdict("undecidable", "too few held-out windows in common with the incumbent", held_out.rows)
     strict = compare(ours, theirs, "held_out", STRICT)
-    unconfirmed = shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule)
-    if unconfirmed or _gain(held_out) < rule.generalisation * _gain(comparison):
-        return verdict(
-            "reject", "better on the training clips, not confirmed on the held-out clips", held_out.rows
-        )
+    why = shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule)
+    if why := why or _learnt(comparison, held_out, rule):
+        reason = "better on the training clips, not confirmed on the held-out clips"
+        return verdict("reject", reason, held_out.rows, why=why)
     return verdict("adopt", "better on the training clips, confirmed on the held-out clips", held_out.rows)
 
 
