@@ -12,6 +12,7 @@ from codec_sandbox.clips import (
     CLIP_DIRECTORY,
     ROLES,
     WINDOWS_PER_CLIP,
+    Clip,
     ClipError,
     ClipSet,
     frames_sha256,
@@ -288,6 +289,7 @@ def _store(directory: Path, entries: list[dict], scratch: Path) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ClipError(f"a clip named {name!r} is there already; remove it or rename the file")
+    _check_new_frames(known, entries)
     for role in ROLES:
         clips = [clip for clip in known if clip.role == role] + [e for e in entries if e["role"] == role]
         if len(clips) > MAX_CLIPS_PER_ROLE:
@@ -300,6 +302,16 @@ def _store(directory: Path, entries: list[dict], scratch: Path) -> None:
         shutil.copytree(scratch / "windows" / entry["name"], partial)
         partial.rename(target)
     _write_entries(path, listed + entries)
+
+
+def _check_new_frames(known: Sequence[Clip], entries: Sequence[dict]) -> None:
+    """Refuse frames that another clip has already: a clip in both roles would confirm what was trained on it."""
+    owners = {window.sha256: clip.name for clip in known for window in clip.windows}
+    for entry in entries:
+        for window in entry["windows"]:
+            owner = owners.setdefault(window["sha256"], entry["name"])
+            if owner != entry["name"]:
+                raise ClipError(f"clip {entry['name']!r} has frames of clip {owner!r}; a content counts once")
 
 
 def _write_entries(path: Path, entries: list[dict]) -> None:

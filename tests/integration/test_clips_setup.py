@@ -225,6 +225,16 @@ def test_one_bad_clip_of_a_directory_stores_none_of_it(directory, tmp_path):
     assert untouched(directory, digest)
 
 
+def test_a_content_is_not_added_twice_under_two_names_or_in_two_roles(directory, tmp_path):
+    add(directory, video(tmp_path / "first.mkv"), "train")
+    digest = ClipSet(directory).digest
+    shutil.copy(tmp_path / "first.mkv", tmp_path / "second.mkv")
+    with pytest.raises(LocalError, match="clip 'second' has frames of clip 'first'"):
+        add(directory, tmp_path / "second.mkv", "held_out")
+    assert ClipSet(directory).digest == digest
+    assert not (directory / "windows" / "second").exists()
+
+
 def test_a_second_clip_of_the_same_name_and_a_wrong_role_are_refused(directory, tmp_path):
     path = video(tmp_path / "bikes.mp4")
     with pytest.raises(LocalError, match="'bikes' is there already"):
