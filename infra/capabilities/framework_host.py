@@ -120,6 +120,7 @@ class FrameworkHost(Construct):
             (["lambda:InvokeFunction"], [benchmark.function_arn, *versions]),
             (
                 [
+                    "lambda:GetAlias",
                     "lambda:GetFunction",
                     "lambda:GetFunctionConfiguration",
                     # What the local emulator asks for where AWS asks for UpdateAlias; it only reads.

@@ -333,6 +333,7 @@ READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
                 "ssm:SendCommand",
                 "ssm:GetCommandInvocation",
                 "lambda:InvokeFunction",
+                "lambda:GetAlias",
                 "lambda:GetFunction",
                 "lambda:GetFunctionConfiguration",
                 "lambda:ListAliases",

@@ -219,5 +219,5 @@ def test_every_listed_package_can_be_imported_once_it_is_there():
 )
 def test_an_entry_without_hashes_is_a_damaged_guard(entry):
     data = tomllib.loads(GUARD.read_text("utf-8"))
-    with pytest.raises(GuardError, match="candidate_packages.thing"):
+    with pytest.raises(GuardError, match=r"candidate_packages\.thing"):
         Guard.from_data(data | {"candidate_packages": {"thing": entry}})

@@ -87,7 +87,8 @@ class CodePublisher:
         Raises
         ------
         PublishRefused
-            A file is missing or altered, or a function does not come up; every alias is where it was.
+            A file is missing or altered, a function does not come up, or another publishing came between; every
+            alias is where it was.
         """
         amended = self._amended(code_sha256)
         digest = (
@@ -96,12 +97,13 @@ class CodePublisher:
         label = f"{LABEL} {digest}" if amended else DEPLOYED
         moved: list[tuple[str, str]] = []
         for function in self._functions:
+            alias = self._client.get_alias(FunctionName=function, Name=ALIAS)
             live = self._client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
             current = live.get("Description", "")
             if current == label or (not amended and not current.startswith((LABEL, DEPLOYED))):
                 continue
             try:
-                self._move(function, self._version(function, amended, label))
+                self._move(function, self._version(function, amended, label), alias["RevisionId"])
             except (PublishRefused, ClientError, BotoCoreError) as error:
                 for name, good in moved:
                     self._move(name, good)
@@ -109,8 +111,10 @@ class CodePublisher:
             moved.append((function, live["Version"]))
         return f"{label} in {', '.join(name for name, _ in moved)}" if moved else ""
 
-    def _move(self, function: str, version: str) -> None:
-        self._client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
+    def _move(self, function: str, version: str, revision: str = "") -> None:
+        # By its revision: where somebody else moved it meanwhile, Lambda refuses.
+        expected = {"RevisionId": revision} if revision else {}
+        self._client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version, **expected)
 
     def _amended(self, code_sha256: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of files that are not as last deployed, by path inside the package."""
@@ -130,11 +134,15 @@ class CodePublisher:
 
     def _version(self, function: str, amended: Mapping[str, str], label: str) -> str:
         package = self._zip(function, amended)
-        self._client.update_function_code(FunctionName=function, ZipFile=package)
+        taken = self._client.update_function_code(FunctionName=function, ZipFile=package)
         self._client.get_waiter("function_updated_v2").wait(
             FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
-        version = str(self._client.publish_version(FunctionName=function, Description=label)["Version"])
+        # By its hash: where another publishing came between, Lambda refuses instead of publishing the other's code.
+        made = self._client.publish_version(
+            FunctionName=function, Description=label, CodeSha256=taken["CodeSha256"]
+        )
+        version = str(made["Version"])
         _, error = invoke(self._client, f"{function}:{version}", {"health": label})
         if error and not error.startswith(HEALTHY_ERROR):
             raise PublishRefused(f"{function} does not come up with the changed code: {error}")
