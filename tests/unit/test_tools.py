@@ -1,8 +1,8 @@
 """Calls of the framework tools: recorded once, answered always, taken up where they were cut short."""
 
 import pytest
+from codec_evolution import artifacts, operations
 from codec_evolution import modifications as states
-from codec_evolution import operations
 from codec_evolution.modifications import NEXT, STATES, UNFINISHED
 from codec_evolution.ports import Conflict, HostAway
 from codec_evolution.release import Released, ReleaseRefused
@@ -104,6 +104,15 @@ def test_a_call_goes_to_the_host_and_ends_applied_with_an_entry_for_the_reposito
     assert [states.of_outbox(entry["modification_id"]) for entry in at.modifications.outbox] == [
         "2026#00#tool0"
     ]
+
+
+def test_a_new_host_is_left_what_a_file_was_before_the_first_change_of_many():
+    second = {**CHANGE, "content": "newest", "sha256": "x", "before": "new", "before_sha256": "n"}
+    at = desk(APPLIED, {**APPLIED, "changed": [second]})
+    call(at)
+    at.call(ToolCall.of_request("2026#00", 1, request()))
+    overlay = at.objects[artifacts.framework_overlay("prompts/a.md")]
+    assert (overlay["content"], overlay["base"]) == ("newest", "old")
 
 
 def test_the_reason_may_stand_among_the_arguments_as_in_the_seed():

@@ -1,5 +1,6 @@
 """Packages for candidates: a change of the sandbox image's lock file, by the guard's own hashes, after approval."""
 
+import hashlib
 import json
 import shutil
 import tomllib
@@ -177,21 +178,47 @@ def test_no_edit_reaches_the_lock_file(aws, tool):
     assert aws.call(tool, arguments)["rule"] == "tier-never"
 
 
-def test_a_new_host_gets_its_packages_back_and_nothing_that_is_not_allowed(aws, tmp_path):
-    answer = approved(aws)
-    overlay = tmp_path / "overlay"
-    for change in answer["changed"]:
-        target = overlay / change["path"]
+@pytest.fixture
+def overlay(aws, tmp_path) -> Path:
+    """What the bucket keeps of an added package, for a host that is as it was deployed."""
+    folder = tmp_path / "overlay"
+    for change in approved(aws)["changed"]:
+        target = folder / change["path"]
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps({name: change[name] for name in ("content", "sha256")}))
+        entry = {name: change[name] for name in ("content", "sha256")} | {"base": change["before"]}
+        target.write_text(json.dumps(entry))
+    return folder
+
+
+def deploy(host: Host, lock: str) -> None:
+    (Path(host.settings["deployed"]) / LOCK).write_text(lock)
+    (host.checkout / LOCK).write_text(lock)
+
+
+def test_a_new_host_gets_its_packages_back(aws, overlay):
     new = aws.text(LOCK)
-    (aws.checkout / LOCK).write_bytes((ROOT / LOCK).read_bytes())
+    deploy(aws, (ROOT / LOCK).read_text())
     assert restore(aws.room, overlay) == 2
     assert aws.text(LOCK) == new
-    (Path(aws.settings["deployed"]) / LOCK).write_text("numpy==9.9.9 \\\n    --hash=sha256:0\n")
-    (aws.checkout / LOCK).write_text("newer")
-    assert restore(aws.room, overlay) == 1, "the requirements of a newer deployment are not overwritten"
-    assert aws.text(LOCK) == "newer"
+
+
+def test_a_newer_deployment_keeps_its_requirements_and_gets_the_package(aws, overlay):
+    newer = (ROOT / LOCK).read_text().replace("sympy==", "sympy==9.")
+    assert newer != (ROOT / LOCK).read_text()
+    deploy(aws, newer)
+    assert restore(aws.room, overlay) == 2
+    assert "sympy==9." in aws.text(LOCK) and f"{NAME}==" in aws.text(LOCK)
+    assert aws.call("restart_orchestrator", {})["success"] is True
+
+
+def test_an_overlay_brings_no_package_that_the_guard_does_not_name(aws, overlay):
+    entry = json.loads((overlay / LOCK).read_text())
+    content = entry["content"] + f"zzz==1.0 \\\n    --hash=sha256:{'0' * 64}\n"
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    (overlay / LOCK).write_text(json.dumps(entry | {"content": content, "sha256": digest}))
+    deploy(aws, (ROOT / LOCK).read_text())
+    assert restore(aws.room, overlay) == 1
+    assert aws.text(LOCK) == (ROOT / LOCK).read_text()
 
 
 # --- the guard's entries ----------------------------------------------------------------------------

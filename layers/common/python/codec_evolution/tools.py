@@ -141,10 +141,17 @@ class ToolDesk:
             fields["rule"] = "approved"
         changed = answer.get("changed") or []
         for change in changed:
-            overlay = {name: change[name] for name in ("content", "sha256", "mode")}
-            self.objects.put_json(artifacts.framework_overlay(change["path"]), overlay)
+            self._overlay(change)
         outbox = states.outbox_item(modification_id, now) if changed else None
         return self._finish(modification_id, states.APPLIED, fields, outbox)
+
+    def _overlay(self, change: Mapping[str, Any]) -> None:
+        """Keep a changed file for a new host, with what the file was before any tool changed it."""
+        key = artifacts.framework_overlay(change["path"])
+        known = self.objects.get_json(key)
+        base = change.get("before") if known is None else known.get("base")
+        overlay = {name: change[name] for name in ("content", "sha256", "mode")}
+        self.objects.put_json(key, overlay | {"base": base})
 
     def _go_live(
         self, modification_id: str, answer: Mapping[str, Any], fields: dict[str, Any]

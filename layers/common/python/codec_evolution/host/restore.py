@@ -13,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codec_evolution.host import account
+from codec_evolution.host import account, syntax
 from codec_evolution.host.config import ConfigError, HostConfig
 from codec_evolution.host.guard import CODE, DATA, IMAGE, Guard, GuardError
 from codec_evolution.host.image import is_explained
 from codec_evolution.host.machine import never_manifest
+from codec_evolution.host.merge import merge
 from codec_evolution.host.program import utc_now
 from codec_evolution.host.refusal import Refused
 from codec_evolution.host.room import Room
@@ -45,7 +46,8 @@ def restore(room: Room, overlay: Path) -> int:
     Parameters
     ----------
     overlay
-        Folder with one JSON document a changed file (``content``, ``sha256``), at the file's own path.
+        Folder with one JSON document a changed file (``content``, ``sha256``, and as ``base`` what it was before the
+        first change), at the file's own path.
     """
     checkout, count = room.checkout, 0
     for source in sorted(path for path in overlay.rglob("*") if path.is_file()):
@@ -58,16 +60,38 @@ def restore(room: Room, overlay: Path) -> int:
             data = None if entry["content"] is None else entry["content"].encode("utf-8")
             if data is not None and hashlib.sha256(data).hexdigest() != entry["sha256"]:
                 raise Refused("overlay-altered", f"{path} does not have its hash")
-            if tier == IMAGE and not is_explained(room, path, data):
-                raise Refused("image-unexplained", f"{path} holds what neither was deployed nor is allowed")
             with checkout.folder_of(path) as (folder, name):
                 before = folder.read(name)
+                data = _over(path, before.data if before else None, entry.get("base"), data)
+                if tier == IMAGE and not is_explained(room, path, data):
+                    raise Refused(
+                        "image-unexplained", f"{path} holds what neither was deployed nor is allowed"
+                    )
                 if (before.data if before else None) != data:
                     folder.replace(name, data, before)
             count += 1
         except (Refused, ValueError, KeyError) as error:
             print(f"not restored: {path}: {error}", file=sys.stderr)
     return count
+
+
+def _over(path: str, deployed: bytes | None, base: str | None, changed: bytes | None) -> bytes | None:
+    """Return a changed file over a deployed one that may be newer than what the tools had changed."""
+    old = None if base is None else base.encode("utf-8")
+    if old is None or deployed is None or changed is None or deployed == old:
+        return changed
+    try:
+        merged = merge(deployed, old, changed)
+        syntax.check(path, merged)
+    except Refused as refused:
+        if refused.rule == "file-type":
+            return merged  # a lock file is judged by its lines
+        print(
+            f"{path} was deployed anew and changed by a tool; the tool's version stays: {refused.rule}",
+            file=sys.stderr,
+        )
+        return changed
+    return merged
 
 
 if __name__ == "__main__":
