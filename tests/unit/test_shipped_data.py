@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from codec_evolution.release_checks import check_prompts
 from codec_sandbox.policy import Policy, ceiling_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,3 +23,9 @@ def test_a_prompt_is_text_with_balanced_template_marks(path):
     assert text.strip()
     for opening, closing in (("{{", "}}"), ("{%", "%}"), ("{#", "#}")):
         assert text.count(opening) == text.count(closing), f"{path.name}: {opening} without {closing}"
+
+
+def test_every_prompt_renders_with_all_that_it_may_be_given_and_with_nothing():
+    check_prompts(
+        {f"prompts/{path.name}": path.read_text("utf-8") for path in PROMPTS}, POLICY.read_text("utf-8")
+    )

@@ -60,15 +60,22 @@ class Prompts:
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
         """Return one part of the prompt; raises `PromptBroken`."""
+        template = self.compile(name)
+        try:
+            text = template.render(context)
+        except (jinja2.TemplateError, *_FAULTS_OF_A_TEMPLATE) as error:
+            raise PromptBroken(f"prompt_broken: prompts/{name}.md: {error}") from None
+        return text.strip() + "\n"
+
+    def compile(self, name: str) -> jinja2.Template:
+        """Return one template; raises `PromptBroken` with its line where it does not parse."""
         if name not in self.templates:
             raise PromptBroken(f"prompt_broken: the release has no prompts/{name}.md")
         try:
-            text = _compiled(self.templates[name]).render(context)
-        except (jinja2.TemplateError, *_FAULTS_OF_A_TEMPLATE) as error:
-            line = getattr(error, "lineno", None)
-            where = f"prompts/{name}.md" + (f", line {line}" if line else "")
-            raise PromptBroken(f"prompt_broken: {where}: {error}") from None
-        return text.strip() + "\n"
+            return _compiled(self.templates[name])
+        except jinja2.TemplateSyntaxError as error:
+            where = f"prompts/{name}.md, line {error.lineno}"
+            raise PromptBroken(f"prompt_broken: {where}: {error.message}") from None
 
 
 def load_prompts(objects: Objects, release: str, names: Sequence[str] = NAMES) -> Prompts:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-import jinja2
-
 from codec_evolution.contracts import MAX_ROUNDS, Item
 from codec_evolution.evidence import Reading, cycle_context
 from codec_evolution.failures import FailureAnalysis, GovernanceReport, classify
@@ -44,22 +42,21 @@ def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
         A template does not parse or render; the message names it. Live, it would end every attempt before the planner
         could mend it.
     """
-    templates = {PurePosixPath(path).stem: text for path, text in files.items()}
-    for name, text in templates.items():
-        try:
-            jinja2.Environment(autoescape=False).parse(text)
-        except jinja2.TemplateSyntaxError as error:
-            raise ValueError(f"prompts/{name}.md, line {error.lineno}: {error.message}") from None
-    prompts = Prompts(templates)
+    prompts = Prompts({PurePosixPath(path).stem: text for path, text in files.items()})
+    for name in prompts.templates:
+        prompts.compile(name)
     for tools in (True, False):
         contexts = {
             SYSTEM: [system_context(policy_toml, LIMITS, tools=tools)],
-            GOVERNANCE: [{"analysis": _analysis(), "framework_advised": True, "tools": tools}],
+            GOVERNANCE: [
+                {"analysis": _analysis(), "framework_advised": advised, "tools": tools}
+                for advised in (True, False)
+            ],
             CYCLE: [_cycle(_first(tools)), _cycle(_later(tools))],
             NOTICES: [{**given, "rounds_left": left} for given in NOTICES_GIVEN for left in (0, 1)],
         }
         for name, given in contexts.items():
-            for context in given if name in templates else ():
+            for context in given:
                 prompts.render(name, context)
 
 
