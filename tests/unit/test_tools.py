@@ -1,5 +1,7 @@
 """Calls of the framework tools: recorded once, answered always, taken up where they were cut short."""
 
+import json
+
 import pytest
 from codec_evolution import artifacts, operations
 from codec_evolution import modifications as states
@@ -147,6 +149,7 @@ def test_a_call_that_was_cut_short_is_taken_up_again(status):
         ({"reason": " "}, "reason must be a text"),
         ({"reason": 7}, "reason must be a text"),
         ({"arguments": {"content": "x" * 600_000}}, "arguments have more than"),
+        ({"tool": "\ud800"}, "tool must be one of"),
     ],
 )
 def test_a_malformed_call_is_denied_on_record_and_never_reaches_the_host(changes, message):
@@ -155,6 +158,14 @@ def test_a_malformed_call_is_denied_on_record_and_never_reaches_the_host(changes
     assert item["status"] == "denied"
     assert message in item["message"]
     assert at.host.asked == []
+
+
+def test_what_utf_8_does_not_have_is_no_reason_to_break():
+    """JSON lets a model write half a surrogate, and no table takes it."""
+    denied = {"status": "denied", "rule": "path-characters", "message": "\ud800"}
+    item = call(desk(denied), reason="\ud800 because", arguments={**EDIT, "file_path": "prompts/\ud800.md"})
+    assert item["status"] == "denied"
+    json.dumps(item, ensure_ascii=False).encode("utf-8")
 
 
 def test_tools_that_are_switched_off_deny():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -103,6 +104,30 @@ def test_a_link_put_in_place_after_the_check_is_not_followed(target, monkeypatch
     assert (outside / "system.md").read_text() == "untouched"
     if what == "file":
         assert answer["rule"] == "path-link"
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_link_put_in_place_before_the_trial_is_not_written_through(target, monkeypatch, what):
+    """The trial's copy holds what the checkout holds by then, links as links."""
+    outside = target.folder / "outside"
+    (outside / "system.md").write_text("untouched")
+    prompts = target.checkout / "prompts"
+    target.tests["data"] = ["tests/unit"]
+    original = shutil.copytree
+
+    def swap(*given, **options):
+        monkeypatch.setattr(shutil, "copytree", original)
+        if what == "file":
+            (prompts / "system.md").unlink()
+            (prompts / "system.md").symlink_to(outside / "system.md")
+        else:
+            prompts.rename(target.folder / "moved")
+            prompts.symlink_to(outside)
+        return original(*given, **options)
+
+    monkeypatch.setattr(shutil, "copytree", swap)
+    assert target.modify("prompts/system.md", "append", "evil\n")["rule"] == "path-link"
+    assert (outside / "system.md").read_text() == "untouched"
 
 
 def test_swapping_links_in_a_race_never_reaches_outside(target):

@@ -72,9 +72,9 @@ def requested(
     item = {
         "host": HOST,
         "modification_id": modification_id,
-        "tool": tool,
+        "tool": clip_text(tool, 80),
         "status": REQUESTED,
-        "file": str(arguments.get("file_path", ""))[:300],
+        "file": clip_text(str(arguments.get("file_path", "")), 300),
         "summary": summarise(tool, arguments),
         "reason": clip_text(reason),
         "attempt_id": attempt_id,

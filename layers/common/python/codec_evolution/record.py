@@ -135,10 +135,13 @@ def summarise(record: Mapping[str, Any]) -> str:
 
 
 def clip_text(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Return a text cut to ``limit`` bytes of UTF-8, with an ellipsis when something was cut."""
-    data = text.encode("utf-8")
+    """Return a text cut to ``limit`` bytes of UTF-8, with an ellipsis when something was cut.
+
+    What UTF-8 does not have (half a surrogate, which JSON lets a model write) becomes a question mark.
+    """
+    data = text.encode("utf-8", "replace")
     if len(data) <= limit:
-        return text
+        return data.decode("utf-8")
     return data[: limit - 3].decode("utf-8", "ignore") + "..."
 
 

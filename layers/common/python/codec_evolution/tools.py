@@ -196,7 +196,7 @@ class ToolDesk:
     def _requested(self, call: ToolCall) -> dict[str, Any]:
         return states.requested(
             call.modification_id,
-            tool=str(call.tool)[:80],
+            tool=str(call.tool),
             arguments=call.arguments if isinstance(call.arguments, dict) else {},
             reason=call.reason if isinstance(call.reason, str) else "",
             now=self.now(),

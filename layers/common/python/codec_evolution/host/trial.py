@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, Refused
 
 TIMEOUT_S = 90
 SYSTEM_FOLDERS = ("/usr", "/etc/alternatives")
-LEFT_OUT = shutil.ignore_patterns(".git", "__pycache__", ".venv")
+LEFT_OUT = (".git", "__pycache__", ".venv")
 SOURCE_FOLDERS = ("layers/common/python", "sandbox_container", ".")
 SHOWN_CHARS = 1500
 
@@ -100,9 +101,12 @@ def _need_walls(output: Output) -> None:
 def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="codec-evolution-trial-") as folder:
         copy = Path(folder).resolve() / "checkout"
-        shutil.copytree(checkout, copy, symlinks=True, ignore=LEFT_OUT)
+        shutil.copytree(checkout, copy, symlinks=True, ignore=_left_out)
         for path, data in changes.items():
             target = copy / path
+            if target.is_symlink() or not target.parent.resolve().is_relative_to(copy):
+                # Put in place since the path was checked; writing through it would reach the machine's own files.
+                raise Refused("path-link", f"{path} leads through a symbolic link")
             if data is None:
                 target.unlink(missing_ok=True)
             else:
@@ -113,6 +117,16 @@ def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]
                 path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o444))
         copy.chmod(0o777)
         yield copy
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Return what is not copied: version control, environments, and whatever is neither file, folder nor link."""
+    special = {name for name in names if not _is_plain(os.lstat(os.path.join(folder, name)).st_mode)}
+    return special | (set(LEFT_OUT) & set(names))
+
+
+def _is_plain(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
 
 
 def _interpreter(python: str) -> list[str]:
