@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     The state machine passes ``attempt_id``, ``round`` and ``request``; only an operator's tool or button passes
     ``operation``, and nothing that a planner writes becomes a field of the event.
     """
-    bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
-    desk = make_desk(bucket)
+    bucket, desk = stores()
     if "operation" in event:
         return decide(desk, parse(Decision, event, "framework_tool"))
     if "modification_id" in event:
@@ -76,6 +76,13 @@ def decide(desk: ToolDesk, decision: Decision) -> dict[str, Any]:
         emit(metrics.of_tool_call(item["tool"], item["status"]))
     logger.info("decided", extra={"operation": decision.operation, "status": item["status"]})
     return item
+
+
+@cache
+def stores() -> tuple[ArtifactBucket, ToolDesk]:
+    """Return bucket and desk; their clients, half a second's work, are made once a function environment."""
+    bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
+    return bucket, make_desk(bucket)
 
 
 def make_desk(bucket: ArtifactBucket) -> ToolDesk:

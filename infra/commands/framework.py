@@ -14,6 +14,9 @@ from infra.target_name import Target
 
 app = typer.Typer()
 
+TOOL_NAMES = (
+    "modify_framework_file, run_shell_command, install_python_package, restart_orchestrator or rollback_file."
+)
 ModificationId = Annotated[str, typer.Argument(metavar="ID", help="Id of a modification.")]
 
 
@@ -21,12 +24,20 @@ ModificationId = Annotated[str, typer.Argument(metavar="ID", help="Id of a modif
 @at_target
 def tool(
     at: Target,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="One of the five framework tools.")],
-    args: Annotated[str, typer.Option("--args", help="The tool's arguments, a JSON object.")] = "{}",
+    name: Annotated[str, typer.Argument(metavar="NAME", help=TOOL_NAMES)],
+    args: Annotated[
+        str, typer.Option("--args", help="The tool's arguments, a JSON object; see above.")
+    ] = "{}",
     reason: Annotated[str, typer.Option(help="Why; stands in the record and the commit.")] = "Called by hand",
     as_json: AsJson = False,
 ) -> None:
-    """Call one framework tool through the same guard, record and host as the planner."""
+    """Call one framework tool through the same guard, record and host as the planner.
+
+    Arguments: modify_framework_file file_path, modification_type (search_replace, append, replace_content), content (a
+    text; for search_replace an object with search and replace); run_shell_command command, timeout (optional, seconds);
+    install_python_package package, target (optional: host or candidates); rollback_file file_path;
+    restart_orchestrator none.
+    """
     from infra.local.framework import TAKEN_EFFECT, call_tool
 
     _show(call_tool(at, name, args, reason), as_json, TAKEN_EFFECT)
@@ -111,7 +122,10 @@ def _show(item: dict[str, Any], as_json: bool, good: frozenset[str]) -> None:
 
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     """Print rows; what a model wrote is text, never markup."""
-    table = Table(*columns, title=title)
+    table = Table(title=title)
+    for number, column in enumerate(columns):
+        # Never cut short: the first column is what a person copies into the next command.
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*(Text("-" if row.get(column) is None else str(row[column])) for column in columns))
     Console().print(table)

@@ -11,6 +11,7 @@ from codec_evolution.adapters.decisions import FrameworkTool, FrameworkToolFaile
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.clock import utc_now
 from codec_evolution.healing import healed, usage
+from codec_evolution.tools import TOOLS
 
 from infra.local.errors import LocalError
 from infra.local.session import Session
@@ -23,11 +24,19 @@ TAKEN_EFFECT = frozenset({states.APPLIED, states.ROLLED_BACK, states.PENDING_APP
 
 
 def call_tool(at: Target, tool: str, arguments: str, reason: str) -> dict[str, Any]:
-    """Make one call and return its item; raises `LocalError` when the arguments are not a JSON object."""
+    """Make one call and return its item.
+
+    Raises
+    ------
+    LocalError
+        There is no such tool, or the arguments are not a JSON object.
+    """
     try:
         given = json.loads(arguments)
     except ValueError as error:
         raise LocalError(f"--args must be a JSON object: {error}") from None
+    if tool not in TOOLS:
+        raise LocalError(f"NAME must be one of {', '.join(TOOLS)}, not {tool!r}")
     if not isinstance(given, dict):
         raise LocalError("--args must be a JSON object")
     reason = str(given.pop("reason", "") or reason)

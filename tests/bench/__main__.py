@@ -14,6 +14,7 @@ PARTS = {
     "loop": "from the command to the first verdicts, by stage",
     "sandbox": "what isolation costs",
     "benchmark": "what measuring costs",
+    "framework": "what a change of the framework costs",
     "planner": "what a round of Claude costs besides the model, at 1,000 attempts",
 }
 """Each is ``tests/bench/bench_<part>.py`` with a function ``measure()`` that returns its figures."""

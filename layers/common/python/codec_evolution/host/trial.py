@@ -121,7 +121,7 @@ def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
     """Return what is not copied: version control, environments, and whatever is neither file, folder nor link."""
-    special = {name for name in names if not _is_plain(os.lstat(os.path.join(folder, name)).st_mode)}
+    special = {name for name in names if not _is_plain((Path(folder) / name).lstat().st_mode)}
     return special | (set(LEFT_OUT) & set(names))
 
 
