@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import artifacts, metrics, operations
+from codec_evolution import artifacts, cut_short, metrics, operations
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.images import CodeBuildImages
@@ -43,6 +43,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     ``operation``, and nothing that a planner writes becomes a field of the event.
     """
     bucket, desk = stores()
+    closed = cut_short.close(desk)
+    if closed:
+        logger.info("cut short", extra={"modifications": closed})
     if "operation" in event:
         return decide(desk, parse(Decision, event, "framework_tool"))
     if "modification_id" in event:

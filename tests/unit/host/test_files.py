@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from codec_evolution.host import files
+from codec_evolution.host import changes
 from codec_evolution.host.backups import KEPT_PER_FILE
 
 from tests.unit.host.conftest import FILES, POLICY, SEARCH
@@ -184,7 +184,7 @@ def test_a_call_cut_short_after_its_file_was_in_place_is_answered(host, monkeypa
     class Cut(Exception):
         pass
 
-    original = files.Effect
+    original = changes.Effect
 
     def cut_after(*given, **fields):
         effect = original(*given, **fields)
@@ -198,7 +198,7 @@ def test_a_call_cut_short_after_its_file_was_in_place_is_answered(host, monkeypa
         return effect
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "Effect", cut_after)
+        patched.setattr(changes, "Effect", cut_after)
         with pytest.raises(Cut):
             host.modify("prompts/system.md", modification_id="same")
     answer = host.modify("prompts/system.md", modification_id="same")

@@ -200,6 +200,9 @@ class Host(Protocol):
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Make one call and return its answer; raises `HostAway`."""
 
+    def answered(self, modification_id: str) -> dict[str, Any] | None:
+        """Return the answer that the host has given to a call, without making it; None when it gave none."""
+
 
 @dataclass(frozen=True)
 class ImageBuild:

@@ -119,11 +119,10 @@ class ToolDesk:
             answer = self.host.call(document)
         except HostAway as away:
             answer = {"status": "failed", "rule": "host-away", "message": f"the host does not answer: {away}"}
-        return self._settle(modification_id, item, answer)
+        return self.settle(modification_id, item, answer)
 
-    def _settle(
-        self, modification_id: str, item: Mapping[str, Any], answer: dict[str, Any]
-    ) -> dict[str, Any]:
+    def settle(self, modification_id: str, item: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """Record what the host answered to a running call, and return the item."""
         self.objects.put_json(artifacts.modification(modification_id, "result.json"), answer)
         fields = states.outcome(answer)
         now = self.now()

@@ -18,6 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import codec_evolution
 from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.host.config import ConfigError, HostConfig
+from codec_evolution.host.ledger import Ledger
 from codec_evolution.ports import HostAway
 
 CLIENT_CONFIG = Config(
@@ -62,6 +64,14 @@ class LocalHost:
             raise HostAway(done.stderr.decode("utf-8", "replace")[-500:].strip())
         return json.loads(done.stdout)
 
+    def answered(self, modification_id: str) -> dict[str, Any] | None:
+        """Return what the host's ledger has of a call."""
+        try:
+            state = Path(HostConfig.load(self._config).state)
+        except ConfigError as error:
+            raise HostAway(str(error)) from None
+        return Ledger(state / "ledger").settled(modification_id)
+
 
 class SsmHost:
     """The host program on an instance, one SSM document a tool; implements `ports.Host`.
@@ -89,7 +99,7 @@ class SsmHost:
 
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Send one command and wait for its result; raises `HostAway`."""
-        name = hashlib.sha256(str(document["modification_id"]).encode()).hexdigest()
+        name = _name(str(document["modification_id"]))
         text = json.dumps(document)
         request = base64.b64encode(text.encode("ascii")).decode("ascii")
         parameters = {"Request": [request], "Result": [name]}
@@ -115,6 +125,10 @@ class SsmHost:
             raise HostAway(f"command {command} ended as {status}; see log group {self._log_group}")
         return answer
 
+    def answered(self, modification_id: str) -> dict[str, Any] | None:
+        """Return the result that the host left in the bucket."""
+        return self._bucket.get_json(f"{RESULTS}/{_name(modification_id)}.json")
+
     def _await(self, command: str) -> str:
         deadline, tries = time.monotonic() + CALL_TIMEOUT_S, 0
         while time.monotonic() < deadline:
@@ -127,3 +141,8 @@ class SsmHost:
             if found["Status"] in ENDED:
                 return str(found["Status"])
         return f"unfinished after {CALL_TIMEOUT_S} s"
+
+
+def _name(modification_id: str) -> str:
+    """Return the name of a call's objects, which a document's parameter pattern accepts."""
+    return hashlib.sha256(modification_id.encode()).hexdigest()

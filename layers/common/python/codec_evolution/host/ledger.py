@@ -42,7 +42,7 @@ class Ledger:
         Refused
             ``replay-altered``: the id was used for another call.
         """
-        path = self._path(call)
+        path = self._path(call.modification_id)
         if not path.exists():
             return None
         entry = json.loads(path.read_text("utf-8"))
@@ -50,13 +50,21 @@ class Ledger:
             raise Refused("replay-altered", "this modification id was used for another call")
         return Entry(entry["result"], entry["settled"])
 
+    def settled(self, modification_id: str) -> dict[str, Any] | None:
+        """Return the result of a call whose effect is surely in place, or None."""
+        path = self._path(modification_id)
+        if not path.exists():
+            return None
+        entry = json.loads(path.read_text("utf-8"))
+        return entry["result"] if entry["settled"] else None
+
     def note(self, call: Call, result: dict[str, Any], *, settled: bool) -> None:
         """Keep a result: unsettled before its files are put in place, settled afterwards."""
         entry = {"arguments_sha256": call.arguments_sha256, "result": result, "settled": settled}
-        write_whole(self._path(call), json.dumps(entry).encode("utf-8"))
+        write_whole(self._path(call.modification_id), json.dumps(entry).encode("utf-8"))
 
-    def _path(self, call: Call) -> Path:
-        return self._folder / f"{hashlib.sha256(call.modification_id.encode()).hexdigest()}.json"
+    def _path(self, modification_id: str) -> Path:
+        return self._folder / f"{hashlib.sha256(modification_id.encode()).hexdigest()}.json"
 
 
 @contextmanager
