@@ -83,4 +83,5 @@ def _failure(outcome: Outcome) -> dict[str, Any] | None:
         "frame": fault.frame,
         "quality": outcome.failure.quality,
         "line": fault.line,
+        "traceback": fault.traceback or None,
     }

@@ -48,6 +48,7 @@ class Fault:
     message: str
     frame: int | None = None
     line: int | None = None
+    traceback: str = ""
 
 
 class RunFailed(Exception):
@@ -186,7 +187,8 @@ class Runner:
         try:
             worker = self._workshop.worker(role, self._source, self._policy, self._limits)
         except CandidateFault as fault:
-            raise RunFailed(Fault(fault.kind, fault.message, line=fault.line)) from fault
+            failed = Fault(fault.kind, fault.message, line=fault.line, traceback=fault.traceback)
+            raise RunFailed(failed) from fault
         with worker:
             try:
                 meter.charge(worker.load_cpu_s)
@@ -271,7 +273,8 @@ def framed(length: int) -> int:
 
 def _fault(doing: str, fault: CandidateFault, frame: int) -> Fault:
     where = f" (in {fault.function})" if fault.function else ""
-    return Fault(fault.kind, f"{doing} frame {frame}: {fault.message}{where}", frame=frame, line=fault.line)
+    message = f"{doing} frame {frame}: {fault.message}{where}"
+    return Fault(fault.kind, message, frame=frame, line=fault.line, traceback=fault.traceback)
 
 
 def _packets_sha256(packets: list[bytes]) -> str:

@@ -217,6 +217,18 @@ def test_a_call_that_takes_too_long_is_a_timeout(small):
     assert (failure["stage"], failure["kind"], failure["frame"]) == ("measure", "timeout", 1)
 
 
+def test_an_exception_is_reported_with_the_lines_that_led_to_it(small):
+    broken = version_0() + (
+        "\n\ndef fail_deep():\n    return [][7]\n\n\n"
+        "def compress_video_frame(frame, frame_index, config):\n"
+        "    return fail_deep()\n"
+    )
+    failure = measured(small, broken, stages=("validate", "measure"))["failure"]
+    assert failure["kind"] == "runtime" and "IndexError" in failure["message"]
+    assert "compress_video_frame" in failure["traceback"] and "fail_deep" in failure["traceback"]
+    assert f"line {failure['line']}" in failure["traceback"]
+
+
 def test_points_measured_before_a_failure_are_kept(small):
     crash = next(cheat for cheat in CHEATS if cheat.name == "quality that is not monotone")
     report = measured(small, crash.source(version_0()))

@@ -147,6 +147,19 @@ def test_an_earlier_attempt_can_be_read(office):
     assert "bitrate_mbps: 9.4" in desk.last_message()
 
 
+def test_a_failed_attempt_can_be_read_with_its_traceback(office):
+    desk = office(uses("inspect_attempt", attempt="2026-11-21T20:00:00.000Z#00"), GIVES_UP)
+    names = {"lineage": LINEAGE, "attempt_id": "2026-11-21T20:00:00.000Z#00", "status": "test_failed"}
+    failure = {"stage": "measure", "kind": "runtime", "message": "IndexError: 7", "line": 9, "clip": None}
+    traceback = "line 3, in compress_video_frame\nline 9, in write_bits"
+    report = {"outcome": "failed", "failure": failure | {"traceback": traceback}, "points": []}
+    desk.record.put_once(names | {"failure_stage": "measure"})
+    desk.objects.put_json(artifacts.report(LINEAGE, names["attempt_id"]), report)
+    desk.plan()
+    desk.plan(1)
+    assert traceback in desk.last_message() and "clip" not in desk.last_message().partition("source:")[0]
+
+
 def test_a_framework_tool_is_passed_on_and_its_answer_comes_back(office):
     given = {
         "file_path": "policy.toml",

@@ -287,12 +287,23 @@ def attempt_report(attempt: Mapping[str, Any], source: str, report: Mapping[str,
         "failure_message",
     )
     lines = [f"{name}: {attempt[name]}" for name in names if name in attempt]
+    failure = (report or {}).get("failure")
+    if failure and attempt["status"] == records.TEST_FAILED and attempt.get("failure_stage") != "confirm":
+        lines += ["failure in full:", failure_text(failure)]
     for row in curve_rows(report or {}):
         lines.append(
             f"{row['clip']} quality {row['quality']}: {row['bitrate_mbps']:.3f} Mbps, {row['psnr_db']:.2f} dB, "
             f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s a frame"
         )
     return "\n".join([*lines, "", "source:", source or "(no source is stored)"])
+
+
+def failure_text(failure: Mapping[str, Any]) -> str:
+    """Return what the sandbox tells of a failure, its long texts as they stand: message, traceback."""
+    told = {name: value for name, value in failure.items() if value is not None}
+    short = {name: value for name, value in told.items() if name not in ("message", "traceback")}
+    lines = [f"{name}: {value}" for name, value in short.items()]
+    return "\n".join(lines + [f"{name}:\n{told[name]}" for name in ("message", "traceback") if name in told])
 
 
 def _failures(recent: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

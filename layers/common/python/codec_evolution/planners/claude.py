@@ -14,7 +14,7 @@ from codec_evolution.budget import BudgetSpent, Purse
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item
-from codec_evolution.evidence import EvidenceReader, cycle_context
+from codec_evolution.evidence import EvidenceReader, cycle_context, failure_text
 from codec_evolution.failures import FailureAnalyst, find_stagnation
 from codec_evolution.planners import toolbox
 from codec_evolution.planners.asking import Asker, write_off
@@ -196,11 +196,10 @@ class ClaudePlanner:
             reader.tell("draft_passed", error=False)
             return None
         failure = answer.get("failure") or {"message": "the sandbox gave no report"}
-        told = {name: value for name, value in failure.items() if value is not None}
         reader.tell(
             "draft_failed",
             error=True,
-            report=json.dumps(told, indent=1, ensure_ascii=False),
+            report=failure_text(failure),
             submitted=bool(before["submission"]),
         )
         return None
