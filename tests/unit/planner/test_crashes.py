@@ -13,7 +13,7 @@ from tests.unit.planner.test_rounds import FAILED, PASSED, submits
 TURNS = (submits("import os\n"), submits())
 ANSWERS = (None, FAILED, PASSED)
 ENDING = ["draft", "draft", "candidate"]
-MOMENTS = 23
+MOMENTS = 20
 """Writes of such an attempt."""
 
 

@@ -110,7 +110,8 @@ class ClaudePlanner:
             self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), drawn)
             return Step(outcome)
         talk.outcomes[str(number)] = self._kept(outcome, talk)
-        self._save(item, talk)
+        # After a call the usage is stored already.
+        (self._save if talk.calls else self._book)(item, talk)
         return Step(outcome, talk.cost_of(number))
 
     def _begin(self, desk: Desk, prompts: Prompts) -> Transcript:
@@ -218,7 +219,7 @@ class ClaudePlanner:
             item.budget_usd,
             spent_usd=talk.cost_usd,
         )
-        asker = Asker(self.model, price, purse, lambda: self._save(item, talk), self.deadline, self.sleep)
+        asker = Asker(self.model, price, purse, lambda: self._book(item, talk), self.deadline, self.sleep)
         try:
             return asker.ask(talk, desk.round, self._call(talk, forced=last and talk.can_force))
         except ModelFault as fault:
@@ -282,10 +283,13 @@ class ClaudePlanner:
     def _source(self, sha: str) -> str:
         return self.objects.get_text(artifacts.source(sha)) or ""
 
-    def _save(self, item: Item, talk: Transcript) -> None:
-        # What was used comes first: an attempt that ends with this process must not look cheaper than it was.
+    def _book(self, item: Item, talk: Transcript) -> None:
+        """Store what was used, then the conversation: an attempt must not look cheaper than it was, however it ends."""
         usage = {"planner": NAME, **talk.usage()}
         self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
+        self._save(item, talk)
+
+    def _save(self, item: Item, talk: Transcript) -> None:
         # In the order in which it was made: tools or blocks with their keys sorted would be another prompt to the
         # provider's cache, and another conversation to the thinking that is bound to it.
         text = json.dumps(talk.to_json(), indent=1)
