@@ -121,9 +121,6 @@ class ClaudeApi:
                 message = stream.get_final_message()
         except anthropic.APIError as error:
             raise _fault(error, started=started) from None
-        except anthropic.AnthropicError as error:
-            # Bedrock: the function has no region or no credentials.
-            raise ModelFault("no_credential", str(error)[:300]) from None
         except httpx2.HTTPError as error:
             # A connection that breaks within the stream is not wrapped by the SDK.
             kind = "timed_out" if isinstance(error, httpx2.TimeoutException) else "connection_lost"
@@ -284,7 +281,8 @@ def _mapped(asked: str = "") -> Iterator[None]:
         fault = _fault(error, started=False, asked=asked)
         fault.billed = False
         raise fault from None
-    except anthropic.AnthropicError as error:
+    except (anthropic.AnthropicError, RuntimeError) as error:
+        # Bedrock: without a region, or without credentials to sign with, for which the SDK has no type of its own.
         raise ModelFault("no_credential", str(error)[:300]) from None
 
 
