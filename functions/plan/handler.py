@@ -13,6 +13,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution import metrics
+from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
@@ -46,7 +48,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         record=record,
         control=control,
         objects=objects,
-        planner=choose_planner(os.environ, record, control, objects, modifications, lambda: ends),
+        planner=choose_planner(
+            os.environ, record, control, objects, modifications, lambda: ends, request.item.lineage
+        ),
         baseline=(Path(os.environ["SHIPPED_DIR"]) / BASELINE).read_text("utf-8"),
         search_seed=int(os.environ["SEARCH_SEED"]),
         now=utc_now,
@@ -83,6 +87,7 @@ def choose_planner(
     objects: ArtifactBucket,
     modifications: FrameworkModifications,
     deadline: Callable[[], float],
+    lineage: str,
 ) -> RoundPlanner | Nothing:
     """Return the planner that the settings name, or why there is none."""
     if settings["PLANNER"] == "search":
@@ -127,8 +132,14 @@ def choose_planner(
         ),
         now=utc_now,
         deadline=deadline,
-        observe=lambda signs: logger.info("signs", extra={"signs": dict(signs)}),
+        observe=lambda signs: tell_signs(lineage, signs),
     )
+
+
+def tell_signs(lineage: str, signs: Mapping[str, Any]) -> None:
+    """Log what the planner noticed in the history, and count what an alarm waits for."""
+    logger.info("signs", extra={"signs": dict(signs)})
+    emit(metrics.of_signs(lineage, signs))
 
 
 def api_key(secret: str) -> str:

@@ -151,8 +151,8 @@ class Alarms(Construct):
             "IdenticalResults": Rule(
                 self._own(metrics.IDENTICAL, statistic="Sum", period=Duration.hours(1)),
                 IDENTICAL_LEAST,
-                "Several candidates measured exactly as the incumbent. Compare their source hashes with the "
-                "incumbent's: the planner repeats itself, or the wrong source is measured.",
+                "Several candidates measured exactly as the incumbent, or as each other. Compare their source "
+                "hashes with the incumbent's: the planner repeats itself, or the wrong source is measured.",
                 pages=False,
             ),
             "Stagnation": Rule(

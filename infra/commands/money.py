@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from infra.commands.options import (
     DEFAULT_STATE_DIR,
@@ -42,12 +43,16 @@ def cost(
         return
     console = Console()
     if attempt is not None:
-        table = Table("round", "state", "tokens in", "cached", "tokens out", "reserved USD", "cost USD")
+        table = Table(
+            "round", "state", "ended", "tokens in", "cached", "tokens out", "reserved USD", "cost USD"
+        )
         for call in found["calls"]:
             used = call["usage"]
             read = used["input"] + used["cache_write"] + used["cache_read"]
-            figures = (call["round"], call["state"], read, used["cache_read"], used["output"])
-            table.add_row(*map(str, figures), f"{call['reserved_usd']:.4f}", f"{call['cost_usd']:.4f}")
+            told = Text(call["fault"] or call["stop_reason"])
+            figures = (str(figure) for figure in (read, used["cache_read"], used["output"]))
+            dollars = (f"{call['reserved_usd']:.4f}", f"{call['cost_usd']:.4f}")
+            table.add_row(str(call["round"]), call["state"], told, *figures, *dollars)
         console.print(table)
         return
     table = Table("day", "attempts", "spent USD")

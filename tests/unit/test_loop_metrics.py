@@ -9,6 +9,8 @@ from codec_evolution.contracts import CycleOpened
 from codec_evolution.metrics import Sample
 from codec_evolution.ports import LoopState
 
+from infra.capabilities.alarms import IDENTICAL_LEAST
+
 ADOPTED = {
     "lineage": "main",
     "status": "adopted",
@@ -55,6 +57,12 @@ def test_a_failure_is_counted_by_its_kind_and_a_skip_by_its_word():
 def test_a_candidate_that_measures_as_the_incumbent_is_counted_as_identical():
     same = {**ADOPTED, "status": "rejected", "bd_rate_vs_incumbent": 0.0}
     assert named(metrics.of_attempt(same, None), "IdenticalResults") == [(1, {"Lineage": "main"})]
+
+
+def test_reports_that_are_all_alike_reach_the_alarm_at_once():
+    alike = metrics.of_signs("main", {"identical_reports": True, "stagnant": True})
+    assert named(alike, "IdenticalResults") == [(IDENTICAL_LEAST, {"Lineage": "main"})]
+    assert metrics.of_signs("main", {"identical_reports": False, "prompt_chars": 9}) == []
 
 
 @pytest.mark.parametrize(

@@ -450,5 +450,5 @@ def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office,
     monkeypatch.setattr(plan, "read_secret", lambda arn: secret)
     settings = {"PLANNER": "claude", "PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"}
     stores = (desk.record, desk.control, desk.objects, desk.modifications)
-    chosen = plan.choose_planner(settings, *stores, lambda: 0.0)
+    chosen = plan.choose_planner(settings, *stores, lambda: 0.0, LINEAGE)
     assert chosen.reason.partition(":")[0] == word

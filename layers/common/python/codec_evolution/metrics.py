@@ -13,6 +13,7 @@ from typing import Any
 
 from codec_evolution import record as records
 from codec_evolution.contracts import CycleOpened
+from codec_evolution.failures import IDENTICAL_REPORTS
 from codec_evolution.ports import LoopState
 
 NAMESPACE = "CodecEvolution"
@@ -92,7 +93,10 @@ ATTEMPTS = Metric("Attempts", "Count", _VERDICT, "concluded attempts by verdict"
 FAILURES = Metric("Failures", "Count", (LINEAGE, "FailureKind"), "candidates that failed, by kind")
 SKIPS = Metric("Skips", "Count", (LINEAGE, "Reason"), "skipped attempts by the first word of the reason")
 IDENTICAL = Metric(
-    "IdenticalResults", "Count", (LINEAGE,), "candidates that measured exactly as the incumbent"
+    "IdenticalResults",
+    "Count",
+    (LINEAGE,),
+    "candidates that measured exactly as the incumbent or as each other",
 )
 BITRATE = Metric("Bitrate", "Megabits/Second", _VERDICT, "1080p30 equivalent at 36 dB, training windows")
 RATIO = Metric("CompressionRatio", "None", _VERDICT, "raw 24 bits per pixel over the bits at 36 dB")
@@ -217,6 +221,11 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
         Sample(BUDGET_USED, max(100.0, round(used, 3)) if stopped else round(used, 3), lineage),
         Sample(BUDGET_LEFT, round(budget_usd - spent_usd, 6), lineage),
     ]
+
+
+def of_signs(lineage: str, signs: Mapping[str, Any]) -> list[Sample]:
+    """Return what a planner noticed in the history before it generated: the newest reports are all alike."""
+    return [Sample(IDENTICAL, IDENTICAL_REPORTS, (lineage,))] if signs.get("identical_reports") else []
 
 
 def of_tool_call(tool: str, outcome: str) -> list[Sample]:
