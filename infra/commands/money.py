@@ -49,7 +49,7 @@ def cost(
         for call in found["calls"]:
             used = call["usage"]
             read = used["input"] + used["cache_write"] + used["cache_read"]
-            told = Text(call["fault"] or call["stop_reason"])
+            told = Text(call["fault"] or call["stop_reason"], overflow="fold")
             figures = (str(figure) for figure in (read, used["cache_read"], used["output"]))
             dollars = (f"{call['reserved_usd']:.4f}", f"{call['cost_usd']:.4f}")
             table.add_row(str(call["round"]), call["state"], told, *figures, *dollars)
