@@ -10,6 +10,7 @@ from codec_evolution.candidate import normalised_sha256, sha256_hex, source_key
 from codec_evolution.contracts import MAX_ROUNDS, Envelope
 from codec_evolution.planners import toolbox
 
+from tests.integration.support import adopted_record
 from tests.support.messages_rules import conversation
 from tests.unit.planner.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, ROOT
 
@@ -86,6 +87,22 @@ def test_edits_against_the_incumbent_make_a_source(office):
     edit = {"search": line, "replace": "BETTER = True\n\n\n" + line}
     desk = office(submits(None, base="incumbent", edits=[edit], summary="s"))
     planned = desk.plan()
+    source = Envelope.model_validate(planned.request["envelope"]).source()
+    assert source == INCUMBENT.replace(line, edit["replace"], 1)
+
+
+@pytest.mark.parametrize("base", ["incumbent", "v0"])
+def test_edits_apply_to_the_incumbent_that_was_shown_even_if_another_slot_has_moved_it(office, base):
+    line = "def compress_video_frame("
+    edit = {"search": line, "replace": "BETTER = True\n\n\n" + line}
+    desk = office(NOTHING_CALLED, submits(None, base=base, edits=[edit]))
+    desk.plan()
+    moved = "# another codec\n" + CODEC
+    sha = sha256_hex(moved)
+    desk.objects.put_text(artifacts.source(sha), moved)
+    state = desk.control.state(LINEAGE)
+    desk.control.adopt(adopted_record(LINEAGE, 1, source_sha256=sha, clip_set=CLIPS), state)
+    planned = desk.plan(1)
     source = Envelope.model_validate(planned.request["envelope"]).source()
     assert source == INCUMBENT.replace(line, edit["replace"], 1)
 

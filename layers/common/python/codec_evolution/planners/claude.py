@@ -134,6 +134,7 @@ class ClaudePlanner:
             tools=toolbox.definitions(framework=item.tools, strict=facts.strict),
             prompts={**hashes, "all": sha256_hex(system + parts[CYCLE])},
             messages=[],
+            incumbent=sha256_hex(desk.incumbent_source),
         )
         talk.say(parts[CYCLE])
         return talk

@@ -133,7 +133,7 @@ class Reader:
     def _base(self, name: str) -> str:
         version = re.fullmatch(r"v?(\d{1,6})", name)
         if name == "incumbent" or (version and int(version[1]) == self.desk.item.version):
-            return self.desk.incumbent_source
+            return self._stored(self.talk.incumbent)
         if name == "draft":
             if not self.talk.draft:
                 raise Refused("unknown_base: no draft was sent in this attempt")

@@ -48,6 +48,8 @@ class Transcript:
     ----------
     system, tools
         As they were in the first call; later calls repeat them unchanged.
+    incumbent
+        SHA-256 of the incumbent that the prompt shows; another slot may have moved it since.
     prompts
         SHA-256 of each rendered part of the prompt, by its name.
     outcomes
@@ -67,6 +69,7 @@ class Transcript:
     messages: list[dict[str, Any]]
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    incumbent: str = ""
     draft: str = ""
     passed: list[str] = field(default_factory=list)
 
