@@ -1,6 +1,5 @@
 """The rounds of one attempt: what each way of answering leads to."""
 
-import importlib.util
 import json
 
 import pytest
@@ -12,7 +11,7 @@ from codec_evolution.planners import toolbox
 
 from tests.integration.support import adopted_record
 from tests.support.messages_rules import conversation
-from tests.unit.planner.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, ROOT
+from tests.unit.planner.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE
 
 CODEC = INCUMBENT + "\nBETTER = True\n"
 PASSED = {"outcome": "passed", "failure": None}
@@ -203,50 +202,6 @@ def test_framework_tools_are_only_offered_to_the_slot_that_has_them(office):
     ]
 
 
-def test_two_submissions_at_once_count_as_none(office):
-    tools = [*submits()["reply"]["tools"], *submits()["reply"]["tools"]]
-    desk = office({"reply": {"tools": tools}}, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    results = desk.script.calls[1]["messages"][-1]["content"]
-    assert len(results) == 2 and all("one at a time" in result["content"] for result in results)
-
-
-ENDINGS = {
-    "refused": {"reply": {"text": "No.", "stop_reason": "refusal"}},
-    "context_window_exceeded": {"reply": {"text": "...", "stop_reason": "model_context_window_exceeded"}},
-}
-
-
-@pytest.mark.parametrize("word", ENDINGS)
-def test_an_answer_that_ends_the_conversation_skips_the_attempt(office, word):
-    planned = office(ENDINGS[word]).plan()
-    assert (planned.next, planned.reason.partition(":")[0]) == ("nothing", word)
-
-
-@pytest.mark.parametrize("reason", ["end_turn", "stop_sequence", "pause_turn"])
-def test_an_answer_without_a_tool_call_is_asked_again(office, reason):
-    desk = office({"reply": {"text": "Hm.", "stop_reason": reason}}, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    assert "called no tool" in desk.last_message()
-
-
-def test_an_empty_answer_is_asked_again(office):
-    desk = office({"reply": {}}, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-
-
-def test_an_answer_that_was_cut_off_is_not_used(office):
-    cut = submits()
-    cut["reply"]["stop_reason"] = "max_tokens"
-    desk = office(cut, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    assert "cut off" in desk.last_message()
-
-
 def test_the_last_round_of_a_model_that_can_be_forced_offers_two_tools_and_forces_one(office):
     desk = office(*[NOTHING_CALLED] * MAX_ROUNDS, submits(), models=(("claude-opus-5", 1.0),))
     for number in range(MAX_ROUNDS):
@@ -317,50 +272,6 @@ def test_text_of_a_traceback_stays_between_marks_that_it_cannot_forge(office):
     assert not any("ignore the rules" in line for line in lines[closing:])
 
 
-@pytest.mark.parametrize(
-    ("error", "word", "calls"),
-    [
-        ({"status": 401, "type": "authentication_error", "message": "no"}, "wrong_key", 1),
-        ({"status": 529, "type": "overloaded_error", "message": "busy"}, "overloaded", 3),
-        (
-            {"status": 429, "type": "rate_limit_error", "message": "slow down", "retry_after": 1},
-            "rate_limited",
-            3,
-        ),
-        ({"status": 402, "type": "billing_error", "message": "pay"}, "spend_limit_reached", 1),
-    ],
-)
-def test_a_provider_that_does_not_answer_skips_the_attempt_within_a_bound(office, error, word, calls):
-    desk = office({"error": error}, repeat=True)
-    planned = desk.plan()
-    assert (planned.next, planned.reason.partition(":")[0]) == ("nothing", word)
-    assert len(desk.script.calls) == calls
-    assert desk.spent() == planned.cost_usd == 0.0
-
-
-@pytest.mark.parametrize(("seconds", "calls", "waits"), [(45, 2, [45]), (61, 1, [])])
-def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound(office, seconds, calls, waits):
-    slow = {"status": 429, "type": "rate_limit_error", "message": "slow down", "retry_after": seconds}
-    desk = office({"error": slow}, submits())
-    planned = desk.plan()
-    assert (len(desk.script.calls), desk.waits) == (calls, waits)
-    assert planned.next == ("draft" if calls == 2 else "nothing")
-
-
-def test_a_refusal_is_told_with_its_category(office):
-    details = {"type": "refusal", "category": "bio", "explanation": "It looked like a recipe."}
-    desk = office({"reply": {"text": "No.", "stop_reason": "refusal", "stop_details": details}})
-    assert desk.plan().reason == "refused: the model declined to answer (bio: It looked like a recipe.)"
-
-
-def test_thinking_that_used_up_all_tokens_can_be_followed_by_another_round(office):
-    cut = {"reply": {"thinking": "hm", "unsigned": True, "stop_reason": "max_tokens"}}
-    desk = office(cut, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    assert "cut off" in desk.last_message()
-
-
 def test_an_edit_that_does_not_match_shows_the_lines_that_it_may_have_meant(office):
     line = "def compress_video_frame("
     misquoted = INCUMBENT[INCUMBENT.index(line) :].splitlines()[0].replace("frame_index", "index")
@@ -372,23 +283,6 @@ def test_an_edit_that_does_not_match_shows_the_lines_that_it_may_have_meant(offi
     assert f"{number:5d}  {line}" in told
     assert "<<base " in told, "the source is a record and stays between marks"
     assert desk.transcript()["calls"][0]["cost_usd"] < 0.2
-
-
-def test_a_short_fault_is_overcome(office):
-    busy = {"error": {"status": 529, "type": "overloaded_error", "message": "busy"}}
-    desk = office(busy, {"fault": "drop"}, submits())
-    assert desk.plan().next == "draft"
-    assert len(desk.waits) == 2 and all(0 <= wait <= 20 for wait in desk.waits)
-
-
-@pytest.mark.parametrize("name", ["claude-unknown", "claude-opus-3"])
-def test_an_unknown_model_is_found_before_any_money_is_spent(office, name):
-    desk = office(GIVES_UP, models=((name, 1.0),))
-    planned = desk.plan()
-    assert planned.reason.startswith("unknown_model")
-    assert not desk.script.calls and desk.spent() == 0.0
-    kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
-    assert kept == {"planner": "claude", "model": name}, "the record tells which model was drawn"
 
 
 def test_an_ensemble_draws_the_same_model_for_the_same_attempt(office):
@@ -434,38 +328,3 @@ def test_every_tool_has_a_schema_that_strict_mode_takes_and_a_reader(office):
         names = set(tool["input_schema"]["properties"])
         assert tool["strict"] is True
         assert names == set(toolbox.INPUTS[tool["name"]].model_fields)
-
-
-@pytest.mark.parametrize(
-    "secret", ["", "not json", "[]", '{"token": "local"}', '{"api_key": ""}', '{"api_key": null}']
-)
-def test_a_secret_without_a_key_is_no_credential(secret):
-    assert handler().api_key(secret) == ""
-    assert handler().api_key('{"api_key": " sk-ant-1 "}') == "sk-ant-1"
-
-
-def handler():
-    """Return the module of the Plan function."""
-    path = ROOT / "functions" / "plan" / "handler.py"
-    spec = importlib.util.spec_from_file_location("plan_handler", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize(
-    ("secret", "word"),
-    [
-        ('{"token": "local"}', "no_credential"),
-        ('{"api_key": "sk-ant-1\\nsk-ant-2"}', "wrong_key"),
-        ('{"api_key": "sk-ant-\u2026"}', "wrong_key"),
-    ],
-)
-def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office, monkeypatch, secret, word):
-    desk = office()
-    plan = handler()
-    monkeypatch.setattr(plan, "read_secret", lambda arn: secret)
-    settings = {"PLANNER": "claude", "PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"}
-    stores = (desk.record, desk.control, desk.objects, desk.modifications)
-    chosen = plan.choose_planner(settings, *stores, lambda: 0.0, LINEAGE)
-    assert chosen.reason.partition(":")[0] == word
