@@ -50,13 +50,11 @@ deploy: setup ## Deploy to AWS: make deploy SETTINGS="slots=4 daily_budget_usd=5
 	$(CDK) bootstrap $(CONTEXT)
 	$(CDK) deploy --all $(CONTEXT)
 
-destroy: setup ## Remove the app from AWS; the data stack is kept and says how to delete it
+destroy: setup ## Remove the app from AWS; says which data it keeps and how to delete that too
 	@command -v npx >/dev/null || { echo "make destroy needs Node.js (npx) for the CDK command line"; exit 2; }
 	@$(PY) -m infra.preflight
 	$(CDK) destroy CodecEvolutionApp
-	@echo "Kept: the tables, the artifact bucket and the secrets of CodecEvolutionData."
-	@echo "To delete them too, switch off deletion protection of the three tables, empty the bucket, then:"
-	@echo "  $(CDK) destroy CodecEvolutionData"
+	@$(PY) -m infra.leftovers
 
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
 

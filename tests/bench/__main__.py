@@ -16,6 +16,7 @@ PARTS = {
     "benchmark": "what measuring costs",
     "framework": "what a change of the framework costs",
     "planner": "what a round of Claude costs besides the model, at 1,000 attempts",
+    "widgets": "what each widget takes, warm, at 1,000 attempts and 1,000 modifications (bound: 300 ms)",
 }
 """Each is ``tests/bench/bench_<part>.py`` with a function ``measure()`` that returns its figures."""
 

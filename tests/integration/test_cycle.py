@@ -30,13 +30,16 @@ def opener(session, lineage):
             "daily_budget_usd": 20.0,
             "max_attempts_per_day": 100,
             "tools": True,
-        } | changes
+        }
+        told = changes.pop("told", lambda record: None)
+        settings |= changes
         return CycleOpener(
             session.record,
             session.control,
             session.bucket,
             executions or Running(),
             CycleSettings(**settings),
+            told,
         )
 
     return build
@@ -115,10 +118,12 @@ def test_a_dead_holders_attempts_are_concluded_as_infrastructure(opener, session
     first = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
     done = {"lineage": lineage, "attempt_id": first.slots[0].attempt_id, "status": "rejected"}
     session.record.put_once(done)
-    opened = opener().open(CycleStart("b", NEXT, 0), SHIPPED)
+    told = []
+    opened = opener(told=told.append).open(CycleStart("b", NEXT, 0), SHIPPED)
     assert opened.go is True
     lost = session.record.get(lineage, first.slots[1].attempt_id)
     assert (lost["status"], lost["reason"].split(":")[0]) == ("skipped", "infrastructure")
+    assert [each["attempt_id"] for each in told] == [lost["attempt_id"]], "the metrics hear of it, once"
     assert session.record.get(lineage, first.slots[0].attempt_id)["status"] == "rejected"
 
 

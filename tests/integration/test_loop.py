@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from codec_evolution import artifacts, record
+from codec_evolution.metrics import NAMESPACE
 
 from infra.local.emulator import Emulator
 from infra.local.session import EMULATOR_PYTHON, LINEAGE, open_session
+from infra.local.synthesis import synthesise
+from infra.settings import Settings
 from tests.integration.support import adopted_record
+from tests.support.cloudwatch import dashboard_widgets, of_alarm, of_dashboard, of_log
 
 CLI = [sys.executable, "-m", "infra.cli"]
 ATTRIBUTES = {
@@ -136,6 +140,36 @@ def test_a_further_run_goes_on_from_the_stored_version(first, state_dir):
     assert again["version"] >= first["version"]
     assert all(attempt["planner"] == "search" for attempt in attempts)
     assert all(attempt["parent_version"] == first["version"] for attempt in attempts)
+
+
+def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_for(
+    first, state_dir, tmp_path
+):
+    with open_session(state_dir, {}, lambda text: None) as session:
+        logs = session.deployment.client("logs")
+        groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+        pages = logs.get_paginator("filter_log_events")
+        told = {
+            series
+            for group in groups
+            for page in pages.paginate(logGroupName=group, filterPattern='"_aws"')
+            for series in of_log(event["message"] for event in page["events"])
+        }
+    assembly = synthesise(tmp_path, Settings(planner="search"))
+    resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
+    asked = set(of_dashboard(dashboard_widgets(resources)))
+    for each in resources.values():
+        if each["Type"] == "AWS::CloudWatch::Alarm":
+            asked |= set(of_alarm(each["Properties"]))
+    shown = {name for namespace, name, at in told & asked if namespace == NAMESPACE}
+    assert shown >= {
+        "Ticks", "CommitsWaiting", "BudgetUsed", "Attempts", "Bitrate", "BdRateVsHevc", "BdRateVsIncumbent",
+        "StageDuration", "LlmCost", "ComputeCost", "SandboxLayers",
+    }  # fmt: skip
+    keys = {(name, frozenset(key for key, _ in at)) for _, name, at in asked}
+    assert {(name, frozenset(key for key, _ in at)) for _, name, at in told if name in shown} <= keys
+    verdicts = [dict(at)["Status"] for _, name, at in told if name == "Attempts"]
+    assert "adopted" in verdicts
 
 
 def test_a_paused_lineage_refuses_the_run_with_status_1_and_says_so(first, state_dir):

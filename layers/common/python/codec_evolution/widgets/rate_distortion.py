@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from codec_evolution import artifacts, comparison
@@ -22,8 +23,7 @@ Curve = list[tuple[float, float]]
 def rate_distortion(room: Room, request: WidgetRequest) -> str:
     """Return one chart for each training clip, of its window 0."""
     state = room.control.state(request.lineage)
-    reports = {version: _report(room, request.lineage, version) for version in shown(state.version)}
-    reports = {version: report for version, report in reports.items() if report is not None}
+    reports = _reports(room, request.lineage, shown(state.version))
     newest = max(reports, default=None)
     charts = []
     if newest is not None:
@@ -40,11 +40,19 @@ def shown(version: int) -> list[int]:
     return sorted({*newest, 0}) if version >= 0 else []
 
 
-def _report(room: Room, lineage: str, version: int) -> dict[str, Any] | None:
-    record = room.record.of_version(lineage, version)
-    if record is None:
-        return None
-    return room.objects.get_json(artifacts.report(lineage, record["attempt_id"]))
+def _reports(room: Room, lineage: str, versions: list[int]) -> dict[int, dict[str, Any]]:
+    """Return the training reports of these versions, oldest first; one that is gone is left out."""
+    if not versions:
+        return {}
+    newest = room.record.versions(lineage, PREDECESSORS + 1)
+    found = {each["adopted_version"]: each for each in newest}
+    if 0 not in found:
+        found[0] = room.record.of_version(lineage, 0)
+    keys = {v: artifacts.report(lineage, found[v]["attempt_id"]) for v in versions if found.get(v)}
+    # Together, because a person waits: each is a request of its own.
+    with ThreadPoolExecutor(max_workers=len(versions)) as pool:
+        reports = dict(zip(keys, pool.map(room.objects.get_json, keys.values()), strict=True))
+    return {version: report for version, report in reports.items() if report is not None}
 
 
 def _chart(clip: str, reports: Mapping[int, Mapping[str, Any]], newest: int, width: int) -> Drawing:
