@@ -31,7 +31,8 @@ FIRST_COLUMNS = (
     "bd_rate_vs_hevc",
 )
 """What comes first in a table; the other attributes follow by name."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Signs that begin a formula, the full-width ones among them."""
 
 
 def ancestry(record: EvolutionRecord, lineage: str, version: int) -> list[dict[str, Any]]:
@@ -70,7 +71,9 @@ def as_csv(attempts: Iterable[Mapping[str, Any]]) -> str:
     rows = list(attempts)
     others = sorted({name for row in rows for name in row} - set(FIRST_COLUMNS))
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*FIRST_COLUMNS, *others], lineterminator="\n")
+    # Quoted, because a carriage return would begin a row where the writer sees none.
+    columns, style = [*FIRST_COLUMNS, *others], {"lineterminator": "\n", "quoting": csv.QUOTE_NONNUMERIC}
+    writer = csv.DictWriter(text, columns, **style)
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})

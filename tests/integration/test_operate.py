@@ -121,11 +121,30 @@ def test_an_export_holds_every_attempt_oldest_first(session, lineage):
     assert [row["attempt_id"] for row in rows] == [each["attempt_id"] for each in lines]
 
 
-def test_a_spreadsheet_takes_nothing_that_a_model_wrote_for_a_formula():
-    row = {"attempt_id": "a", "hypothesis": '=HYPERLINK("https://elsewhere.test")', "bd_rate_vs_hevc": -3.5}
-    (read,) = csv.DictReader(io.StringIO(as_csv([row])))
-    assert read["hypothesis"].startswith("'=")
+@pytest.mark.parametrize(
+    "written",
+    [
+        '=HYPERLINK("https://elsewhere.test")',
+        "+1",
+        "-1+cmd|'/c calc'!A0",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "\uff1d1",
+    ],
+)
+def test_a_spreadsheet_takes_nothing_that_a_model_wrote_for_a_formula(written):
+    row = {"attempt_id": "a", "hypothesis": written, "bd_rate_vs_hevc": -3.5}
+    (read,) = csv.DictReader(io.StringIO(as_csv([row]), newline=""))
+    assert read["hypothesis"] == f"'{written}"
     assert read["bd_rate_vs_hevc"] == "-3.5"
+
+
+@pytest.mark.parametrize("sign", ["\r", "\n", "\r\n", '"', ",", ";"])
+def test_no_sign_that_a_model_wrote_begins_a_row_or_a_cell(sign):
+    row = {"attempt_id": "a", "hypothesis": f"fine{sign}=HYPERLINK(1){sign}", "reason": "x"}
+    (read,) = csv.DictReader(io.StringIO(as_csv([row]), newline=""))
+    assert (read["hypothesis"], read["reason"]) == (row["hypothesis"], "x")
 
 
 # --- the command line ------------------------------------------------------------------------------

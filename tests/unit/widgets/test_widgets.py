@@ -255,6 +255,40 @@ def test_an_applied_modification_can_be_rolled_back_and_a_pending_one_decided():
     assert decided.payload("Deny")["modification_id"].endswith("/2")
 
 
+def waiting_with(item: dict, arguments: dict | None) -> str:
+    change = modification(2, status="pending_approval", **item)
+    key = f"modifications/{change['modification_id'].replace('#', '_')}/request.json"
+    stored = {} if arguments is None else {key: {"arguments": arguments}}
+    return page("approvals", room(Tables(modifications=[change], objects=stored))).words
+
+
+def test_who_approves_sees_the_whole_change_although_the_item_keeps_its_beginning_only():
+    hidden = "import os # far below what the item shows"
+    content = {"search": "x", "replace": "x\n" * 900 + hidden}
+    words = waiting_with({"diff": "+x\n" * 600 + "..."}, {"file_path": "x.py", "content": content})
+    assert "Not all of it is above" in words and hidden in words and "content.search: x" in words
+    command = "ls " + "a" * 400
+    assert command in waiting_with(
+        {"summary": f"run_shell_command {command}"[:297] + "..."}, {"command": command}
+    )
+
+
+def test_a_change_too_long_for_the_page_says_where_it_is_before_anything_else():
+    words = waiting_with({"diff": "..."}, {"content": "y" * 30_000})
+    assert "10009 more characters: read modifications/2026-11-21T22:00:00.000Z_00/2/request.json" in words
+    assert "Deny it" in waiting_with({"diff": "..."}, None)
+
+
+def test_signs_that_turn_text_round_or_hide_it_are_spelled_out_to_who_approves():
+    words = waiting_with({"diff": "+if a: \u202e return\u2066 \u200b"}, None)
+    assert r"+if a: \u202e return\u2066 \u200b" in words
+
+
+def test_a_change_that_is_shown_whole_is_not_shown_twice():
+    words = waiting_with({"diff": "+x = 1", "summary": "modify_framework_file x.py"}, {"content": "x = 1"})
+    assert "Not all of it" not in words
+
+
 def test_buttons_call_the_other_function_and_ask_first():
     found = page("controls")
     calls = {name: value for tag, name, value in found.attributes if tag == "cwdb-action"}

@@ -57,6 +57,7 @@ def _environment() -> Environment:
         figures.seconds,
         figures.moment,
         figures.share,
+        figures.visible,
     ):
         environment.filters[each.__name__] = each
     return environment
