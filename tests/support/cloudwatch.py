@@ -44,6 +44,12 @@ def of_alarm(alarm: dict[str, Any]) -> Iterator[Series]:
 
 def of_log(lines: Iterable[str]) -> Iterator[Series]:
     """Every series that lines of a log hold in the embedded metric format, as CloudWatch reads it."""
+    for series, _ in values_of_log(lines):
+        yield series
+
+
+def values_of_log(lines: Iterable[str]) -> Iterator[tuple[Series, list[float]]]:
+    """Every series with the values of one line, in the order of the lines."""
     for line in lines:
         if '"_aws"' not in line:
             continue
@@ -52,8 +58,7 @@ def of_log(lines: Iterable[str]) -> Iterator[Series]:
             for names in directive["Dimensions"]:
                 at = frozenset((name, told[name]) for name in names)
                 for metric in directive["Metrics"]:
-                    assert told[metric["Name"]] != []
-                    yield directive["Namespace"], metric["Name"], at
+                    yield (directive["Namespace"], metric["Name"], at), told[metric["Name"]]
 
 
 def _referred(reference: dict[str, Any]) -> str:
