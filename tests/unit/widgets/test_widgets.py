@@ -279,6 +279,15 @@ def test_a_change_too_long_for_the_page_says_where_it_is_before_anything_else():
     assert "Deny it" in waiting_with({"diff": "..."}, None)
 
 
+def test_more_calls_than_are_shown_are_not_kept_quiet():
+    def words(count: int) -> str:
+        changes = [modification(number, status="pending_approval") for number in range(count)]
+        return page("approvals", room(Tables(modifications=changes))).words
+
+    assert words(10).count("Approve") == 10 and "older ones wait" not in words(10)
+    assert words(11).count("Approve") == 10 and "older ones wait" in words(11)
+
+
 def test_signs_that_turn_text_round_or_hide_it_are_spelled_out_to_who_approves():
     words = waiting_with({"diff": "+if a: \u202e return\u2066 \u200b"}, None)
     assert r"+if a: \u202e return\u2066 \u200b" in words

@@ -25,11 +25,12 @@ def modifications(room: Room, request: WidgetRequest) -> str:
 
 def approvals(room: Room, request: WidgetRequest) -> str:
     """Return the modifications that wait for a person, each with its two buttons."""
-    waiting = room.modifications.latest(MOST_WAITING, PENDING_APPROVAL)
+    waiting = room.modifications.latest(MOST_WAITING + 1, PENDING_APPROVAL)
+    more, waiting = len(waiting) > MOST_WAITING, waiting[:MOST_WAITING]
     # The index holds what a list needs; who decides wants the reason and the difference.
     whole = [room.modifications.get(each["modification_id"]) or each for each in waiting]
     rows = [{**_row(room, each), "arguments": _unseen(room, each)} for each in whole]
-    return render("approvals.html.j2", room, request, rows=rows)
+    return render("approvals.html.j2", room, request, rows=rows, more=more)
 
 
 def _unseen(room: Room, found: dict[str, Any]) -> str:
