@@ -18,6 +18,9 @@ WAIT_MS = 30_000
 DECISION_MS = 240_000
 """An approved change is tested on the host before it is applied."""
 PROMPT = "prompts/cycle.md"
+DEEP = (
+    "layers/common/python/codec_evolution/planners/grammar/templates/entropy_arithmetic_with_contexts.py.j2"
+)
 CODE = "layers/common/python/codec_evolution/evidence.py"
 
 
@@ -89,6 +92,19 @@ def tool(stack: Session, path: str, content: str, kind: str = "append") -> dict[
     arguments = {"file_path": path, "modification_type": kind, "content": content}
     call = {"modification_id": f"2026#{uuid.uuid4()}", "tool": "modify_framework_file"}
     return invoke(stack, {**call, "arguments": arguments, "reason": "The page shall show it"})
+
+
+def long_call(stack: Session) -> str:
+    """Have a call about a file with a long path wait for a person; returns its id."""
+    waiting = f"2026-11-21T00:00:00.000Z#{uuid.uuid4()}"
+    item = {"host": "orchestrator", "modification_id": waiting, "status": "pending_approval", "tier": "code"}
+    text = {
+        "summary": f"modify_framework_file {DEEP}",
+        "reason": "y" * 300,
+        "diff": f"--- a/{DEEP}\n+" + "z" * 300,
+    }
+    modifications_of(stack).put_once({**item, **text, "tool": "modify_framework_file", "file": DEEP})
+    return waiting
 
 
 def test_progress_of_a_running_evolution_appears_without_a_reload(stack, open_page):
@@ -226,11 +242,16 @@ def test_nothing_is_cut_off_at_400_pixels(stack, open_page, scheme):
     running = Evolution(stack)
     running.begin()
     running.conclude(hypothesis="x" * 600, reason="averyveryverylongwordwithoutanyspace" * 20)
+    waiting = long_call(stack)
     page = open_page(width=400, height=800, scheme=scheme)
     card(page, "evolution").get_by_text("xxxxxxxx").first.wait_for()
+    card(page, "approvals").get_by_text(DEEP).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     for box in page.locator(".card").evaluate_all("cards => cards.map(c => c.getBoundingClientRect().right)"):
         assert box <= 400
+    inside = "cards => cards.flatMap(c => [...c.querySelectorAll('.widget')].map(w => w.scrollWidth - w.clientWidth))"
+    assert max(page.locator(".card").evaluate_all(inside)) <= 0, "no widget scrolls sideways"
+    modifications_of(stack).move(waiting, "pending_approval", "denied", {"rule": "person"})
 
 
 def test_dark_and_light_follow_the_browser(open_page):

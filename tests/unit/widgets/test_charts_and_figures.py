@@ -6,6 +6,7 @@ import pytest
 from codec_evolution.widgets import figures
 from codec_evolution.widgets.chart import LABEL_GAP, Axis, Mark, Series, draw
 from codec_evolution.widgets.health import percentile
+from codec_evolution.widgets.html import PALETTES
 from codec_evolution.widgets.rate_distortion import shown
 from codec_evolution.widgets.request import github_web_url
 
@@ -106,6 +107,31 @@ def test_percentiles_are_of_the_nearest_rank():
     assert (percentile(values, 0.5), percentile(values, 0.95)) == (50, 95)
     assert percentile([7.0], 0.95) == 7.0
     assert percentile([], 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("theme", "ground"),
+    [("light", "#ffffff"), ("dark", "#141b23"), ("dark", "#161d26"), ("dark", "#0f1b2a")],
+)
+def test_text_and_signs_stand_out_from_the_grounds_of_page_and_console(theme, ground):
+    palette = PALETTES[theme]
+    for name in ("text", "muted", "accent"):
+        assert contrast(palette[name], ground) >= 4.5, name
+        assert contrast(palette[name], palette["faint"]) >= 4.5, name
+    assert contrast(palette["on_accent"], palette["accent"]) >= 4.5
+    assert contrast(palette["second"], ground) >= 3, "borders of buttons, and old curves"
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours by WCAG 2."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize(
