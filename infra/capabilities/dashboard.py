@@ -74,8 +74,8 @@ class Dashboard(Construct):
             self, "Dashboard", dashboard_name=name, default_interval=Duration.days(1)
         )
         rows: list[list[cw.IWidget]] = [
-            [self._drawn("overview", 16, 5), self._drawn("controls", 8, 5)],
-            [self._drawn("approvals", WIDTH, 4)],
+            [self._drawn("overview", 16, 6), self._drawn("controls", 8, 6)],
+            [self._drawn("approvals", WIDTH, 5)],
             [cw.AlarmStatusWidget(title="Alarms", alarms=self._by_name(alarms), width=WIDTH, height=3)],
             [self._drawn("progress", 16, 8), self._rates()],
             [self._drawn("rate_distortion", 16, 9), self._bd_rates()],
