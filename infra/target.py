@@ -9,7 +9,14 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+)
+from botocore.exceptions import ConnectionError as EndpointError
 from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
 from codec_evolution.adapters.modifications import FrameworkModifications
@@ -21,7 +28,7 @@ from codec_evolution.steering import Operator
 
 from infra.local.deploy import APP_STACK, DATA_STACK
 from infra.local.errors import LocalError
-from infra.local.session import LINEAGE, Progress, join_session
+from infra.local.session import LINEAGE, Progress, Session, join_session
 from infra.target_name import Target, TargetName
 
 CLIENT_CONFIG = Config(
@@ -46,22 +53,29 @@ def reach(target: TargetName, state_dir: Path, progress: Progress) -> Iterator[T
             yield _on_aws()
         except (ClientError, BotoCoreError) as error:
             # A right that is missing, a session that has expired, a region that does not answer.
-            raise LocalError(f"AWS refused: {error}") from None
+            raise LocalError(f"AWS refused or did not answer: {error}") from None
         return
     with join_session(state_dir, progress) as session:
-        deployment = session.deployment
-        yield Target(
-            record=session.record,
-            control=session.control,
-            bucket=session.bucket,
-            modifications=FrameworkModifications(deployment.framework_modifications_table),
-            operator=Operator(
-                session.control, StateMachineCycles(deployment.state_machine_arn), None, utc_now
-            ),
-            framework_tool=live_framework_tool(deployment.functions["FrameworkTool"]),
-            lineage=LINEAGE,
-            pages={},
-        )
+        try:
+            yield _here(session)
+        except (EndpointError, HTTPClientError) as error:
+            raise LocalError(
+                f"the local stack stopped answering, perhaps because its run or page has ended; try again: {error}"
+            ) from None
+
+
+def _here(session: Session) -> Target:
+    deployment = session.deployment
+    return Target(
+        record=session.record,
+        control=session.control,
+        bucket=session.bucket,
+        modifications=FrameworkModifications(deployment.framework_modifications_table),
+        operator=Operator(session.control, StateMachineCycles(deployment.state_machine_arn), None, utc_now),
+        framework_tool=live_framework_tool(deployment.functions["FrameworkTool"]),
+        lineage=LINEAGE,
+        pages={},
+    )
 
 
 def live_framework_tool(function: str) -> FrameworkTool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ReadTimeoutError
 from codec_evolution import modifications as states
 from codec_evolution.adapters.decisions import FrameworkTool, FrameworkToolFailed
 from codec_evolution.adapters.modifications import FrameworkModifications
@@ -15,7 +16,7 @@ from codec_evolution.tools import TOOLS
 
 from infra.local.errors import LocalError
 from infra.local.session import Session
-from infra.target import live_framework_tool
+from infra.target import CALL_TIMEOUT_S, live_framework_tool
 from infra.target_name import Target
 
 ANALYSED = 200
@@ -89,3 +90,8 @@ def _call(tool: FrameworkTool, event: Mapping[str, Any]) -> dict[str, Any]:
         return tool.call(event)
     except FrameworkToolFailed as failed:
         raise LocalError(f"FrameworkTool failed: {failed}") from None
+    except ReadTimeoutError:
+        raise LocalError(
+            f"FrameworkTool has not answered within {CALL_TIMEOUT_S} s; what it does may still be going on: look at "
+            "codec-evolution modifications before you ask again"
+        ) from None

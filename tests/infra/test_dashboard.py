@@ -128,5 +128,10 @@ def test_console_pages_are_among_the_outputs(assembly: Any) -> None:
     found = {}
     for stack in ("CodecEvolutionData", "CodecEvolutionApp"):
         found |= json.loads((assembly / f"{stack}.template.json").read_text())["Outputs"]
-    for output in ("DashboardUrl", "StateMachineUrl", "AlarmsUrl", "EvolutionRecordUrl"):
-        assert "console.aws.amazon.com" in json.dumps(found[output]["Value"])
+    pages = {name: json.dumps(each["Value"]) for name, each in found.items() if name.endswith("Url")}
+    tables = ("EvolutionRecordUrl", "LoopControlUrl", "FrameworkModificationsUrl")
+    assert set(pages) == {"DashboardUrl", "StateMachineUrl", "AlarmsUrl", *tables}
+    for page in pages.values():
+        assert ".console.aws.amazon.com/" in page and '{"Ref": "AWS::Region"}' in page
+    for name in tables:
+        assert "#item-explorer?table=" in pages[name] and name.removesuffix("Url") in pages[name]

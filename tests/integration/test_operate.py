@@ -191,6 +191,13 @@ def test_aws_without_a_region_or_credentials_is_one_clear_sentence(monkeypatch, 
             pass
 
 
+def test_a_local_stack_that_goes_away_meanwhile_is_one_clear_sentence(session):
+    with pytest.raises(LocalError, match="the local stack stopped answering"):
+        with reach(TargetName.LOCAL, session.state_dir, lambda text: None) as at:
+            at.record._table.meta.client._endpoint.host = "http://127.0.0.1:9"
+            at.record.latest("main", 1)
+
+
 def test_the_same_words_reach_a_deployed_stack(session):
     """The emulator's CloudFormation answers as AWS does, so the outputs alone lead to tables and operations."""
     with reach(TargetName.AWS, session.state_dir, lambda text: None) as at:

@@ -160,6 +160,26 @@ def test_an_applied_change_is_rolled_back_in_the_words_of_the_local_command(aws,
     assert applied["modification_id"] in {each["modification_id"] for each in listed["modifications"]}
 
 
+def test_pause_and_resume_switch_the_schedule_too(aws, session):
+    scheduler = session.deployment.client("scheduler")
+
+    def state() -> str:
+        return scheduler.get_schedule(Name=stack_outputs("CodecEvolutionApp")["ScheduleName"])["State"]
+
+    assert state() == "DISABLED", "as it is deployed"
+    resumed = json.loads(aws("resume", "--lineage", "on-aws", "--json").stdout)
+    enabled = state()
+    paused = json.loads(aws("pause", "--lineage", "on-aws", "--json").stdout)
+    assert (enabled, state()) == ("ENABLED", "DISABLED")
+    assert resumed["message"].endswith("a cycle starts every minute.") and paused["paused"] is True
+
+
+def test_a_function_that_does_not_answer_leaves_no_doubt_what_to_do(aws, monkeypatch):
+    monkeypatch.setattr(infra.target, "CALL_TIMEOUT_S", 0.001)
+    with pytest.raises(LocalError, match="may still be going on: look at codec-evolution modifications"):
+        raise aws("deny", "nobody").exception
+
+
 def test_what_does_not_exist_is_one_sentence(aws):
     for command in ("approve", "deny", "rollback"):
         with pytest.raises(LocalError, match="there is no modification nobody"):
@@ -211,7 +231,7 @@ def test_what_aws_refuses_later_is_one_sentence_too(aws, monkeypatch):
         return {**stack_outputs(stack), "EvolutionRecordTable": "AnotherTable"}
 
     monkeypatch.setattr(infra.target, "stack_outputs", elsewhere)
-    with pytest.raises(LocalError, match=r"AWS refused: .*ResourceNotFound"):
+    with pytest.raises(LocalError, match=r"AWS refused or did not answer: .*ResourceNotFound"):
         raise aws("history").exception
 
 
