@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
+from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.clock import utc_now
 from codec_evolution.steering import Operator, Refused
 from codec_evolution.widgets.request import Links, Room
@@ -191,11 +192,11 @@ def test_aws_without_a_region_or_credentials_is_one_clear_sentence(monkeypatch, 
             pass
 
 
-def test_a_local_stack_that_goes_away_meanwhile_is_one_clear_sentence(session):
+def test_a_local_stack_that_goes_away_meanwhile_is_one_clear_sentence(session, monkeypatch):
     with pytest.raises(LocalError, match="the local stack stopped answering"):
-        with reach(TargetName.LOCAL, session.state_dir, lambda text: None) as at:
-            at.record._table.meta.client._endpoint.host = "http://127.0.0.1:9"
-            at.record.latest("main", 1)
+        with reach(TargetName.LOCAL, session.state_dir, lambda text: None):
+            monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            EvolutionRecord("any").latest("main", 1)
 
 
 def test_the_same_words_reach_a_deployed_stack(session):
