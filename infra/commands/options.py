@@ -55,7 +55,7 @@ def at_target(command: Callable[..., None]) -> Callable[..., None]:
 
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *added)]
     reaching.__name__, reaching.__doc__ = command.__name__, command.__doc__
-    reaching.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    reaching.__signature__ = inspect.Signature(parameters)
     reaching.__annotations__ = {each.name: each.annotation for each in parameters}
     return reaching
 

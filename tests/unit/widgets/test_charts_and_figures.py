@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from codec_evolution.widgets import figures
-from codec_evolution.widgets.chart import LABEL_GAP, Axis, Mark, Series, draw
+from codec_evolution.widgets.chart import LABEL_GAP, LABEL_RISE, Axis, Mark, Series, draw
 from codec_evolution.widgets.health import percentile
 from codec_evolution.widgets.html import PALETTES
 from codec_evolution.widgets.rate_distortion import shown
@@ -60,6 +60,13 @@ def test_a_label_aside_has_room_right_of_its_line():
     lines = [Series([(0, 1), (1, 0)], "10.81", "accent", aside=True)]
     (line,) = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), lines, width=300, height=200).lines
     assert line.dots[-1][0] < line.label_ends[0] < line.label_ends[1] <= 300
+
+
+def test_the_label_of_the_accented_line_stays_and_the_next_moves_no_further_than_needed():
+    lines = [Series([(0, 0), (1, 0.5)], "v2", "old"), Series([(0, 0), (1, 0.49)], "v3", "accent")]
+    old, accent = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), lines, width=300, height=200).lines
+    assert accent.label == "v3" and accent.label_y == pytest.approx(accent.dots[-1][1] - LABEL_RISE)
+    assert accent.label_y - old.label_y == pytest.approx(LABEL_GAP)
 
 
 def test_labels_that_do_not_meet_stay_at_their_lines():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 34
-REFERENCE = "reference"
+ACCENT, REFERENCE = "accent", "reference"
 LABEL_GAP = 13
 """Pixels that a label keeps to the one above it."""
 LABEL_RISE = 9
@@ -201,13 +201,18 @@ def _nice(step: float) -> float:
 
 
 def _spread(lines: list[Line]) -> list[Line]:
-    """Move labels up until none covers another."""
-    placed: list[Line] = []
-    for line in lines:
+    """Move labels up until none covers another; the one that matters most stays at its line."""
+    placed: dict[int, Line] = {}
+    for place in sorted(range(len(lines)), key=lambda each: lines[each].weight != ACCENT):
+        line = lines[place]
         left, right = line.label_ends
-        near = [each.label_y for each in placed if left < each.label_ends[1] and each.label_ends[0] < right]
+        beside = [
+            each.label_y
+            for each in placed.values()
+            if left < each.label_ends[1] and each.label_ends[0] < right
+        ]
         y = line.label_y
-        while any(abs(y - other) < LABEL_GAP for other in near):
-            y = round(y - LABEL_GAP, 1)
-        placed.append(replace(line, label_y=y))
-    return placed
+        while near := [other for other in beside if abs(y - other) < LABEL_GAP]:
+            y = round(min(near) - LABEL_GAP, 1)
+        placed[place] = replace(line, label_y=y)
+    return [placed[place] for place in range(len(lines))]
