@@ -86,9 +86,12 @@ class ZygoteProcess:
     """
 
     def __init__(self, python: str = sys.executable) -> None:
+        try:
+            self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        except OSError as error:
+            raise SandboxUnavailable(f"there is no place for a temporary file: {error}") from error
         ours, theirs = socket.socketpair()
         self.control, self._lock = Line(ours), threading.Lock()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
         command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(theirs.fileno()), *_library_paths()]
         try:

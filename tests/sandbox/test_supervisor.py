@@ -472,6 +472,12 @@ def test_the_configured_minimum_must_name_layers_that_exist(monkeypatch: pytest.
         Supervisor()
 
 
+def test_without_a_writable_directory_it_refuses_to_start_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(SandboxUnavailable, match=r"no place for a temporary file.*/nowhere"):
+        Supervisor()
+
+
 def test_lambda_requires_what_needs_no_kernel_feature(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "benchmark")
     assert layers.configured_minimum() == ("separate_process", "empty_env", "rlimits", "nproc", "fdless")
