@@ -61,7 +61,7 @@ def cost(
     console.print(table)
     console.print(
         f"language model {found['llm_cost_usd']:.4f} USD in {found['calls']} calls; the same seconds on Lambda "
-        f"{found['compute_cost_usd']:.4f} USD; {found['adoptions']} adoptions"
+        f"{found['compute_cost_usd']:.4f} USD; adoptions: {found['adoptions']}"
         + (f", {found['usd_an_adoption']:.4f} USD each" if found["adoptions"] else "")
         + f" (prices of {found['prices_as_of']})"
     )

@@ -62,6 +62,7 @@ class Office:
     tools: bool = True
     attempt_id: str = ATTEMPT
     max_tokens: int = 32_000
+    seconds_left: float = 870.0
     signs: list[dict[str, Any]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ class Office:
 
     def planner(self) -> ClaudePlanner:
         """Return a planner as a fresh function environment has it."""
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + self.seconds_left
         return ClaudePlanner(
             model=ClaudeApi(anthropic_client("key", self.url), "anthropic", lambda: ends),
             record=self.record,

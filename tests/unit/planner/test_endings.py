@@ -2,9 +2,10 @@
 
 import pytest
 from codec_evolution import artifacts
+from codec_evolution.contracts import MAX_ROUNDS
 
 from tests.unit.planner.conftest import ATTEMPT, LINEAGE
-from tests.unit.planner.test_rounds import GIVES_UP, submits
+from tests.unit.planner.test_rounds import GIVES_UP, NOTHING_CALLED, submits
 
 
 def test_two_submissions_at_once_count_as_none(office):
@@ -81,6 +82,12 @@ def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound(office, seconds
     assert planned.next == ("draft" if calls == 2 else "nothing")
 
 
+def test_no_call_is_repeated_that_could_not_end_in_time(office):
+    desk = office({"fault": "drop"}, submits(), seconds_left=100.0)
+    planned = desk.plan()
+    assert planned.reason.startswith("connection_lost") and len(desk.script.calls) == 1
+
+
 def test_a_refusal_is_told_with_its_category(office):
     details = {"type": "refusal", "category": "bio", "explanation": "It looked like a recipe."}
     desk = office({"reply": {"text": "No.", "stop_reason": "refusal", "stop_details": details}})
@@ -110,3 +117,16 @@ def test_an_unknown_model_is_found_before_any_money_is_spent(office, name):
     assert not desk.script.calls and desk.spent() == 0.0
     kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
     assert kept == {"planner": "claude", "model": name}, "the record tells which model was drawn"
+
+
+def test_a_model_that_refuses_a_forced_tool_after_all_is_asked_without_force(office):
+    no = {"error": {"status": 400, "type": "invalid_request_error", "message": "tool_choice: not here"}}
+    desk = office(*[NOTHING_CALLED] * MAX_ROUNDS, no, submits(), models=(("claude-opus-5", 1.0),))
+    for number in range(MAX_ROUNDS):
+        desk.plan(number)
+    assert desk.plan(MAX_ROUNDS).next == "candidate"
+    forced, free = desk.script.calls[-2:]
+    assert (forced["tool_choice"]["type"], free["tool_choice"]["type"]) == ("any", "auto")
+    assert free["tools"] == desk.script.calls[0]["tools"]
+    calls = desk.transcript()["calls"]
+    assert [call["state"] for call in calls[-2:]] == ["released", "settled"], "the refusal costs nothing"

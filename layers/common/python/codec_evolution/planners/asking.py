@@ -16,6 +16,8 @@ CALLS_A_ROUND = 3
 """Calls that one round may buy, those of a crashed try of the same round included."""
 FIRST_WAIT_S = 2.0
 MAX_WAIT_S = 20.0
+LEAST_CALL_S = 120.0
+"""Time that a repeated call must have: one that is given up half-way is paid for in full."""
 LONGEST_WAIT_S = 60.0
 """Longest wait that a provider may ask for; beyond it the attempt ends, and a later cycle tries again."""
 
@@ -29,7 +31,7 @@ class Asker:
     save
         Stores the transcript; called before a call with its reservation, and after it.
     deadline
-        Returns the monotonic time after which no further call is begun.
+        Returns the monotonic time by which the last answer must have come.
     """
 
     model: LanguageModel
@@ -56,7 +58,7 @@ class Asker:
                 return self._call(talk, number, call)
             except ModelFault as fault:
                 wait = max(fault.wait_s, min(MAX_WAIT_S, FIRST_WAIT_S * 2**tries * random.random()))
-                late = wait > LONGEST_WAIT_S or time.monotonic() + wait > self.deadline()
+                late = wait > LONGEST_WAIT_S or time.monotonic() + wait + LEAST_CALL_S > self.deadline()
                 if not fault.retry or tries == CALLS_A_ROUND or late:
                     raise
             self.sleep(wait)
