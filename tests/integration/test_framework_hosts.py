@@ -140,6 +140,13 @@ def test_opening_a_cycle_closes_what_waited_too_long(session, table):
     assert table.get(late)["status"] == states.EXPIRED
 
 
+def test_the_next_call_closes_one_that_was_cut_short(session, table):
+    lost = new(table, "2003-01-01T00:00:00.000Z")
+    table.move(lost, states.REQUESTED, states.RUNNING, {})
+    assert operator(session, "run_shell_command", {"command": "curl x"})["status"] == states.DENIED
+    assert (table.get(lost)["status"], table.get(lost)["rule"]) == (states.FAILED, "cut-short")
+
+
 # --- Run Command -------------------------------------------------------------------------------------
 
 
@@ -194,6 +201,15 @@ def test_a_large_call_goes_by_the_bucket(ssm_host, session):
     session.bucket.put_json(f"{RESULTS}/{name_of(document)}.json", {"status": "denied"})
     assert host.call(document)["status"] == "denied"
     assert session.bucket.get_json(f"{REQUESTS}/{name_of(document)}.json") == document
+
+
+def test_what_the_host_answered_before_is_read_without_asking_it_again(ssm_host, session):
+    host, stubber = ssm_host
+    document = command(f"m{uuid.uuid4()}")
+    assert host.answered(document["modification_id"]) is None
+    session.bucket.put_json(f"{RESULTS}/{name_of(document)}.json", {"status": "applied"})
+    assert host.answered(document["modification_id"]) == {"status": "applied"}
+    stubber.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Success"])
