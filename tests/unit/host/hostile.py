@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.host.conftest import DATA, POLICY
+from tests.unit.host.conftest import DATA, POLICY, SEARCH
 
 Call = tuple[str, str, Any, str]
 
@@ -101,6 +101,15 @@ COMMANDS = {
     "open quote": ("cat 'prompts", "command-shell"),
     "null byte": ("cat a\0b", "command-shell"),
     "not a text": (["rm", "-rf", "."], "command-text"),
+    "full-width letters": ("\uff43url http://example.invalid", "command-text"),
+    "tab for a space": ("cat\t/etc/passwd", "command-text"),
+    "carriage return": ("date\rrm -rf .", "command-shell"),
+    "git without an index": ("git diff --no-index /etc/passwd prompts/system.md", "command-unlisted"),
+    "git with an external program": ("git diff --ext-diff", "command-unlisted"),
+    "tests elsewhere": ("pytest ../outside/test_x.py", "command-unlisted"),
+    "tests with a plug-in": ("pytest -p os tests/unit/test_all.py", "command-unlisted"),
+    "tests with a configuration": ("pytest -c /tmp/x.ini tests/unit/test_all.py", "command-unlisted"),
+    "log of another unit": ("journalctl --unit=sshd", "command-unlisted"),
     "very long": ("date " + "a" * 1000, "command-length"),
     "kill": ("kill -9 1", "command-never"),
 }
@@ -113,6 +122,9 @@ PACKAGES = {
     "path": ("./rich", "package-form"),
     "requirements file": ("-r/etc/passwd", "package-form"),
     "extra": ("rich[all]", "package-form"),
+    "full-width name": ("\uff52ich", "package-form"),
+    "line end": ("rich\n", "package-form"),
+    "wildcard version": ("rich==15.*", "package-form"),
     "shell": ("rich; rm -rf .", "package-form"),
     "typosquat": ("rlch", "package-unlisted"),
     "typosquat by case": ("RICHH", "package-unlisted"),
@@ -123,12 +135,19 @@ CONTENTS = {
     "oversized": (edit("prompts/system.md", "x" * (100 * 1024 + 1)), "file-size"),
     "invalid TOML": (edit(POLICY, "builtins = ["), "file-syntax"),
     "null byte": (edit("prompts/system.md", "a\0b"), "file-null"),
+    "reordered text": (edit("prompts/system.md", "safe \u202e efas\n"), "file-hidden"),
+    "text without width": (edit("prompts/system.md", "a\u200bb\n"), "file-hidden"),
+    "tag characters": (edit("prompts/system.md", "a\U000e0041b\n"), "file-hidden"),
+    "controls of a terminal": (edit("prompts/system.md", "a\x1b[2Kb\n"), "file-hidden"),
     "half a surrogate": (edit("prompts/system.md", "\ud800"), "argument-content"),
     "new file of an unknown type": (edit("prompts/run.exe"), "tier-unknown"),
     "extra argument": (edit("prompts/system.md") | {"tier": "data"}, "argument-names"),
     "own approval": (edit("prompts/system.md") | {"approval": {}}, "argument-names"),
     "unknown type": (edit("prompts/system.md", "x", "delete"), "argument-type"),
     "empty search": (edit(POLICY, {"search": "", "replace": "x"}, "search_replace"), "argument-search"),
+    "deep unary": (edit(SEARCH, "x = " + "-" * 90_000 + "1\n"), "file-syntax"),
+    "deep brackets": (edit(SEARCH, "x = " + "(" * 40_000), "file-syntax"),
+    "deep TOML": (edit(POLICY, "x = " + "[" * 40_000), "file-syntax"),
     "deep JSON": (edit(POLICY, "[" * 100_000, "search_replace"), "argument-content"),
 }
 OTHER: list[Call] = [

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -166,6 +167,15 @@ def listener():
         yield server
 
 
+@pytest.fixture
+def neighbour():
+    """A local service of this machine, reachable by whoever shares its network."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0codec-hostile")
+        server.listen()
+        yield server
+
+
 def came(server: socket.socket) -> bool:
     try:
         server.accept()[0].close()
@@ -189,6 +199,11 @@ def modules(host: Host, listener: socket.socket) -> dict[str, str]:
         "writes into the checkout": f"open({str(host.checkout / 'infra/app.py')!r}, 'w').write('evil')\n",
         "kills": f"import os\nos.kill({os.getpid()}, 9)\n",
         "becomes root": "import os\nos.setuid(0)\n",
+        "makes a namespace of its own": "import ctypes\nif ctypes.CDLL(None).unshare(0x10000000): raise OSError\n",
+        "reads the first process": "open('/proc/1/environ').read()\n",
+        "local socket of the machine": "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0codec-hostile')\n",
+        "writes into the interpreter": f"open({sysconfig.get_path('purelib') + '/hostile.pth'!r}, 'w').write('x')\n",
+        "traces its parent": "import ctypes, os\nif ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0): raise OSError\n",
         "mounts": "import ctypes, os\nif ctypes.CDLL(None).mount(b'none', b'/tmp', b'tmpfs', 0, None): raise OSError\n",
     }
 
@@ -204,11 +219,18 @@ ATTACKS = [
     "kills",
     "becomes root",
     "mounts",
+    "makes a namespace of its own",
+    "reads the first process",
+    "local socket of the machine",
+    "writes into the interpreter",
+    "traces its parent",
 ]
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_code_that_attacks_while_it_is_tested_reaches_nothing(host, listener, monkeypatch, name, walled):
+def test_code_that_attacks_while_it_is_tested_reaches_nothing(
+    host, listener, neighbour, monkeypatch, name, walled
+):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     (host.folder / "secret").write_text("secret")
     host.settings["autonomy"] = "code"
@@ -261,6 +283,25 @@ def test_a_program_that_does_not_end_is_ended_with_all_its_children(tmp_path, pr
     while _running(program) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert _running(program) == []
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_walled_program_inherits_no_open_file(tmp_path, closed):
+    python = os.path.realpath(sys.executable)
+    tmp_path.chmod(0o755)
+    program = (
+        "import os\n"
+        "def is_open(n):\n"
+        "    try: return bool(os.fstat(n))\n"
+        "    except OSError: return False\n"
+        "print([n for n in range(3, 256) if is_open(n)])\n"
+    )
+    with (tmp_path / "ours").open("w") as ours:
+        os.set_inheritable(ours.fileno(), True)
+        folders = [str(Path(python).parent.parent), "/usr"]
+        argv = (python, "-I", "-S", "-c", program)
+        output = run(Run(argv, tmp_path, 20.0, closed=closed, read_only=folders))
+    assert output.text.strip() == "[]"
 
 
 def _running(program: str) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import tomllib
 from pathlib import PurePosixPath
@@ -12,6 +13,10 @@ from codec_evolution.host.refusal import FAILED, Refused
 
 PLAIN_TEXT = (".md", ".txt", ".j2")
 SHELL_TIMEOUT_S = 10
+_HIDDEN = re.compile(
+    "[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+"""Controls of terminals, of the direction of text, and characters without width."""
 
 
 def check(path: str, data: bytes) -> str:
@@ -20,7 +25,8 @@ def check(path: str, data: bytes) -> str:
     Raises
     ------
     Refused
-        ``file-encoding``, ``file-null``, ``file-type`` (no parser is known for the name), or ``file-syntax``.
+        ``file-encoding``, ``file-null``, ``file-hidden`` (characters that a reader does not see), ``file-type`` (no
+        parser is known for the name), or ``file-syntax``.
     """
     try:
         text = data.decode("utf-8")
@@ -28,6 +34,15 @@ def check(path: str, data: bytes) -> str:
         raise Refused("file-encoding", f"{path} would not be UTF-8: {error}", FAILED) from None
     if "\0" in text:
         raise Refused("file-null", f"{path} would hold a null byte", FAILED)
+    hidden = _HIDDEN.search(text)
+    if hidden:
+        line = text.count("\n", 0, hidden.start()) + 1
+        raise Refused(
+            "file-hidden",
+            f"{path}, line {line}: U+{ord(hidden[0]):04X} hides or reorders text, so that a person would not see what "
+            "they approve",
+            FAILED,
+        )
     kind = PurePosixPath(path).suffix
     try:
         if kind == ".py":
