@@ -76,11 +76,15 @@ def modifications(
     at: Target,
     status: Annotated[str | None, typer.Option(help="Only calls in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest calls to list.")] = 50,
+    one: Annotated[str, typer.Option("--id", metavar="ID", help="Show this call whole, as JSON.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the calls of the framework tools, newest first."""
-    from infra.local.framework import list_modifications
+    from infra.local.framework import list_modifications, show_modification
 
+    if one:
+        print_json(show_modification(at, one))
+        return
     listing = list_modifications(at, status, limit)
     if as_json:
         print_json(listing)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
+from codec_evolution import artifacts
 from codec_evolution import modifications as states
 from codec_evolution.adapters.decisions import FrameworkTool, FrameworkToolFailed
 from codec_evolution.adapters.modifications import FrameworkModifications
@@ -67,6 +68,21 @@ def list_modifications(at: Target, status: str | None, limit: int) -> dict[str, 
     if status is not None:
         found = [at.modifications.get(row["modification_id"]) or row for row in found]
     return {"modifications": found}
+
+
+def show_modification(at: Target, modification_id: str) -> dict[str, Any]:
+    """Return ``{"modification", "request"}``: a call's item, and the whole call as it would be done.
+
+    Raises
+    ------
+    LocalError
+        There is no such modification.
+    """
+    item = at.modifications.get(modification_id)
+    if item is None:
+        raise LocalError(f"there is no modification {modification_id}")
+    request = at.bucket.get_json(artifacts.modification(modification_id, "request.json"))
+    return {"modification": item, "request": request}
 
 
 def analyse(at: Target) -> dict[str, Any]:

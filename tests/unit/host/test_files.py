@@ -216,6 +216,15 @@ def test_code_needs_a_person_who_sees_the_difference(host):
     assert host.text(SEARCH) == FILES[SEARCH]
 
 
+def test_a_difference_that_is_too_long_to_show_says_so_first(host):
+    """What a person does not see must not pass for what they approved."""
+    asked = host.modify(SEARCH, "replace_content", "".join(f"X{n} = {n}\n" for n in range(500)))
+    first, _, rest = asked["diff"].partition("\n")
+    assert "of 504 lines of the difference; read the whole call before you approve it" in first
+    assert rest.startswith(f"--- a/{SEARCH}")
+    assert len(asked["diff"].encode()) <= 2000, "what the record keeps"
+
+
 def approved(host, content: str, **changes) -> dict:
     asked = host.modify(SEARCH, "replace_content", "NAME = 'better'\n")
     arguments = {"file_path": SEARCH, "modification_type": "replace_content", "content": "NAME = 'better'\n"}

@@ -15,7 +15,8 @@ from codec_evolution.host.config import HostConfig
 from codec_evolution.host.guard import Guard
 from codec_evolution.host.refusal import NEEDS_APPROVAL, Refused
 
-DIFF_CHARS = 3000
+DIFF_BYTES = 1800
+"""What a record keeps of a difference; a longer one says at its head that it is cut."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,19 @@ def consent(
 
 
 def diff(path: str, before: Content | None, after: bytes | None) -> str:
-    """Return a change as a person reads it, cut to `DIFF_CHARS`."""
+    """Return a change as a person reads it; one that is longer than `DIFF_BYTES` says so first."""
     old, new = (
         (data or b"").decode("utf-8", "replace").splitlines(keepends=True)
         for data in (before.data if before else None, after)
     )
-    return "".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=2))[:DIFF_CHARS]
+    lines = list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=2))
+    shown, size = 0, 0
+    for line in lines:
+        size += len(line.encode("utf-8"))
+        if size > DIFF_BYTES:
+            break
+        shown += 1
+    if shown == len(lines):
+        return "".join(lines)
+    whole = f"[{shown} of {len(lines)} lines of the difference; read the whole call before you approve it]\n"
+    return whole + "".join(lines[:shown])
