@@ -30,5 +30,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, s
         now=utc_now,
     )
     concluded = releaser.conclude(ended.build)
-    logger.info("image", extra={"build": ended.build, **concluded})
+    logger.info(
+        "image",
+        extra={"build": ended.build, "status": concluded["status"], "outcome": concluded["message"]},
+    )
     return concluded

@@ -9,6 +9,7 @@ from codec_evolution.tools import ToolDesk
 
 from tests.unit.test_tools import NOW, RESTARTED, Bucket, Host, Releaser, Table, call
 
+ARN = "arn:aws:codebuild:eu-central-1:1:build/"
 ID = "2026#00#tool0"
 PACKAGE = {"package": "pywavelets", "target": "candidates"}
 ASKED = {
@@ -59,7 +60,7 @@ class Builds:
         return f"build-{len(self.started)}"
 
     def finished(self, build):
-        return self.ended[build]
+        return self.ended[build.removeprefix(ARN)]
 
 
 class Image:
@@ -92,6 +93,7 @@ def releaser(at: ToolDesk, runs: Image, **ended) -> tuple[ImageReleaser, list[st
     number = len(at.images.started)
     modification_id, lock = at.images.started[-1]
     facts = {
+        "build": f"build-{number}",
         "succeeded": True,
         "image": "repository@sha256:1",
         "modification_id": modification_id,
@@ -138,7 +140,7 @@ def test_an_image_that_is_healthy_goes_live_once():
     asked(at)
     operations.approve(at, ID)
     release, undone = releaser(at, image)
-    assert release.conclude("build-1")["status"] == "live"
+    assert release.conclude(f"{ARN}build-1")["status"] == "live"
     assert release.conclude("build-1")["message"] == "concluded before"
     assert image.published == [("repository@sha256:1", f"image for {ID}")]
     assert at.modifications.get(ID)["image_status"] == "live"

@@ -17,6 +17,7 @@ from codec_evolution.ports import PublishRefused
 IMAGE, GOOD = "r.example/new@sha256:1", "r.example/assets@sha256:0"
 LABEL = "image for m"
 BUILD = "Project:1"
+ARN = f"arn:aws:codebuild:eu-central-1:1:build/{BUILD}"
 LOCK = "numpy==1\n"
 
 
@@ -104,8 +105,9 @@ def _environment(variables: list[dict[str, str]]) -> dict[str, Any]:
 )
 def test_how_a_build_ended(builds, build, succeeded, said):
     adapter, stubber = builds
-    stubber.add_response("batch_get_builds", {"builds": [build]}, {"ids": [BUILD]})
-    found = adapter.finished(BUILD)
+    stubber.add_response("batch_get_builds", {"builds": [build]}, {"ids": [ARN]})
+    found = adapter.finished(ARN)
+    assert found.build == BUILD, "as it was when the build was started"
     assert (found.succeeded, found.modification_id, found.lock_sha256) == (succeeded, "m", "s")
     assert said in found.message
 

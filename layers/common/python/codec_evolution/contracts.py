@@ -36,6 +36,7 @@ INPUT_CAPS_BYTES = {
     "conclude": 68 * KIB,
     "commit": 1 * KIB,
     "close_cycle": 2 * KIB,
+    "publish_image": 1 * KIB,
 }
 """What the input of each function may have; `CAPS_BYTES` is what the states before it may answer."""
 MAX_ROUNDS = 5
@@ -230,7 +231,7 @@ class Decision(Contract):
 
 
 class BuildEnded(Contract):
-    """Input of PublishImage, which the rule makes of CodeBuild's own event."""
+    """Input of PublishImage, which the rule makes of CodeBuild's own event: the build's ARN."""
 
     build: str
 

@@ -33,7 +33,7 @@ class ImageReleaser:
         """Publish what a build made and note the outcome; a second notice of the same build changes nothing."""
         ended = self.builds.finished(build)
         item = self.modifications.get(ended.modification_id)
-        if item is None or item.get("build") != build:
+        if item is None or item.get("build") != ended.build:
             return {"status": "unknown", "message": f"no modification waits for {build}"}
         if item["image_status"] != states.BUILDING:
             if item["image_status"] == states.BROKEN:

@@ -210,6 +210,8 @@ class ImageBuild:
 
     Attributes
     ----------
+    build
+        Its id, as `ImageBuilds.start` returned it.
     succeeded
         Whether it pushed an image.
     image
@@ -222,6 +224,7 @@ class ImageBuild:
         How it ended, and where its log is.
     """
 
+    build: str
     succeeded: bool
     image: str
     modification_id: str
@@ -236,7 +239,7 @@ class ImageBuilds(Protocol):
         """Start a build from a lock file and return its id; raises `PublishRefused`."""
 
     def finished(self, build: str) -> ImageBuild:
-        """Return how a build ended."""
+        """Return how a build ended, by its id or its ARN."""
 
 
 class SandboxImage(Protocol):

@@ -18,6 +18,8 @@ POLICY = "language_policy.toml"
 POLICY_PATH = f"layers/common/python/codec_evolution/data/{POLICY}"
 PROMPTS = "prompts/"
 MAX_PROMPT_BYTES = 100 * 1024
+MAX_RELEASE_BYTES = 1 << 20
+"""New prompts cost nothing to write, and every restart carries all of them."""
 
 
 class ReleaseMissing(Exception):
@@ -154,6 +156,9 @@ class Releaser:
             limit = MAX_POLICY_BYTES if path == POLICY else MAX_PROMPT_BYTES
             if len(text.encode("utf-8")) > limit:
                 raise ReleaseRefused(f"{path} has more than {limit} bytes")
+        size = sum(len(text.encode("utf-8")) for text in data.values())
+        if size > MAX_RELEASE_BYTES:
+            raise ReleaseRefused(f"the release has {size} bytes, the limit is {MAX_RELEASE_BYTES}")
         prompts = {path: text for path, text in data.items() if path.startswith(PROMPTS)}
         try:
             self.check_prompts(prompts, policy)

@@ -73,13 +73,14 @@ class CodeBuildImages:
         return str(started["build"]["id"])
 
     def finished(self, build: str) -> ImageBuild:
-        """Return how a build ended."""
+        """Return how a build ended, by its id or by its ARN, which is what events name it by."""
         (found,) = self._client.batch_get_builds(ids=[build])["builds"]
         given = {each["name"]: each["value"] for each in found["environment"]["environmentVariables"]}
         exported = {each["name"]: each["value"] for each in found.get("exportedEnvironmentVariables", ())}
         image, status = exported.get("IMAGE", ""), found["buildStatus"]
         log = found.get("logs", {}).get("deepLink", "")
         return ImageBuild(
+            build=found["id"],
             succeeded=status == "SUCCEEDED" and bool(image),
             image=image,
             modification_id=given.get("MODIFICATION_ID", ""),

@@ -12,7 +12,8 @@ from pathlib import Path
 from codec_evolution.host.guard import Guard
 from codec_evolution.host.refusal import FAILED, Refused
 
-TIMEOUT_S = 180
+TIMEOUT_S = 80
+"""Of pip, which runs twice within a call."""
 _REQUIREMENT = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?)(?:==([0-9][A-Za-z0-9.]{0,30}))?"
 )
