@@ -1,10 +1,11 @@
 """Geometry of charts, and figures as they are printed."""
 
 import itertools
+import random
 
 import pytest
 from codec_evolution.widgets import figures
-from codec_evolution.widgets.chart import LABEL_GAP, LABEL_RISE, Axis, Mark, Series, draw
+from codec_evolution.widgets.chart import LABEL_GAP, LABEL_RISE, PLACE_TOLERANCE, Axis, Mark, Series, draw
 from codec_evolution.widgets.health import percentile
 from codec_evolution.widgets.html import PALETTES
 from codec_evolution.widgets.rate_distortion import shown
@@ -67,6 +68,20 @@ def test_the_label_of_the_accented_line_stays_and_the_next_moves_no_further_than
     old, accent = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), lines, width=300, height=200).lines
     assert accent.label == "v3" and accent.label_y == pytest.approx(accent.dots[-1][1] - LABEL_RISE)
     assert accent.label_y - old.label_y == pytest.approx(LABEL_GAP)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_labels_find_a_place_wherever_lines_end(seed):
+    draws = random.Random(seed)
+    ends = [(draws.uniform(0.4, 0.6), draws.uniform(0.4, 0.6)) for _ in range(6)]
+    lines = [
+        Series([(0, 0), end], f"v{number}", draws.choice(("old", "accent")))
+        for number, end in enumerate(ends)
+    ]
+    drawn = draw("t", Axis(0, 1, "x"), Axis(0, 1, "y"), lines, width=417, height=301).lines
+    for one, other in itertools.combinations(drawn, 2):
+        apart = one.label_ends[1] <= other.label_ends[0] or other.label_ends[1] <= one.label_ends[0]
+        assert apart or abs(one.label_y - other.label_y) >= LABEL_GAP - PLACE_TOLERANCE
 
 
 def test_labels_that_do_not_meet_stay_at_their_lines():

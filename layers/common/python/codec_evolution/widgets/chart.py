@@ -10,6 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 34
 ACCENT, REFERENCE = "accent", "reference"
 LABEL_GAP = 13
 """Pixels that a label keeps to the one above it."""
+PLACE_TOLERANCE = 0.1
 LABEL_RISE = 9
 """Pixels that a label stands above the end of its line, where curves that rise to the right leave room."""
 SIGN_PX = 7
@@ -212,7 +213,8 @@ def _spread(lines: list[Line]) -> list[Line]:
             if left < each.label_ends[1] and each.label_ends[0] < right
         ]
         y = line.label_y
-        while near := [other for other in beside if abs(y - other) < LABEL_GAP]:
+        # Each turn leaves the lowest ones behind, as places are rounded to less than the tolerance.
+        while near := [other for other in beside if abs(y - other) < LABEL_GAP - PLACE_TOLERANCE]:
             y = round(min(near) - LABEL_GAP, 1)
         placed[place] = replace(line, label_y=y)
     return [placed[place] for place in range(len(lines))]
