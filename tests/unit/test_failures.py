@@ -2,7 +2,6 @@
 
 import pytest
 from codec_evolution.failures import (
-    IDENTICAL_REPORTS,
     PATTERNS,
     STAGNANT_AFTER,
     FailureAnalyst,
@@ -10,6 +9,7 @@ from codec_evolution.failures import (
     find_stagnation,
     pattern_of,
 )
+from codec_evolution.record import IDENTICAL_REPORTS
 
 NOW = "2026-11-21T12:00:00.000Z"
 

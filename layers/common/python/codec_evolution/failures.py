@@ -18,7 +18,6 @@ READ_LIMIT = 50
 """Failures read for one report; bounds the items read whatever the history's length."""
 STAGNANT_AFTER = 20
 """Judged attempts without an adoption after which the strategy must change."""
-IDENTICAL_REPORTS = 3
 EXAMPLE_CHARS = 300
 
 
@@ -265,8 +264,8 @@ def find_stagnation(recent: Sequence[Mapping[str, Any]]) -> Stagnation:
             break
         judged += attempt["status"] in (records.REJECTED, records.TEST_FAILED)
     reports = [_report(a) for a in recent if a["status"] in (records.REJECTED, records.TEST_FAILED)]
-    newest = reports[:IDENTICAL_REPORTS]
-    identical = len(newest) == IDENTICAL_REPORTS and len(set(newest)) == 1
+    newest = reports[: records.IDENTICAL_REPORTS]
+    identical = len(newest) == records.IDENTICAL_REPORTS and len(set(newest)) == 1
     return Stagnation(judged, judged >= STAGNANT_AFTER, identical)
 
 

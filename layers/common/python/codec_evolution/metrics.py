@@ -13,7 +13,6 @@ from typing import Any
 
 from codec_evolution import record as records
 from codec_evolution.contracts import CycleOpened
-from codec_evolution.failures import IDENTICAL_REPORTS
 from codec_evolution.ports import LoopState
 
 NAMESPACE = "CodecEvolution"
@@ -225,7 +224,9 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
 
 def of_signs(lineage: str, signs: Mapping[str, Any]) -> list[Sample]:
     """Return what a planner noticed in the history before it generated: the newest reports are all alike."""
-    return [Sample(IDENTICAL, IDENTICAL_REPORTS, (lineage,))] if signs.get("identical_reports") else []
+    return (
+        [Sample(IDENTICAL, records.IDENTICAL_REPORTS, (lineage,))] if signs.get("identical_reports") else []
+    )
 
 
 def of_tool_call(tool: str, outcome: str) -> list[Sample]:

@@ -21,6 +21,9 @@ STATUSES = (ADOPTED, REJECTED, TEST_FAILED, SKIPPED)
 DEPLOYED = "deployed"
 NOT_DEPLOYED = "not_deployed"
 
+IDENTICAL_REPORTS = 3
+"""So many reports in a row that are equal are a sign that the planner repeats itself, or that nothing is measured."""
+
 PLANNER_NAMES = {"search": "Search", "claude": "LLM", "baseline": "Baseline", "operator": "Operator"}
 
 
