@@ -281,3 +281,17 @@ def test_the_page_says_when_the_stack_is_away_and_comes_back(chromium, stack):
         backend.attach(stack)
         page.wait_for_selector(".live.on", timeout=WAIT_MS)
         context.close()
+
+
+def test_one_widget_that_fails_takes_no_other_along(stack, open_page):
+    page, running = open_page(), Evolution(stack)
+    page.route("**/widget?view=overview*", lambda route: route.fulfill(status=503, body="it is broken"))
+    page.locator(".live", has_text="it is broken").wait_for()
+    page.locator(".card.overview .widget.stale").wait_for()
+    running.begin()
+    running.conclude(hypothesis="told although the overview is away")
+    card(page, "evolution").get_by_text("told although the overview is away").wait_for()
+    assert page.locator(".widget.stale").count() == 1
+    page.unroute("**/widget?view=overview*")
+    page.wait_for_selector(".live.on")
+    assert page.locator(".widget.stale").count() == 0

@@ -17,17 +17,19 @@ let saidTimer = 0;
 async function refresh() {
   clearTimeout(timer);
   const mine = ++round;
-  try {
-    for (const widget of widgets) {
-      const html = await fetchWidget(widget);
-      if (mine !== round) return; // a newer round has begun
-      show(widget, html);
+  let problem = "";
+  for (const widget of widgets) {
+    let html = null;
+    try {
+      html = await fetchWidget(widget);
+    } catch (error) {
+      problem ||= String(error.message || error); // the others may still answer
     }
-    report("live", true);
-  } catch (error) {
-    if (mine !== round) return;
-    report(String(error.message || error), false);
+    if (mine !== round) return; // a newer round has begun
+    widget.classList.toggle("stale", html === null);
+    if (html !== null) show(widget, html);
   }
+  report(problem || "live", !problem);
   timer = setTimeout(refresh, EVERY_MS);
 }
 
