@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from codec_evolution.record import ADOPTED
 from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -117,25 +119,36 @@ def _attempt_line(record: Mapping[str, Any]) -> Text:
 
 
 def print_history(console: Console, listing: Mapping[str, Any]) -> None:
-    """Print the attempts as a table, newest first."""
-    table = Table(title=f"lineage {listing['lineage']}, incumbent version {listing['version']}")
-    for name in ("attempt", "status", "version", "planner"):
-        table.add_column(name)
-    for name in ("Mbps at 36 dB", "vs incumbent", "vs HEVC"):
-        table.add_column(name, justify="right")
-    table.add_column("what", overflow="fold")
+    """Print the attempts, newest first: aligned figures, and below them what was tried and why it ended so.
+
+    The lines fit 80 columns, so that nothing is folded where the output is no terminal.
+    """
+    console.print(Text(f"lineage {listing['lineage']}, incumbent version {listing['version']}", style="bold"))
+    if not listing["attempts"]:
+        console.print(Text("no attempts", style="dim"))
+        return
+    header = f"{'status':<11}  {'version':>7}  {'Mbps':>8}  {'vs inc.':>8}  {'vs HEVC':>8}  attempt"
+    console.print(Text(header, style="dim"))
     for record in listing["attempts"]:
-        table.add_row(
-            record["attempt_id"],
-            Text(record["status"], style=COLOURS.get(record["status"], "")),
-            str(record.get("adopted_version", "")),
-            record.get("planner", ""),
-            _number(record, "bitrate_mbps", ".3f"),
-            _number(record, "bd_rate_vs_incumbent", "+.1f", " %"),
-            _number(record, "bd_rate_vs_hevc", "+.0f", " %"),
-            Text(record.get("hypothesis") or record.get("reason", "")),
-        )
-    console.print(table)
+        console.print(_history_line(record), soft_wrap=True)
+        told = [record.get("hypothesis"), None if record["status"] == ADOPTED else record.get("reason")]
+        for text in filter(None, told):
+            console.print(Padding(Text(text, style="dim"), (0, 0, 0, 4)))
+    console.print(
+        Text("Mbps: 1080p30 equivalent at 36 dB; the others: BD-rate, below 0 is better", style="dim")
+    )
+
+
+def _history_line(record: Mapping[str, Any]) -> Text:
+    line = Text(f"{record['status']:<11}", style=COLOURS.get(record["status"], ""))
+    figures = (
+        f"{record.get('adopted_version', ''):>7}",
+        f"{_number(record, 'bitrate_mbps', '.3f'):>8}",
+        f"{_number(record, 'bd_rate_vs_incumbent', '+.1f', ' %'):>8}",
+        f"{_number(record, 'bd_rate_vs_hevc', '+.0f', ' %'):>8}",
+    )
+    line.append("".join(f"  {figure}" for figure in figures), style="default")
+    return line.append(f"  {record['attempt_id']}", style="dim")
 
 
 def print_benchmark(console: Console, report: Mapping[str, Any]) -> None:
