@@ -133,7 +133,7 @@ def print_history(console: Console, listing: Mapping[str, Any]) -> None:
         console.print(_history_line(record), soft_wrap=True)
         told = [record.get("hypothesis"), None if record["status"] == ADOPTED else record.get("reason")]
         for text in filter(None, told):
-            console.print(Padding(Text(text, style="dim"), (0, 0, 0, 4)))
+            console.print(Padding(Text(text, style="dim"), (0, 0, 0, 4), expand=False))
     console.print(
         Text("Mbps: 1080p30 equivalent at 36 dB; the others: BD-rate, below 0 is better", style="dim")
     )
