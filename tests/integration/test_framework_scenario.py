@@ -239,6 +239,18 @@ def test_a_change_that_breaks_the_framework_never_stays(stack, story, name, cont
     assert stack.control.state(LINEAGE).release == live
 
 
+def test_a_prompt_that_would_break_the_next_attempt_never_stays(stack, story):
+    """The name is mistyped in a branch that is taken only now and then."""
+    prompt = LocalHostFiles.of(stack.state_dir).checkout / "prompts/governance.md"
+    before = prompt.read_text("utf-8")
+    broken = {"search": "{% elif framework_advised %}", "replace": "{% elif framework_adviced %}"}
+    edit = modify("search_replace", broken, "prompts/governance.md")
+    item = operator(stack, "modify_framework_file", edit)
+    assert (item["status"], item["rule"]) == ("failed", "quick-tests"), item["message"]
+    assert "framework_adviced" in item["message"]
+    assert prompt.read_text("utf-8") == before
+
+
 def test_a_change_that_breaks_version_0_never_goes_live_and_is_undone_by_its_id(stack, story):
     live = stack.control.state(LINEAGE).release
     content = {"search": '"flatnonzero",', "replace": ""}
