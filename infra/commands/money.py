@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -43,8 +45,8 @@ def cost(
         return
     console = Console()
     if attempt is not None:
-        table = Table(
-            "round", "state", "ended", "tokens in", "cached", "tokens out", "reserved USD", "cost USD"
+        table = _table(
+            ["round", "state", "ended"], ["tokens in", "cached", "tokens out", "reserved USD", "cost USD"]
         )
         for call in found["calls"]:
             used = call["usage"]
@@ -55,7 +57,7 @@ def cost(
             table.add_row(str(call["round"]), call["state"], told, *figures, *dollars)
         console.print(table)
         return
-    table = Table("day", "attempts", "spent USD")
+    table = _table(["day"], ["attempts", "spent USD"])
     for row in found["days"]:
         table.add_row(row["day"], str(row["attempts"]), f"{row['spent_usd']:.4f}")
     console.print(table)
@@ -98,15 +100,16 @@ def estimate(
     if as_json:
         print_json(found)
         return
-    table = Table("item", "quantity", "unit", "price USD", "USD")
+    table = _table(["item"], ["quantity", "unit", "price USD", "USD"])
     for line in found["lines"]:
         table.add_row(
             line["item"],
             f"{line['quantity']:,.2f}",
             line["unit"],
-            f"{line['price_usd']:.8g}",
+            f"{line['price_usd']:.6g}",
             f"{line['usd']:,.2f}",
         )
+    table.add_section()
     table.add_row("total", "", "", "", f"{found['total_usd']:,.2f}")
     console = Console()
     console.print(table)
@@ -117,3 +120,13 @@ def estimate(
         f"{found['attempts_a_day']} attempts a day, prices of {found['prices_as_of']} in {found['region']}; "
         f"what an attempt needs is {needs}"
     )
+
+
+def _table(texts: Sequence[str], figures: Sequence[str]) -> Table:
+    """Return a table with its words to the left and its figures to the right; narrow enough for 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in texts:
+        table.add_column(name, overflow="fold")
+    for name in figures:
+        table.add_column(name, justify="right")
+    return table

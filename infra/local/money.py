@@ -11,37 +11,17 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.planners.models import parse_models
-from codec_evolution.pricing import (
-    BENCHMARK_GB,
-    MILLION,
-    PLAN_GB,
-    PriceTable,
-    UnknownPrice,
-    load_prices,
-)
+from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices
 
+from infra.local.aws_usage import DAYS_A_MONTH, Load, usage_of
 from infra.local.errors import LocalError
 from infra.local.session import LINEAGE, Session, join_session
 from infra.settings import Settings
 from infra.target_name import Target
 
 ATTEMPTS_READ = 5_000
-HOURS_A_DAY = 24
-DAYS_A_MONTH = 30
-
-SMALL_GB = 0.5
-"""Memory of the functions that are called once a cycle."""
-
-SMALL_FUNCTIONS_S = 2.0
-"""OpenCycle, Conclude, Commit and CloseCycle together, a cycle."""
-STATES_A_CYCLE, STATES_A_SLOT = 8, 16
-WRITES_A_SLOT, READS_A_SLOT = 10, 160
-PUTS_A_SLOT, GETS_A_SLOT = 14, 20
-RECORD_KB, ARTIFACTS_KB = 3, 120
-ENDPOINTS = 0
-"""Interface endpoints of the app: the host reaches AWS from a public subnet and the benchmark reaches nothing."""
-HOST_DISK_GB = 8
-SECRETS = 2
+SEARCH_S = 2.0
+"""Seconds of Plan for an attempt of the search planner."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +166,24 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
             attempts_a_day = int(min(attempts_a_day, settings.daily_budget_usd / attempt_usd))
         planned = attempts_a_day * days
         lines += [replace(line, quantity=line.quantity * planned, usd=line.usd * planned) for line in one]
-    lines += _aws_lines(prices, settings, days, cycles_a_day, attempts_a_day, each)
+    load = Load(
+        days=days,
+        cycles=cycles_a_day * days,
+        attempts=attempts_a_day * days,
+        calls=each.calls,
+        plan_s=each.plan_s if settings.planner == "claude" else SEARCH_S,
+        benchmark_s=each.benchmark_s,
+    )
+    lines += [
+        Line(
+            used.item,
+            used.quantity,
+            used.unit,
+            prices.aws[used.price],
+            used.quantity * prices.aws[used.price],
+        )
+        for used in usage_of(load)
+    ]
     return {
         "days": days,
         "cycles_a_day": cycles_a_day,
@@ -221,67 +218,6 @@ def _model_lines(prices: PriceTable, settings: Settings, each: Assumptions) -> l
                 Line(f"language model {name}, {kind}", quantity, "million tokens", usd, quantity * usd)
             )
     return lines
-
-
-def _aws_lines(
-    prices: PriceTable,
-    settings: Settings,
-    days: int,
-    cycles_a_day: int,
-    attempts_a_day: int,
-    each: Assumptions,
-) -> list[Line]:
-    attempts, cycles, months = attempts_a_day * days, cycles_a_day * days, days / DAYS_A_MONTH
-    plan_s = each.plan_s if settings.planner == "claude" else 2.0
-    invocations = cycles * 4 + attempts * (each.calls + 5)
-    states = cycles * STATES_A_CYCLE + attempts * (STATES_A_SLOT + 2 * each.calls)
-    gigabytes = attempts * ARTIFACTS_KB / 1024**2
-    # What a month stores grows evenly, so half of it is there on average.
-    table_gb = attempts * RECORD_KB / 1024**2
-    hours = days * HOURS_A_DAY
-    wanted = [
-        (
-            "Lambda, benchmark (x86)",
-            attempts * each.benchmark_s * BENCHMARK_GB,
-            "GB-second",
-            "lambda_x86_gb_second",
-        ),
-        ("Lambda, planner (arm64)", attempts * plan_s * PLAN_GB, "GB-second", "lambda_arm64_gb_second"),
-        (
-            "Lambda, others (arm64)",
-            cycles * SMALL_FUNCTIONS_S * SMALL_GB,
-            "GB-second",
-            "lambda_arm64_gb_second",
-        ),
-        ("Lambda, requests", invocations / 1e6, "million", "lambda_million_requests"),
-        ("Step Functions", states / 1e3, "thousand transitions", "step_functions_thousand_transitions"),
-        (
-            "DynamoDB, writes",
-            (attempts * WRITES_A_SLOT + cycles * 3) / 1e6,
-            "million",
-            "dynamodb_million_writes",
-        ),
-        (
-            "DynamoDB, reads",
-            (attempts * READS_A_SLOT + cycles * 4) / 1e6,
-            "million",
-            "dynamodb_million_reads",
-        ),
-        ("DynamoDB, storage", table_gb / 2 * months, "GB-month", "dynamodb_gb_month"),
-        ("DynamoDB, backup", table_gb / 2 * months, "GB-month", "dynamodb_backup_gb_month"),
-        ("S3, puts", attempts * PUTS_A_SLOT / 1e3, "thousand", "s3_thousand_puts"),
-        ("S3, gets", attempts * GETS_A_SLOT / 1e3, "thousand", "s3_thousand_gets"),
-        ("S3, storage", gigabytes / 2 * months, "GB-month", "s3_gb_month"),
-        ("EC2, framework host", hours, "hour", "ec2_t4g_small_hour"),
-        ("EBS, framework host", HOST_DISK_GB * months, "GB-month", "ebs_gp3_gb_month"),
-        ("Public IPv4 address, framework host", hours, "hour", "public_ipv4_hour"),
-        ("VPC interface endpoints", ENDPOINTS * hours, "hour", "interface_endpoint_hour"),
-        ("Secrets Manager", SECRETS * months, "month", "secret_month"),
-    ]
-    return [
-        Line(item, quantity, unit, prices.aws[name], quantity * prices.aws[name])
-        for item, quantity, unit, name in wanted
-    ]
 
 
 def _attempts(at: Target | Session, lineage: str, days: int) -> list[dict[str, Any]]:

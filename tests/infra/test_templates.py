@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import money
+from infra.local import aws_usage
 
 Resources = dict[str, dict[str, Any]]
 NOTHING = {"CidrIp": "255.255.255.255/32", "IpProtocol": "icmp"}
@@ -480,4 +480,16 @@ def test_the_price_of_an_attempt_knows_the_memory_of_the_functions(app_resources
 
 def test_the_estimate_counts_the_endpoints_that_the_app_has(app_resources: Resources) -> None:
     endpoints = [each for each in app_resources.values() if each["Type"] == "AWS::EC2::VPCEndpoint"]
-    assert len(endpoints) == money.ENDPOINTS
+    assert len(endpoints) == aws_usage.ENDPOINTS
+
+
+def test_the_estimate_counts_what_the_templates_hold(
+    app_resources: Resources, data_resources: Resources
+) -> None:
+    def count(resources: Resources, kind: str) -> int:
+        return len(list(of_type(resources, kind)))
+
+    assert count(app_resources, "AWS::CloudWatch::Alarm") == aws_usage.ALARMS
+    assert count(app_resources, "AWS::CloudWatch::CompositeAlarm") == aws_usage.COMPOSITE_ALARMS
+    assert count(app_resources, "AWS::CloudWatch::Dashboard") == aws_usage.DASHBOARDS
+    assert count(data_resources, "AWS::SecretsManager::Secret") == aws_usage.SECRETS

@@ -52,7 +52,10 @@ def test_nothing_is_divided_by_nothing():
 def test_an_estimate_has_a_line_for_each_service_with_its_price():
     found = estimate(Settings(), 30, 1440, Assumptions())
     items = " ".join(line["item"] for line in found["lines"])
-    for service in ("language model", "Lambda", "Step Functions", "DynamoDB", "S3", "EC2", "endpoints"):
+    for service in (
+        *("language model", "Lambda", "Step Functions", "DynamoDB", "S3", "EC2", "endpoints"),
+        *("ECR", "CloudWatch, metrics", "CloudWatch, alarms", "CloudWatch, logs"),
+    ):
         assert service in items
     for line in found["lines"]:
         assert line["usd"] == pytest.approx(line["quantity"] * line["price_usd"], abs=0.006)
