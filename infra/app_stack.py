@@ -42,19 +42,7 @@ class AppStack(Stack):
             schedule_name=schedule_name,
         )
         self.benchmark = Benchmark(self, "Sandbox", settings=settings)
-        self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
-        self.framework_host.serve(
-            self.functions.functions["FrameworkTool"],
-            self.benchmark.alias,
-            published=[self.functions.functions["Plan"]],
-        )
-        self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
-        self.sandbox_image.serve(
-            starter=self.functions.functions["FrameworkTool"],
-            publisher=self.functions.functions["PublishImage"],
-            live=self.functions.aliases["PublishImage"],
-            benchmark=self.benchmark.function,
-        )
+        self._repair(data, settings)
         self.cycle = Cycle(
             self,
             "Cycle",
@@ -65,10 +53,39 @@ class AppStack(Stack):
         schedule_input = {"lineage": settings.lineage}
         missed = self._missed_ticks()
         schedule = self._schedule(schedule_name, schedule_input, missed)
+        self._watch(settings, missed)
+        self._links(construct_id)
+        for each, value in {
+            "Lineage": settings.lineage,
+            "StateMachineArn": self.cycle.state_machine.state_machine_arn,
+            "ScheduleName": schedule.schedule_name,
+            "ScheduleInput": json.dumps(schedule_input),
+        }.items():
+            CfnOutput(self, each, value=value)
+        for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
+            CfnOutput(self, f"{each}Function", value=function.function_name)
+
+    def _repair(self, data: DataStack, settings: Settings) -> None:
+        """What lets the framework repair itself: the host of its tools, and the build of the sandbox image."""
+        functions, aliases = self.functions.functions, self.functions.aliases
+        self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
+        self.framework_host.serve(
+            functions["FrameworkTool"], self.benchmark.alias, published=[functions["Plan"]]
+        )
+        self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
+        self.sandbox_image.serve(
+            starter=functions["FrameworkTool"],
+            publisher=functions["PublishImage"],
+            live=aliases["PublishImage"],
+            benchmark=self.benchmark.function,
+        )
+
+    def _watch(self, settings: Settings, missed: sqs.Queue) -> None:
+        """What people look at and what calls them."""
         self.alarms = Alarms(
             self,
             "Alarms",
-            prefix=construct_id,
+            prefix=self.node.id,
             settings=settings,
             machine=self.cycle.state_machine,
             missed_ticks=missed,
@@ -77,19 +94,12 @@ class AppStack(Stack):
         self.dashboard = Dashboard(
             self,
             "Dashboard",
-            name=construct_id,
+            name=self.node.id,
             lineage=settings.lineage,
             widgets=self.functions.aliases["Widgets"],
             machine=self.cycle.state_machine,
             alarms=list(self.alarms.alarms.values()),
         )
-        self._links(construct_id)
-        CfnOutput(self, "Lineage", value=settings.lineage)
-        CfnOutput(self, "StateMachineArn", value=self.cycle.state_machine.state_machine_arn)
-        CfnOutput(self, "ScheduleName", value=schedule.schedule_name)
-        CfnOutput(self, "ScheduleInput", value=json.dumps(schedule_input))
-        for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
-            CfnOutput(self, f"{each}Function", value=function.function_name)
 
     def _links(self, dashboard: str) -> None:
         """Addresses of the console pages that a person wants after a deployment."""
