@@ -92,15 +92,9 @@ def choose_planner(
     """Return the planner that the settings name, or why there is none."""
     if settings["PLANNER"] == "search":
         return OneRound(SearchPlanner())
-    key = ""
-    if settings["PLANNER_PROVIDER"] == "anthropic":
-        key = api_key(read_secret(settings["ANTHROPIC_SECRET_ARN"]))
-        if not key:
-            return Nothing(NO_CREDENTIAL)
-        if not re.fullmatch(r"[!-~]+", key):
-            return Nothing(
-                "wrong_key: the api_key has characters that no key has; was it pasted with more around it?"
-            )
+    key = credential(settings)
+    if isinstance(key, Nothing):
+        return key
     # The SDK takes a second to import, which a search need not wait for.
     from codec_evolution.adapters.claude_api import PROVIDERS, ClaudeApi
 
@@ -134,6 +128,20 @@ def choose_planner(
         deadline=deadline,
         observe=lambda signs: tell_signs(lineage, signs),
     )
+
+
+def credential(settings: Mapping[str, str]) -> str | Nothing:
+    """Return the provider's key, "" for a provider that needs none, or why there is none to use."""
+    if settings["PLANNER_PROVIDER"] != "anthropic":
+        return ""
+    key = api_key(read_secret(settings["ANTHROPIC_SECRET_ARN"]))
+    if not key:
+        return Nothing(NO_CREDENTIAL)
+    if not re.fullmatch(r"[!-~]+", key):
+        return Nothing(
+            "wrong_key: the api_key has characters that no key has; was it pasted with more around it?"
+        )
+    return key
 
 
 def tell_signs(lineage: str, signs: Mapping[str, Any]) -> None:
