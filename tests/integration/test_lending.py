@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -76,13 +77,19 @@ def dashboard(tmp_path) -> Iterator[Callable[[Path], Dashboard]]:
 def test_a_run_that_starts_later_borrows_the_stack_of_the_page(dashboard, tmp_path):
     page = dashboard(tmp_path / "state")
     page.wait(lambda: "No attempt yet" in page.widget("evolution"))
-    command = [*CLI, "run", "--cycles", "1", "--json", "--state-dir", str(tmp_path / "state")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    # Without a key the candidate's attempt ends at once, and its reason tells whose settings held.
+    command = [*CLI, "run", "--planner", "claude", "--cycles", "1", "--json"]
+    done = subprocess.run(
+        [*command, "--state-dir", str(tmp_path / "state")],
+        env={name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")},
+        capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert "borrowing the stack of the dashboard" in done.stderr
     assert "starting the emulator" not in done.stderr
     attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
-    assert {each["planner"] for each in attempts} == {"baseline", "search"}, "the run's own settings hold"
+    assert [each["status"] for each in attempts] == ["adopted", "skipped"]
+    assert attempts[1]["reason"].startswith("no_credential"), "the run's own settings hold"
     assert "A plain block transform codec is the yardstick" in page.widget("evolution")
     assert "the run has ended" not in page.said, "the page kept the stack that it had lent"
     refused = subprocess.run(

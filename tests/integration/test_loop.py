@@ -48,27 +48,48 @@ def state_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(state_dir) -> dict:
-    """Two cycles from nothing."""
-    return json.loads(cli("run", "--cycles", "2", "--json", "--state-dir", str(state_dir)).stdout)
+    """A cycle from nothing."""
+    return json.loads(cli("run", "--cycles", "1", "--json", "--state-dir", str(state_dir)).stdout)
 
 
 @pytest.fixture(scope="module")
-def history(first, state_dir) -> dict:
+def again(first, state_dir) -> dict:
+    """A second cycle, by a run of its own."""
+    return json.loads(cli("run", "--cycles", "1", "--json", "--state-dir", str(state_dir)).stdout)
+
+
+def attempts_of(*runs: dict) -> list[dict]:
+    return [attempt for run in runs for cycle in run["cycles"] for attempt in cycle["attempts"]]
+
+
+@pytest.fixture(scope="module")
+def history(again, state_dir) -> dict:
     return json.loads(cli("history", "--json", "--state-dir", str(state_dir)).stdout)
 
 
-def test_two_cycles_from_nothing_adopt_a_version_after_version_0(first):
-    attempts = [attempt for cycle in first["cycles"] for attempt in cycle["attempts"]]
-    assert len(first["cycles"]) == 2
-    assert attempts[0]["planner"] == "baseline" and attempts[0]["adopted_version"] == 0
-    assert first["version"] >= 1
-    assert {attempt["planner"] for attempt in attempts[1:]} == {"search"}
+def test_the_first_cycle_begins_with_version_0_and_the_planner_named(first):
+    baseline, *candidates = attempts_of(first)
+    assert len(first["cycles"]) == 1
+    assert baseline["planner"] == "baseline" and baseline["adopted_version"] == 0
+    assert {attempt["planner"] for attempt in candidates} == {"search"}
 
 
-def test_history_lists_one_record_an_attempt_newest_first_with_the_attributes_of_the_design(first, history):
-    made = [attempt["attempt_id"] for cycle in first["cycles"] for attempt in cycle["attempts"]]
+def test_a_further_run_goes_on_from_the_stored_version(first, again):
+    assert again["version"] >= first["version"]
+    assert all(attempt["planner"] == "search" for attempt in attempts_of(again))
+    assert all(attempt["parent_version"] == first["version"] for attempt in attempts_of(again))
+
+
+def test_two_cycles_adopt_a_version_after_version_0(again):
+    assert again["version"] >= 1
+
+
+def test_history_lists_one_record_an_attempt_newest_first_with_the_attributes_of_the_design(
+    first, again, history
+):
+    made = [attempt["attempt_id"] for attempt in attempts_of(first, again)]
     assert [row["attempt_id"] for row in history["attempts"]] == sorted(made, reverse=True)
-    assert history["version"] == first["version"]
+    assert history["version"] == again["version"]
     adopted = [row for row in history["attempts"] if row["status"] == "adopted"]
     for row in adopted:
         wanted = ATTRIBUTES | (CONTEST if row["adopted_version"] else set())
@@ -132,14 +153,6 @@ def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(firs
     assert figures(trained, "train") and all(
         any(figure in text for text in public.values()) for figure in figures(trained, "train")
     )
-
-
-def test_a_further_run_goes_on_from_the_stored_version(first, state_dir):
-    again = json.loads(cli("run", "--cycles", "1", "--json", "--state-dir", str(state_dir)).stdout)
-    attempts = again["cycles"][0]["attempts"]
-    assert again["version"] >= first["version"]
-    assert all(attempt["planner"] == "search" for attempt in attempts)
-    assert all(attempt["parent_version"] == first["version"] for attempt in attempts)
 
 
 def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_for(
