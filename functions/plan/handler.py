@@ -22,6 +22,7 @@ from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import PlanRequest, answer, parse
 from codec_evolution.planners.base import Nothing, OneRound, RoundPlanner
+from codec_evolution.planners.claude import NAME as CLAUDE
 from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings
 from codec_evolution.planners.models import parse_models
 from codec_evolution.planners.search import SearchPlanner
@@ -136,11 +137,10 @@ def credential(settings: Mapping[str, str]) -> str | Nothing:
         return ""
     key = api_key(read_secret(settings["ANTHROPIC_SECRET_ARN"]))
     if not key:
-        return Nothing(NO_CREDENTIAL)
+        return Nothing(NO_CREDENTIAL, CLAUDE)
     if not re.fullmatch(r"[!-~]+", key):
-        return Nothing(
-            "wrong_key: the api_key has characters that no key has; was it pasted with more around it?"
-        )
+        reason = "wrong_key: the api_key has characters that no key has; was it pasted with more around it?"
+        return Nothing(reason, CLAUDE)
     return key
 
 

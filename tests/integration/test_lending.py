@@ -90,6 +90,7 @@ def test_a_run_that_starts_later_borrows_the_stack_of_the_page(dashboard, tmp_pa
     attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
     assert [each["status"] for each in attempts] == ["adopted", "skipped"]
     assert attempts[1]["reason"].startswith("no_credential"), "the run's own settings hold"
+    assert [each["planner"] for each in attempts] == ["baseline", "claude"]
     assert "A plain block transform codec is the yardstick" in page.widget("evolution")
     assert "the run has ended" not in page.said, "the page kept the stack that it had lent"
     refused = subprocess.run(

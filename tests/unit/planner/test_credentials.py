@@ -3,8 +3,11 @@
 import importlib.util
 
 import pytest
+from codec_evolution import artifacts
+from codec_evolution.planners.base import Nothing
 
-from tests.unit.planner.conftest import LINEAGE, ROOT
+from tests.unit.planner.conftest import ATTEMPT, LINEAGE, ROOT
+from tests.unit.planner.test_rounds import submits
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,28 @@ def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office,
     stores = (desk.record, desk.control, desk.objects, desk.modifications)
     chosen = plan.choose_planner(settings, *stores, lambda: 0.0, LINEAGE)
     assert chosen.reason.partition(":")[0] == word
+
+
+def without_a_key(desk):
+    """Return the office with a planner that has no key (any more)."""
+    desk.planner = lambda: Nothing("no_credential: there is no key", "claude")
+    return desk
+
+
+def usage(desk) -> dict:
+    return desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+
+
+def test_an_attempt_without_a_key_names_the_planner_that_it_lacked(office):
+    desk = without_a_key(office())
+    assert desk.plan().reason.startswith("no_credential")
+    assert usage(desk) == {"planner": "claude"}
+
+
+def test_a_key_that_goes_away_between_two_rounds_hides_no_dollars(office):
+    desk = office(submits())
+    desk.plan()
+    spent = usage(desk)["llm_cost_usd"]
+    assert spent > 0
+    assert without_a_key(desk).plan(1, {"outcome": "passed", "failure": None}).next == "nothing"
+    assert usage(desk)["llm_cost_usd"] == spent

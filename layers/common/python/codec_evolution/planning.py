@@ -89,6 +89,10 @@ class PlanningRoom:
             )
             return Step(again)
         if isinstance(self.planner, Nothing):
+            usage = artifacts.model_usage(item.lineage, item.attempt_id)
+            # A key may be gone in a later round, when dollars stand there already.
+            if not self.objects.exists(usage):
+                self.objects.put_json(usage, {"planner": self.planner.planner})
             return Step(self.planner)
         planner = self.planner if isinstance(self.planner, RoundPlanner) else OneRound(self.planner)
         policy = release.load_policy(self.objects, item.release)

@@ -62,9 +62,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Nothing:
-    """The planner has nothing to propose; the attempt is skipped with this reason."""
+    """The planner has nothing to propose; the attempt is skipped with this reason.
+
+    Attributes
+    ----------
+    planner
+        Name of a planner that could not even begin, for the record.
+    """
 
     reason: str
+    planner: str = ""
 
 
 class Planner(Protocol):
