@@ -12,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from codec_evolution import metrics
+from codec_evolution.record import IDENTICAL_REPORTS
 from constructs import Construct
 
 from infra.capabilities.dashboard import metric
@@ -24,7 +25,6 @@ RUNNING_TICKS = 10
 COMMIT_MINUTES = 30
 FAILED_SHARE = 80
 FAILED_LEAST = 10
-IDENTICAL_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Alarms(Construct):
             ),
             "IdenticalResults": Rule(
                 self._own(metrics.IDENTICAL, statistic="Sum", period=Duration.hours(1)),
-                IDENTICAL_LEAST,
+                IDENTICAL_REPORTS,
                 "Several candidates measured exactly as the incumbent, or as each other. Compare their source "
                 "hashes with the incumbent's: the planner repeats itself, or the wrong source is measured.",
                 pages=False,

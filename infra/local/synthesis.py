@@ -22,6 +22,7 @@ _INPUTS = (
     "infra/capabilities/*.py",
     "infra/capabilities/host_files/*",
     "layers/common/python/codec_evolution/metrics.py",
+    "layers/common/python/codec_evolution/record.py",
     "layers/common/python/codec_evolution/widgets/views.py",
     "layers/dependencies/requirements.lock",
     "sandbox_container/Dockerfile",

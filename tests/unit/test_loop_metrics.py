@@ -8,8 +8,7 @@ from codec_evolution.adapters.emf import emit
 from codec_evolution.contracts import CycleOpened
 from codec_evolution.metrics import Sample
 from codec_evolution.ports import LoopState
-
-from infra.capabilities.alarms import IDENTICAL_LEAST
+from codec_evolution.record import IDENTICAL_REPORTS
 
 ADOPTED = {
     "lineage": "main",
@@ -61,7 +60,7 @@ def test_a_candidate_that_measures_as_the_incumbent_is_counted_as_identical():
 
 def test_reports_that_are_all_alike_reach_the_alarm_at_once():
     alike = metrics.of_signs("main", {"identical_reports": True, "stagnant": True})
-    assert named(alike, "IdenticalResults") == [(IDENTICAL_LEAST, {"Lineage": "main"})]
+    assert named(alike, "IdenticalResults") == [(IDENTICAL_REPORTS, {"Lineage": "main"})]
     assert metrics.of_signs("main", {"identical_reports": False, "prompt_chars": 9}) == []
 
 
