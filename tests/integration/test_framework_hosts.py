@@ -19,6 +19,7 @@ from codec_evolution.ports import Conflict, HostAway
 from infra.local.framework import invoke
 from infra.local.host import LocalHostFiles
 from infra.local.session import LINEAGE
+from tests.integration.framework import operator
 
 NOW = "2026-11-21T22:00:00.000Z"
 SEARCH = "layers/common/python/codec_evolution/planners/search.py"
@@ -233,16 +234,6 @@ def name_of(document: dict) -> str:
 
 
 # --- publishing code ---------------------------------------------------------------------------------
-
-
-def operator(session, tool: str, arguments: dict) -> dict:
-    call = {
-        "modification_id": f"{NOW}#{uuid.uuid4()}",
-        "tool": tool,
-        "arguments": arguments,
-        "reason": "Try it",
-    }
-    return invoke(session, call)
 
 
 def approve(session, item: dict) -> dict:

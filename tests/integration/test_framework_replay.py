@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
 from typing import Any
 
 import pytest
@@ -12,25 +11,12 @@ from codec_evolution import modifications as states
 
 from infra.local.framework import invoke, modifications_of
 from infra.local.host import LocalHostFiles
-from infra.local.session import LINEAGE, Session, open_session, replay_lost_modifications
+from infra.local.session import LINEAGE, open_session, replay_lost_modifications
+from tests.integration.framework import modify, operator
 
 POLICY = "layers/common/python/codec_evolution/data/language_policy.toml"
 SEARCH = "layers/common/python/codec_evolution/planners/search.py"
 WITHOUT = {"search": '"bool", "bytearray", "bytes",', "replace": '"bool", "bytes",'}
-
-
-def operator(session: Session, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    call = {
-        "modification_id": f"2026-11-21T22:00:00.000Z#{uuid.uuid4()}",
-        "tool": tool,
-        "arguments": arguments,
-        "reason": "Try it",
-    }
-    return invoke(session, call)
-
-
-def modify(path: str, kind: str, content: Any) -> dict[str, Any]:
-    return {"file_path": path, "modification_type": kind, "content": content}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import json
 import subprocess
 import time
 import urllib.request
-import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from infra.local.framework import invoke, modifications_of
 from infra.local.host import LocalHostFiles
 from infra.local.session import LINEAGE, Session, open_session
 from infra.local.synthesis import ROOT
+from tests.integration.framework import modify, operator
 
 SCRIPTED = Path(__file__).with_name("scripted_plan")
 POLICY = "layers/common/python/codec_evolution/data/language_policy.toml"
@@ -36,8 +36,8 @@ def stack(tmp_path_factory) -> Iterator[Session]:
     with open_session(tmp_path_factory.mktemp("scenario"), {"SLOTS": "1"}, lambda text: None) as session:
         script_planner(session)
         answers = [
-            operator(session, "modify_framework_file", modify("search_replace", WITHOUT)),
-            operator(session, "restart_orchestrator", {}),
+            operator(session, "modify_framework_file", modify(POLICY, "search_replace", WITHOUT), at="2000"),
+            operator(session, "restart_orchestrator", {}, at="2000"),
         ]
         assert [answer["status"] for answer in answers] == ["applied", "applied"], answers
         yield session
@@ -76,21 +76,6 @@ def script_planner(session: Session) -> None:
     client.update_function_code(FunctionName=name, ZipFile=package.getvalue())
     version = client.publish_version(FunctionName=name)["Version"]
     client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-
-
-def modify(kind: str, content: Any, path: str = POLICY) -> dict[str, Any]:
-    return {"file_path": path, "modification_type": kind, "content": content}
-
-
-def operator(session: Session, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Call a tool as the command line does."""
-    call = {
-        "modification_id": f"2000#{uuid.uuid4()}",
-        "tool": tool,
-        "arguments": arguments,
-        "reason": "Set the scene",
-    }
-    return invoke(session, call)
 
 
 def run_cycle(session: Session) -> dict[str, Any]:
@@ -233,7 +218,7 @@ def test_the_users_own_checkout_was_never_edited(story):
 )
 def test_a_change_that_breaks_the_framework_never_stays(stack, story, name, content, rule):
     before, live = policy(stack), stack.control.state(LINEAGE).release
-    item = operator(stack, "modify_framework_file", modify("search_replace", content))
+    item = operator(stack, "modify_framework_file", modify(POLICY, "search_replace", content), at="2000")
     assert (item["status"], item["rule"]) == ("failed", rule), item["message"]
     assert policy(stack) == before
     assert stack.control.state(LINEAGE).release == live
@@ -244,8 +229,8 @@ def test_a_prompt_that_would_break_the_next_attempt_never_stays(stack, story):
     prompt = LocalHostFiles.of(stack.state_dir).checkout / "prompts/governance.md"
     before = prompt.read_text("utf-8")
     broken = {"search": "{% elif framework_advised %}", "replace": "{% elif framework_adviced %}"}
-    edit = modify("search_replace", broken, "prompts/governance.md")
-    item = operator(stack, "modify_framework_file", edit)
+    edit = modify("prompts/governance.md", "search_replace", broken)
+    item = operator(stack, "modify_framework_file", edit, at="2000")
     assert (item["status"], item["rule"]) == ("failed", "quick-tests"), item["message"]
     assert "framework_adviced" in item["message"]
     assert prompt.read_text("utf-8") == before
@@ -254,9 +239,9 @@ def test_a_prompt_that_would_break_the_next_attempt_never_stays(stack, story):
 def test_a_change_that_breaks_version_0_never_goes_live_and_is_undone_by_its_id(stack, story):
     live = stack.control.state(LINEAGE).release
     content = {"search": '"flatnonzero",', "replace": ""}
-    change = operator(stack, "modify_framework_file", modify("search_replace", content))
+    change = operator(stack, "modify_framework_file", modify(POLICY, "search_replace", content), at="2000")
     assert change["status"] == "applied", change["message"]
-    restart = operator(stack, "restart_orchestrator", {})
+    restart = operator(stack, "restart_orchestrator", {}, at="2000")
     assert (restart["status"], restart["rule"]) == ("failed", "release")
     assert "flatnonzero" in restart["message"]
     assert stack.control.state(LINEAGE).release == live
