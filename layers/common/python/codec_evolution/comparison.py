@@ -149,23 +149,23 @@ def flaw(key: tuple[str, int], curve: list[Point]) -> str:
             f"clip {key[0]}: no BD-rate, the curve has {len(pareto(curve))} useful points and covers "
             f"{coverage(curve):.0%} of 32 to 41 dB; 4 points and 50% are needed, so `quality` must matter"
         )
-    if interpolation_dip(curve) > MAXIMUM_DIP:
+    uneven = unevenness(curve)
+    return f"clip {key[0]}: no BD-rate, {uneven}" if uneven else ""
+
+
+def unevenness(curve: list[Point]) -> str:
+    """How the points lie so that interpolation between them flatters the codec; empty when it does not.
+
+    No figure is taken from such a curve.
+    """
+    if (dip := interpolation_dip(curve)) > MAXIMUM_DIP:
         return (
-            f"clip {key[0]}: no BD-rate, between its points the curve would run "
-            f"{1 - 10 ** -interpolation_dip(curve):.0%} below straight lines; rate and PSNR must rise evenly with "
-            "`quality`"
+            f"between its points the curve would run {1 - 10**-dip:.0%} below straight lines; rate and PSNR must "
+            "rise evenly with `quality`"
         )
-    if widest_gap(curve) > MAXIMUM_GAP_DB:
-        return (
-            f"clip {key[0]}: no BD-rate, neighbouring points are {widest_gap(curve):.1f} dB apart; "
-            f"{MAXIMUM_GAP_DB:g} dB are allowed within 32 to 41 dB"
-        )
+    if (gap := widest_gap(curve)) > MAXIMUM_GAP_DB:
+        return f"neighbouring points are {gap:.1f} dB apart; {MAXIMUM_GAP_DB:g} dB are allowed within 32 to 41 dB"
     return ""
-
-
-def is_uneven(curve: list[Point]) -> bool:
-    """Whether the points lie so that interpolation between them flatters the codec; no figure is taken from them."""
-    return interpolation_dip(curve) > MAXIMUM_DIP or widest_gap(curve) > MAXIMUM_GAP_DB
 
 
 def mean_or_none(values: list, mean: Callable[[list], float]) -> float | None:
@@ -191,6 +191,6 @@ def _compared_row(clip, ours, theirs, yardstick: Yardstick) -> ClipRow:
 
 def figures_of(curve: list[Point], anchor: list[Point] | None) -> tuple[float | None, float | None]:
     """BD-rate against the anchor and rate at 36 dB; None where the curve does not allow one."""
-    if is_uneven(curve):
+    if unevenness(curve):
         return None, None
     return bd_rate(anchor, curve) if anchor else None, rate_at(curve)
