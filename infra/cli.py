@@ -8,7 +8,7 @@ import typer
 
 from infra.commands import codec, evolution, framework, machine, money, operate
 from infra.commands.options import USAGE, progress_console
-from infra.local.errors import LocalError
+from infra.errors import UserError
 
 app = typer.Typer(
     name="codec-evolution",
@@ -26,7 +26,7 @@ def main() -> None:
     """Run the command line; an error that a user can mend is one sentence and exit status 2."""
     try:
         app()
-    except LocalError as error:
+    except UserError as error:
         progress_console.print(
             f"codec-evolution: {error}", style="red", highlight=False, markup=False, soft_wrap=True
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+from infra.commands.target import stack_outputs
+from infra.errors import UserError
 from infra.local.deploy import DATA_STACK
-from infra.local.errors import LocalError
-from infra.target import stack_outputs
 
 CDK = "npx --yes aws-cdk@2.1148.1"
 
@@ -43,7 +43,7 @@ def main() -> int:
     """Print the instructions; 2 where the data stack cannot be read."""
     try:
         print(instructions(stack_outputs(DATA_STACK)))
-    except LocalError as error:
+    except UserError as error:
         print(f"The app is gone; what {DATA_STACK} keeps cannot be listed: {error}", file=sys.stderr)
         return 2
     return 0

@@ -7,13 +7,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution.actions import answer
 from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
 from codec_evolution.adapters.schedule import MinuteSchedule
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
-from codec_evolution.steering import Operator
+from codec_evolution.loop.steering import Operator
+from codec_evolution.widgets.actions import answer
 
 logger = Logger(service="actions")
 

@@ -12,10 +12,10 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
-from codec_evolution.commit import GithubRefused
 from codec_evolution.contracts import CommitRequest, check_size, parse
-from codec_evolution.deployment import Deployer
-from codec_evolution.framework_commits import FrameworkCommitter
+from codec_evolution.loop.commit import GithubRefused
+from codec_evolution.loop.deployment import Deployer
+from codec_evolution.repair.framework_commits import FrameworkCommitter
 
 logger = Logger(service="commit")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import metrics
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
-from codec_evolution.conclusion import Concluder
 from codec_evolution.contracts import ConcludeRequest, answer, parse
+from codec_evolution.loop import metrics
+from codec_evolution.loop.conclusion import Concluder
 
 logger = Logger(service="conclude")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import artifacts, cut_short, metrics, operations
+from codec_evolution import artifacts
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.images import CodeBuildImages
@@ -20,11 +20,13 @@ from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check_size, parse
-from codec_evolution.modification_journal import Journalled
+from codec_evolution.loop import metrics
 from codec_evolution.ports import Host
-from codec_evolution.release import Releaser
-from codec_evolution.release_checks import check_prompts
-from codec_evolution.tools import ToolCall, ToolDesk, answer_of
+from codec_evolution.repair import interrupted_calls, operations
+from codec_evolution.repair.modification_journal import Journalled
+from codec_evolution.repair.release_checks import check_prompts
+from codec_evolution.repair.releaser import Releaser
+from codec_evolution.repair.tool_service import ToolCall, ToolDesk, answer_of
 
 logger = Logger(service="framework_tool")
 
@@ -43,7 +45,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     ``operation``, and nothing that a planner writes becomes a field of the event.
     """
     bucket, desk = stores()
-    closed = cut_short.close(desk)
+    closed = interrupted_calls.close(desk)
     if closed:
         logger.info("cut short", extra={"modifications": closed})
     if "operation" in event:

@@ -8,7 +8,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import metrics, operations, release
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.executions import StateMachineExecutions
 from codec_evolution.adapters.modifications import FrameworkModifications
@@ -16,9 +15,12 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import day_of, utc_now
 from codec_evolution.contracts import OpenRequest, answer, parse
-from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart
-from codec_evolution.planners.models import parse_models
+from codec_evolution.framework import release
+from codec_evolution.loop import metrics
+from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
+from codec_evolution.planners.claude.settings import parse_models
 from codec_evolution.pricing import UnknownPrice, load_prices
+from codec_evolution.repair import operations
 
 logger = Logger(service="open_cycle")
 

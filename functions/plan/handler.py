@@ -13,7 +13,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import metrics
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
@@ -21,13 +20,14 @@ from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import PlanRequest, answer, parse
+from codec_evolution.loop import metrics
+from codec_evolution.loop.planning import PlanningRoom
 from codec_evolution.planners.base import Nothing, OneRound, RoundPlanner
-from codec_evolution.planners.claude import NAME as CLAUDE
-from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings
-from codec_evolution.planners.models import parse_models
+from codec_evolution.planners.claude.planner import NAME as CLAUDE
+from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.claude.settings import parse_models
+from codec_evolution.planners.prompts import Limits
 from codec_evolution.planners.search import SearchPlanner
-from codec_evolution.planning import PlanningRoom
-from codec_evolution.prompts import Limits
 
 logger = Logger(service="plan")
 

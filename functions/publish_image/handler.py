@@ -12,7 +12,7 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import BuildEnded, parse
-from codec_evolution.image_release import ImageReleaser
+from codec_evolution.repair.image_release import ImageReleaser
 
 logger = Logger(service="publish_image")
 

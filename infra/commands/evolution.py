@@ -20,9 +20,9 @@ from infra.commands.options import (
     print_json,
     progress_console,
 )
-from infra.local.errors import LocalError
+from infra.commands.target_name import Target
+from infra.errors import UserError
 from infra.settings import Settings, SettingsError
-from infra.target_name import Target
 
 app = typer.Typer()
 
@@ -54,13 +54,13 @@ def run(
 
     Ends with exit status 1 where a cycle may not run or fails; what was concluded before is shown and kept.
     """
+    from infra.commands.screen import RunScreen
     from infra.local.runner import RunSettings, run_cycles
-    from infra.local.screen import RunScreen
 
     try:
         Settings(planner_models=model, daily_budget_usd=daily_budget_usd)
     except SettingsError as error:
-        raise LocalError(str(error)) from None
+        raise UserError(str(error)) from None
     settings = RunSettings(
         state_dir=state_dir,
         cycles=cycles,
@@ -90,8 +90,8 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """List the attempts of the evolution record, newest first."""
-    from infra.local.history import read_history
-    from infra.local.screen import print_history
+    from infra.commands.history import read_history
+    from infra.commands.screen import print_history
 
     listing = read_history(at, lineage or at.lineage, status=status, limit=limit)
     if as_json:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json
-from infra.target_name import Target
+from infra.commands.target_name import Target
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ def tool(
     install_python_package package, target (optional: host or candidates); rollback_file file_path;
     restart_orchestrator none.
     """
-    from infra.local.framework import TAKEN_EFFECT, call_tool
+    from infra.commands.framework_calls import TAKEN_EFFECT, call_tool
 
     _show(call_tool(at, name, args, reason), as_json, TAKEN_EFFECT)
 
@@ -47,7 +47,7 @@ def tool(
 @at_target
 def approve(at: Target, modification_id: ModificationId, as_json: AsJson = False) -> None:
     """Approve a waiting call and have it done; approving twice does it once."""
-    from infra.local.framework import TAKEN_EFFECT, decide
+    from infra.commands.framework_calls import TAKEN_EFFECT, decide
 
     _show(decide(at, "approve", modification_id), as_json, TAKEN_EFFECT)
 
@@ -56,7 +56,7 @@ def approve(at: Target, modification_id: ModificationId, as_json: AsJson = False
 @at_target
 def deny(at: Target, modification_id: ModificationId, as_json: AsJson = False) -> None:
     """Deny a waiting call."""
-    from infra.local.framework import decide
+    from infra.commands.framework_calls import decide
 
     _show(decide(at, "deny", modification_id), as_json, frozenset({"denied"}))
 
@@ -65,7 +65,7 @@ def deny(at: Target, modification_id: ModificationId, as_json: AsJson = False) -
 @at_target
 def rollback(at: Target, modification_id: ModificationId, as_json: AsJson = False) -> None:
     """Undo an applied change and make the undoing live."""
-    from infra.local.framework import TAKEN_EFFECT, decide
+    from infra.commands.framework_calls import TAKEN_EFFECT, decide
 
     _show(decide(at, "rollback", modification_id), as_json, TAKEN_EFFECT)
 
@@ -80,7 +80,7 @@ def modifications(
     as_json: AsJson = False,
 ) -> None:
     """List the calls of the framework tools, newest first."""
-    from infra.local.framework import list_modifications, show_modification
+    from infra.commands.framework_calls import list_modifications, show_modification
 
     if one:
         print_json(show_modification(at, one))
@@ -97,7 +97,7 @@ def modifications(
 @at_target
 def tools(at: Target, as_json: AsJson = False) -> None:
     """Tell how the framework tools are used, and which failures stopped after a change."""
-    from infra.local.framework import analyse
+    from infra.commands.framework_calls import analyse
 
     analytics = analyse(at)
     if as_json:

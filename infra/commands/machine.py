@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from infra.commands.options import DONE, FAILED, AsJson, print_json
-from infra.target_name import TargetName
+from infra.commands.target_name import TargetName
 
 app = typer.Typer()
 
@@ -21,12 +21,12 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Tell what a machine offers: the sandbox's layers; on this one also the tools and the clips."""
-    from infra.local.doctor import examine, examine_deployed
-    from infra.local.screen import print_doctor
+    from infra.commands.screen import print_doctor
+    from infra.workbench.doctor import examine, examine_deployed
 
     if target is TargetName.AWS:
+        from infra.commands.target import stack_outputs
         from infra.local.deploy import APP_STACK
-        from infra.target import stack_outputs
 
         findings = examine_deployed(stack_outputs(APP_STACK)["BenchmarkFunction"])
     else:

@@ -20,8 +20,8 @@ from infra.commands.options import (
     print_json,
     progress,
 )
-from infra.local.errors import LocalError
-from infra.target_name import Target
+from infra.commands.target_name import Target
+from infra.errors import UserError
 
 app = typer.Typer()
 
@@ -36,7 +36,7 @@ def cost(
     as_json: AsJson = False,
 ) -> None:
     """Tell what the evolution has cost: by call, attempt, cycle, day, model and adoption."""
-    from infra.local.money import read_calls, read_cost
+    from infra.commands.costs import read_calls, read_cost
 
     of = lineage or at.lineage
     found = read_cost(at, of, days) if attempt is None else read_calls(at, of, attempt)
@@ -87,15 +87,15 @@ def estimate(
     as_json: AsJson = False,
 ) -> None:
     """Estimate what a deployment would cost, line by line with the price used; measured attempts are the base."""
-    from infra.local.money import estimate as estimate_cost
-    from infra.local.money import read_assumptions
+    from infra.commands.costs import estimate as estimate_cost
+    from infra.commands.costs import read_assumptions
     from infra.settings import Settings, SettingsError
 
     planner = {"planner": "search"} if model == "none" else {"planner": "claude", "planner_models": model}
     try:
         settings = Settings(**planner, slots=slots, daily_budget_usd=daily_budget_usd)
     except SettingsError as error:
-        raise LocalError(str(error)) from None
+        raise UserError(str(error)) from None
     found = estimate_cost(settings, days, cycles_a_day, read_assumptions(state_dir, lineage, progress))
     if as_json:
         print_json(found)

@@ -21,8 +21,8 @@ from infra.commands.options import (
     print_json,
     progress,
 )
-from infra.local.errors import LocalError
-from infra.target_name import Target, TargetName
+from infra.commands.target_name import Target, TargetName
+from infra.errors import UserError
 
 app = typer.Typer()
 
@@ -61,7 +61,7 @@ def resume(at: Target, lineage: Lineage = "", as_json: AsJson = False) -> None:
 @at_target
 def show_lineage(at: Target, version: Version, lineage: Lineage = "", as_json: AsJson = False) -> None:
     """Show how a version came about, from it down to version 0."""
-    from infra.inspection import ancestry
+    from infra.commands.inspection import ancestry
 
     of = lineage or at.lineage
     found = ancestry(at.record, of, version)
@@ -75,7 +75,7 @@ def show_lineage(at: Target, version: Version, lineage: Lineage = "", as_json: A
 @at_target
 def diff(at: Target, first: Version, second: Version, lineage: Lineage = "", as_json: AsJson = False) -> None:
     """Show what changed in the source from one version to another."""
-    from infra.inspection import difference
+    from infra.commands.inspection import difference
 
     of = lineage or at.lineage
     text = difference(at.record, at.bucket, of, first, second)
@@ -96,7 +96,7 @@ def export(
     lineage: Lineage = "",
 ) -> None:
     """Write the whole evolution record of a lineage, oldest attempt first."""
-    from infra.inspection import as_csv, as_json_lines
+    from infra.commands.inspection import as_csv, as_json_lines
 
     attempts = list(at.record.every(lineage or at.lineage))
     text = as_csv(attempts) if form is ExportFormat.CSV else as_json_lines(attempts)
@@ -106,7 +106,7 @@ def export(
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LocalError(f"--output {output} cannot be written: {error.strerror}") from None
+        raise UserError(f"--output {output} cannot be written: {error.strerror}") from None
     progress(f"wrote {len(attempts)} attempts to {output}")
 
 
@@ -118,7 +118,7 @@ def dashboard(
 ) -> None:
     """Serve the page of the local evolution until Ctrl-C; with --target aws, print the dashboard's address."""
     if target is TargetName.AWS:
-        from infra.target import reach
+        from infra.commands.target import reach
 
         with reach(target, state_dir, progress) as at:
             typer.echo(at.pages["DashboardUrl"])

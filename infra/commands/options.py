@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from infra.target_name import TargetName
+from infra.commands.target_name import TargetName
 
 DONE, FAILED, USAGE = 0, 1, 2
 """Exit statuses: done; the thing asked about failed; usage or environment."""
@@ -48,7 +48,7 @@ def at_target(command: Callable[..., None]) -> Callable[..., None]:
 
     def reaching(*, target: TargetName, state_dir: Path, **rest: Any) -> None:
         # Late, because it brings boto3 along and the help shall not wait for it.
-        from infra.target import reach
+        from infra.commands.target import reach
 
         with reach(target, state_dir, progress) as at:
             command(at, **rest)

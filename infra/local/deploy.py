@@ -14,8 +14,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from infra.errors import UserError
 from infra.local.emulator import REGION
-from infra.local.errors import LocalError
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
 from infra.local.synthesis import ROOT
 
@@ -44,7 +44,7 @@ _CLIENT = Config(
 )
 
 
-class DeploymentError(LocalError):
+class DeploymentError(UserError):
     """A stack did not come up in the emulator; the message names the resource and the reason."""
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from infra.local.errors import LocalError
+from infra.errors import UserError
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -45,7 +45,7 @@ runpy.run_module("ministack", run_name="__main__")
 """
 
 
-class EmulatorError(LocalError):
+class EmulatorError(UserError):
     """The emulator cannot run; the message says what to do about it."""
 
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codec_evolution.commit import FRAMEWORK_BRANCH
 from codec_evolution.host.guard import CODE, DATA, Guard
 from codec_evolution.host.merge import merge
 from codec_evolution.host.refusal import Refused
+from codec_evolution.loop.commit import FRAMEWORK_BRANCH
 
+from infra.errors import UserError
 from infra.local.bare_repository import BareRepository, Person
-from infra.local.errors import LocalError
 from infra.local.github_standin import BRANCH, PERSON
 from infra.local.synthesis import ROOT
 from infra.settings import Settings
@@ -71,7 +71,7 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
 
     Raises
     ------
-    LocalError
+    UserError
         Git cannot make the clone.
     """
     places = LocalHostFiles.of(state_dir)
@@ -111,7 +111,7 @@ def framework_files(root: Path = ROOT) -> list[str]:
     try:
         listing = _git(["ls-files", "-z", "--cached"], root)
         return sorted(path for path in listing.split("\0") if path and (root / path).is_file())
-    except LocalError:
+    except UserError:
         found = []
         for folder, folders, names in os.walk(root):
             folders[:] = [name for name in folders if name not in SKIPPED and not name.endswith(".egg-info")]
@@ -204,9 +204,9 @@ def _git(arguments: list[str], cwd: Path) -> str:
             check=False,
         )
     except FileNotFoundError:
-        raise LocalError("git is needed: install it") from None
+        raise UserError("git is needed: install it") from None
     if done.returncode:
-        raise LocalError(f"git {arguments[0]}: {done.stderr.decode('utf-8', 'replace').strip()[:500]}")
+        raise UserError(f"git {arguments[0]}: {done.stderr.decode('utf-8', 'replace').strip()[:500]}")
     return done.stdout.decode("utf-8")
 
 

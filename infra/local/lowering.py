@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.errors import LocalError
+from infra.errors import UserError
 
 PACKAGE_BUCKET = "codec-evolution-local-packages"
 RUNTIME = "provided.al2023"
@@ -92,7 +92,7 @@ _CDK_HASH = re.compile(r"[0-9a-f]{32}$")
 """What the CDK ends a version's logical id with: a hash of the function as it would be on AWS."""
 
 
-class LoweringError(LocalError):
+class LoweringError(UserError):
     """A template holds something that has no local form; the message names the resource."""
 
 

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.widgets.views import VIEWS
 from jinja2 import Environment, StrictUndefined
 
-from infra.local.errors import LocalError
+from infra.errors import UserError
 from infra.local.session import LINEAGE, Session, is_alive, lend_session
 
 HOST = "127.0.0.1"
@@ -98,7 +98,7 @@ class Page:
 
     Raises
     ------
-    LocalError
+    UserError
         The port cannot be used.
     """
 
@@ -106,7 +106,7 @@ class Page:
         try:
             self._server = ThreadingHTTPServer((HOST, port), _handler(backend))
         except OSError as error:
-            raise LocalError(f"port {port} on {HOST} cannot be used: {error.strerror}") from None
+            raise UserError(f"port {port} on {HOST} cannot be used: {error.strerror}") from None
         self._server.daemon_threads = True
         self.url = f"http://{HOST}:{self._server.server_port}/"
 
@@ -133,7 +133,7 @@ def serve_page(state_dir: Path, port: int, progress: Progress, ready: Callable[[
 
     Raises
     ------
-    LocalError
+    UserError
         The port cannot be used, or the stack cannot be started.
     """
     backend = Backend()

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from codec_evolution.cycle import stage_of
+from codec_evolution.loop.cycle import stage_of
 
 from infra.local.key_endpoint import planner_environment
-from infra.local.run_plot import draw_versions
 from infra.local.session import LINEAGE, Session, borrow_session
 from infra.settings import LIBRARY_CODECS, Settings, on_or_off
+from infra.workbench.run_plot import draw_versions
 
 POLL_S = 0.25
 RECORDS_A_CYCLE = 60
@@ -133,7 +133,7 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
 
     Raises
     ------
-    LocalError
+    UserError
         The stack cannot start.
     """
     overrides = {

@@ -13,16 +13,17 @@ from pathlib import Path
 
 from botocore.exceptions import ConnectionError as EndpointError
 from botocore.exceptions import HTTPClientError
-from codec_evolution import artifacts, conclusion
+from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
-from codec_evolution.modification_journal import Replayer
+from codec_evolution.loop import conclusion
+from codec_evolution.repair.modification_journal import Replayer
 
+from infra.errors import UserError
 from infra.local import host
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator, answers
-from infra.local.errors import LocalError
 from infra.local.github_standin import GithubStandin
 from infra.local.synthesis import ROOT, synthesise
 from infra.settings import Settings
@@ -93,7 +94,7 @@ def open_session(
 
     Raises
     ------
-    LocalError
+    UserError
         The state directory is in use or of another version, a port is taken, or a part does not start.
     """
     timings: dict[str, float] = {}
@@ -132,7 +133,7 @@ def open_session(
         try:
             yield session
         except (EndpointError, HTTPClientError) as error:
-            raise LocalError(
+            raise UserError(
                 f"the emulator stopped answering ({emulator.log_file} may say why); every concluded attempt is kept, "
                 "run the same command again"
             ) from error
@@ -146,11 +147,11 @@ def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
 
     Raises
     ------
-    LocalError
+    UserError
         The state directory holds no evolution.
     """
     if not (state_dir / "emulator").is_dir():
-        raise LocalError(
+        raise UserError(
             f"there is no evolution in {state_dir}: run codec-evolution run --state-dir {state_dir}"
         )
     live = _live(state_dir)

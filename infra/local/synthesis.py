@@ -12,7 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from infra.local.errors import LocalError
+from infra.errors import UserError
 from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ _INPUTS = (
     "infra/*.py",
     "infra/capabilities/*.py",
     "infra/capabilities/host_files/*",
-    "layers/common/python/codec_evolution/metrics.py",
+    "layers/common/python/codec_evolution/loop/metrics.py",
     "layers/common/python/codec_evolution/record.py",
     "layers/common/python/codec_evolution/widgets/views.py",
     "layers/dependencies/requirements.lock",
@@ -33,7 +33,7 @@ SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get(
 """Where programs are looked for: first beside the interpreter, where `make setup` puts Node if the system has none."""
 
 
-class SynthesisError(LocalError):
+class SynthesisError(UserError):
     """The templates could not be written; the message is what the app said."""
 
 

@@ -15,14 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from codec_evolution.rate_distortion import Point, bd_rate
+from codec_evolution.judging.rate_distortion import Point, bd_rate
 from codec_sandbox.clips import ClipSet
 from codec_sandbox.metrics import ms_ssim, psnr_yuv
 from codec_sandbox.request import CONTROL_SOURCE
 from codec_sandbox.supervisor import Supervisor
 
-from infra.local.benchmark import local_benchmark, measure_source
-from infra.local.references import rebuild_references
+from infra.workbench.benchmark import local_benchmark, measure_source
+from infra.workbench.references import rebuild_references
 from tests.integration.codecs import honest
 
 WIDER_SEARCH = ("REACH = 6", "REACH = 15")

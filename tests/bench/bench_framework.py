@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.local.framework import invoke
+from infra.commands.framework_calls import invoke
 from infra.local.host import GUARD, LocalHostFiles
 from infra.local.session import LINEAGE, Session, open_session
 

@@ -7,16 +7,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from codec_evolution import artifacts, release
+from codec_evolution import artifacts
 from codec_evolution.adapters.claude_api import ClaudeApi, anthropic_client
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Item, PlanRequest
-from codec_evolution.planners.claude import ClaudePlanner, ClaudeSettings
-from codec_evolution.planners.model import LanguageModel, ModelAnswer, ModelCall, ModelFacts
-from codec_evolution.planning import PlanningRoom
-from codec_evolution.prompts import Limits
+from codec_evolution.framework import release
+from codec_evolution.loop.planning import PlanningRoom
+from codec_evolution.planners.claude.language_model import (
+    LanguageModel,
+    ModelAnswer,
+    ModelCall,
+    ModelFacts,
+)
+from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.prompts import Limits
 
 from infra.local.session import Session, open_session
 from tests.support.messages_api import MessagesApi, Script

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.framework import invoke, modifications_of
+from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.page import Backend, Page
 from infra.local.session import LINEAGE, Session, open_session
 
@@ -21,7 +21,7 @@ PROMPT = "prompts/cycle.md"
 DEEP = (
     "layers/common/python/codec_evolution/planners/grammar/templates/entropy_arithmetic_with_contexts.py.j2"
 )
-CODE = "layers/common/python/codec_evolution/evidence.py"
+CODE = "layers/common/python/codec_evolution/planners/evidence.py"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codec_evolution import metrics
+from codec_evolution.loop import metrics
 
 from infra.local.synthesis import synthesise
 from infra.settings import Settings

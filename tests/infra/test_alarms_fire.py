@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from codec_evolution import metrics
 from codec_evolution.adapters.emf import emit
 from codec_evolution.contracts import CycleOpened
+from codec_evolution.loop import metrics
 from codec_evolution.ports import LoopState
 
 from infra.local.synthesis import synthesise

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from codec_evolution import metrics
 from codec_evolution.contracts import CycleOpened
-from codec_evolution.metrics import Metric
+from codec_evolution.loop import metrics
+from codec_evolution.loop.metrics import Metric
 from codec_evolution.ports import LoopState
 from codec_evolution.widgets.views import VIEWS
 

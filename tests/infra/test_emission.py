@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codec_evolution import cycle, metrics, record
+from codec_evolution import record
 from codec_evolution.adapters.emf import emit
 from codec_evolution.contracts import CycleOpened
+from codec_evolution.loop import cycle, metrics
 from codec_evolution.ports import LoopState
 from codec_sandbox import faults
 

@@ -182,7 +182,7 @@ def test_a_new_host_starts_from_the_deployed_framework_and_what_the_tools_had_ch
     assert (checkout / POLICY).read_text("utf-8") == content
     assert (checkout / "prompts/system.md").read_bytes() == (ROOT / "prompts/system.md").read_bytes()
     manifest = json.loads(machine.at("/opt/codec-evolution/manifest.json").read_text())
-    assert "layers/common/python/codec_evolution/adoption.py" in manifest
+    assert "layers/common/python/codec_evolution/judging/adoption.py" in manifest
     assert POLICY not in manifest
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from codec_evolution import artifacts
-from codec_evolution.modifications import IMAGE_LOCK
+from codec_evolution.framework.modifications import IMAGE_LOCK
 
 from infra.assets import ROOT
 from infra.capabilities import functions

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import aws_usage
+from infra.commands import aws_usage
 
 Resources = dict[str, dict[str, Any]]
 NOTHING = {"CidrIp": "255.255.255.255/32", "IpProtocol": "icmp"}

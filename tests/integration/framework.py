@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from infra.local.framework import invoke
+from infra.commands.framework_calls import invoke
 from infra.local.session import Session
 
 

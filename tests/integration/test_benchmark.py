@@ -11,7 +11,7 @@ import zlib
 import bjontegaard
 import numpy as np
 import pytest
-from codec_evolution.adoption import Contest, judge
+from codec_evolution.judging.adoption import Contest, judge
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, frames_sha256, window_path
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable
 from codec_sandbox.limits import Limits
@@ -21,8 +21,8 @@ from codec_sandbox.request import CONTROL_SOURCE, STAGES, Request, RequestError,
 from codec_sandbox.stages import Benchmark
 from codec_sandbox.supervisor import Supervisor
 
-from infra.local.benchmark import POLICY_PATH, measure_source, shipped_policy, summary
-from infra.local.clips_setup import ensure_clips
+from infra.workbench.benchmark import POLICY_PATH, measure_source, shipped_policy, summary
+from infra.workbench.clips_setup import ensure_clips
 from tests.integration.codecs import HONEST, honest, version_0
 from tests.integration.codecs.cheats import CHEATS, embedded_clip
 

@@ -17,12 +17,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import infra.cli
-from infra.local.benchmark import NamedCodec, benchmark_file, compare_codecs, validate_file
-from infra.local.clips_setup import ensure_clips
-from infra.local.errors import LocalError
-from infra.local.named_codec import named_codecs
-from infra.local.plots import draw_rate_distortion, draw_side_by_side
-from infra.local.screen import print_benchmark, print_comparison
+from infra.commands.screen import print_benchmark, print_comparison
+from infra.errors import UserError
+from infra.workbench.benchmark import NamedCodec, benchmark_file, compare_codecs, validate_file
+from infra.workbench.clips_setup import ensure_clips
+from infra.workbench.named_codecs import named_codecs
+from infra.workbench.plots import draw_rate_distortion, draw_side_by_side
 from tests.integration.codecs import honest, version_0
 from tests.integration.support import adopted_record
 
@@ -149,7 +149,7 @@ def test_validate_lists_every_violation_with_its_place(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
-    with pytest.raises(LocalError, match=r"absent\.py: cannot be read"):
+    with pytest.raises(UserError, match=r"absent\.py: cannot be read"):
         benchmark_file(tmp_path / "absent.py")
 
 
@@ -223,9 +223,9 @@ def test_compare_ends_with_status_1_where_a_codec_fails(tmp_path):
 def test_a_drawing_without_a_folder_is_refused_before_anything_is_measured(tmp_path):
     missing, lines = tmp_path / "absent" / "plot.png", []
     for asked in ({"plot": missing}, {"picture": missing}):
-        with pytest.raises(LocalError, match=r"there is no folder .*absent"):
+        with pytest.raises(UserError, match=r"there is no folder .*absent"):
             benchmark_file(CONTROL_SOURCE, lines.append, **asked)
-    with pytest.raises(LocalError, match=r"there is no folder .*absent"):
+    with pytest.raises(UserError, match=r"there is no folder .*absent"):
         compare_codecs(VERSION_0, VERSION_0, lines.append, plot=missing)
     assert lines == []
     assert not missing.parent.exists()
@@ -239,9 +239,9 @@ def test_a_comparison_takes_versions_of_an_evolution_and_files(session, lineage,
     session.control.adopt(record, session.control.state(lineage))
     found = named_codecs(["0", str(CONTROL_SOURCE)], session.state_dir, lineage, lambda line: None)
     assert found == [NamedCodec("version 0", text.encode()), VERSION_0]
-    with pytest.raises(LocalError, match="version 7"):
+    with pytest.raises(UserError, match="version 7"):
         named_codecs(["7", "0"], session.state_dir, lineage, lambda line: None)
-    with pytest.raises(LocalError, match="there is no evolution in"):
+    with pytest.raises(UserError, match="there is no evolution in"):
         named_codecs(["0", "0"], tmp_path, lineage, lambda line: None)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.commands.target import stack_outputs
+from infra.errors import UserError
 from infra.local.deploy import APP_STACK
-from infra.local.doctor import examine_deployed
-from infra.local.errors import LocalError
-from infra.target import stack_outputs
+from infra.workbench.doctor import examine_deployed
 
 SANDBOX = Path(__file__).resolve().parents[2] / "sandbox_container"
 PROGRAM = """
@@ -90,5 +90,5 @@ def test_the_doctor_asks_the_deployed_function(session):
     assert {check["name"] for check in found["checks"]} == {
         f"sandbox layer {name}" for name in found["sandbox"]["layers"]
     }
-    with pytest.raises(LocalError, match="no-such-function cannot be invoked"):
+    with pytest.raises(UserError, match="no-such-function cannot be invoked"):
         examine_deployed("no-such-function")

@@ -10,11 +10,11 @@ import pytest
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, window_path
 from codec_sandbox.references import References
 
-from infra.local.clips_add import add_clips, list_clips, remove_clip
-from infra.local.clips_setup import ensure_clips, fetch_clips
-from infra.local.errors import LocalError
-from infra.local.references import ENCODERS, Encoder, rebuild_references
-from infra.local.video import decode_planes, ffmpeg, planes_to_rgb, probe, rgb_to_planes, vmaf
+from infra.errors import UserError
+from infra.workbench.clips_add import add_clips, list_clips, remove_clip
+from infra.workbench.clips_setup import ensure_clips, fetch_clips
+from infra.workbench.references import ENCODERS, Encoder, rebuild_references
+from infra.workbench.video import decode_planes, ffmpeg, planes_to_rgb, probe, rgb_to_planes, vmaf
 from tests.support.aws import aws_in_process
 
 QUICK = (
@@ -95,7 +95,7 @@ def test_a_package_that_holds_another_file_is_refused(directory, monkeypatch):
     manifest["clips"][1]["source"]["member_sha256"] = "0" * 64
     (directory / "manifest.json").write_text(json.dumps(manifest))
     window_path(directory, "carphone", 0).unlink()
-    with pytest.raises(LocalError, match="is not the file that the manifest names"):
+    with pytest.raises(UserError, match="is not the file that the manifest names"):
         fetch_clips(directory)
 
 
@@ -104,7 +104,7 @@ def test_frames_that_decode_differently_are_refused(directory):
     manifest["clips"][1]["windows"][3]["start"] += 1
     (directory / "manifest.json").write_text(json.dumps(manifest))
     window_path(directory, "carphone", 3).unlink()
-    with pytest.raises(LocalError, match="carphone, window 3: decoded frames differ"):
+    with pytest.raises(UserError, match="carphone, window 3: decoded frames differ"):
         fetch_clips(directory)
 
 
@@ -192,7 +192,7 @@ def untouched(directory, digest):
 )
 def test_a_clip_that_cannot_be_used_is_refused_and_nothing_is_stored(directory, tmp_path, make, message):
     digest = ClipSet(directory).digest
-    with pytest.raises(LocalError, match=message):
+    with pytest.raises(UserError, match=message):
         add(directory, make(tmp_path))
     assert untouched(directory, digest)
 
@@ -203,14 +203,14 @@ def test_a_clip_with_a_corrupt_tail_is_refused_with_the_frame(directory, tmp_pat
     data = bytearray(path.read_bytes())
     data[len(data) * 3 // 4 :] = bytes(len(data) - len(data) * 3 // 4)
     path.write_bytes(data)
-    with pytest.raises(LocalError, match=r"cut.mkv: damaged after frame \d+"):
+    with pytest.raises(UserError, match=r"cut.mkv: damaged after frame \d+"):
         add(directory, path)
     assert untouched(directory, digest)
 
 
 def test_a_text_file_that_calls_itself_a_video_is_refused(directory, tmp_path):
     (tmp_path / "fake.mp4").write_text("not a video")
-    with pytest.raises(LocalError, match=r"fake\.mp4: no readable video stream"):
+    with pytest.raises(UserError, match=r"fake\.mp4: no readable video stream"):
         add(directory, tmp_path / "fake.mp4")
 
 
@@ -220,7 +220,7 @@ def test_one_bad_clip_of_a_directory_stores_none_of_it(directory, tmp_path):
     folder.mkdir()
     video(folder / "a-good.mp4")
     video(folder / "b-short.mp4", frames=3)
-    with pytest.raises(LocalError, match=r"b-short\.mp4: has 3 frames"):
+    with pytest.raises(UserError, match=r"b-short\.mp4: has 3 frames"):
         add(directory, folder)
     assert untouched(directory, digest)
 
@@ -229,7 +229,7 @@ def test_a_content_is_not_added_twice_under_two_names_or_in_two_roles(directory,
     add(directory, video(tmp_path / "first.mkv"), "train")
     digest = ClipSet(directory).digest
     shutil.copy(tmp_path / "first.mkv", tmp_path / "second.mkv")
-    with pytest.raises(LocalError, match="clip 'second' has frames of clip 'first'"):
+    with pytest.raises(UserError, match="clip 'second' has frames of clip 'first'"):
         add(directory, tmp_path / "second.mkv", "held_out")
     assert ClipSet(directory).digest == digest
     assert not (directory / "windows" / "second").exists()
@@ -237,9 +237,9 @@ def test_a_content_is_not_added_twice_under_two_names_or_in_two_roles(directory,
 
 def test_a_second_clip_of_the_same_name_and_a_wrong_role_are_refused(directory, tmp_path):
     path = video(tmp_path / "bikes.mp4")
-    with pytest.raises(LocalError, match="'bikes' is there already"):
+    with pytest.raises(UserError, match="'bikes' is there already"):
         add(directory, path)
-    with pytest.raises(LocalError, match="role must be one of"):
+    with pytest.raises(UserError, match="role must be one of"):
         add(directory, path, role="both")
 
 
@@ -289,7 +289,7 @@ def test_clips_are_fetched_from_a_prefix_of_a_bucket(directory, tmp_path):
         s3.put_object(Bucket="clips", Key="hd/notes.txt", Body=b"no video")
         s3.put_object(Bucket="clips", Key="other/broken.mp4", Body=b"not asked for")
         assert add(directory, "s3://clips/hd/") == ["from-the-bucket"]
-        with pytest.raises(LocalError, match="no video there"):
+        with pytest.raises(UserError, match="no video there"):
             add(directory, "s3://clips/empty/")
-        with pytest.raises(LocalError, match="NoSuchBucket"):
+        with pytest.raises(UserError, match="NoSuchBucket"):
             add(directory, "s3://absent/hd/")

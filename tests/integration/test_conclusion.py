@@ -2,8 +2,8 @@
 
 import pytest
 from codec_evolution import artifacts
-from codec_evolution.conclusion import Concluder, replay
 from codec_evolution.contracts import ConcludeRequest
+from codec_evolution.loop.conclusion import Concluder, replay
 from codec_evolution.ports import Conflict
 
 from tests.integration.support import report

@@ -2,7 +2,7 @@
 
 import pytest
 from codec_evolution.contracts import answer
-from codec_evolution.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
+from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
 
 from tests.integration.support import adopted_record
 

@@ -2,8 +2,8 @@
 
 from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
-from codec_evolution.commit import GithubAway
-from codec_evolution.deployment import Deployer
+from codec_evolution.loop.commit import GithubAway
+from codec_evolution.loop.deployment import Deployer
 
 from tests.integration.support import adopted_record
 

@@ -9,14 +9,14 @@ import uuid
 
 import pytest
 from botocore.stub import ANY, Stubber
-from codec_evolution import modifications as states
-from codec_evolution import operations
 from codec_evolution.adapters.hosts import REQUESTS, RESULTS, SsmHost
 from codec_evolution.adapters.modifications import FrameworkModifications
-from codec_evolution.modifications import of_outbox, outbox_item, requested
+from codec_evolution.framework import modifications as states
+from codec_evolution.framework.modifications import of_outbox, outbox_item, requested
 from codec_evolution.ports import Conflict, HostAway
+from codec_evolution.repair import operations
 
-from infra.local.framework import invoke
+from infra.commands.framework_calls import invoke
 from infra.local.host import LocalHostFiles
 from infra.local.session import LINEAGE
 from tests.integration.framework import operator
@@ -279,7 +279,7 @@ def test_code_that_does_not_come_up_never_serves(session):
 
 def test_nothing_goes_live_from_a_checkout_whose_guarded_files_differ(session):
     checkout = LocalHostFiles.of(session.state_dir).checkout
-    guarded = checkout / "layers/common/python/codec_evolution/adoption.py"
+    guarded = checkout / "layers/common/python/codec_evolution/judging/adoption.py"
     original = guarded.read_bytes()
     guarded.write_bytes(original + b"\n# easier\n")
     try:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from codec_evolution import artifacts
-from codec_evolution import modifications as states
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.candidate import sha256_hex
+from codec_evolution.framework import modifications as states
 
 from infra.local.deploy import PLACEHOLDER_SECRET
 from infra.local.github_standin import GithubStandin

@@ -7,9 +7,9 @@ import signal
 from typing import Any
 
 import pytest
-from codec_evolution import modifications as states
+from codec_evolution.framework import modifications as states
 
-from infra.local.framework import invoke, modifications_of
+from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.host import LocalHostFiles
 from infra.local.session import LINEAGE, open_session, replay_lost_modifications
 from tests.integration.framework import modify, operator

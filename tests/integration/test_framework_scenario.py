@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.framework import invoke, modifications_of
+from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.host import LocalHostFiles
 from infra.local.session import LINEAGE, Session, open_session
 from infra.local.synthesis import ROOT

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from codec_evolution.adapters.github import GithubRepository
-from codec_evolution.commit import (
+from codec_evolution.loop.commit import (
     Author,
     GithubAway,
     GithubRefused,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 from codec_evolution.adapters.github import GithubRepository
-from codec_evolution.commit import EVOLUTION, GithubAway, GithubRefused
+from codec_evolution.loop.commit import EVOLUTION, GithubAway, GithubRefused
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from infra import leftovers
+from infra.commands.target import stack_outputs
 from infra.local.deploy import DATA_STACK
 from infra.local.synthesis import synthesise
 from infra.settings import Settings
-from infra.target import stack_outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from codec_evolution import artifacts, record
-from codec_evolution.metrics import NAMESPACE
+from codec_evolution.loop.metrics import NAMESPACE
 
 from infra.local.emulator import Emulator
 from infra.local.session import EMULATOR_PYTHON, LINEAGE, open_session

@@ -16,17 +16,17 @@ from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.clock import utc_now
-from codec_evolution.steering import Operator, Refused
+from codec_evolution.loop.steering import Operator, Refused
 from codec_evolution.widgets.request import Links, Room
 from codec_evolution.widgets.views import VIEWS, answer
 from typer.testing import CliRunner
 
 import infra.cli
-from infra.inspection import ancestry, as_csv, as_json_lines, difference
-from infra.local.errors import LocalError
+from infra.commands.inspection import ancestry, as_csv, as_json_lines, difference
+from infra.commands.target import reach
+from infra.commands.target_name import TargetName
+from infra.errors import UserError
 from infra.local.page import Backend
-from infra.target import reach
-from infra.target_name import TargetName
 from tests.integration.support import adopted_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ def three_versions(session, lineage):
 def test_the_lineage_of_a_version_ends_at_version_0(session, three_versions):
     found = ancestry(session.record, three_versions, 2)
     assert [each["adopted_version"] for each in found] == [2, 1, 0]
-    with pytest.raises(LocalError, match="has no version 9"):
+    with pytest.raises(UserError, match="has no version 9"):
         ancestry(session.record, three_versions, 9)
 
 
@@ -180,20 +180,20 @@ def test_aws_without_a_region_or_credentials_is_one_clear_sentence(monkeypatch, 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(LocalError, match="AWS_DEFAULT_REGION"):
+    with pytest.raises(UserError, match="AWS_DEFAULT_REGION"):
         with reach(TargetName.AWS, tmp_path, lambda text: None):
             pass
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with pytest.raises(LocalError, match="no AWS credentials"):
+    with pytest.raises(UserError, match="no AWS credentials"):
         with reach(TargetName.AWS, tmp_path, lambda text: None):
             pass
 
 
 def test_a_local_stack_that_goes_away_meanwhile_is_one_clear_sentence(session, monkeypatch):
-    with pytest.raises(LocalError, match="the local stack stopped answering"):
+    with pytest.raises(UserError, match="the local stack stopped answering"):
         with reach(TargetName.LOCAL, session.state_dir, lambda text: None):
             monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
             EvolutionRecord("any").latest("main", 1)

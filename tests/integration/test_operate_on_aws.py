@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import infra.target
 import pytest
 from codec_evolution import artifacts
 from typer.testing import CliRunner, Result
 
 import infra.cli
-import infra.target
-from infra.local.errors import LocalError
-from infra.target import stack_outputs
+from infra.commands.target import stack_outputs
+from infra.errors import UserError
 from tests.integration.support import adopted_record
 
 PROMPT = "prompts/cycle.md"
@@ -41,7 +41,7 @@ REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 def run(*arguments: str) -> Result:
     """Run one command; an error that a user can mend stays an exception, which a test looks at."""
     done = CliRunner().invoke(infra.cli.app, list(arguments))
-    if done.exception and not isinstance(done.exception, LocalError | SystemExit):
+    if done.exception and not isinstance(done.exception, UserError | SystemExit):
         raise done.exception
     return done
 
@@ -135,7 +135,7 @@ def test_a_denied_call_is_denied_once_and_for_all(aws, denied):
     assert (denied["status"], denied["rule"]) == ("denied", "person")
     again = aws("deny", denied["modification_id"], "--json")
     assert json.loads(again.stdout) == denied
-    with pytest.raises(LocalError, match="only a waiting call can be approved"):
+    with pytest.raises(UserError, match="only a waiting call can be approved"):
         raise aws("approve", denied["modification_id"]).exception
 
 
@@ -176,13 +176,13 @@ def test_pause_and_resume_switch_the_schedule_too(aws, session):
 
 def test_a_function_that_does_not_answer_leaves_no_doubt_what_to_do(aws, monkeypatch):
     monkeypatch.setattr(infra.target, "CALL_TIMEOUT_S", 0.001)
-    with pytest.raises(LocalError, match="may still be going on: look at codec-evolution modifications"):
+    with pytest.raises(UserError, match="may still be going on: look at codec-evolution modifications"):
         raise aws("deny", "nobody").exception
 
 
 def test_what_does_not_exist_is_one_sentence(aws):
     for command in ("approve", "deny", "rollback"):
-        with pytest.raises(LocalError, match="there is no modification nobody"):
+        with pytest.raises(UserError, match="there is no modification nobody"):
             raise aws(command, "nobody").exception
 
 
@@ -195,7 +195,7 @@ def test_without_a_region_every_command_says_how_to_set_one(aws, monkeypatch, tm
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(LocalError, match="no AWS region is set: set AWS_DEFAULT_REGION"):
+    with pytest.raises(UserError, match="no AWS region is set: set AWS_DEFAULT_REGION"):
         raise aws(*command).exception
 
 
@@ -206,14 +206,14 @@ def test_without_credentials_every_command_says_so(aws, monkeypatch, tmp_path, c
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(LocalError, match="no AWS credentials were found"):
+    with pytest.raises(UserError, match="no AWS credentials were found"):
         raise aws(*command).exception
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_without_a_stack_every_command_says_to_deploy(aws, monkeypatch, command):
     monkeypatch.setattr(infra.target, "DATA_STACK", "NobodyDeployedThis")
-    with pytest.raises(LocalError, match=r"there is no stack NobodyDeployedThis in .*: make deploy first"):
+    with pytest.raises(UserError, match=r"there is no stack NobodyDeployedThis in .*: make deploy first"):
         raise aws(*command).exception
 
 
@@ -222,7 +222,7 @@ def test_an_output_of_a_newer_version_asks_for_a_deployment(aws, monkeypatch):
         return {name: text for name, text in stack_outputs(stack).items() if name != "FrameworkToolFunction"}
 
     monkeypatch.setattr(infra.target, "stack_outputs", older)
-    with pytest.raises(LocalError, match="no output FrameworkToolFunction: deploy this version first"):
+    with pytest.raises(UserError, match="no output FrameworkToolFunction: deploy this version first"):
         raise aws("history").exception
 
 
@@ -231,7 +231,7 @@ def test_what_aws_refuses_later_is_one_sentence_too(aws, monkeypatch):
         return {**stack_outputs(stack), "EvolutionRecordTable": "AnotherTable"}
 
     monkeypatch.setattr(infra.target, "stack_outputs", elsewhere)
-    with pytest.raises(LocalError, match=r"AWS refused or did not answer: .*ResourceNotFound"):
+    with pytest.raises(UserError, match=r"AWS refused or did not answer: .*ResourceNotFound"):
         raise aws("history").exception
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from codec_evolution.widgets.views import VIEWS
 
-from infra.local.errors import LocalError
+from infra.errors import UserError
 from infra.local.page import BODY_LIMIT_BYTES, Backend, Page, render_page
 
 PAUSE = {"action": "pause", "lineage": "page-test"}
@@ -122,5 +122,5 @@ def test_a_stack_that_is_away_is_said_and_not_an_error_page():
 
 def test_a_port_in_use_is_one_clear_sentence(page):
     port = urlsplit(page.url).port
-    with pytest.raises(LocalError, match=f"port {port} on 127.0.0.1 cannot be used"):
+    with pytest.raises(UserError, match=f"port {port} on 127.0.0.1 cannot be used"):
         Page(Backend(), port)

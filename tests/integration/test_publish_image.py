@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from codec_evolution import artifacts
-from codec_evolution import modifications as states
 from codec_evolution.adapters.images import BenchmarkImage, CodeBuildImages
+from codec_evolution.framework import modifications as states
 from codec_evolution.ports import ImageBuild
 
-from infra.local.framework import modifications_of
+from infra.commands.framework_calls import modifications_of
 from infra.local.synthesis import ROOT
 
 ID = "2004-01-01T00:00:00.000Z#image"

@@ -48,9 +48,14 @@ def amendable(handler: Path) -> set[str]:
 def test_amended_code_runs_only_in_what_is_published(handler):
     name = handler.parent.name
     if name in PUBLISHED:
-        assert {"evidence.py", "failures.py", "prompts.py", "planners/search.py"} <= amendable(handler)
+        assert {
+            "planners/evidence.py",
+            "planners/failures.py",
+            "planners/prompts.py",
+            "planners/search.py",
+        } <= amendable(handler)
     elif name == "framework_tool":
-        checked_with = {"prompts.py", "evidence.py", "failures.py"}
+        checked_with = {"planners/prompts.py", "planners/evidence.py", "planners/failures.py"}
         assert amendable(handler) == checked_with, "checks prompts with the code as deployed, never amended"
     else:
         assert amendable(handler) == set()

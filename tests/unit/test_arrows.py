@@ -12,6 +12,19 @@ SANDBOX = ROOT / "sandbox_container"
 FUNCTIONS = ROOT / "functions"
 INFRA = ROOT / "infra"
 
+FLOORS = {
+    "adapters": {"", "framework", "judging", "planners", "loop", "repair", "host"},
+    "widgets": {"", "framework", "judging", "loop"},
+    "repair": {"", "framework", "judging", "planners", "loop"},
+    "loop": {"", "framework", "judging", "planners"},
+    "planners": {"", "framework", "judging"},
+    "judging": {""},
+    "framework": {""},
+    "host": set(),
+    "": set(),
+}
+"""The rooms of the layer, "" for its top level, and what each may import besides itself."""
+
 CLOUD = {"boto3", "botocore", "anthropic", "github"}
 NUMERIC = {"numpy", "cv2", "torch", "torchvision", "scipy"}
 
@@ -46,6 +59,31 @@ def test_only_adapters_of_the_layer_import_the_cloud_and_none_imports_the_outsid
     allowed = CLOUD if path.parent.name == "adapters" else set()
     assert roots(path) & CLOUD <= allowed
     assert not roots(path) & (NUMERIC | {"codec_sandbox", "infra", "functions"})
+
+
+def room(path: Path) -> str:
+    """Return the room of a file of the layer."""
+    parts = path.relative_to(LAYER).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def module_room(module: str) -> str | None:
+    """Return the room that an imported name lies in, None outside the layer."""
+    first, *rest = module.split(".")
+    if first != "codec_evolution" or not rest:
+        return None
+    return rest[0] if rest[0] in FLOORS else ""
+
+
+@pytest.mark.parametrize("path", list(files(LAYER)), ids=name)
+def test_a_room_of_the_layer_imports_only_the_rooms_below_it(path):
+    mine = room(path)
+    assert mine in FLOORS, "give the new room its place among FLOORS"
+    assert {r for n in imported(path) if (r := module_room(n)) is not None} <= FLOORS[mine] | {mine}
+
+
+def test_the_rooms_of_the_layer_have_no_circle():
+    assert not any(above in FLOORS[below] for above, rooms in FLOORS.items() for below in rooms)
 
 
 @pytest.mark.parametrize("path", list(files(LAYER)), ids=name)

@@ -1,7 +1,7 @@
 """The failure analyst: patterns, thresholds, stagnation."""
 
 import pytest
-from codec_evolution.failures import (
+from codec_evolution.planners.failures import (
     PATTERNS,
     STAGNANT_AFTER,
     FailureAnalyst,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from codec_evolution.release_checks import check_prompts
+from codec_evolution.repair.release_checks import check_prompts
 from codec_sandbox.policy import Policy, ceiling_text
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,12 +11,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from codec_evolution import artifacts, release
+from codec_evolution import artifacts
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.candidate import normalised_sha256, sha256_hex
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Envelope
+from codec_evolution.framework import release
 
 SHIPPED = Path(os.environ["SHIPPED_DIR"])
 BASELINE = (SHIPPED / "sandbox_container/codecs/version_0.py").read_text("utf-8")

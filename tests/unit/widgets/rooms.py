@@ -44,7 +44,7 @@ def modification(number: int, **fields: Any) -> dict[str, Any]:
         "tool": "modify_framework_file",
         "tier": "code",
         "status": "applied",
-        "file": "layers/common/python/codec_evolution/evidence.py",
+        "file": "layers/common/python/codec_evolution/planners/evidence.py",
         "reason": "the evidence lacks the failure kinds",
         "started_at": "2026-11-21T22:00:01.000Z",
         **fields,

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from codec_evolution.actions import answer
+from codec_evolution.loop.steering import Operator
 from codec_evolution.ports import Conflict, LoopState
-from codec_evolution.steering import Operator
+from codec_evolution.widgets.actions import answer
 
 from .markup import Page
 from .rooms import HOSTILE, NOW

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from codec_evolution.actions import answer as act
+from codec_evolution.loop.steering import Operator
 from codec_evolution.ports import LoopState
-from codec_evolution.steering import Operator
+from codec_evolution.widgets.actions import answer as act
 from codec_evolution.widgets.views import VIEWS, answer
 
 from .markup import Page

@@ -13,7 +13,7 @@ import anthropic
 import httpx2
 from anthropic.types import MessageTokensCount, ModelInfo
 
-from codec_evolution.planners.model import ModelAnswer, ModelCall, ModelFacts, ModelFault
+from codec_evolution.planners.claude.language_model import ModelAnswer, ModelCall, ModelFacts, ModelFault
 from codec_evolution.pricing import UnknownPrice, Usage, load_prices
 
 CONNECT_TIMEOUT_S = 10.0

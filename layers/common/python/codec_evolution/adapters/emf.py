@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from codec_evolution.metrics import NAMESPACE, Sample
+from codec_evolution.loop.metrics import NAMESPACE, Sample
 
 
 def emit(samples: Iterable[Sample]) -> None:

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.tables import CLIENT_CONFIG, plain, stored
-from codec_evolution.modifications import DONE, DUE, HOST, NEXT, OUTBOX, PENDING_APPROVAL
+from codec_evolution.framework.modifications import DONE, DUE, HOST, NEXT, OUTBOX, PENDING_APPROVAL
 from codec_evolution.ports import Conflict
 
 PAGE = 25

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codec_evolution.cycle import stage_of
+from codec_evolution.loop.cycle import stage_of
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 

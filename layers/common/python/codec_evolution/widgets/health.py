@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codec_evolution import record as records
-from codec_evolution.metrics import STAGES, is_identical, reason_word
+from codec_evolution.loop.metrics import STAGES, is_identical, reason_word
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 

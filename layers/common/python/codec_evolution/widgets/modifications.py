@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.modifications import APPLIED, DENIED, EXPIRED, FAILED, PENDING_APPROVAL
+from codec_evolution.framework.modifications import APPLIED, DENIED, EXPIRED, FAILED, PENDING_APPROVAL
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from codec_evolution.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.clock import day_of
-from codec_evolution.modifications import PENDING_APPROVAL
+from codec_evolution.framework.modifications import PENDING_APPROVAL
+from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.ports import LoopState
-from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.widgets.figures import mbps, moment, percent
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest

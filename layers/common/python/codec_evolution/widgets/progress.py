@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from codec_evolution.adoption import ACHIEVEMENT_PERCENT
-from codec_evolution.rate_distortion import HEVC_ANCHOR_MBPS
+from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, around_log, draw
 from codec_evolution.widgets.figures import mbps, percent
 from codec_evolution.widgets.html import render

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from codec_evolution import artifacts, comparison
-from codec_evolution.rate_distortion import Point
+from codec_evolution import artifacts
+from codec_evolution.judging import comparison
+from codec_evolution.judging.rate_distortion import Point
 from codec_evolution.widgets.chart import REFERENCE, Axis, Drawing, Series, around, around_log, draw
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import Room, WidgetRequest

@@ -1,0 +1,113 @@
+"""What AWS charges for: quantities of everything that the app uses, by the price that applies to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from codec_evolution.loop.metrics import LINEAGE, METRICS
+from codec_evolution.pricing import BENCHMARK_GB, PLAN_GB
+
+HOURS_A_DAY = 24
+DAYS_A_MONTH = 30
+
+SMALL_GB = 0.5
+"""Memory of the functions that are called once a cycle."""
+SMALL_FUNCTIONS_S = 2.0
+"""OpenCycle, Conclude, Commit and CloseCycle together, a cycle."""
+STATES_A_CYCLE, STATES_A_SLOT = 8, 16
+WRITES_A_SLOT, READS_A_SLOT = 10, 160
+PUTS_A_SLOT, GETS_A_SLOT = 14, 20
+RECORD_KB, ARTIFACTS_KB, LOG_KB = 3, 120, 30
+ENDPOINTS = 0
+"""Interface endpoints of the app: the host reaches AWS from a public subnet and the benchmark reaches nothing."""
+HOST_DISK_GB = 8
+IMAGE_GB = 2
+SECRETS = 2
+ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 11, 1, 1
+"""As in the template; a test compares them."""
+SERIES_A_DIMENSION = 5
+"""Values of a second dimension, such as a verdict, that a metric has in use; each is charged as a metric."""
+
+
+class Usage(NamedTuple):
+    """A quantity of one thing, and the name of its price in ``prices.toml``."""
+
+    item: str
+    quantity: float
+    unit: str
+    price: str
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the loop does in a number of days; seconds and calls are those of one attempt."""
+
+    days: int
+    cycles: int
+    attempts: int
+    calls: float
+    plan_s: float
+    benchmark_s: float
+
+
+def usage_of(load: Load) -> list[Usage]:
+    """Return every line that AWS would bill."""
+    return [*_running(load), *_storing(load), *_standing(load), *_watching(load)]
+
+
+def _running(load: Load) -> list[Usage]:
+    attempts, cycles = load.attempts, load.cycles
+    invocations = cycles * 4 + attempts * (load.calls + 5)
+    states = cycles * STATES_A_CYCLE + attempts * (STATES_A_SLOT + 2 * load.calls)
+    arm, x86 = "lambda_arm64_gb_second", "lambda_x86_gb_second"
+    return [
+        Usage("Lambda, benchmark (x86)", attempts * load.benchmark_s * BENCHMARK_GB, "GB-second", x86),
+        Usage("Lambda, planner (arm64)", attempts * load.plan_s * PLAN_GB, "GB-second", arm),
+        Usage("Lambda, others (arm64)", cycles * SMALL_FUNCTIONS_S * SMALL_GB, "GB-second", arm),
+        Usage("Lambda, requests", invocations / 1e6, "million", "lambda_million_requests"),
+        Usage("Step Functions", states / 1e3, "thousand transitions", "step_functions_thousand_transitions"),
+    ]
+
+
+def _storing(load: Load) -> list[Usage]:
+    attempts, cycles, months = load.attempts, load.cycles, load.days / DAYS_A_MONTH
+    writes, reads = attempts * WRITES_A_SLOT + cycles * 3, attempts * READS_A_SLOT + cycles * 4
+    # What a month stores grows evenly, so half of it is there on average.
+    table = attempts * RECORD_KB / 1024**2 / 2 * months
+    objects = attempts * ARTIFACTS_KB / 1024**2 / 2 * months
+    return [
+        Usage("DynamoDB, writes", writes / 1e6, "million", "dynamodb_million_writes"),
+        Usage("DynamoDB, reads", reads / 1e6, "million", "dynamodb_million_reads"),
+        Usage("DynamoDB, storage", table, "GB-month", "dynamodb_gb_month"),
+        Usage("DynamoDB, backup", table, "GB-month", "dynamodb_backup_gb_month"),
+        Usage("S3, puts", attempts * PUTS_A_SLOT / 1e3, "thousand", "s3_thousand_puts"),
+        Usage("S3, gets", attempts * GETS_A_SLOT / 1e3, "thousand", "s3_thousand_gets"),
+        Usage("S3, storage", objects, "GB-month", "s3_gb_month"),
+    ]
+
+
+def _standing(load: Load) -> list[Usage]:
+    hours, months = load.days * HOURS_A_DAY, load.days / DAYS_A_MONTH
+    return [
+        Usage("EC2, framework host", hours, "hour", "ec2_t4g_small_hour"),
+        Usage("EBS, framework host", HOST_DISK_GB * months, "GB-month", "ebs_gp3_gb_month"),
+        Usage("Public IPv4 address, framework host", hours, "hour", "public_ipv4_hour"),
+        Usage("VPC interface endpoints", ENDPOINTS * hours, "hour", "interface_endpoint_hour"),
+        Usage("Secrets Manager", SECRETS * months, "month", "secret_month"),
+        Usage("ECR, benchmark image", IMAGE_GB * months, "GB-month", "ecr_gb_month"),
+    ]
+
+
+def _watching(load: Load) -> list[Usage]:
+    months, logs = load.days / DAYS_A_MONTH, load.attempts * LOG_KB / 1024**2
+    series = sum(1 if metric.dimensions == (LINEAGE,) else SERIES_A_DIMENSION for metric in METRICS)
+    return [
+        Usage("CloudWatch, metrics", series * months, "month", "cloudwatch_metric_month"),
+        Usage("CloudWatch, alarms", ALARMS * months, "month", "cloudwatch_alarm_month"),
+        Usage(
+            "CloudWatch, paging alarm", COMPOSITE_ALARMS * months, "month", "cloudwatch_composite_alarm_month"
+        ),
+        Usage("CloudWatch, dashboard", DASHBOARDS * months, "month", "cloudwatch_dashboard_month"),
+        Usage("CloudWatch, logs", logs, "GB", "cloudwatch_logs_gb"),
+    ]

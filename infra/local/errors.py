@@ -1,5 +1,0 @@
-"""The error that ends a command with one sentence and exit status 2."""
-
-
-class LocalError(Exception):
-    """Something that the user or the machine must mend; the message is one sentence that says how."""

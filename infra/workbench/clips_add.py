@@ -1,0 +1,318 @@
+"""Adds an operator's own clips to the set: checks, cuts and hashes them, and measures their references."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from codec_sandbox.clips import (
+    CLIP_DIRECTORY,
+    ROLES,
+    WINDOWS_PER_CLIP,
+    Clip,
+    ClipError,
+    ClipSet,
+    frames_sha256,
+    read_manifest,
+)
+from codec_sandbox.metrics import psnr_yuv
+from codec_sandbox.report import equivalent_mbps
+
+from infra.errors import UserError
+from infra.workbench.clips_setup import cut_windows, write_whole
+from infra.workbench.references import ENCODERS, Encoder, rebuild_references
+from infra.workbench.video import VideoError, VideoInfo, decode_planes, planes_to_rgb, probe
+
+ENDINGS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".y4m", ".mpg", ".m4v", ".ts")
+READY_MADE = "HEVC_HD_10Mbps.mp4"
+"""A file of this name beside ``SOURCE_HD_RAW.mp4`` is that clip's ready-made 10 Mbps reference, not a clip."""
+READY_MADE_OF = "SOURCE_HD_RAW.mp4"
+
+WINDOW_FRAMES = 24
+WINDOW_SIDES = (192, 320)
+LEAST_SIDE = 64
+MAX_FRAMES = 900
+MAX_CLIPS_PER_ROLE = 6
+READY_MADE_FRAMES = 60
+Progress = Callable[[str], None]
+
+
+def add_clips(
+    location: str,
+    role: str,
+    *,
+    licence: str = "not stated",
+    pictures: bool = False,
+    directory: Path = CLIP_DIRECTORY,
+    progress: Progress = lambda line: None,
+    encoders: Sequence[Encoder] = ENCODERS,
+) -> list[str]:
+    """Add the videos of a file, a directory or an S3 prefix to the clip set.
+
+    Each video becomes a clip with eight windows of 24 frames, spread over its first 900 frames and over the
+    picture. All of them are checked before the first is stored.
+
+    Parameters
+    ----------
+    location : str
+        Path, or ``s3://bucket/prefix``.
+    role : str
+        ``train`` or ``held_out``.
+    licence : str
+        As it is to be shown.
+    pictures : bool
+        Whether the licence allows frames to be shown in plots.
+    encoders : sequence of Encoder
+        Measured on every new window.
+
+    Returns
+    -------
+    list of str
+        Names of the clips.
+
+    Raises
+    ------
+    UserError
+        A video cannot be used; the message names it, the frame and the reason, and nothing was stored.
+    """
+    if role not in ROLES:
+        raise UserError(f"role must be one of {', '.join(ROLES)}, not {role!r}")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            videos = _videos(location, Path(scratch), progress)
+            ready_made = next((path for path in videos if path.name == READY_MADE), None)
+            videos = [path for path in videos if path.name != READY_MADE]
+            entries = []
+            for path in videos:
+                beside = ready_made if path.name == READY_MADE_OF else None
+                entries.append(_prepare(path, role, licence, pictures, beside, Path(scratch), progress))
+            _store(directory, entries, Path(scratch))
+        except (VideoError, ClipError) as error:
+            raise UserError(f"nothing was added: {error}") from error
+    rebuild_references(directory, progress, encoders=encoders)
+    return [entry["name"] for entry in entries]
+
+
+def remove_clip(name: str, directory: Path = CLIP_DIRECTORY) -> None:
+    """Take a clip that was added out of the set again.
+
+    Raises
+    ------
+    UserError
+        No added clip has this name.
+    """
+    path = directory / "windows" / "added.json"
+    entries = json.loads(path.read_text(encoding="utf-8"))["clips"] if path.exists() else []
+    if name not in [entry["name"] for entry in entries]:
+        raise UserError(f"no added clip is named {name!r}")
+    _write_entries(path, [entry for entry in entries if entry["name"] != name])
+    shutil.rmtree(directory / "windows" / name, ignore_errors=True)
+
+
+def list_clips(directory: Path = CLIP_DIRECTORY) -> list[dict]:
+    """The clips of the set, the shipped ones first.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``role``, ``content``, ``licence``, ``pictures``, ``windows`` (their number), ``added`` (by the
+        operator), ``ready_made`` (None, or ``file``, ``bitrate_mbps`` at 1080p30 equivalent, ``psnr_db`` and ``frames``
+        of an encoding that came with the clip). A ready-made encoding is of whole frames at full size, so it stands
+        here and not among the curves of the clip's windows, which are of smaller pictures and crops.
+
+    Raises
+    ------
+    UserError
+        A manifest is missing or damaged.
+    """
+    try:
+        added = _added(directory)
+        entries = read_manifest(directory / "manifest.json") + list(added.values())
+    except ClipError as error:
+        raise UserError(str(error)) from error
+    return [
+        {
+            **{name: entry[name] for name in ("name", "role", "content", "licence", "pictures")},
+            "windows": len(entry["windows"]),
+            "added": entry["name"] in added,
+            "ready_made": entry.get("ready_made"),
+        }
+        for entry in entries
+    ]
+
+
+def _added(directory: Path) -> dict[str, dict]:
+    path = directory / "windows" / "added.json"
+    return {entry["name"]: entry for entry in read_manifest(path)} if path.exists() else {}
+
+
+def _videos(location: str, scratch: Path, progress: Progress) -> list[Path]:
+    if location.startswith("s3://"):
+        return _from_s3(location, scratch / "s3", progress)
+    path = Path(location).expanduser()
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS) if path.is_dir() else []
+    if not found:
+        raise VideoError(f"{location}: no video there (looked for {', '.join(ENDINGS)})")
+    return found
+
+
+def _from_s3(location: str, target: Path, progress: Progress) -> list[Path]:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    target.mkdir(parents=True)
+    found = []
+    try:
+        s3 = boto3.client(
+            "s3", config=Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3})
+        )
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                name = Path(item["Key"]).name
+                if Path(name).suffix.lower() in ENDINGS:
+                    progress(f"fetching {name} ({item['Size'] / 1e6:.1f} MB)")
+                    s3.download_file(bucket, item["Key"], str(target / name))
+                    found.append(target / name)
+    except (BotoCoreError, ClientError) as error:
+        raise VideoError(f"{location}: {error}") from error
+    if not found:
+        raise VideoError(f"{location}: no video there (looked for {', '.join(ENDINGS)})")
+    return found
+
+
+def _prepare(path, role, licence, pictures, ready_made, scratch: Path, progress: Progress) -> dict:
+    """Check and cut one video into `scratch`; the entry of the manifest."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40]
+    if not name:
+        raise VideoError(f"{path.name}: its name has no letter or digit to name the clip by")
+    info = probe(path)
+    for note in _notes(info):
+        progress(f"{path.name}: {note}")
+    windows, scale = _plan(path, info, _count(path, info, progress))
+    hashes = {}
+    for index, frames in cut_windows(path, windows, scale):
+        hashes[index] = frames_sha256(frames)
+        target = scratch / "windows" / name / f"{index}.npz"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(target, frames=frames)
+    entry = {
+        "name": name,
+        "role": role,
+        "fps": info.fps,
+        "content": f"added from {path.name}, {info.width}x{info.height} {info.codec}",
+        "licence": licence,
+        "pictures": pictures,
+        "scale": scale,
+        "windows": [{**window, "sha256": hashes[index]} for index, window in enumerate(windows)],
+    }
+    if ready_made is not None:
+        progress(f"{path.name}: comparing with {ready_made.name}")
+        entry["ready_made"] = _compare_ready_made(path, ready_made)
+    return entry
+
+
+def _notes(info: VideoInfo) -> Iterator[str]:
+    if info.width % 2 or info.height % 2:
+        yield f"{info.width}x{info.height} has an odd side; its last row or column is left out"
+    if re.search(r"10|12|14|16", info.pixel_format.replace("420", "").replace("422", "").replace("444", "")):
+        yield f"{info.pixel_format} is reduced to 8 bit"
+    if info.variable_rate:
+        yield f"its frame rate varies; every coded frame is used once, as if at {info.fps:g} a second"
+    if info.pixel_format.startswith(("yuva", "rgba", "bgra", "argb", "gbrap")):
+        yield f"{info.pixel_format}: the alpha channel is left out"
+
+
+def _count(path: Path, info: VideoInfo, progress: Progress) -> int:
+    progress(f"{path.name}: checking every frame")
+    count = sum(1 for _ in decode_planes(path, info.width, info.height))
+    if count < WINDOW_FRAMES:
+        frames = "1 frame" if count == 1 else f"{count} frames"
+        raise VideoError(f"{path.name}: has {frames}, a window needs {WINDOW_FRAMES}")
+    return min(count, MAX_FRAMES)
+
+
+def _plan(path: Path, info: VideoInfo, count: int) -> tuple[list[dict], int]:
+    """Eight windows spread over time and picture, and the factor by which the picture shrinks."""
+    scale = 1 if info.height < 480 else 2 if info.height <= 800 else 4
+    rows, columns = info.height // 2 * 2 // scale, info.width // 2 * 2 // scale
+    height, width = (
+        min(side, limit) // 2 * 2 for side, limit in zip((rows, columns), WINDOW_SIDES, strict=True)
+    )
+    if min(height, width) < LEAST_SIDE:
+        raise VideoError(
+            f"{path.name}: {info.width}x{info.height} is too small, {LEAST_SIDE} pixels are needed"
+        )
+    windows = []
+    for index in range(WINDOWS_PER_CLIP):
+        start = (count - WINDOW_FRAMES) * index // (WINDOWS_PER_CLIP - 1)
+        across, down = ((index * 3) % 8) / 7, ((index * 5) % 8) / 7
+        x, y = int((columns - width) * across), int((rows - height) * down)
+        windows.append(
+            {"start": start, "frames": WINDOW_FRAMES, "x": x, "y": y, "width": width, "height": height}
+        )
+    return windows, scale
+
+
+def _compare_ready_made(source: Path, encoded: Path) -> dict:
+    """Rate and quality of a ready-made encoding against its source, over the first frames at full size."""
+    pairs, infos = [], [probe(source), probe(encoded)]
+    if (infos[0].width, infos[0].height) != (infos[1].width, infos[1].height):
+        raise VideoError(f"{encoded.name}: is not of the same size as {source.name}")
+    streams = [decode_planes(p, i.width, i.height) for p, i in zip((source, encoded), infos, strict=True)]
+    total = 0
+    for count, (original, decoded) in enumerate(zip(*streams, strict=False)):
+        if count < READY_MADE_FRAMES:
+            pairs.append(psnr_yuv(planes_to_rgb(original), planes_to_rgb(decoded)))
+        total = count + 1
+    pixels = total * infos[0].width * infos[0].height
+    return {
+        "file": encoded.name,
+        "bitrate_mbps": round(equivalent_mbps(encoded.stat().st_size, pixels), 4),
+        "psnr_db": round(float(np.mean(pairs)), 4),
+        "frames": total,
+    }
+
+
+def _store(directory: Path, entries: list[dict], scratch: Path) -> None:
+    """Put prepared clips under their names, the list of them last."""
+    path = directory / "windows" / "added.json"
+    known = ClipSet(directory).clips
+    listed = json.loads(path.read_text(encoding="utf-8"))["clips"] if path.exists() else []
+    names = [clip.name for clip in known] + [entry["name"] for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise ClipError(f"a clip named {name!r} is there already; remove it or rename the file")
+    _check_new_frames(known, entries)
+    for role in ROLES:
+        clips = [clip for clip in known if clip.role == role] + [e for e in entries if e["role"] == role]
+        if len(clips) > MAX_CLIPS_PER_ROLE:
+            raise ClipError(f"{len(clips)} {role} clips; at most {MAX_CLIPS_PER_ROLE} fit into one report")
+    for entry in entries:
+        target = directory / "windows" / entry["name"]
+        shutil.rmtree(target, ignore_errors=True)
+        partial = target.with_name(f".{entry['name']}.part")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(scratch / "windows" / entry["name"], partial)
+        partial.rename(target)
+    _write_entries(path, listed + entries)
+
+
+def _check_new_frames(known: Sequence[Clip], entries: Sequence[dict]) -> None:
+    """Refuse frames that another clip has already: a clip in both roles would confirm what was trained on it."""
+    owners = {window.sha256: clip.name for clip in known for window in clip.windows}
+    for entry in entries:
+        for window in entry["windows"]:
+            owner = owners.setdefault(window["sha256"], entry["name"])
+            if owner != entry["name"]:
+                raise ClipError(f"clip {entry['name']!r} has frames of clip {owner!r}; a content counts once")
+
+
+def _write_entries(path: Path, entries: list[dict]) -> None:
+    write_whole(path, (json.dumps({"clips": entries}, indent=1) + "\n").encode())

@@ -1,0 +1,32 @@
+"""Which codec a person means: a file, or the number of an adopted version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.commands.inspection import version_source
+from infra.local.session import Progress, join_session
+from infra.workbench.benchmark import NamedCodec
+
+
+def named_codecs(texts: list[str], state_dir: Path, lineage: str, progress: Progress) -> list[NamedCodec]:
+    """The codec of each text: digits alone are a version of the lineage, anything else is a path.
+
+    Raises
+    ------
+    UserError
+        A file cannot be read, the state directory holds no evolution, or the lineage has no such version.
+    """
+    numbers = sorted({int(text) for text in texts if _is_version(text)})
+    files = {text: NamedCodec.of_file(Path(text)) for text in texts if not _is_version(text)}
+    versions: dict[int, NamedCodec] = {}
+    if numbers:
+        with join_session(state_dir, progress) as session:
+            for number in numbers:
+                source = version_source(session.record, session.bucket, lineage, number)
+                versions[number] = NamedCodec(f"version {number}", source.encode())
+    return [versions[int(text)] if _is_version(text) else files[text] for text in texts]
+
+
+def _is_version(text: str) -> bool:
+    return text.isascii() and text.isdigit()

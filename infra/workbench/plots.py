@@ -1,0 +1,243 @@
+"""Rate-distortion plots and pictures for people."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, TARGET_MBPS, WINDOW_DB
+from codec_sandbox.clips import ClipSet, Window
+from codec_sandbox.metrics import luma, psnr_yuv
+from codec_sandbox.references import References
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
+
+from infra.errors import UserError
+
+REFERENCE_STYLES = {
+    "x265_zerolatency": ("x265 medium, zero latency (anchor)", {"color": "#444444", "marker": "s"}),
+    "x265_medium": ("x265 medium, -tune psnr", {"color": "#888888", "marker": "^", "linestyle": "--"}),
+    "svt_av1": ("SVT-AV1, preset 6", {"color": "#8c6bb1", "linestyle": ":"}),
+    "vvenc": ("VVenC, faster", {"color": "#41ab5d", "linestyle": ":"}),
+}
+CODEC_STYLES = (
+    {"color": "#d7301f", "marker": "o", "linewidth": 2.2},
+    {"color": "#2171b5", "marker": "D", "linewidth": 1.8},
+)
+PLOTTED_DB = (28.0, 48.0)
+PICTURE_PSNR_DB = FLOOR_DB
+ERROR_GAIN = 4
+
+
+def check_folders(*outputs: Path | None) -> None:
+    """Refuse, before anything is measured for it, a drawing whose folder does not exist.
+
+    Raises
+    ------
+    UserError
+        With the folder's name.
+    """
+    for output in outputs:
+        if output is not None and not output.parent.is_dir():
+            raise UserError(f"{output}: there is no folder {output.parent} to draw in")
+
+
+def draw_rate_distortion(
+    output: Path, codecs: Sequence[tuple[str, list[dict]]], clips: ClipSet, references: References
+) -> list[Path]:
+    """Rate-distortion curves, one panel a clip, windows 0 where measured.
+
+    Parameters
+    ----------
+    output : Path
+        ``.svg`` or ``.png`` draws that; any other name draws both beside it.
+    codecs : sequence of (str, list of dict)
+        Name and ``clips`` rows as `infra.workbench.benchmark.benchmark_file` gives them; the candidate (or newest
+        version) first, the incumbent second, older versions after it.
+    clips, references : ClipSet, References
+        For the reference curves.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    panels = _panels(codecs[0][1])
+    figure, grid = pyplot.subplots(1, len(panels), figsize=(1.0 + 5.6 * len(panels), 6.2), squeeze=False)
+    for axes, row in zip(grid[0], panels, strict=True):
+        window = clips.clip(row["name"]).windows[row["window"]]
+        _draw_references(axes, window, references)
+        for (name, rows), style in zip(codecs, _codec_styles(len(codecs)), strict=True):
+            same = [r for r in rows if (r["name"], r["window"]) == (row["name"], row["window"])]
+            for match in same:
+                _draw_curve(axes, match["points"], name, {"zorder": 5, **style})
+        _dress(axes, row)
+        _mark_floor(axes)
+    handles = {
+        label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=3, fontsize=9, frameon=False)
+    kind = "training" if panels[0]["role"] == "train" else "held-out"
+    figure.suptitle(f"Rate-distortion on the {kind} clips (shaded: the range that adoption looks at)")
+    figure.tight_layout(rect=(0, 0.11, 1, 1))
+    return _save(figure, output)
+
+
+def _codec_styles(count: int) -> list[dict[str, Any]]:
+    """Styles of the candidate, the incumbent, and older versions that fade with their age."""
+    older = count - len(CODEC_STYLES)
+    faded = [{**CODEC_STYLES[1], "linewidth": 1.2, "alpha": 0.75 - 0.5 * age / older} for age in range(older)]
+    return [*CODEC_STYLES[:count], *faded]
+
+
+def _panels(rows: list[dict]) -> list[dict]:
+    first = [row for row in rows if row["window"] == 0]
+    return first or rows[:4]
+
+
+def _draw_curve(axes: Axes, points: list[dict], label: str, style: Mapping[str, Any]) -> None:
+    ordered = sorted(points, key=lambda point: point["bitrate_mbps"])
+    rates = [point["bitrate_mbps"] for point in ordered]
+    levels = [point["psnr_db"] for point in ordered]
+    axes.plot(rates, levels, label=label, **{"markersize": 5, **style})
+
+
+def _draw_references(axes: Axes, window: Window, references: References) -> None:
+    for codec, (label, style) in REFERENCE_STYLES.items():
+        if points := references.curve(window, codec):
+            _draw_curve(axes, points, label, {"linewidth": 1.3, "markersize": 4, **style})
+    if points := references.curve(window, "x265_10mbps"):
+        at = points[0]
+        axes.plot(
+            at["bitrate_mbps"],
+            at["psnr_db"],
+            "*",
+            color="#fe9929",
+            markersize=15,
+            zorder=6,
+            label="x265 at 10 Mbps",
+        )
+
+
+def _dress(axes: Axes, row: Mapping[str, Any]) -> None:
+    axes.set_xscale("log")
+    axes.set_ylim(*PLOTTED_DB)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.6), max(high, 12))
+    axes.axhspan(*WINDOW_DB, color="#f4f4f4", zorder=-1)
+    for rate, text in ((HEVC_ANCHOR_MBPS, "10 Mbps: HEVC line"), (TARGET_MBPS, "1 Mbps: target")):
+        axes.axvline(rate, color="#fe9929", linewidth=0.9, linestyle="-", zorder=0)
+        axes.annotate(
+            text,
+            (rate, PLOTTED_DB[1] - 0.2),
+            (-3, 0),
+            textcoords="offset points",
+            rotation=90,
+            va="top",
+            ha="right",
+            fontsize=8,
+            color="#8c4a04",
+        )
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axes.set_xlabel("rate, Mbps at 1080p30 equivalent")
+    axes.set_ylabel("PSNR-YUV 6:1:1, dB")
+    rate, versus = row.get("bitrate_mbps_at_36_db"), row.get("bd_rate_vs_hevc")
+    figures = [] if rate is None else [f"{rate:.1f} Mbps at {FLOOR_DB:g} dB"]
+    figures += [] if versus is None else [f"BD-rate {versus:+.0f}% against x265 zero latency"]
+    axes.set_title(f"{row['name']}, window {row['window']}\n{', '.join(figures)}", fontsize=10)
+    axes.yaxis.set_major_locator(MultipleLocator(2))
+    axes.grid(alpha=0.25, which="major")
+
+
+def _mark_floor(axes: Axes) -> None:
+    """The line at 36 dB, and on it the milestones."""
+    axes.axhline(FLOOR_DB, color="#999999", linewidth=0.9, zorder=0)
+    axes.annotate(
+        f"{FLOOR_DB:g} dB",
+        (0, FLOOR_DB),
+        (4, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        fontsize=8,
+        color="#555555",
+    )
+    milestones = [HEVC_ANCHOR_MBPS * (100 - percent) / 100 for percent in ACHIEVEMENT_PERCENT]
+    axes.plot(
+        milestones,
+        [FLOOR_DB] * len(milestones),
+        "|",
+        color="#8c4a04",
+        markersize=11,
+        markeredgewidth=1.6,
+        zorder=4,
+        label="50, 70, 90% below 10 Mbps, at 36 dB",
+    )
+
+
+def draw_side_by_side(
+    output: Path,
+    clips: ClipSet,
+    decoded: Mapping[tuple[str, int], tuple[Window, np.ndarray, list[np.ndarray]]],
+) -> list[Path]:
+    """An original frame, the decoded one and the error, for each clip whose licence allows a picture.
+
+    Of each clip the quality is shown that comes nearest to 36 dB, and of that its middle frame.
+
+    Returns
+    -------
+    list of Path
+        The files written; none when no clip's licence allows it.
+    """
+    shown = []
+    for clip in clips.clips:
+        runs = [(quality, *run) for (name, quality), run in decoded.items() if name == clip.name]
+        if clip.pictures and runs:
+            shown.append(
+                (clip.name, *min(runs, key=lambda run: abs(_middle_psnr(run[2], run[3]) - PICTURE_PSNR_DB)))
+            )
+    if not shown:
+        return []
+    figure, grid = pyplot.subplots(len(shown), 3, figsize=(13.5, 3.4 * len(shown)), squeeze=False)
+    for axes, (name, quality, _, frames, results) in zip(grid, shown, strict=True):
+        middle = len(frames) // 2
+        original, result = frames[middle], results[middle]
+        error = np.clip(128 + ERROR_GAIN * (luma(original) - luma(result)), 0, 255)
+        titles = (
+            f"{name}, frame {middle}: original",
+            f"decoded, quality {quality}: {psnr_yuv(original, result):.2f} dB",
+            f"luma error, {ERROR_GAIN} times (gray: none)",
+        )
+        for place, image, title in zip(axes, (original, result, error), titles, strict=True):
+            place.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            place.set_title(title, fontsize=10)
+            place.axis("off")
+    credits = "; ".join(
+        f"{clip.name}: {clip.licence}" for clip in clips.clips if clip.name in {s[0] for s in shown}
+    )
+    figure.text(0.5, 0.01, credits, ha="center", fontsize=8, color="#555555")
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
+    return _save(figure, output)
+
+
+def _middle_psnr(frames: np.ndarray, results: list[np.ndarray]) -> float:
+    return psnr_yuv(frames[len(frames) // 2], results[len(frames) // 2])
+
+
+def _save(figure: Any, output: Path) -> list[Path]:
+    paths = (
+        [output]
+        if output.suffix in (".svg", ".png")
+        else [Path(f"{output}{end}") for end in (".svg", ".png")]
+    )
+    for path in paths:
+        figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
+    pyplot.close(figure)
+    return paths

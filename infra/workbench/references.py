@@ -1,0 +1,263 @@
+"""Measures reference encoders on every window and stores their curves as data.
+
+The same frames and the same metrics as for candidates: RGB goes to 4:2:0, through the encoder, and back to
+RGB. Bits are those of the elementary stream, without a container.
+"""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window, read_manifest, read_window
+from codec_sandbox.metrics import sequence_quality
+from codec_sandbox.report import MBPS_1080P30, equivalent_mbps
+
+from infra.errors import UserError
+from infra.workbench.video import (
+    PROBE_TIMEOUT_S,
+    VideoError,
+    decode_planes,
+    encode,
+    ffmpeg,
+    ffmpeg_version,
+    planes_to_rgb,
+)
+
+ANCHOR_MBPS = 10.0
+"""The HEVC line that the project set itself, for 1080p30: 0.1608 bits a pixel."""
+
+X265_QUIET = "log-level=error:info=0:pools=none:frame-threads=1"
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A reference encoder: ffmpeg options with ``{parameter}`` in them, and the values it takes.
+
+    Attributes
+    ----------
+    stream : str
+        ffmpeg's name of the elementary stream, for writing and reading.
+    version : str
+        Pattern that finds the encoder's version in what it prints.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    parameters: tuple[float, ...]
+    stream: str
+    version: str
+
+    @property
+    def command(self) -> str:
+        """The command line as stored with the curve."""
+        return " ".join(["ffmpeg", "-i", "-", *self.options, "-f", self.stream])
+
+
+def _x265(name: str, tune: tuple[str, ...], extra: str = "") -> Encoder:
+    options = ("-c:v", "libx265", "-preset", "medium", *tune, "-crf", "{parameter}")
+    return Encoder(
+        name,
+        (*options, "-x265-params", X265_QUIET + extra),
+        (16, 20, 24, 28, 32, 36, 40),
+        "hevc",
+        r"HEVC encoder version (\S+)",
+    )
+
+
+ENCODERS = (
+    _x265("x265_medium", ("-tune", "psnr")),
+    _x265("x265_zerolatency", ("-tune", "zerolatency"), ":psy-rd=0:psy-rdoq=0:aq-mode=0"),
+    Encoder(
+        "x265_10mbps",
+        (
+            "-c:v",
+            "libx265",
+            "-preset",
+            "medium",
+            "-tune",
+            "psnr",
+            "-b:v",
+            "{parameter}",
+            "-x265-params",
+            X265_QUIET,
+        ),
+        (ANCHOR_MBPS,),
+        "hevc",
+        r"HEVC encoder version (\S+)",
+    ),
+    Encoder(
+        "svt_av1",
+        ("-c:v", "libsvtav1", "-preset", "6", "-crf", "{parameter}", "-svtav1-params", "tune=1:lp=1"),
+        (20, 30, 40, 50, 60),
+        "obu",
+        r"SVT-AV1 Encoder Lib (\S+)",
+    ),
+    Encoder(
+        "vvenc",
+        ("-c:v", "libvvenc", "-preset", "faster", "-qp", "{parameter}", "-vvenc-params", "threads=1"),
+        (20, 26, 32, 38),
+        "vvc",
+        r"libvvenc version: (\S+)",
+    ),
+)
+
+
+def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict:
+    """One point of one encoder on one window.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    parameter : float
+        Quality value; for ``x265_10mbps`` the rate in Mbps at 1080p30 equivalent.
+    frames : numpy.ndarray
+        (T, H, W, 3) uint8 RGB.
+    fps : float
+
+    Returns
+    -------
+    dict
+        ``parameter``, ``bytes``, ``bitrate_mbps``, ``psnr_db``, ``ms_ssim``.
+    """
+    count, height, width = frames.shape[:3]
+    with tempfile.TemporaryDirectory() as scratch:
+        stream = Path(scratch) / f"stream.{encoder.stream}"
+        if encoder.name == "x265_10mbps":
+            _two_pass(encoder, parameter, frames, fps, stream)
+        else:
+            options = [option.format(parameter=f"{parameter:g}") for option in encoder.options]
+            encode(list(frames), fps, [*options, "-f", encoder.stream], stream)
+        size = stream.stat().st_size
+        decoded = [
+            planes_to_rgb(planes)
+            for planes in decode_planes(stream, width, height, raw_format=encoder.stream)
+        ]
+    quality = sequence_quality(frames, decoded)
+    return {
+        "parameter": parameter,
+        "bytes": size,
+        "bitrate_mbps": round(equivalent_mbps(size, count * height * width), 6),
+        "psnr_db": round(quality.psnr_db, 5),
+        "ms_ssim": round(quality.ms_ssim, 7),
+    }
+
+
+def _two_pass(encoder: Encoder, mbps: float, frames: np.ndarray, fps: float, stream: Path) -> None:
+    """Two passes at the rate that has as many bits per pixel as `mbps` has at 1080p30."""
+    bits = round(mbps / MBPS_1080P30 * frames.shape[1] * frames.shape[2] * fps)
+    for number in (1, 2):
+        options = [option.format(parameter=bits) for option in encoder.options]
+        options[-1] += f":pass={number}:stats={stream.with_suffix('.log')}"
+        encode(list(frames), fps, [*options, "-f", encoder.stream], stream)
+
+
+def encoder_version(encoder: Encoder) -> str:
+    """The encoder library's own version, as it prints it; with ffmpeg's."""
+    options = [
+        option.format(parameter=30) for option in encoder.options if not option.startswith("log-level")
+    ]
+    options = [option for option in options if option not in ("-x265-params",)]
+    command = [
+        ffmpeg(),
+        "-hide_banner",
+        "-f",
+        "lavfi",
+        "-i",
+        "color=s=128x128:d=0.1",
+        *options,
+        "-f",
+        "null",
+        "-",
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S)
+    found = re.search(encoder.version, run.stderr)
+    return f"{found[1] if found else 'version not printed'}, {ffmpeg_version()}"
+
+
+def rebuild_references(
+    directory: Path = CLIP_DIRECTORY,
+    progress: Progress = lambda line: None,
+    *,
+    force: bool = False,
+    encoders: Sequence[Encoder] = ENCODERS,
+) -> int:
+    """Measure every encoder on every window that has no curve yet, or whose frames or command line changed.
+
+    Shipped clips' curves go to ``references.json``, those of an operator's clips to
+    ``windows/added_references.json``. Saved after every window, so an interrupted run goes on.
+
+    Returns
+    -------
+    int
+        Number of curves measured.
+
+    Raises
+    ------
+    UserError
+        A window is missing, or an encoder fails.
+    """
+    shipped = {entry["name"] for entry in read_manifest(directory / "manifest.json")}
+    windows = [window for clip in ClipSet(directory).clips for window in clip.windows]
+    versions: dict[str, str] = {}
+    measured = 0
+    try:
+        for done, window in enumerate(windows, start=1):
+            name = "references.json" if window.clip in shipped else "windows/added_references.json"
+            if due := _due(directory / name, window, encoders, force):
+                progress(f"references {done}/{len(windows)}: {window.key}, {', '.join(e.name for e in due)}")
+                _rebuild_window(directory, directory / name, window, versions, due)
+            measured += len(due)
+    except (ClipError, VideoError) as error:
+        raise UserError(str(error)) from error
+    return measured
+
+
+def _stored(path: Path, window: Window) -> tuple[dict, dict]:
+    """Everything in the file, and the entry of this window; an empty one if its frames have changed."""
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"windows": {}}
+    entry = stored["windows"].get(window.key)
+    if entry is None or entry["sha256"] != window.sha256:
+        entry = {"sha256": window.sha256, "curves": {}}
+    return stored, entry
+
+
+def _due(path: Path, window: Window, encoders: Sequence[Encoder], force: bool) -> list[Encoder]:
+    curves = _stored(path, window)[1]["curves"]
+    return [e for e in encoders if force or curves.get(e.name, {}).get("command") != e.command]
+
+
+def _rebuild_window(
+    directory: Path, path: Path, window: Window, versions: dict[str, str], due: list[Encoder]
+) -> None:
+    stored, entry = _stored(path, window)
+    frames = read_window(directory, window)
+    jobs = [(encoder, parameter) for encoder in due for parameter in encoder.parameters]
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        points = list(pool.map(lambda job: measure_point(*job, frames, window.fps), jobs))
+    for encoder in due:
+        if encoder.name not in versions:
+            versions[encoder.name] = encoder_version(encoder)
+        rows = [point for (e, _), point in zip(jobs, points, strict=True) if e is encoder]
+        entry["curves"][encoder.name] = {
+            "encoder": versions[encoder.name],
+            "command": encoder.command,
+            "points": sorted(rows, key=lambda row: row["bitrate_mbps"]),
+        }
+    stored["windows"][window.key] = entry
+    _write_json(path, stored)
+
+
+def _write_json(path: Path, value: dict) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    text = json.dumps(value, indent=1)
+    text = re.sub(r"\{\s+(\"parameter\"[^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s+", " ", m[1]) + "}", text)
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)

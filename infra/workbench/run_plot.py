@@ -1,0 +1,34 @@
+"""The picture at the end of a run: rate-distortion curves of the adopted versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codec_evolution import artifacts
+from codec_sandbox.clips import ClipSet
+from codec_sandbox.references import References
+
+from infra.local.session import LINEAGE, Session
+from infra.workbench.benchmark import summary
+from infra.workbench.plots import draw_rate_distortion
+
+VERSIONS_SHOWN = 6
+
+
+def draw_versions(session: Session) -> Path | None:
+    """Draw the newest versions, and version 0, into the state directory; None before version 0.
+
+    Only versions that were measured on this machine's clip set are drawn.
+    """
+    clips = ClipSet()
+    newest = session.control.state(LINEAGE).version
+    numbers = sorted({0, *range(max(newest - VERSIONS_SHOWN + 2, 0), newest + 1)}, reverse=True)
+    curves = []
+    for number in numbers:
+        record = session.record.of_version(LINEAGE, number) if newest >= 0 else None
+        report = record and session.bucket.get_json(artifacts.report(LINEAGE, record["attempt_id"]))
+        if report and report["clip_set"] == clips.digest:
+            curves.append((f"version {number}", summary(report, {})["clips"]))
+    if not curves:
+        return None
+    return draw_rate_distortion(session.state_dir / "rate_distortion.png", curves, clips, References())[0]

@@ -1,0 +1,248 @@
+"""Opening and closing a cycle: who may run, what is left from a dead run, and which slots are tried."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codec_evolution import artifacts
+from codec_evolution import record as records
+from codec_evolution.budget import slot_share
+from codec_evolution.clock import day_of, format_time, parse_time
+from codec_evolution.contracts import CycleOpened, Shared, Slot
+from codec_evolution.framework import release
+from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
+
+PREPARATION = "prep"
+REFUSALS = (
+    "another_lineage",
+    "paused",
+    "busy",
+    "daily_budget_spent",
+    "daily_budget_below_one_call",
+    "daily_attempts_used",
+    "incumbent_not_measured",
+    "lease_taken",
+)
+"""First words of the reasons for which a cycle is not opened."""
+
+
+def _untold(record: Mapping[str, Any]) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class CycleSettings:
+    """Operator's settings of the loop.
+
+    Attributes
+    ----------
+    least_attempt_usd
+        Dollars that an attempt must be able to reserve for its first call of the language model.
+    """
+
+    lineage: str
+    slots: int
+    daily_budget_usd: float
+    max_attempts_per_day: int
+    tools: bool
+    least_attempt_usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class CycleStart:
+    """One call of OpenCycle.
+
+    Attributes
+    ----------
+    execution
+        ARN of the execution that asks.
+    started
+        When that execution started, ISO 8601.
+    preparation
+        How many times this execution has opened its cycle before (0 or more).
+    lineage
+        The lineage that whoever started the execution meant; empty for the deployment's own.
+    """
+
+    execution: str
+    started: str
+    preparation: int
+    lineage: str = ""
+
+
+class CycleOpener:
+    """Takes the lease, concludes what a dead run left, and hands out the slots.
+
+    Parameters
+    ----------
+    told
+        Called with each record that is concluded for a dead run.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        control: Control,
+        objects: Objects,
+        executions: Executions,
+        settings: CycleSettings,
+        told: Callable[[Mapping[str, Any]], None] = _untold,
+    ) -> None:
+        self._record = record
+        self._control = control
+        self._objects = objects
+        self._executions = executions
+        self._settings = settings
+        self._told = told
+
+    def open(self, start: CycleStart, shipped: Mapping[str, str]) -> CycleOpened:
+        """Open a cycle, or say why it may not run.
+
+        Parameters
+        ----------
+        shipped
+            Files of the release to start with when the lineage has none.
+        """
+        lineage = self._settings.lineage
+        cycle_id = format_time(parse_time(start.started))
+        state = self._control.state(lineage)
+        day = self._control.day(lineage, day_of(cycle_id))
+        refusal = self._refusal(state, start, day)
+        if refusal:
+            return CycleOpened(go=False, reason=refusal, lineage=lineage, cycle_id=cycle_id)
+        slots = self._slots(state, start, cycle_id)
+        if slots is None:
+            return CycleOpened(go=False, reason="incumbent_not_measured", lineage=lineage, cycle_id=cycle_id)
+        due = tuple(slot.attempt_id for slot in slots if slot.kind != "incumbent")
+        try:
+            self._control.take_lease(
+                lineage, holder=state.execution, execution=start.execution, cycle_id=cycle_id, due=due
+            )
+        except Conflict:
+            return CycleOpened(go=False, reason="lease_taken", lineage=lineage, cycle_id=cycle_id)
+        if state.execution != start.execution:
+            self.conclude_lost(state)
+        current = state.release or self._first_release(lineage, shipped)
+        share = slot_share(self._settings.daily_budget_usd, day.get("spent_usd", 0.0), len(slots))
+        slots = [slot.model_copy(update={"budget_usd": share}) for slot in slots]
+        if (state.execution, state.due) != (start.execution, due):
+            self._count_attempts(slots, cycle_id)
+        return CycleOpened(
+            go=True,
+            lineage=lineage,
+            cycle_id=cycle_id,
+            version=state.version,
+            release=current,
+            again=slots[0].kind != "candidate",
+            shared=Shared(
+                lineage=lineage,
+                cycle_id=cycle_id,
+                version=state.version,
+                release=current,
+                seed=contest_seed(lineage, max(state.version, 0)),
+            ),
+            slots=slots,
+        )
+
+    def conclude_lost(self, state: LoopState) -> list[str]:
+        """Write `skipped: infrastructure` for attempts that a dead execution never concluded."""
+        lost = []
+        for attempt_id in state.due:
+            item = {
+                "lineage": state.lineage,
+                "attempt_id": attempt_id,
+                "cycle_id": state.cycle_id,
+                "started_at": state.cycle_id,
+                "status": records.SKIPPED,
+                "reason": "infrastructure: the execution ended before this attempt was concluded",
+                "code_changed": False,
+                "version": state.version,
+                "deployment_status": records.NOT_DEPLOYED,
+                "github_committed": False,
+                "execution": state.execution,
+            }
+            item["summary"] = records.summarise(item)
+            if self._record.put_once(item):
+                self._told(item)
+                lost.append(attempt_id)
+        return lost
+
+    def _refusal(self, state: LoopState, start: CycleStart, day: Mapping[str, float]) -> str:
+        if start.lineage not in ("", state.lineage):
+            return (
+                f"another_lineage: lineage {start.lineage!r} is not the one that this deployment evolves "
+                f"({state.lineage!r})"
+            )
+        if state.paused:
+            return "paused"
+        if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):
+            return "busy"
+        spent = day.get("spent_usd", 0.0)
+        share = slot_share(self._settings.daily_budget_usd, spent, self._settings.slots)
+        # A rest too small for a call would only make attempts that are skipped.
+        if spent >= self._settings.daily_budget_usd or share < self._settings.least_attempt_usd:
+            return "daily_budget_spent" if spent else "daily_budget_below_one_call"
+        if day.get("attempts", 0) + self._settings.slots > self._settings.max_attempts_per_day:
+            return "daily_attempts_used"
+        return ""
+
+    def _slots(self, state: LoopState, start: CycleStart, cycle_id: str) -> list[Slot] | None:
+        """Return the slots of this pass, or None when preparing has already failed in this cycle."""
+        baseline_id = records.attempt_id(cycle_id, 0)
+        baseline_tried = self._record.get(state.lineage, baseline_id) is not None
+        if state.version < 0:
+            if baseline_tried or start.preparation > 0:
+                return None
+            return [_slot(0, "baseline", baseline_id)]
+        if state.prepared_version != state.version:
+            if start.preparation > 0:
+                return None
+            return [_slot(0, "incumbent", f"{cycle_id}#{PREPARATION}")]
+        first = 1 if baseline_tried else 0
+        slots = [
+            _slot(slot, "candidate", records.attempt_id(cycle_id, slot))
+            for slot in range(first, first + self._settings.slots)
+        ]
+        # One slot of a cycle may change the framework, so that no two do it at the same time.
+        return [slots[0].model_copy(update={"tools": self._settings.tools}), *slots[1:]]
+
+    def _first_release(self, lineage: str, shipped: Mapping[str, str]) -> str:
+        name = release.publish(self._objects, shipped)
+        self._control.set_release(lineage, name, expected="")
+        return name
+
+    def _count_attempts(self, slots: list[Slot], cycle_id: str) -> None:
+        candidates = [slot for slot in slots if slot.kind == "candidate"]
+        if candidates:
+            self._control.count(
+                self._settings.lineage,
+                day_of(cycle_id),
+                "attempts",
+                len(candidates),
+                limit=float(self._settings.max_attempts_per_day),
+            )
+
+
+def _slot(number: int, kind: str, attempt_id: str) -> Slot:
+    return Slot(attempt_id=attempt_id, slot=number, kind=kind, tools=False, budget_usd=0.0)
+
+
+def contest_seed(lineage: str, version: int) -> str:
+    """Return the seed of all contests against one incumbent.
+
+    It moves with every adoption, so that no lineage can settle on one set of held-out windows, and it is the same
+    for all challengers of an incumbent, so that the incumbent is measured on those windows once.
+    """
+    return hashlib.sha256(f"{lineage}/{version}".encode()).hexdigest()[:16]
+
+
+def stage_of(objects: Objects, lineage: str, attempt_id: str) -> str:
+    """Return where a running attempt is, by what it has stored: planning, measuring or confirming."""
+    if objects.exists(artifacts.report(lineage, attempt_id)):
+        return "confirming"
+    if objects.exists(artifacts.proposal(lineage, attempt_id)):
+        return "measuring"
+    return "planning"

@@ -1,0 +1,80 @@
+"""Bringing adopted versions into the git repository: one reconciler a cycle, safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from codec_evolution import artifacts
+from codec_evolution import record as records
+from codec_evolution.loop.commit import GithubAway, GithubRefused, Repository, reconcile
+from codec_evolution.ports import Control, Objects, Record
+
+VERSIONS_PER_CYCLE = 20
+"""How far one reconciliation catches up; the rest waits for the next cycle."""
+
+
+@dataclass
+class Deployed:
+    """What one reconciliation did."""
+
+    committed: list[dict[str, Any]] = field(default_factory=list)
+    waiting: str = ""
+    """Why versions are still due; empty when none is."""
+
+
+@dataclass(frozen=True)
+class Deployer:
+    """Commits every version above the committed one, in order.
+
+    Attributes
+    ----------
+    connect
+        Returns the repository, or None when none is configured; may raise `GithubRefused`.
+    """
+
+    record: Record
+    control: Control
+    objects: Objects
+    connect: Callable[[], Repository | None]
+
+    def commit_due(self, lineage: str) -> Deployed:
+        """Commit what is due; GitHub being away leaves it due and is no fault."""
+        done = Deployed()
+        due = self._due(lineage)
+        if not due:
+            return done
+        try:
+            repository = self.connect()
+            if repository is None:
+                done.waiting = "no_repository: github_repository is not set"
+                return done
+            previous = self.record.of_version(lineage, due[0]["adopted_version"] - 1)
+            for made in reconcile(
+                due, self._source, repository, on_away=lambda away: _away(done, away), previous=previous
+            ):
+                self.record.set_deployment(made.lineage, made.attempt_id, records.DEPLOYED, made.sha)
+                self.control.set_committed(made.lineage, made.version)
+                done.committed.append({"version": made.version, "sha": made.sha})
+        except GithubRefused as refused:
+            done.waiting = f"github_refused: {refused}"
+        return done
+
+    def _due(self, lineage: str) -> list[dict[str, Any]]:
+        state = self.control.state(lineage)
+        last = min(state.version, state.committed_version + VERSIONS_PER_CYCLE)
+        found = (
+            self.record.of_version(lineage, version)
+            for version in range(state.committed_version + 1, last + 1)
+        )
+        # The index is eventually consistent: a version that it does not show yet, and all after it, wait.
+        return list(takewhile(lambda record: record is not None, found))
+
+    def _source(self, record: Mapping[str, Any]) -> str:
+        return artifacts.load_source(self.objects, record["source_sha256"])
+
+
+def _away(done: Deployed, away: GithubAway) -> None:
+    done.waiting = f"github_away: {away}"

@@ -1,0 +1,102 @@
+"""Asking the model once a round: reserved before, settled after, retried within a bound."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from codec_evolution.budget import Purse
+from codec_evolution.planners.claude.language_model import (
+    LanguageModel,
+    ModelAnswer,
+    ModelCall,
+    ModelFault,
+)
+from codec_evolution.planners.claude.transcript import LOST, RELEASED, RESERVED, SETTLED, Call, Transcript
+from codec_evolution.pricing import ModelPrice
+
+CALLS_A_ROUND = 3
+"""Calls that one round may buy, those of a crashed try of the same round included."""
+FIRST_WAIT_S = 2.0
+MAX_WAIT_S = 20.0
+LEAST_CALL_S = 120.0
+"""Time that a repeated call must have: one that is given up half-way is paid for in full."""
+LONGEST_WAIT_S = 60.0
+"""Longest wait that a provider may ask for; beyond it the attempt ends, and a later cycle tries again."""
+
+
+@dataclass
+class Asker:
+    """Makes the calls of one round.
+
+    Attributes
+    ----------
+    save
+        Stores the transcript; called before a call with its reservation, and after it.
+    deadline
+        Returns the monotonic time by which the last answer must have come.
+    """
+
+    model: LanguageModel
+    price: ModelPrice
+    purse: Purse
+    save: Callable[[], None]
+    deadline: Callable[[], float]
+    sleep: Callable[[float], None] = time.sleep
+
+    def ask(self, talk: Transcript, number: int, call: ModelCall) -> ModelAnswer:
+        """Return the model's answer.
+
+        Raises
+        ------
+        ModelFault
+            No answer within the bound, or none can be had.
+        codec_evolution.budget.BudgetSpent
+            The worst case of the call does not fit; it was not made.
+        """
+        for tries in range(1, CALLS_A_ROUND + 1):
+            if sum(each.round == number for each in talk.calls) >= CALLS_A_ROUND:
+                break
+            try:
+                return self._call(talk, number, call)
+            except ModelFault as fault:
+                wait = max(fault.wait_s, min(MAX_WAIT_S, FIRST_WAIT_S * 2**tries * random.random()))
+                late = wait > LONGEST_WAIT_S or time.monotonic() + wait + LEAST_CALL_S > self.deadline()
+                if not fault.retry or tries == CALLS_A_ROUND or late:
+                    raise
+            self.sleep(wait)
+        raise ModelFault("model_away", f"round {number} had no usable answer in {CALLS_A_ROUND} calls")
+
+    def _call(self, talk: Transcript, number: int, call: ModelCall) -> ModelAnswer:
+        worst = self.price.worst_case(self.model.count(call), call.max_tokens)
+        self.purse.reserve(worst)
+        entry = Call(number, worst)
+        talk.calls.append(entry)
+        self.save()
+        try:
+            answer = self.model.send(call)
+        except ModelFault as fault:
+            entry.fault = str(fault)[:300]
+            entry.end(LOST if fault.billed else RELEASED, worst if fault.billed else 0.0)
+            self.save()
+            if not fault.billed:
+                self.purse.settle(worst, 0.0)
+            raise
+        entry.usage, entry.stop_reason = answer.usage, answer.stop_reason
+        entry.request_id, entry.detail = answer.request_id, answer.detail
+        cost = self.price.cost(answer.usage)
+        entry.end(SETTLED, cost)
+        talk.hear(answer.content)
+        # Stored before it is settled: a crash in between leaves too much booked, and the answer is not lost.
+        self.save()
+        self.purse.settle(worst, cost)
+        return answer
+
+
+def write_off(talk: Transcript) -> None:
+    """Book calls that a crashed process left under way: their worst case stays spent."""
+    for call in talk.calls:
+        if call.state == RESERVED:
+            call.end(LOST, call.reserved_usd)

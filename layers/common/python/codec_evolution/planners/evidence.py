@@ -1,0 +1,323 @@
+"""What the planner is shown of the evolution: read with a bound, then put together by pure functions.
+
+Training windows only: nothing here reads the operators' prefix, and of a confirmation only its outcome is known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from codec_evolution import artifacts
+from codec_evolution import record as records
+from codec_evolution.clock import day_of
+from codec_evolution.contracts import Item
+from codec_evolution.framework.tool_statistics import healed, usage
+from codec_evolution.judging import adoption, archive, comparison
+from codec_evolution.judging.rate_distortion import rate_at
+from codec_evolution.planners.failures import (
+    GovernanceReport,
+    Stagnation,
+    find_stagnation,
+    message_of,
+    pattern_of,
+)
+from codec_evolution.planners.prompts import Limits
+from codec_evolution.ports import Control, Modifications, Objects, Record
+
+RECENT = 60
+VERSIONS = 12
+MODIFICATIONS = 60
+SHOWN_HYPOTHESES = 25
+SHOWN_FAILURES = 6
+SHOWN_WINDOWS = 8
+SHOWN_MODIFICATIONS = 10
+SHOWN_HEALED = 5
+SHOWN_HEALED_FAILURES = 3
+BEST_ELITES, DIFFERENT_ELITES = 6, 4
+MESSAGE_CHARS = 600
+EXCERPT_LINES = 2
+RATE_POINTS_DB = (33.0, 36.0, 39.0)
+"""Where the rates of two codecs are set side by side."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything that was read for one prompt.
+
+    Attributes
+    ----------
+    report
+        The incumbent's report on the training windows of this contest.
+    recent, adopted
+        Attempts, newest first.
+    modifications
+        Calls of the framework tools, newest first.
+    sources
+        Sources of the newest failures, by attempt id, for excerpts.
+    """
+
+    item: Item
+    incumbent: Mapping[str, Any]
+    source: str
+    report: Mapping[str, Any]
+    recent: Sequence[Mapping[str, Any]] = ()
+    adopted: Sequence[Mapping[str, Any]] = ()
+    elites: Sequence[Mapping[str, Any]] = ()
+    modifications: Sequence[Mapping[str, Any]] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    day: Mapping[str, float] = field(default_factory=dict)
+    daily_budget_usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class EvidenceReader:
+    """Reads evidence, however long the history is.
+
+    At most `RECENT` + `VERSIONS` + `MODIFICATIONS` + `archive.MAX_NICHES` + 3 items.
+    """
+
+    record: Record
+    control: Control
+    objects: Objects
+    modifications: Modifications
+    daily_budget_usd: float
+
+    def read(self, item: Item, incumbent_source: str) -> Reading:
+        """Read what one prompt needs."""
+        state = self.control.state(item.lineage)
+        recent = self.record.latest(item.lineage, RECENT)
+        curve = artifacts.training_curve(state.incumbent, item.seed)
+        return Reading(
+            item=item,
+            incumbent=self.record.get(item.lineage, state.incumbent_attempt) or {},
+            source=incumbent_source,
+            report=self.objects.get_json(curve) or {},
+            recent=recent,
+            adopted=self.record.latest(item.lineage, VERSIONS, records.ADOPTED),
+            elites=self.control.elites(item.lineage, archive.MAX_NICHES),
+            modifications=self.modifications.latest(MODIFICATIONS),
+            sources=self._sources(recent),
+            day=self.control.day(item.lineage, day_of(item.cycle_id)),
+            daily_budget_usd=self.daily_budget_usd,
+        )
+
+    def _sources(self, recent: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        found = {}
+        for failure in _failures(recent):
+            if failure.get("failure_line") and failure.get("source_sha256"):
+                text = self.objects.get_text(artifacts.source(str(failure["source_sha256"])))
+                found[failure["attempt_id"]] = text or ""
+        return found
+
+
+def cycle_context(
+    reading: Reading, governance: GovernanceReport, *, rounds: int, limits: Limits
+) -> dict[str, Any]:
+    """Return what the cycle's prompt is rendered with."""
+    stagnation = find_stagnation(reading.recent)
+    return {
+        "item": reading.item,
+        "rounds": rounds,
+        "governance": governance,
+        "incumbent": reading.incumbent,
+        "source": reading.source,
+        "clips": clip_rows(reading.report),
+        "points": curve_rows(reading.report),
+        "sizes": size_rows(reading.report),
+        "times": time_row(reading.report, limits),
+        "versions": reading.adopted,
+        "elites": archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES),
+        "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
+        "failure_counts": failure_counts(reading.recent),
+        "tried": tried_rows(reading.recent),
+        "modifications": reading.modifications[:SHOWN_MODIFICATIONS],
+        "tool_usage": [row for row in usage(reading.modifications) if row["calls"]],
+        "healed": healed_rows(reading.modifications, reading.recent),
+        "counts": dict(Counter(attempt["status"] for attempt in reading.recent)),
+        "read": len(reading.recent),
+        "attempts_today": int(reading.day.get("attempts", 0)),
+        "left_today_usd": max(0.0, reading.daily_budget_usd - reading.day.get("spent_usd", 0.0)),
+        "daily_budget_usd": reading.daily_budget_usd,
+        "stagnation": stagnation,
+        "strategy": strategy(stagnation, reading.elites),
+    }
+
+
+def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return rates of incumbent and HEVC at the same qualities, one row a window."""
+    if not report:
+        return []
+    report = dict(report)
+    ours, anchors = comparison.curves(report, "train"), comparison.anchor_curves(report)
+    versus = {(row.clip, row.windows[0]): row.bd_rate_vs_hevc for row in adoption.trend(report).rows}
+    rows = []
+    for key in sorted(ours)[:SHOWN_WINDOWS]:
+        anchor = anchors.get(key, [])
+        rates = [
+            {"psnr_db": level, "ours": rate_at(ours[key], level), "hevc": rate_at(anchor, level)}
+            for level in RATE_POINTS_DB
+        ]
+        rows.append({"clip": key[0], "window": key[1], "rates": rates, "bd_rate_vs_hevc": versus.get(key)})
+    return rows
+
+
+def curve_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the incumbent's points of one window a clip, with the seconds of a frame."""
+    rows, shown = [], {}
+    for point in sorted(
+        report.get("points", ()), key=lambda p: (p["clip"], p["window"], p["quality"], p["bitrate_mbps"])
+    ):
+        if shown.setdefault(point["clip"], point["window"]) != point["window"] or len(rows) >= 40:
+            continue
+        frames = max(1, point.get("frames", 1))
+        rows.append(
+            {
+                **{
+                    name: point.get(name)
+                    for name in ("clip", "quality", "bitrate_mbps", "psnr_db", "ms_ssim")
+                },
+                "encode_s": point.get("encode_cpu_s", 0.0) / frames,
+                "decode_s": point.get("decode_cpu_s", 0.0) / frames,
+            }
+        )
+    return rows
+
+
+def size_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is measured of each clip: frames of each window, their size, frames a second."""
+    found = {}
+    for point in report.get("points", ()):
+        names = ("clip", "frames", "width", "height", "fps")
+        found.setdefault(point["clip"], {name: point.get(name) for name in names})
+    return [found[clip] for clip in sorted(found)][:SHOWN_WINDOWS]
+
+
+def time_row(report: Mapping[str, Any], limits: Limits) -> dict[str, Any] | None:
+    """Return the incumbent's time beside what is allowed, None before it was measured."""
+    if not report.get("points"):
+        return None
+    return {
+        "cpu_s": report.get("cpu_s"),
+        "total_cpu_s": limits.total_cpu_s,
+        "encode_s": archive.seconds_1080p(report, "encode_cpu_s"),
+        "decode_s": archive.seconds_1080p(report, "decode_cpu_s"),
+        "call_s": limits.call_s,
+    }
+
+
+def failure_counts(recent: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Return the patterns of all failures that were read, most frequent first."""
+    failed = [a for a in recent if a["status"] == records.TEST_FAILED]
+    return Counter(pattern_of(each).name for each in failed).most_common()
+
+
+def failure_row(failure: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    """Return one failure with its pattern and the lines of source around its line."""
+    line = failure.get("failure_line")
+    source = sources.get(failure["attempt_id"], "")
+    return {
+        "attempt_id": failure["attempt_id"],
+        "pattern": pattern_of(failure).name,
+        "stage": failure.get("failure_stage", ""),
+        "kind": failure.get("failure_kind", ""),
+        "line": line,
+        "message": message_of(failure)[:MESSAGE_CHARS],
+        "excerpt": _excerpt(source, int(line)) if line and source else "",
+    }
+
+
+def tried_rows(recent: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the newest hypotheses with what became of them."""
+    rows = []
+    for attempt in recent:
+        if attempt.get("hypothesis") and attempt["status"] != records.SKIPPED:
+            rows.append(
+                {
+                    "attempt_id": attempt["attempt_id"],
+                    "status": attempt["status"],
+                    "hypothesis": attempt["hypothesis"],
+                    "bd_rate_vs_incumbent": attempt.get("bd_rate_vs_incumbent"),
+                    "bitrate_mbps": attempt.get("bitrate_mbps"),
+                    "reason": attempt.get("reason", ""),
+                }
+            )
+    return rows[:SHOWN_HYPOTHESES]
+
+
+def healed_rows(
+    modifications: Sequence[Mapping[str, Any]], recent: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the newest releases after which failures stopped, with the changes in them."""
+    return [
+        row | {"healed": row["healed"][:SHOWN_HEALED_FAILURES]}
+        for row in healed(modifications, recent)[:SHOWN_HEALED]
+    ]
+
+
+def strategy(stagnation: Stagnation, elites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what to do differently: nothing, another family, or a crossover of two elites."""
+    if not stagnation.stagnant and not stagnation.identical:
+        return {"change": False, "parents": [], "unexplored": []}
+    ranked = sorted(elites, key=lambda elite: (elite["fitness"], elite["attempt_id"]))
+    parents: list[Mapping[str, Any]] = []
+    if len(ranked) > 1:
+        other = max(ranked[1:], key=lambda e: sum(e[n] != ranked[0][n] for n in ("prediction", "transform")))
+        parents = [ranked[0], other]
+    seen = {(elite["prediction"], elite["transform"]) for elite in elites}
+    unexplored = [
+        f"{prediction} prediction, {transform} transform"
+        for prediction, _ in archive.PREDICTIONS
+        for transform, _ in archive.TRANSFORMS
+        if (prediction, transform) not in seen
+    ]
+    return {"change": True, "parents": parents, "unexplored": unexplored[:6]}
+
+
+def attempt_report(attempt: Mapping[str, Any], source: str, report: Mapping[str, Any] | None) -> str:
+    """Return an earlier attempt as text, for `inspect_attempt`: figures, failure, source."""
+    names = (
+        "attempt_id",
+        "status",
+        "reason",
+        "adopted_version",
+        "hypothesis",
+        "bitrate_mbps",
+        "psnr_db",
+        "bd_rate_vs_incumbent",
+        "bd_rate_vs_hevc",
+        "failure_stage",
+        "failure_kind",
+        "failure_line",
+        "failure_message",
+    )
+    lines = [f"{name}: {attempt[name]}" for name in names if name in attempt]
+    failure = (report or {}).get("failure")
+    if failure and attempt["status"] == records.TEST_FAILED and attempt.get("failure_stage") != "confirm":
+        lines += ["failure in full:", failure_text(failure)]
+    for row in curve_rows(report or {}):
+        lines.append(
+            f"{row['clip']} quality {row['quality']}: {row['bitrate_mbps']:.3f} Mbps, {row['psnr_db']:.2f} dB, "
+            f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s a frame"
+        )
+    return "\n".join([*lines, "", "source:", source or "(no source is stored)"])
+
+
+def failure_text(failure: Mapping[str, Any]) -> str:
+    """Return what the sandbox tells of a failure, its long texts as they stand: message, traceback."""
+    told = {name: value for name, value in failure.items() if value is not None}
+    short = {name: value for name, value in told.items() if name not in ("message", "traceback")}
+    lines = [f"{name}: {value}" for name, value in short.items()]
+    return "\n".join(lines + [f"{name}:\n{told[name]}" for name in ("message", "traceback") if name in told])
+
+
+def _failures(recent: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [a for a in recent if a["status"] == records.TEST_FAILED][:SHOWN_FAILURES]
+
+
+def _excerpt(source: str, line: int) -> str:
+    lines = source.splitlines()
+    first, last = max(1, line - EXCERPT_LINES), min(len(lines), line + EXCERPT_LINES)
+    return "\n".join(f"{number:5d}  {lines[number - 1][:160]}" for number in range(first, last + 1))

@@ -1,0 +1,134 @@
+"""Whether the prompts of a release can be used at all, before it goes live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.planners.evidence import Reading, cycle_context
+from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
+from codec_evolution.planners.prompts import (
+    CYCLE,
+    GOVERNANCE,
+    NOTICES,
+    SYSTEM,
+    Limits,
+    Prompts,
+    system_context,
+)
+
+LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
+"""Stand for the operator's limits; a template that renders with these renders with any."""
+NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
+    {"notice": "no_tool_call"},
+    {"notice": "cut_off", "max_tokens": 1},
+    {"notice": "several_calls", "calls": 2},
+    {"notice": "not_offered", "tool": "tool", "last": False},
+    {"notice": "refused", "reason": "reason", "nearest": "line"},
+    {"notice": "draft_failed", "report": "report", "submitted": True},
+    {"notice": "draft_passed"},
+    {"notice": "tool_answer", "answer": "answer"},
+    {"notice": "inspection", "text": "text"},
+)
+"""Every notice of the planner with the facts that it is given."""
+_ID = "2026-01-01T00:00:00.000Z#00"
+
+
+def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
+    """Parse every template and render those that the planner cannot do without.
+
+    Parameters
+    ----------
+    files
+        Templates by release path (``prompts/<name>.md``).
+
+    Raises
+    ------
+    ValueError
+        A template does not parse or render; the message names it. Live, it would end every attempt before the planner
+        could mend it.
+    """
+    prompts = Prompts({PurePosixPath(path).stem: text for path, text in files.items()})
+    for name in prompts.templates:
+        prompts.compile(name)
+    for tools in (True, False):
+        contexts = {
+            SYSTEM: [system_context(policy_toml, LIMITS, tools=tools)],
+            GOVERNANCE: [
+                {"analysis": _analysis(), "framework_advised": advised, "tools": tools}
+                for advised in (True, False)
+            ],
+            CYCLE: [_cycle(_first(tools)), _cycle(_later(tools))],
+            NOTICES: [{**given, "rounds_left": left} for given in NOTICES_GIVEN for left in (0, 1)],
+        }
+        for name, given in contexts.items():
+            for context in given:
+                prompts.render(name, context)
+
+
+def _analysis() -> FailureAnalysis:
+    return FailureAnalysis(1.0, 1, classify([_attempt("test_failed")]))
+
+
+def _cycle(reading: Reading) -> dict[str, Any]:
+    report = GovernanceReport(_analysis(), leads=False, framework_advised=False)
+    context = cycle_context(reading, report, rounds=MAX_ROUNDS, limits=LIMITS)
+    return {**context, "governance_text": ""}
+
+
+def _first(tools: bool) -> Reading:
+    """Return the evidence of a first cycle: there is none."""
+    item = Item(
+        attempt_id=_ID,
+        lineage="main",
+        cycle_id=_ID.partition("#")[0],
+        slot=0,
+        kind="candidate",
+        version=0,
+        release="release",
+        seed="seed",
+        tools=tools,
+        budget_usd=1.0,
+    )
+    return Reading(item=item, incumbent={}, source="source", report={})
+
+
+def _later(tools: bool) -> Reading:
+    """Return evidence of every kind, of a lineage that is told to change its strategy."""
+    elites = [
+        {"attempt_id": _ID, "status": "rejected", "fitness": rate, "prediction": "motion", "transform": kind}
+        | {"decode": "fast", "decode_s": 0.1, "hypothesis": "hypothesis"}
+        for rate, kind in ((1.0, "cosine"), (2.0, "wavelet"))
+    ]
+    change = {"modification_id": f"{_ID}#tool0", "tool": "modify_framework_file", "status": "applied"}
+    first = _first(tools)
+    return Reading(
+        item=first.item,
+        incumbent={"bitrate_mbps": 1.0, "bd_rate_vs_hevc": 1.0, "improvement": "improvement"},
+        source=first.source,
+        report={},
+        recent=[*[_attempt("test_failed")] * 3, _attempt("rejected")],
+        adopted=[_attempt("adopted") | {"adopted_version": 0}],
+        elites=elites,
+        modifications=[
+            change | {"started_at": _ID, "reason": "reason", "message": "message", "file": "file"}
+        ],
+        sources={_ID: "source"},
+        day={"attempts": 1, "spent_usd": 1.0},
+        daily_budget_usd=20.0,
+    )
+
+
+def _attempt(status: str) -> dict[str, Any]:
+    return {
+        "attempt_id": _ID,
+        "status": status,
+        "reason": "reason",
+        "hypothesis": "hypothesis",
+        "failure_stage": "smoke",
+        "failure_kind": "runtime",
+        "failure_line": 1,
+        "failure_message": "message",
+    }

@@ -1,0 +1,129 @@
+"""Making a release live: its checks, the release pointer, and the publishing of changed code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from codec_evolution.candidate import sha256_hex
+from codec_evolution.contracts import MAX_POLICY_BYTES, Envelope
+from codec_evolution.framework.release import (
+    MAX_PROMPT_BYTES,
+    MAX_RELEASE_BYTES,
+    POLICY,
+    POLICY_PATH,
+    PROMPTS,
+    publish,
+    release_id,
+)
+from codec_evolution.ports import Conflict, Control, Objects, Publisher, Sandbox
+
+
+class ReleaseRefused(Exception):
+    """A release failed its checks, or another one went live meanwhile; nothing has moved."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """What went live.
+
+    Attributes
+    ----------
+    release, before
+        The release that is live now, and the one before it; the same when the data had not changed.
+    published
+        What was published of changed code; empty for nothing.
+    """
+
+    release: str
+    before: str
+    published: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Releaser:
+    """Makes what the host handed out live, after checking it.
+
+    Attributes
+    ----------
+    check_prompts
+        Raises `ValueError` when prompts (by ``prompts/<name>.md``) do not render with a policy.
+    baseline
+        Source of version 0, which must pass smoke under the new policy.
+    """
+
+    control: Control
+    objects: Objects
+    sandbox: Sandbox
+    publisher: Publisher
+    check_prompts: Callable[[Mapping[str, str], str], None]
+    baseline: str
+    lineage: str
+
+    def go_live(self, files: Mapping[str, Mapping[str, Any]]) -> Released:
+        """Publish changed code and move the release pointer to the data as it is.
+
+        Parameters
+        ----------
+        files
+            What the host handed out: ``{"tier", "sha256", "content"}`` by path of the checkout; code comes without
+            contents.
+
+        Raises
+        ------
+        ReleaseRefused, PublishRefused
+            A check failed; what was live before still is.
+        """
+        data = amendable(files)
+        name, before = release_id(data), self.control.state(self.lineage).release
+        if name != before:
+            self._check(name, data)
+        code = {path: str(facts["sha256"]) for path, facts in files.items() if facts["tier"] == "code"}
+        published = self.publisher.publish(code)
+        if name == before:
+            message = f"release {name[:12]} was live already" + (
+                f"; published {published}" if published else ""
+            )
+            return Released(name, before, published, message)
+        publish(self.objects, data)
+        try:
+            self.control.set_release(self.lineage, name, expected=before)
+        except Conflict:
+            raise ReleaseRefused("another release went live meanwhile; nothing was moved") from None
+        message = f"release {name[:12]} is live from the next cycle on"
+        return Released(name, before, published, message + (f"; published {published}" if published else ""))
+
+    def _check(self, name: str, data: Mapping[str, str]) -> None:
+        policy = data.get(POLICY)
+        if policy is None:
+            raise ReleaseRefused(f"the checkout has no {POLICY_PATH}")
+        for path, text in data.items():
+            limit = MAX_POLICY_BYTES if path == POLICY else MAX_PROMPT_BYTES
+            if len(text.encode("utf-8")) > limit:
+                raise ReleaseRefused(f"{path} has more than {limit} bytes")
+        size = sum(len(text.encode("utf-8")) for text in data.values())
+        if size > MAX_RELEASE_BYTES:
+            raise ReleaseRefused(f"the release has {size} bytes, the limit is {MAX_RELEASE_BYTES}")
+        prompts = {path: text for path, text in data.items() if path.startswith(PROMPTS)}
+        try:
+            self.check_prompts(prompts, policy)
+        except ValueError as error:
+            raise ReleaseRefused(f"the prompts do not render: {error}") from None
+        envelope = Envelope.seal(self.baseline, policy).model_dump(mode="json")
+        wrong = self.sandbox.check(f"release-{name[:12]}", envelope)
+        if wrong:
+            raise ReleaseRefused(f"version 0 does not pass under this release: {wrong}")
+
+
+def amendable(files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the files of a release from those of the checkout; raises `ReleaseRefused` for altered contents."""
+    found = {}
+    for path, facts in files.items():
+        if facts["tier"] != "data":
+            continue
+        if sha256_hex(facts["content"]) != facts["sha256"]:
+            raise ReleaseRefused(f"the content of {path} is not the one that the host hashed")
+        found[POLICY if path == POLICY_PATH else path] = facts["content"]
+    return found

@@ -1,0 +1,101 @@
+"""What a button may ask for, and the answer that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from codec_evolution.loop.steering import Decisions, Operator, Refused
+from codec_evolution.widgets.html import render_message
+
+BY_BUTTON = "by a button"
+
+Lineage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Time = Annotated[str, Field(max_length=40)]
+
+
+class _Action(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Pause(_Action):
+    """Let no new cycle begin."""
+
+    action: Literal["pause"]
+    lineage: Lineage
+
+
+class Resume(_Action):
+    """Lift the pause that the person saw."""
+
+    action: Literal["resume"]
+    lineage: Lineage
+    paused_at: Time
+
+
+class RunCycle(_Action):
+    """Start one cycle after the one that the person saw."""
+
+    action: Literal["run_cycle"]
+    lineage: Lineage
+    cycle_id: Time
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
+
+
+class Decide(_Action):
+    """Decide about one framework modification, whose arguments never change and whose state moves one way."""
+
+    action: Literal["approve", "deny", "rollback"]
+    modification_id: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+Action = Pause | Resume | RunCycle | Decide
+_ACTION: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator="action")])
+
+DOCUMENTATION = """## Codec evolution: actions
+
+What the buttons of the other widgets call; it changes the loop and draws nothing by itself. Who may invoke this
+function may pause, resume, start a cycle, and decide on framework modifications.
+"""
+
+
+def answer(event: Mapping[str, Any], operator: Operator, decisions: Decisions) -> str:
+    """Do what a button asks for and return the sentence to show as HTML.
+
+    What cannot be done is said in the same way, because the person looks at nothing else.
+    """
+    if event.get("describe"):
+        return DOCUMENTATION
+    theme = (event.get("widgetContext") or {}).get("theme")
+    try:
+        message = _act(_ACTION.validate_python(dict(event)), operator, decisions)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "action"
+        message = f"Not done: {where}: {first['msg']}"
+    except Refused as refused:
+        message = f"Not done: {refused}"
+    return render_message(message, theme)
+
+
+def _act(action: Action, operator: Operator, decisions: Decisions) -> str:
+    match action:
+        case Pause():
+            return operator.pause(action.lineage, BY_BUTTON)
+        case Resume():
+            return operator.resume(action.lineage, action.paused_at)
+        case RunCycle():
+            return operator.run_cycle(action.lineage, cycle_id=action.cycle_id, nonce=action.nonce)
+        case Decide():
+            return _decide(action, decisions)
+
+
+def _decide(action: Decide, decisions: Decisions) -> str:
+    item = decisions.decide(action.action, action.modification_id)
+    message = str(item.get("message", ""))
+    if item["status"] == "refused":
+        raise Refused(message)
+    what = item.get("summary", action.modification_id)
+    return f"{what}: {item['status'].replace('_', ' ')}" + (f" ({message})" if message else "")

@@ -1,0 +1,134 @@
+"""`cost` and `estimate`: every line with the price it used, nothing above the budget."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from codec_evolution.pricing import load_prices
+
+from infra.commands.costs import Assumptions, assumptions_of, cost_of, estimate
+from infra.errors import UserError
+from infra.settings import Settings
+
+
+def attempt(number: int, **fields) -> dict:
+    return {
+        "attempt_id": f"2026-11-21T10:{number:02d}:00.000Z#00",
+        "cycle_id": f"2026-11-21T10:{number:02d}:00.000Z",
+        "status": "rejected",
+        "model": "claude-opus-5-5",
+        "llm_calls": 2,
+        "tokens_in": 5_000,
+        "tokens_cache_read": 5_000,
+        "tokens_out": 4_000,
+        "llm_cost_usd": 0.1,
+        "plan_s": 60.0,
+        "measure_s": 20.0,
+        "compute_cost_usd": 0.002,
+        **fields,
+    }
+
+
+def test_cost_is_summed_by_call_attempt_cycle_model_and_adoption():
+    attempts = [
+        attempt(1),
+        attempt(2, status="adopted", adopted_version=1, confirm_s=10.0),
+        attempt(3, model="", llm_calls=0, llm_cost_usd=0.0),
+    ]
+    found = cost_of("main", attempts, load_prices())
+    assert (found["llm_cost_usd"], found["calls"], found["usd_a_call"]) == (0.2, 4, 0.05)
+    assert found["models"] == {"claude-opus-5-5": 0.2}
+    assert [cycle["llm_cost_usd"] for cycle in found["cycles"]] == [0.1, 0.1, 0.0]
+    assert found["compute_cost_usd"] == pytest.approx(0.006)
+    assert found["usd_an_adoption"] == pytest.approx(0.206)
+
+
+def test_nothing_is_divided_by_nothing():
+    found = cost_of("main", [], load_prices())
+    assert (found["usd_a_call"], found["usd_an_attempt"], found["usd_an_adoption"]) == (None, None, None)
+
+
+def test_an_estimate_has_a_line_for_each_service_with_its_price():
+    found = estimate(Settings(), 30, 1440, Assumptions())
+    items = " ".join(line["item"] for line in found["lines"])
+    for service in (
+        *("language model", "Lambda", "Step Functions", "DynamoDB", "S3", "EC2", "endpoints"),
+        *("ECR", "CloudWatch, metrics", "CloudWatch, alarms", "CloudWatch, logs"),
+    ):
+        assert service in items
+    for line in found["lines"]:
+        assert line["usd"] == pytest.approx(line["quantity"] * line["price_usd"], abs=0.006)
+    assert found["total_usd"] == pytest.approx(sum(line["usd"] for line in found["lines"]), abs=0.1)
+    assert found["prices_as_of"] == load_prices().as_of
+
+
+def test_the_planner_never_costs_more_than_its_daily_budget():
+    found = estimate(Settings(daily_budget_usd=5.0), 30, 1440, Assumptions())
+    spent = sum(line["usd"] for line in found["lines"] if line["item"].startswith("language model"))
+    assert 100.0 < spent <= 150.0
+    assert found["attempts_a_day"] < 1440
+    free = estimate(Settings(planner="search"), 30, 1440, Assumptions())
+    assert free["attempts_a_day"] == 1440
+    assert not any("language model" in line["item"] for line in free["lines"])
+
+
+def test_an_estimate_can_be_checked_by_hand():
+    each = Assumptions(calls=2, tokens_in=50_000, cached=0.8, tokens_out=20_000)
+    found = estimate(Settings(daily_budget_usd=1_000), 30, 10, each)
+    lines = {line["item"].removeprefix("language model "): line for line in found["lines"]}
+    by_hand = {
+        # 10 attempts a day for 30 days are 300: 3 million tokens written to the cache, 12 read from it, 6 written out.
+        "claude-opus-5-5, input": (3.0, 5.00, 15.00),
+        "claude-opus-5-5, input from the cache": (12.0, 0.20, 2.40),
+        "claude-opus-5-5, output": (6.0, 20.00, 120.00),
+    }
+    for item, (quantity, price, usd) in by_hand.items():
+        line = lines[item]
+        assert (line["quantity"], line["price_usd"]) == (pytest.approx(quantity), price), item
+        assert line["usd"] == pytest.approx(usd, abs=0.005)
+    bedrock = estimate(Settings(planner_provider="bedrock", daily_budget_usd=1_000), 30, 10, each)
+    assert bedrock["lines"][2]["usd"] == pytest.approx(132.0)
+
+
+def test_an_ensemble_is_estimated_by_the_weights_of_its_models():
+    settings = Settings(planner_models="claude-opus-5-5=3,claude-sonnet-5-5=1", daily_budget_usd=1_000)
+    found = estimate(settings, 30, 10, Assumptions(tokens_out=20_000))
+    output = {line["item"]: line for line in found["lines"] if line["item"].endswith("output")}
+    opus, sonnet = output.values()
+    assert (opus["quantity"], sonnet["quantity"]) == (pytest.approx(4.5), pytest.approx(1.5))
+    assert (opus["price_usd"], sonnet["price_usd"]) == (20.0, 10.0)
+
+
+def test_attempts_that_used_no_token_do_not_divide_the_budget_by_nothing():
+    assert estimate(Settings(), 30, 10, Assumptions(tokens_in=0, tokens_out=0))["attempts_a_day"] == 10
+
+
+def test_measured_attempts_replace_assumptions():
+    rows = cost_of("main", [attempt(1), attempt(2, tokens_out=6_000)], load_prices())["attempts"]
+    each = assumptions_of(rows)
+    assert (each.measured, each.tokens_out, each.cached, each.benchmark_s) == (2, 5_000, 0.5, 20.0)
+    assert assumptions_of([]) == Assumptions()
+
+
+def test_a_model_without_a_price_cannot_be_estimated():
+    with pytest.raises(UserError, match="claude-next has no price"):
+        estimate(Settings(planner_models="claude-next"), 30, 1440, Assumptions())
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "infra.cli", *arguments], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_command_prints_one_json_document(tmp_path):
+    done = cli("estimate", "--days", "30", "--json", "--state-dir", str(tmp_path))
+    assert json.loads(done.stdout)["days"] == 30 and done.returncode == 0
+
+
+def test_a_model_that_is_none_is_a_usage_error(tmp_path):
+    done = cli("estimate", "--model", "Claude Opus", "--state-dir", str(tmp_path))
+    assert done.returncode == 2 and "planner_models" in done.stderr
+    done = cli("cost", "--state-dir", str(tmp_path))
+    assert done.returncode == 2 and "there is no evolution" in done.stderr

@@ -1,0 +1,79 @@
+"""The archive: which family a codec belongs to, who enters, who is shown."""
+
+from pathlib import Path
+
+import pytest
+from codec_evolution.judging.archive import MAX_NICHES, choose, decode_seconds, elite_of, family_of
+from codec_evolution.planners.grammar.genome import Genome
+from codec_evolution.planners.grammar.writer import write_codec
+
+from tests.integration.support import report
+
+VERSION_0 = Path(__file__).resolve().parents[3] / "sandbox_container" / "codecs" / "version_0.py"
+RECORD = {
+    "attempt_id": "a",
+    "status": "rejected",
+    "bitrate_mbps": 3.2,
+    "hypothesis": "h",
+    "source_sha256": "f" * 64,
+}
+
+
+def with_times(seconds: float) -> dict:
+    measured = report("f" * 64)
+    for point in measured["points"]:
+        point |= {"width": 1920, "height": 1080, "decode_cpu_s": seconds * point["frames"]}
+    return measured
+
+
+def test_version_0_is_an_intra_codec_with_a_cosine_transform():
+    family = family_of(VERSION_0.read_text("utf-8"), with_times(0.05))
+    assert (family.transform, family.decode) == ("cosine", "fast")
+    assert family.prediction in ("none", "intra")
+
+
+def test_a_codec_with_motion_is_another_family():
+    source = write_codec(Genome(prediction="motion", entropy="adaptive").canonical())
+    assert family_of(source, with_times(0.05)).prediction == "motion"
+
+
+@pytest.mark.parametrize(("seconds", "name"), [(0.1, "fast"), (0.5, "medium"), (3.0, "slow")])
+def test_families_differ_by_the_time_of_a_decoded_frame(seconds, name):
+    assert decode_seconds(with_times(seconds)) == pytest.approx(seconds)
+    assert family_of("x = 1", with_times(seconds)).decode == name
+
+
+def test_a_source_that_does_not_parse_has_a_family_too():
+    assert family_of("def (", with_times(0.1)).niche == "none/other/fast"
+
+
+def test_only_a_measured_codec_enters():
+    niche, elite = elite_of(RECORD, "x = 1", with_times(0.1))
+    assert (niche, elite["fitness"]) == ("none/other/fast", 3.2)
+    assert elite_of({**RECORD, "bitrate_mbps": None}, "x = 1", with_times(0.1)) is None
+    assert elite_of({**RECORD, "status": "test_failed"}, "x = 1", with_times(0.1)) is None
+
+
+def elite(name: str, fitness: float, prediction: str = "none", transform: str = "cosine") -> dict:
+    return {
+        "attempt_id": name,
+        "fitness": fitness,
+        "prediction": prediction,
+        "transform": transform,
+        "decode": "fast",
+    }
+
+
+def test_the_best_are_shown_first_and_then_the_most_different():
+    elites = [
+        elite("best", 1.0),
+        elite("second", 1.1),
+        elite("near", 1.2, "intra"),
+        elite("far", 9.0, "motion", "wavelet"),
+    ]
+    assert [e["attempt_id"] for e in choose(elites, 2, 1)] == ["best", "second", "far"]
+    assert choose([], 2, 1) == []
+
+
+def test_the_number_of_niches_is_small():
+    assert MAX_NICHES == 60

@@ -1,0 +1,235 @@
+"""A planner at work: real tables and a real bucket (moto), the real SDK, a scripted Messages API."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from codec_evolution import artifacts
+from codec_evolution.adapters.claude_api import ClaudeApi, anthropic_client
+from codec_evolution.adapters.modifications import FrameworkModifications
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.candidate import sha256_hex
+from codec_evolution.contracts import Item, Planned, PlanRequest
+from codec_evolution.framework import release
+from codec_evolution.loop.planning import PlanningRoom
+from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.prompts import Limits
+from moto.backends import get_backend
+
+from tests.support.aws import aws_in_process
+from tests.support.messages_api import MessagesApi, Script
+
+ROOT = Path(__file__).resolve().parents[4]
+CYCLE = "2026-11-21T22:00:00.000Z"
+ATTEMPT = f"{CYCLE}#00"
+LINEAGE = "main"
+CLIPS = "clips"
+SEED = "seed"
+INCUMBENT = (ROOT / "sandbox_container" / "codecs" / "version_0.py").read_text("utf-8")
+INDEXES = {
+    "by_status": (["lineage", "status"], "attempt_id", "S"),
+    "by_version": (["lineage"], "adopted_version", "N"),
+    "by_source": (["source_key"], "attempt_id", "S"),
+}
+
+
+@dataclass
+class Office:
+    """Everything round one attempt's planner.
+
+    Attributes
+    ----------
+    signs
+        What the planner let be observed.
+    waits
+        Seconds that it would have slept.
+    """
+
+    record: EvolutionRecord
+    control: LoopControl
+    objects: ArtifactBucket
+    modifications: FrameworkModifications
+    release: str
+    script: Script
+    url: str
+    models: tuple[tuple[str, float], ...] = (("claude-opus-5-5", 1.0),)
+    budget_usd: float = 20.0
+    attempt_budget_usd: float = 20.0
+    tools: bool = True
+    attempt_id: str = ATTEMPT
+    max_tokens: int = 32_000
+    seconds_left: float = 870.0
+    signs: list[dict[str, Any]] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def item(self) -> Item:
+        """Return the slot's item."""
+        return Item(
+            attempt_id=self.attempt_id,
+            lineage=LINEAGE,
+            cycle_id=CYCLE,
+            slot=0,
+            kind="candidate",
+            version=0,
+            release=self.release,
+            seed=SEED,
+            tools=self.tools,
+            budget_usd=self.attempt_budget_usd,
+        )
+
+    def planner(self) -> ClaudePlanner:
+        """Return a planner as a fresh function environment has it."""
+        ends = time.monotonic() + self.seconds_left
+        return ClaudePlanner(
+            model=ClaudeApi(anthropic_client("key", self.url), "anthropic", lambda: ends),
+            record=self.record,
+            control=self.control,
+            objects=self.objects,
+            modifications=self.modifications,
+            settings=ClaudeSettings(
+                models=self.models,
+                effort="high",
+                max_tokens=self.max_tokens,
+                daily_budget_usd=self.budget_usd,
+                limits=Limits(30, 240, 2048),
+            ),
+            now=lambda: CYCLE,
+            deadline=lambda: ends,
+            sleep=self.waits.append,
+            observe=lambda signs: self.signs.append(dict(signs)),
+        )
+
+    def plan(self, number: int = 0, answer: dict[str, Any] | None = None) -> Planned:
+        """Call Plan once."""
+        room = PlanningRoom(
+            record=self.record,
+            control=self.control,
+            objects=self.objects,
+            planner=self.planner(),
+            baseline=INCUMBENT,
+            search_seed=0,
+            now=lambda: CYCLE,
+        )
+        return room.plan(PlanRequest(item=self.item(), round=number, answer=answer))
+
+    def spent(self) -> float:
+        """Return what is booked on the day."""
+        return self.control.day(LINEAGE, CYCLE[:10]).get("spent_usd", 0.0)
+
+    def transcript(self) -> dict[str, Any]:
+        """Return the stored conversation."""
+        return self.objects.get_json(artifacts.transcript(LINEAGE, self.attempt_id))
+
+    def last_message(self) -> str:
+        """Return what the last call sent last."""
+        content = self.script.calls[-1]["messages"][-1]["content"]
+        return str(content[-1].get("text") or content[-1].get("content"))
+
+
+@pytest.fixture(scope="module")
+def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
+    """Tables and bucket as the data stack has them.
+
+    No longer than a module: while it lives, every AWS client of the process talks to it, those of other tests too.
+    """
+    with aws_in_process("us-east-1"):
+        client = boto3.client("dynamodb")
+        for table, partition, sort, indexes in (
+            ("record", "lineage", "attempt_id", INDEXES),
+            ("control", "lineage", "item", {}),
+            ("modifications", "host", "modification_id", {}),
+        ):
+            client.create_table(**_table(table, partition, sort, indexes))
+        boto3.client("s3").create_bucket(Bucket="artifacts")
+        yield EvolutionRecord("record"), LoopControl("control", "record"), ArtifactBucket("artifacts")
+
+
+@pytest.fixture
+def office(tables) -> Iterator[Any]:
+    """Return a maker of offices: ``office(turn, turn, ...)`` scripts what Claude answers."""
+    record, control, objects = tables
+    _empty()
+    servers = []
+
+    def make(*turns: dict[str, Any], **changes: Any) -> Office:
+        options = {
+            name: changes.pop(name) for name in ("values", "models_known", "repeat") if name in changes
+        }
+        if "models_known" in options:
+            options["models"] = options.pop("models_known")
+        script = Script(list(turns), api_key="key", **options)
+        server = MessagesApi(script).__enter__()
+        servers.append(server)
+        shipped = {
+            path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+            for path in (ROOT / "prompts").glob("*.md")
+        }
+        policy = ROOT / "layers/common/python/codec_evolution/data/language_policy.toml"
+        shipped["language_policy.toml"] = policy.read_text("utf-8")
+        name = release.publish(objects, shipped)
+        _adopt_baseline(tables)
+        modifications = FrameworkModifications("modifications")
+        return Office(record, control, objects, modifications, name, script, server.url, **changes)
+
+    yield make
+    for server in servers:
+        server.__exit__()
+
+
+def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, ArtifactBucket]) -> None:
+    _, control, objects = tables
+    sha = sha256_hex(INCUMBENT)
+    objects.put_text(artifacts.source(sha), INCUMBENT)
+    if control.state(LINEAGE).version < 0:
+        control.adopt(
+            {
+                "lineage": LINEAGE,
+                "attempt_id": "2026-11-21T00:00:00.000Z#00",
+                "status": "adopted",
+                "reason": "baseline",
+                "version": 0,
+                "adopted_version": 0,
+                "source_sha256": sha,
+                "clip_set": CLIPS,
+                "bitrate_mbps": 9.4,
+                "bd_rate_vs_hevc": 180.0,
+            },
+            control.state(LINEAGE),
+        )
+
+
+def _empty() -> None:
+    for table in get_backend("dynamodb")["123456789012"]["us-east-1"].tables.values():
+        table.items.clear()
+    boto3.resource("s3").Bucket("artifacts").objects.delete()
+
+
+def _table(name: str, partition: str, sort: str, indexes: dict[str, Any]) -> dict[str, Any]:
+    kinds = {partition: "S", sort: "S"}
+    made = []
+    for index, (parts, key, kind) in indexes.items():
+        kinds |= {**dict.fromkeys(parts, "S"), key: kind}
+        schema = [{"AttributeName": each, "KeyType": "HASH"} for each in parts]
+        made.append(
+            {
+                "IndexName": index,
+                "KeySchema": [*schema, {"AttributeName": key, "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        )
+    more = {"GlobalSecondaryIndexes": made} if made else {}
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": sort, "KeyType": "RANGE"},
+        ],
+        "AttributeDefinitions": [{"AttributeName": n, "AttributeType": k} for n, k in kinds.items()],
+        **more,
+    }

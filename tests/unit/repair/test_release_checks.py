@@ -1,0 +1,94 @@
+"""What keeps a release from going live: its size, its prompts, version 0 under it; the pointer then stays."""
+
+from __future__ import annotations
+
+import pytest
+from codec_evolution.candidate import sha256_hex
+from codec_evolution.framework.release import MAX_PROMPT_BYTES, MAX_RELEASE_BYTES, POLICY_PATH
+from codec_evolution.ports import LoopState
+from codec_evolution.repair.release_checks import check_prompts
+from codec_evolution.repair.releaser import Releaser, ReleaseRefused
+
+from tests.unit.test_shipped_data import POLICY, PROMPTS
+
+SHIPPED = {f"prompts/{path.name}": path.read_text("utf-8") for path in PROMPTS}
+
+
+class Control:
+    def __init__(self):
+        self.moved = []
+
+    def state(self, lineage):
+        return LoopState(lineage, release="before")
+
+    def set_release(self, lineage, release, expected):
+        self.moved.append((release, expected))
+
+
+class Bucket(dict):
+    def put_text(self, key, text):
+        self[key] = text
+
+
+class Sandbox:
+    def __init__(self, wrong=""):
+        self.wrong, self.asked = wrong, []
+
+    def check(self, attempt_id, envelope):
+        self.asked.append(attempt_id)
+        return self.wrong
+
+
+class Publisher:
+    def publish(self, code_sha256):
+        return ""
+
+
+def releaser(wrong: str = "") -> Releaser:
+    return Releaser(Control(), Bucket(), Sandbox(wrong), Publisher(), check_prompts, "x = 1\n", "main")
+
+
+def files(**changed: str) -> dict[str, dict[str, str]]:
+    texts = {POLICY_PATH: POLICY.read_text("utf-8"), **SHIPPED, **changed}
+    return {
+        path: {"tier": "data", "content": text, "sha256": sha256_hex(text)} for path, text in texts.items()
+    }
+
+
+def test_the_shipped_data_goes_live_after_version_0_passed_under_it():
+    at = releaser()
+    released = at.go_live(files())
+    assert at.sandbox.asked and at.control.moved == [(released.release, "before")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"prompts/large.md": "x" * (MAX_PROMPT_BYTES + 1)}, "prompts/large.md has more than"),
+        (
+            {f"prompts/p{n}.md": "x" * MAX_PROMPT_BYTES for n in range(11)},
+            f"the limit is {MAX_RELEASE_BYTES}",
+        ),
+        ({"prompts/cycle.md": "{{ item.atempt_id }}"}, "prompts/cycle.md"),
+    ],
+    ids=["a large prompt", "many prompts", "a prompt that breaks"],
+)
+def test_data_that_fails_a_check_moves_nothing(changed, said):
+    at = releaser()
+    with pytest.raises(ReleaseRefused, match=said):
+        at.go_live(files(**changed))
+    assert (at.control.moved, dict(at.objects)) == ([], {})
+
+
+def test_a_release_under_which_version_0_fails_moves_nothing():
+    at = releaser("validate: policy: flatnonzero")
+    with pytest.raises(ReleaseRefused, match="flatnonzero"):
+        at.go_live(files())
+    assert (at.control.moved, dict(at.objects)) == ([], {})
+
+
+def test_a_content_that_is_not_the_hashed_one_moves_nothing():
+    given = files()
+    given["prompts/system.md"]["content"] += "altered"
+    with pytest.raises(ReleaseRefused, match=r"prompts/system\.md is not the one"):
+        releaser().go_live(given)

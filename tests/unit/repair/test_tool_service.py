@@ -1,0 +1,284 @@
+"""Calls of the framework tools: recorded once, answered always, taken up where they were cut short."""
+
+import json
+
+import pytest
+from codec_evolution import artifacts
+from codec_evolution.framework import modifications as states
+from codec_evolution.framework.modifications import NEXT, STATES, UNFINISHED
+from codec_evolution.ports import Conflict, HostAway
+from codec_evolution.repair import operations
+from codec_evolution.repair.releaser import Released, ReleaseRefused
+from codec_evolution.repair.tool_service import ToolCall, ToolDesk, answer_of
+
+NOW = "2026-11-21T22:00:00.000Z"
+CHANGE = {
+    "path": "prompts/a.md",
+    "content": "new",
+    "sha256": "n",
+    "before": "old",
+    "before_sha256": "o",
+    "mode": "0o644",
+}
+APPLIED = {"status": "applied", "message": "changed", "tier": "data", "changed": [CHANGE], "duration_s": 0.5}
+ASKED = {
+    "status": "needs_approval",
+    "rule": "tier-code",
+    "message": "code",
+    "arguments_sha256": "a",
+    "file_sha256": "f",
+}
+EDIT = {"file_path": "prompts/a.md", "modification_type": "append", "content": "x"}
+
+
+class Table:
+    """Modifications in memory, with the same conditions."""
+
+    def __init__(self):
+        self.items, self.outbox = {}, []
+
+    def put_once(self, item):
+        return self.items.setdefault(item["modification_id"], dict(item)) == item
+
+    def get(self, modification_id):
+        found = self.items.get(modification_id)
+        return dict(found) if found else None
+
+    def move(self, modification_id, current, status, fields, outbox=None):
+        assert status in NEXT[current]
+        if self.items[modification_id]["status"] != current:
+            raise Conflict
+        self.items[modification_id] |= {**fields, "status": status}
+        if outbox:
+            self.outbox.append(outbox)
+
+
+class Bucket(dict):
+    def put_json(self, key, value):
+        self[key] = value
+
+    def get_json(self, key):
+        return self.get(key)
+
+
+class Host:
+    """A host that answers what it is told to, and remembers what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def call(self, document):
+        self.asked.append(document)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+
+class Releaser:
+    lineage = "main"
+
+    def __init__(self, outcome=None):
+        self.outcome = outcome or Released("r2", "r1", "", "release r2 is live")
+
+    def go_live(self, files):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+def desk(*answers, mode="on", releaser=None, now=NOW) -> ToolDesk:
+    return ToolDesk(Table(), Host(*answers), Bucket(), releaser or Releaser(), mode, lambda: now)
+
+
+def request(**changes):
+    return {"tool": "modify_framework_file", "arguments": dict(EDIT), "reason": "because"} | changes
+
+
+def call(at: ToolDesk, **changes):
+    return at.call(ToolCall.of_request("2026#00", 0, request(**changes)))
+
+
+def test_a_call_goes_to_the_host_and_ends_applied_with_an_entry_for_the_repository():
+    at = desk(APPLIED)
+    item = call(at)
+    assert (item["status"], item["file"], item["tier"]) == ("applied", "prompts/a.md", "data")
+    assert at.host.asked[0]["modification_id"] == "2026#00#tool0"
+    assert [states.of_outbox(entry["modification_id"]) for entry in at.modifications.outbox] == [
+        "2026#00#tool0"
+    ]
+
+
+def test_a_new_host_is_left_what_a_file_was_before_the_first_change_of_many():
+    second = {**CHANGE, "content": "newest", "sha256": "x", "before": "new", "before_sha256": "n"}
+    at = desk(APPLIED, {**APPLIED, "changed": [second]})
+    call(at)
+    at.call(ToolCall.of_request("2026#00", 1, request()))
+    overlay = at.objects[artifacts.framework_overlay("prompts/a.md")]
+    assert (overlay["content"], overlay["base"]) == ("newest", "old")
+
+
+def test_the_reason_may_stand_among_the_arguments_as_in_the_seed():
+    at = desk(APPLIED)
+    call(at, reason=None, arguments={**EDIT, "reason": "Add bytearray"})
+    assert at.host.asked[0]["reason"] == "Add bytearray"
+    assert at.host.asked[0]["arguments"] == EDIT
+
+
+def test_a_repeated_call_is_answered_from_the_record():
+    at = desk(APPLIED)
+    assert call(at) == call(at)
+    assert len(at.host.asked) == 1
+
+
+@pytest.mark.parametrize("status", sorted(UNFINISHED - {states.APPROVED}))
+def test_a_call_that_was_cut_short_is_taken_up_again(status):
+    at = desk(APPLIED, APPLIED)
+    call(at)
+    at.modifications.items["2026#00#tool0"]["status"] = status
+    assert call(at)["status"] == "applied"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tool": "exec"}, "tool must be one of"),
+        ({"tool": None}, "tool must be one of"),
+        ({"tool": "restore_file"}, "tool must be one of"),
+        ({"arguments": ["x"]}, "arguments must be an object"),
+        ({"arguments": None}, "arguments must be an object"),
+        ({"reason": " "}, "reason must be a text"),
+        ({"reason": 7}, "reason must be a text"),
+        ({"arguments": {"content": "x" * 600_000}}, "arguments have more than"),
+        ({"tool": "\ud800"}, "tool must be one of"),
+    ],
+)
+def test_a_malformed_call_is_denied_on_record_and_never_reaches_the_host(changes, message):
+    at = desk()
+    item = call(at, **changes)
+    assert item["status"] == "denied"
+    assert message in item["message"]
+    assert at.host.asked == []
+
+
+def test_what_utf_8_does_not_have_is_no_reason_to_break():
+    """JSON lets a model write half a surrogate, and no table takes it."""
+    denied = {"status": "denied", "rule": "path-characters", "message": "\ud800"}
+    item = call(desk(denied), reason="\ud800 because", arguments={**EDIT, "file_path": "prompts/\ud800.md"})
+    assert item["status"] == "denied"
+    json.dumps(item, ensure_ascii=False).encode("utf-8")
+
+
+def test_tools_that_are_switched_off_deny():
+    assert "off" in call(desk(mode="off"))["message"]
+
+
+def test_a_host_that_is_away_is_an_answer():
+    item = call(desk(HostAway("no route")))
+    assert (item["status"], item["rule"]) == ("failed", "host-away")
+
+
+def test_an_answer_to_the_planner_fits_its_edge():
+    at = desk({"status": "failed", "rule": "quick-tests", "message": "x" * 10_000})
+    item = call(at)
+    output = {"output": {"head": "é" * 9000, "tail": "y" * 9000}}
+    assert len(answer_of(item, output)["message"].encode()) <= 3000
+
+
+# --- going live -------------------------------------------------------------------------------------
+
+RESTARTED = {"status": "applied", "message": "handed out", "files": {}}
+
+
+def test_a_restart_records_both_releases():
+    item = call(desk(RESTARTED), tool="restart_orchestrator", arguments={})
+    assert (item["status"], item["release_before"], item["release"]) == ("applied", "r1", "r2")
+
+
+def test_a_release_that_fails_its_checks_is_a_failed_restart():
+    at = desk(RESTARTED, releaser=Releaser(ReleaseRefused("version 0 does not pass")))
+    item = call(at, tool="restart_orchestrator", arguments={})
+    assert (item["status"], item["rule"]) == ("failed", "release")
+    assert "version 0 does not pass" in item["message"]
+
+
+# --- approvals --------------------------------------------------------------------------------------
+
+
+def test_an_approved_call_is_done_once_whatever_is_clicked_twice():
+    at = desk(ASKED, APPLIED)
+    assert call(at)["status"] == "pending_approval"
+    first = operations.approve(at, "2026#00#tool0")
+    second = operations.approve(at, "2026#00#tool0")
+    assert first["status"] == second["status"] == "applied"
+    assert [document.get("approval") for document in at.host.asked] == [
+        None,
+        {"arguments_sha256": "a", "file_sha256": "f"},
+    ]
+
+
+def test_an_approval_expires():
+    at = desk(ASKED)
+    call(at)
+    late = ToolDesk(
+        at.modifications, at.host, at.objects, at.releaser, "on", lambda: "2026-11-22T22:00:01.000Z"
+    )
+    assert operations.approve(late, "2026#00#tool0")["status"] == "expired"
+    assert len(at.host.asked) == 1
+
+
+def test_a_denied_call_cannot_be_approved():
+    at = desk(ASKED)
+    call(at)
+    assert operations.deny(at, "2026#00#tool0")["status"] == "denied"
+    with pytest.raises(operations.OperationRefused, match="is denied"):
+        operations.approve(at, "2026#00#tool0")
+
+
+def test_the_planner_is_told_until_when_a_call_waits():
+    item = call(desk(ASKED))
+    assert "2026-11-22T22:00:00.000Z" in answer_of(item)["message"]
+
+
+# --- rolling back -----------------------------------------------------------------------------------
+
+
+def test_a_rollback_undoes_by_the_recorded_contents_and_goes_live():
+    at = desk(APPLIED, APPLIED, RESTARTED)
+    call(at)
+    undone = operations.rollback(at, "2026#00#tool0")
+    assert at.host.asked[1]["arguments"] == {"file_path": "prompts/a.md", "before": "old", "after": "new"}
+    assert undone["live"]["release"] == "r2"
+    original = at.modifications.get("2026#00#tool0")
+    assert (original["status"], original["rolled_back_by"]) == ("rolled_back", undone["modification_id"])
+    assert operations.rollback(at, "2026#00#tool0")["modification_id"] == undone["modification_id"]
+    assert len(at.host.asked) == 3
+
+
+def test_a_refused_rollback_may_be_asked_for_again():
+    conflict = {"status": "failed", "rule": "merge-conflict", "message": "<<<<<<<"}
+    at = desk(APPLIED, conflict, APPLIED, RESTARTED)
+    call(at)
+    assert operations.rollback(at, "2026#00#tool0")["rule"] == "merge-conflict"
+    assert at.modifications.get("2026#00#tool0")["status"] == "applied"
+    assert operations.rollback(at, "2026#00#tool0")["status"] == "applied"
+
+
+@pytest.mark.parametrize("answer", [ASKED, {"status": "denied", "message": "no"}])
+def test_only_an_applied_change_is_rolled_back(answer):
+    at = desk(answer)
+    call(at)
+    with pytest.raises(operations.OperationRefused, match="only an applied change"):
+        operations.rollback(at, "2026#00#tool0")
+    with pytest.raises(operations.OperationRefused, match="there is no modification"):
+        operations.rollback(at, "nothing")
+
+
+def test_every_state_is_reached_and_the_last_ones_are_last():
+    assert set().union(*NEXT.values()) == set(STATES) - {states.REQUESTED}
+    assert {state for state, following in NEXT.items() if not following} == {
+        "denied",
+        "failed",
+        "rolled_back",
+        "expired",
+    }

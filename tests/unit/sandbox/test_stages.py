@@ -1,0 +1,322 @@
+"""The order of things in a measurement, seen from a workshop that runs codecs in this process and takes notes."""
+
+import itertools
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from codec_sandbox.clips import ClipSet
+from codec_sandbox.faults import CandidateFault
+from codec_sandbox.limits import Limits
+from codec_sandbox.references import References
+from codec_sandbox.report import build
+from codec_sandbox.request import Request
+from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
+from codec_sandbox.stages import QUALITIES, Benchmark, extra_qualities, repeated_job, smoke_frames
+
+from tests.unit.sandbox.test_clips import make_clip
+
+
+class Rounding:
+    """A codec that keeps `depth(quality)` bits of every sample, in as many bytes as those bits need."""
+
+    def __init__(self, depth=lambda quality: 2 + quality // 20, cpu_s=0.001, load_cpu_s=0.0):
+        self.depth, self.cpu_s, self.load_cpu_s = depth, cpu_s, load_cpu_s
+
+    def encode(self, frame, index, config):
+        bits = self.depth(config["quality"])
+        kept = (frame >> (8 - bits)).astype(np.uint8)
+        packed = np.packbits(np.unpackbits(kept.reshape(-1, 1), axis=1)[:, 8 - bits :])
+        return SimpleNamespace(data=packed.tobytes(), cpu_s=self.cpu_s)
+
+    def decode(self, data, index, config, shape):
+        bits = self.depth(config["quality"])
+        rows = np.unpackbits(np.frombuffer(data, np.uint8))[: int(np.prod(shape)) * bits].reshape(-1, bits)
+        weights = 1 << np.arange(bits - 1, -1, -1)
+        frame = ((rows @ weights) * 256 + 128) >> bits
+        return SimpleNamespace(frame=frame.astype(np.uint8).reshape(shape), cpu_s=self.cpu_s)
+
+
+class Workshop:
+    """Runs one codec in this process and notes what was asked for, in order."""
+
+    def __init__(self, codec):
+        self.codec, self.notes, self.layers, self.minimum = codec, [], {"none": "ok"}, []
+
+    def worker(self, role, source, policy, limits):
+        return Worker(self, role)
+
+    def validate(self, source, policy):
+        return []
+
+
+class Worker:
+    def __init__(self, workshop, role):
+        self.workshop, self.role = workshop, role
+        self.load_cpu_s = workshop.codec.load_cpu_s
+
+    def __enter__(self):
+        self.workshop.notes.append(f"start {self.role}")
+        return self
+
+    def __exit__(self, *error):
+        self.workshop.notes.append(f"kill {self.role}")
+
+    def encode(self, frame, index, config):
+        self.workshop.notes.append(f"encode {index}")
+        return self.workshop.codec.encode(frame, index, config)
+
+    def decode(self, data, index, config, shape):
+        self.workshop.notes.append(f"decode {index}")
+        return self.workshop.codec.decode(data, index, config, shape)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for name, role in (("one", "train"), ("two", "train"), ("three", "held_out"), ("four", "held_out")):
+        make_clip(tmp_path, name, role)
+    return ClipSet(tmp_path)
+
+
+def measure(
+    clips, codec, *, split="train", total_cpu_s=100.0, stages=("measure",), observe=None, wall_s=100.0
+):
+    workshop = Workshop(codec)
+    benchmark = Benchmark(workshop, clips, References(clips.directory), cores=2, observe=observe)
+    request = Request("a", b"source", None, stages, split, "s", Limits(), total_cpu_s)
+    return build(benchmark, request, benchmark.run(request, wall_s=wall_s)), workshop.notes
+
+
+def run_once(codec, meter=None):
+    workshop = Workshop(codec)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    coded = Runner(workshop, b"", None, Limits()).code(frames, 25.0, 50, meter or CpuMeter(10.0))
+    return coded, workshop.notes
+
+
+def test_everything_is_encoded_and_the_encoder_killed_before_the_decoder_starts():
+    _, notes = run_once(Rounding())
+    encoding = ["start encoder", "encode 0", "encode 1", "encode 2", "kill encoder"]
+    assert notes == [*encoding, "start decoder", "decode 0", "decode 1", "decode 2", "kill decoder"]
+
+
+def test_every_packet_is_charged_its_framing():
+    coded, _ = run_once(Rounding())
+    assert coded.size_bytes == 3 * (8 * 8 * 3 * 4 // 8 + FRAMING_BYTES)
+
+
+def test_a_length_that_two_bytes_cannot_say_costs_four():
+    assert [framed(length) for length in (0, 65535, 65536)] == [2, 65537, 65540]
+
+
+def test_cpu_seconds_are_those_of_all_frames():
+    coded, _ = run_once(Rounding(cpu_s=0.5))
+    assert (coded.encode_cpu_s, coded.decode_cpu_s) == (1.5, 1.5)
+
+
+def test_a_worker_is_killed_when_the_budget_is_spent_and_the_fault_names_the_frame():
+    with pytest.raises(RunFailed) as failed:
+        run_once(Rounding(cpu_s=1.0), CpuMeter(1.5))
+    assert (failed.value.fault.kind, failed.value.fault.frame) == ("budget", 1)
+
+
+def test_loading_is_among_the_recorded_cpu_seconds_of_both_roles():
+    meter = CpuMeter(10.0)
+    coded, _ = run_once(Rounding(cpu_s=0.5, load_cpu_s=2.0), meter)
+    assert (coded.encode_cpu_s, coded.decode_cpu_s, coded.load_cpu_s) == (3.5, 3.5, 4.0)
+    assert meter.used_s == 7.0
+
+
+def test_a_codec_that_works_while_it_is_loaded_meets_the_cpu_budget():
+    with pytest.raises(RunFailed) as failed:
+        run_once(Rounding(load_cpu_s=2.0), CpuMeter(1.5))
+    fault = failed.value.fault
+    assert (fault.kind, fault.frame) == ("budget", None)
+    assert fault.message.startswith("loading the encoder:")
+
+
+def test_loading_is_charged_when_a_candidate_is_only_validated(clips):
+    report, _ = measure(clips, Rounding(load_cpu_s=2.0), stages=("validate",))
+    assert (report["outcome"], report["cpu_s"]) == ("passed", 4.0)
+    failure = measure(clips, Rounding(load_cpu_s=2.0), stages=("validate",), total_cpu_s=1.0)[0]["failure"]
+    assert (failure["stage"], failure["kind"]) == ("validate", "budget")
+
+
+def test_the_screen_counts_loading_once_for_each_process_and_not_for_each_pixel(clips):
+    loads = 2 * len(QUALITIES) * len(clips.choose("train", "s"))
+    codec = Rounding(cpu_s=0.0, load_cpu_s=1.0)
+    enough = measure(clips, codec, stages=("screen",), total_cpu_s=loads / 1.5)[0]
+    assert enough["outcome"] == "passed", enough["failure"]
+    short = measure(clips, codec, stages=("screen",), total_cpu_s=loads / 1.5 - 0.1)[0]
+    assert (short["failure"]["stage"], short["failure"]["kind"]) == ("screen", "budget")
+
+
+def test_a_run_that_outlives_its_deadline_ends_with_stage_clip_and_reason(clips):
+    class Idle(Rounding):
+        def encode(self, frame, index, config):
+            time.sleep(0.05)
+            return super().encode(frame, index, config)
+
+    report, notes = measure(clips, Idle(), wall_s=0.01)
+    failure = report["failure"]
+    assert (failure["stage"], failure["kind"], failure["clip"]) == ("measure", "budget", "one")
+    assert "0.01 seconds of wall clock" in failure["message"]
+    assert notes.count("encode 0") <= 2
+
+
+def test_the_deadline_is_of_the_whole_run_and_not_of_a_stage():
+    deadline = Deadline(5.0, ends=time.monotonic() - 1)
+    with pytest.raises(CandidateFault, match="the whole run took more than its 5 seconds"):
+        CpuMeter(10.0, deadline).charge(0.0)
+    CpuMeter(10.0, Deadline.after(5.0)).charge(0.0)
+
+
+def test_each_call_gets_a_config_of_its_own_with_all_that_is_promised():
+    seen = []
+
+    class Nosy(Rounding):
+        def encode(self, frame, index, config):
+            seen.append(dict(config))
+            result = super().encode(frame, index, config)
+            config.clear()
+            return result
+
+    run_once(Nosy())
+    expected = {"quality": 50, "max_edges": 500, "width": 8, "height": 8, "fps": 25.0, "frames": 3}
+    assert seen == [expected] * 3
+
+
+def qualities(report):
+    return {row["quality"] for row in report["points"]}
+
+
+def test_five_qualities_are_measured_when_they_cover_32_to_41_db(clips):
+    wide = Rounding(lambda quality: {10: 2, 30: 3, 50: 4, 70: 5, 90: 6}.get(quality, 8))
+    report, _ = measure(clips, wide)
+    assert qualities(report) == set(QUALITIES)
+
+
+@pytest.mark.parametrize(
+    ("depth", "extra"),
+    [
+        (lambda quality: 3 if quality == 0 else 6 + quality // 70, {0}),
+        (lambda quality: 8 if quality == 100 else 2 + quality // 40, {100}),
+        (lambda quality: 4, {0, 100}),
+    ],
+    ids=["too good", "too poor", "too narrow"],
+)
+def test_at_most_two_more_qualities_are_measured_where_an_end_is_not_reached(clips, depth, extra):
+    report, _ = measure(clips, Rounding(depth))
+    assert qualities(report) == set(QUALITIES) | extra
+
+
+def test_a_held_out_measure_repeats_one_training_window(clips):
+    report, _ = measure(clips, Rounding(), split="held_out")
+    assert {row["role"] for row in report["points"]} == {"train", "held_out"}
+    assert clips.control().key in report["packets_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "extra"),
+    [
+        ((30, 34, 38, 42, 46), []),
+        ((28, 31, 40, 44, 48), [40]),
+        ((20, 33, 35, 49, 50), [60, 20]),
+        ((33, 35, 37, 44, 45), [0, 60]),
+        ((33, 34, 35, 36, 40.9), [0, 100]),
+        ((12, 20, 33, 37, 42), [40]),
+        ((30, 34, 38, 41, 49), []),
+    ],
+    ids=["even", "a gap", "two gaps", "an end and a gap", "both ends", "a gap below", "a gap above"],
+)
+def test_further_qualities_go_to_missing_ends_and_then_to_wide_gaps(levels, extra):
+    assert extra_qualities(dict(zip(QUALITIES, map(float, levels), strict=True))) == extra
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_any_window_at_any_quality_may_be_the_one_that_is_run_twice(clips, split):
+    windows = clips.choose(split, "s")
+    jobs = [(window, quality) for quality in QUALITIES for window in windows]
+    drawn = {repeated_job(jobs, f"seed {number}") for number in range(400)}
+    assert drawn == set(jobs)
+    assert repeated_job(jobs, "seed 1") == repeated_job(jobs[::-1], "seed 1"), "the seed alone decides"
+
+
+def test_one_run_is_repeated_and_not_reported_twice(clips):
+    report, notes = measure(clips, Rounding())
+    assert notes.count("start encoder") == len(report["points"]) + 1
+
+
+def test_a_codec_that_disagrees_with_itself_where_it_is_repeated_is_nondeterministic(clips):
+    class Drifting(Rounding):
+        calls = itertools.count()  # runs go on at the same time: only a number drawn once differs for certain
+
+        def encode(self, frame, index, config):
+            packet = super().encode(frame, index, config)
+            more = next(self.calls) if config["quality"] == quality else 0
+            return SimpleNamespace(data=packet.data + bytes(more), cpu_s=packet.cpu_s)
+
+        def decode(self, data, index, config, shape):
+            size = int(np.prod(shape)) * self.depth(config["quality"])
+            return super().decode(data[: -(-size // 8)], index, config, shape)
+
+    windows = clips.choose("train", "s")
+    window, quality = repeated_job([(w, q) for q in QUALITIES for w in windows], "s")
+    failure = measure(clips, Drifting())[0]["failure"]
+    assert (failure["kind"], failure["clip"], failure["quality"]) == (
+        "nondeterministic",
+        window.clip,
+        quality,
+    )
+
+
+def test_hashes_cover_the_base_qualities_only_so_that_extra_ones_do_not_change_them(clips):
+    narrow, _ = measure(clips, Rounding(lambda q: 3 + q // 20 if q in QUALITIES else 2))
+    other, _ = measure(clips, Rounding(lambda q: 3 + q // 20 if q in QUALITIES else 1))
+    assert narrow["packets_sha256"] == other["packets_sha256"]
+
+
+def test_a_fault_stops_the_other_runs_and_names_clip_frame_and_quality(clips):
+    class Breaking(Rounding):
+        def encode(self, frame, index, config):
+            if config["quality"] == 30 and index == 1:
+                raise CandidateFault("runtime", "IndexError: out of bounds", line=7)
+            return super().encode(frame, index, config)
+
+    report, notes = measure(clips, Breaking())
+    failure = report["failure"]
+    assert failure["clip"] in ("one", "two")
+    assert (failure["stage"], failure["kind"], failure["frame"]) == ("measure", "runtime", 1)
+    assert (failure["quality"], failure["line"]) == (30, 7)
+    assert notes.count("start encoder") < 16
+
+
+def test_an_observer_sees_originals_and_decoded_frames_of_every_point(clips):
+    seen = []
+    report, _ = measure(
+        clips, Rounding(), observe=lambda window, quality, a, b: seen.append((window.key, quality))
+    )
+    assert sorted(seen) == sorted((f"{p['clip']}/{p['window']}", p["quality"]) for p in report["points"])
+
+
+def test_stages_after_a_failure_are_not_run(clips):
+    report, _ = measure(clips, Rounding(lambda quality: 1), stages=("screen", "measure"))
+    assert report["failure"]["stage"] == "screen"
+    assert set(report["timings_s"]) == {"screen"}
+    assert report["points"] == []
+
+
+def test_a_codec_too_slow_to_be_measured_is_stopped_after_a_few_frames(clips):
+    report, notes = measure(clips, Rounding(cpu_s=1.0), stages=("screen", "measure"), total_cpu_s=20.0)
+    assert (report["failure"]["stage"], report["failure"]["kind"]) == ("screen", "budget")
+    assert "about 80 CPU seconds" in report["failure"]["message"]
+    assert notes.count("start encoder") == 2
+
+
+def test_smoke_frames_are_random_black_and_gray_at_full_hd():
+    frames = smoke_frames()
+    assert frames.shape == (3, 1080, 1920, 3)
+    assert frames[0].std() > 70
+    assert (frames[1].max(), frames[2].min(), frames[2].max()) == (0, 128, 128)
+    assert np.array_equal(frames, smoke_frames())
