@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-
-CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+from codec_evolution.adapters.clients import client_config
 
 
 def main() -> int:
@@ -18,7 +16,7 @@ def main() -> int:
         print("no AWS region: set AWS_REGION, or a region in your profile", file=sys.stderr)
         return 2
     try:
-        account = session.client("sts", config=CONFIG).get_caller_identity()["Account"]
+        account = session.client("sts", config=client_config(10, attempts=2)).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         print(f"no usable AWS credentials: {error}", file=sys.stderr)
         return 2

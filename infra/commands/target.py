@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -17,6 +16,7 @@ from botocore.exceptions import (
     NoRegionError,
 )
 from botocore.exceptions import ConnectionError as EndpointError
+from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
 from codec_evolution.adapters.modifications import FrameworkModifications
@@ -31,9 +31,6 @@ from infra.errors import UserError
 from infra.local.deploy import APP_STACK, DATA_STACK
 from infra.local.session import LINEAGE, Progress, Session, join_session
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
-)
 CALL_TIMEOUT_S = 320
 """More than FrameworkTool may take."""
 
@@ -115,7 +112,7 @@ class _Outputs(dict[str, str]):
 def stack_outputs(stack: str) -> dict[str, str]:
     """Return the outputs of a deployed stack; raises `UserError` with what is missing."""
     try:
-        client: Any = boto3.Session().client("cloudformation", config=CLIENT_CONFIG)
+        client: Any = boto3.Session().client("cloudformation", config=client_config(20))
         found = client.describe_stacks(StackName=stack)["Stacks"][0]
     except NoRegionError:
         raise UserError(

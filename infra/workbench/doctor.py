@@ -10,8 +10,8 @@ import subprocess
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from codec_evolution.adapters.clients import client_config
 from codec_sandbox import doctor as sandbox_doctor
 from codec_sandbox.clips import ClipError, ClipSet
 
@@ -21,7 +21,7 @@ from infra.local.synthesis import SEARCH_PATH
 
 OK, MISSING = "ok", "missing"
 TOOL_TIMEOUT_S = 20
-FUNCTION_CONFIG = Config(connect_timeout=5, read_timeout=180, retries={"total_max_attempts": 2})
+FUNCTION_CONFIG = client_config(180, attempts=2)
 """A cold environment of the image starts a zygote, and the doctor another, before it answers."""
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from botocore.config import Config
+
+from codec_evolution.adapters.clients import client_config
 
 READ_TIMEOUT_S = 290
 
@@ -31,7 +32,7 @@ class FrameworkTool:
         self._function = function
         self._client = boto3.client(
             "lambda",
-            config=Config(connect_timeout=5, read_timeout=read_timeout_s, retries={"total_max_attempts": 1}),
+            config=client_config(read_timeout_s, attempts=1),
         )
 
     def decide(self, operation: str, modification_id: str) -> dict[str, Any]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 
 import boto3
-from botocore.config import Config
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
-)
+from codec_evolution.adapters.clients import client_config
 
 
 class StateMachineExecutions:
     """Implements `ports.Executions`."""
 
     def __init__(self) -> None:
-        self._client = boto3.client("stepfunctions", config=CLIENT_CONFIG)
+        self._client = boto3.client("stepfunctions", config=client_config())
 
     def is_running(self, execution: str) -> bool:
         """Tell whether an execution still runs; one that is unknown does not."""
@@ -32,7 +29,7 @@ class StateMachineCycles:
 
     def __init__(self, state_machine_arn: str) -> None:
         self._arn = state_machine_arn
-        self._client = boto3.client("stepfunctions", config=CLIENT_CONFIG)
+        self._client = boto3.client("stepfunctions", config=client_config())
 
     def start(self, name: str, lineage: str) -> bool:
         """Start one cycle under a name; False when that name was used before."""

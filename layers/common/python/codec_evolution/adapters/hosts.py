@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import codec_evolution
+from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.host.config import ConfigError, HostConfig
 from codec_evolution.host.ledger import Ledger
 from codec_evolution.ports import HostAway
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
-)
 INLINE_BYTES = 48 * 1024
 """A larger call goes by the bucket: Run Command carries at most 64 KB of parameters."""
 CALL_TIMEOUT_S = 240
@@ -95,7 +92,7 @@ class SsmHost:
         self._documents = documents
         self._bucket = bucket
         self._log_group = log_group
-        self._ssm = boto3.client("ssm", config=CLIENT_CONFIG)
+        self._ssm = boto3.client("ssm", config=client_config())
 
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Send one command and wait for its result; raises `HostAway`."""

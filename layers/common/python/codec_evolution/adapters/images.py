@@ -8,18 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codec_evolution import artifacts
+from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.publish import ALIAS, invoke
 from codec_evolution.ports import ImageBuild, PublishRefused
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
-)
-INVOKE_CONFIG = Config(connect_timeout=5, read_timeout=300, retries={"total_max_attempts": 1})
 WAIT = {"Delay": 3, "MaxAttempts": 40}
 """Two minutes: a function in a network takes that long to take an image up at its worst."""
 SMOKE = {
@@ -28,7 +24,6 @@ SMOKE = {
     "stages": ["validate", "smoke"],
     "split": "train",
     "seed": "image",
-    "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
 }
 """Version 0 of the image itself on smoke frames."""
 
@@ -47,7 +42,7 @@ class CodeBuildImages:
     def __init__(self, project: str, bucket: ArtifactBucket) -> None:
         self._project = project
         self._bucket = bucket
-        self._client = boto3.client("codebuild", config=CLIENT_CONFIG)
+        self._client = boto3.client("codebuild", config=client_config(20))
 
     def start(self, modification_id: str, lock: str) -> str:
         """Start a build from a lock file; the same modification, asked for again at once, starts no second one.
@@ -94,8 +89,8 @@ class BenchmarkImage:
 
     def __init__(self, function: str) -> None:
         self._function = function
-        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
-        self._invoker = boto3.client("lambda", config=INVOKE_CONFIG)
+        self._client = boto3.client("lambda", config=client_config(20))
+        self._invoker = boto3.client("lambda", config=client_config(300, attempts=1))
 
     def publish(self, image: str, label: str) -> str:
         """Make an image live after its health check; on any fault the image before serves on.
@@ -160,7 +155,7 @@ class BenchmarkImage:
 
 def rollback_by(function: str) -> Callable[[str], None]:
     """Return what asks the function for decisions to roll a modification back, without waiting for it."""
-    client = boto3.client("lambda", config=CLIENT_CONFIG)
+    client = boto3.client("lambda", config=client_config(20))
 
     def undo(modification_id: str) -> None:
         event = {"operation": "rollback", "modification_id": modification_id}

@@ -10,7 +10,8 @@ from boto3.dynamodb.conditions import Attr, Key
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from codec_evolution.adapters.tables import CLIENT_CONFIG, plain, stored
+from codec_evolution.adapters.clients import client_config
+from codec_evolution.adapters.tables import plain, stored
 from codec_evolution.framework.modifications import DONE, DUE, HOST, NEXT, OUTBOX, PENDING_APPROVAL
 from codec_evolution.ports import Conflict
 
@@ -23,8 +24,8 @@ class FrameworkModifications:
 
     def __init__(self, table_name: str) -> None:
         self._name = table_name
-        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
-        self._client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+        self._table = boto3.resource("dynamodb", config=client_config()).Table(table_name)
+        self._client = boto3.client("dynamodb", config=client_config())
 
     def put_once(self, item: Mapping[str, Any]) -> bool:
         """Write a new call unless it is there."""

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}
-)
+from codec_evolution.adapters.clients import client_config
+
 UNCHANGING = ("sources/", "releases/")
 MAX_KEPT = 64
 """Texts of at most about 100 KB each."""
@@ -25,7 +23,7 @@ class ArtifactBucket:
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._s3 = boto3.client("s3", config=CLIENT_CONFIG)
+        self._s3 = boto3.client("s3", config=client_config(20))
 
     def put_text(self, key: str, text: str) -> None:
         """Store a text as UTF-8."""

@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import codec_evolution
 from codec_evolution import artifacts
+from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.ports import PublishRefused
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=250, retries={"mode": "standard", "total_max_attempts": 2}
-)
 ALIAS = "live"
 LAYER = "layers/common/python/"
 DOWNLOAD_TIMEOUT_S = 30
@@ -37,7 +34,7 @@ class SandboxCheck:
 
     def __init__(self, function: str) -> None:
         self._function = function
-        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
+        self._client = boto3.client("lambda", config=client_config(250, attempts=2))
 
     def check(self, attempt_id: str, envelope: Mapping[str, Any]) -> str:
         """Run validation and smoke of a source under its policy; returns what is wrong, or ""."""
@@ -47,7 +44,6 @@ class SandboxCheck:
             "stages": ["validate", "smoke"],
             "split": "train",
             "seed": "release",
-            "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
         }
         try:
             report, error = invoke(self._client, self._function, event)
@@ -78,7 +74,7 @@ class CodePublisher:
     def __init__(self, functions: Sequence[str], bucket: ArtifactBucket) -> None:
         self._functions = functions
         self._bucket = bucket
-        self._client = boto3.client("lambda", config=CLIENT_CONFIG)
+        self._client = boto3.client("lambda", config=client_config(250, attempts=2))
         self._package = Path(codec_evolution.__file__).resolve().parent
 
     def publish(self, code_sha256: Mapping[str, str]) -> str:

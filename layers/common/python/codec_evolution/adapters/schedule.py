@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import boto3
-from botocore.config import Config
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
-)
+from codec_evolution.adapters.clients import client_config
+
 KEPT = (
     "Name",
     "GroupName",
@@ -25,7 +23,7 @@ class MinuteSchedule:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._client = boto3.client("scheduler", config=CLIENT_CONFIG)
+        self._client = boto3.client("scheduler", config=client_config())
 
     def set_enabled(self, enabled: bool) -> bool:
         """Switch the schedule on or off; returns whether that changed anything."""

@@ -7,12 +7,10 @@ from functools import cache
 
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.config import Config
+
+from codec_evolution.adapters.clients import client_config
 
 MAX_AGE_S = 300
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
-)
 
 
 LOOPBACK = "http://127.0.0.1:"
@@ -41,4 +39,4 @@ def read_secret(arn: str) -> str:
 @cache
 def _provider() -> parameters.SecretsProvider:
     """One provider a process: the cache of values lives in it."""
-    return parameters.SecretsProvider(boto_config=CLIENT_CONFIG)
+    return parameters.SecretsProvider(boto_config=client_config())

@@ -10,14 +10,11 @@ from typing import Any
 import boto3
 from boto3.dynamodb.conditions import Attr, Key
 from boto3.dynamodb.types import TypeSerializer
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from codec_evolution.adapters.clients import client_config
 from codec_evolution.ports import Conflict, LoopState
 
-CLIENT_CONFIG = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
-)
 STATE_ITEM = "state"
 DAY = "spend#"
 EXPORT_PAGE = 500
@@ -33,7 +30,7 @@ class EvolutionRecord:
     """
 
     def __init__(self, table_name: str) -> None:
-        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
+        self._table = boto3.resource("dynamodb", config=client_config()).Table(table_name)
 
     def get(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
         """Return one attempt by a consistent read."""
@@ -142,8 +139,8 @@ class LoopControl:
     """
 
     def __init__(self, table_name: str, record_table_name: str = "") -> None:
-        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(table_name)
-        self._client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+        self._table = boto3.resource("dynamodb", config=client_config()).Table(table_name)
+        self._client = boto3.client("dynamodb", config=client_config())
         self._names = (table_name, record_table_name)
 
     def state(self, lineage: str) -> LoopState:
