@@ -1,12 +1,200 @@
-"""The framework tools by name."""
+"""The framework tools: name, input and description of each, in one table.
+
+A tool's JSON schema is derived from its input model, so that what a planner is offered and what is accepted cannot
+differ. A planner describes its own tools with `ToolSpec` too.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 MODIFY = "modify_framework_file"
 SHELL = "run_shell_command"
 INSTALL = "install_python_package"
 RESTART = "restart_orchestrator"
 ROLLBACK = "rollback_file"
-TOOLS = (MODIFY, SHELL, INSTALL, RESTART, ROLLBACK)
 RESTORE = "restore_file"
-"""Undoing a recorded change by its contents; an operator's command, offered to no planner."""
+"""Undoes a recorded change from its stored contents. An operator's command: no planner is offered it."""
+
+MAX_PROBLEMS = 20
+"""Problems of one input that `BadInput` lists."""
+
+
+class BadInput(ValueError):
+    """A tool input that does not fit its model; the message names every field at fault."""
+
+
+class ToolInput(BaseModel):
+    """Base of every tool input: types are not coerced and unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+Input = TypeVar("Input", bound=ToolInput, covariant=True)
+
+
+@dataclass(frozen=True)
+class ToolSpec(Generic[Input]):
+    """One tool that a planner may call.
+
+    Attributes
+    ----------
+    name
+        The name by which it is called.
+    input
+        The model of its input. Every field that the planner reads has a description.
+    description
+        What it does, written for the language model.
+    """
+
+    name: str
+    input: type[Input]
+    description: str
+
+    def schema(self) -> dict[str, Any]:
+        """Return the input's JSON schema in the subset that strict tool use accepts.
+
+        Every property is required, no other is allowed, an optional one may be null, and nothing is referenced.
+        """
+        schema = self.input.model_json_schema()
+        return _strict(schema, schema.get("$defs", {}))
+
+    def definition(self, *, strict: bool) -> dict[str, Any]:
+        """Return the tool as the Messages API takes it.
+
+        Parameters
+        ----------
+        strict
+            Whether the provider should hold the input to its schema.
+        """
+        extra = {"strict": True} if strict else {}
+        return {"name": self.name, "description": self.description, "input_schema": self.schema(), **extra}
+
+    def read(self, value: object) -> Input:
+        """Return an input as its model.
+
+        Raises
+        ------
+        BadInput
+            It does not fit; the message lists at most `MAX_PROBLEMS` problems.
+        """
+        try:
+            return self.input.model_validate(value)
+        except ValidationError as error:
+            problems = [
+                f"{'.'.join(str(part) for part in each['loc']) or 'input'}: {each['msg']}"
+                for each in error.errors()
+            ]
+            raise BadInput(f"bad_input: {self.name}: " + "; ".join(problems[:MAX_PROBLEMS])) from None
+
+
+_KEYWORDS = ("type", "anyOf", "enum", "items", "description")
+"""Keywords of a schema that is no object, in the order in which they are written: providers cache the text."""
+_DROPPED = {"title", "default", "$defs"}
+
+
+def _strict(schema: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of pydantic in the strict subset, its references resolved."""
+    if "$ref" in schema:
+        return _strict(models[schema["$ref"].rpartition("/")[2]], models)
+    if schema.get("type") == "object":
+        properties = {name: _strict(each, models) for name, each in schema["properties"].items()}
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+    unknown = schema.keys() - _DROPPED - set(_KEYWORDS)
+    if unknown:
+        raise ValueError(f"strict tool use has no {', '.join(sorted(unknown))}")
+    found = {keyword: schema[keyword] for keyword in _KEYWORDS if keyword in schema}
+    if "anyOf" in found:
+        found["anyOf"] = [_strict(each, models) for each in found["anyOf"]]
+    if "items" in found:
+        found["items"] = _strict(found["items"], models)
+    return found
+
+
+_PATH = "Path of the file within the framework's repository."
+_REASON = "Why; it becomes part of the commit message and of the record."
+
+
+class SearchReplace(ToolInput):
+    """What a ``search_replace`` modification replaces."""
+
+    search: str = Field(description="Text that stands exactly once.")
+    replace: str = Field(description="What takes its place.")
+
+
+class ModifyFile(ToolInput):
+    """Input of `MODIFY`."""
+
+    file_path: str = Field(description=_PATH)
+    modification_type: Literal["search_replace", "replace_content", "append"]
+    content: SearchReplace | str = Field(
+        description="An object with search and replace for search_replace, otherwise the text."
+    )
+    reason: str = Field(description=_REASON)
+
+
+class RunCommand(ToolInput):
+    """Input of `SHELL`."""
+
+    command: str = Field(description="One diagnostic command.")
+    reason: str = Field(description=_REASON)
+
+
+class InstallPackage(ToolInput):
+    """Input of `INSTALL`."""
+
+    package: str = Field(description="Name and version of a package, such as name==1.2.3.")
+    target: Literal["host", "candidates"] = Field(
+        "host", description="Who imports it: the framework's own tools, or the codecs that you write."
+    )
+    reason: str = Field(description=_REASON)
+
+
+class Restart(ToolInput):
+    """Input of `RESTART`."""
+
+    reason: str = Field(description=_REASON)
+
+
+class Rollback(ToolInput):
+    """Input of `ROLLBACK`."""
+
+    file_path: str = Field(description=_PATH)
+    reason: str = Field(description=_REASON)
+
+
+FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
+    ToolSpec(
+        MODIFY,
+        ModifyFile,
+        "Change a file of the framework, for example to add a missing builtin to the language policy. The file is "
+        "backed up first, the change is judged by the host, tested, and committed to the branch "
+        "self-improved-framework. Takes effect after restart_orchestrator.",
+    ),
+    ToolSpec(
+        SHELL,
+        RunCommand,
+        "Run one diagnostic command on the framework's host, without network and without credentials.",
+    ),
+    ToolSpec(
+        INSTALL,
+        InstallPackage,
+        "Install a Python package from a list that the operator keeps. For the target candidates a person must "
+        "approve it; the sandbox image is then built anew, which takes minutes, and after that the language policy "
+        "must list the module before a codec may import it.",
+    ),
+    ToolSpec(RESTART, Restart, "Make changes of the framework live, after they have been checked."),
+    ToolSpec(ROLLBACK, Rollback, "Restore a framework file from its last backup."),
+)
+"""In the order in which a planner is offered them, which never changes: providers cache the text."""
+
+TOOLS = tuple(tool.name for tool in FRAMEWORK_TOOLS)
+"""Names of the tools that a planner may be offered."""

@@ -9,6 +9,7 @@ from typing import Any
 from codec_evolution import artifacts
 from codec_evolution.candidate import SourceError, check_source, sha256_hex
 from codec_evolution.contracts import MAX_ROUNDS
+from codec_evolution.framework.tool_specs import BadInput
 from codec_evolution.planners.base import Again, Desk, Draft, Nothing, Outcome, Proposal, ToolRequest
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.language_model import Block, ModelAnswer
@@ -89,16 +90,16 @@ class Reader:
             return self._again("not_offered", reason, tool=name[:60], last=self.last)
         try:
             given = toolbox.read_input(name, call["input"])
-            if name == toolbox.GIVE_UP:
+            if isinstance(given, toolbox.Surrender):
                 return Nothing(f"gave_up: {given.reason}"[:REASON_CHARS])
-            if name == toolbox.INSPECT:
+            if isinstance(given, toolbox.Inspection):
                 text = self._inspect(given.attempt)
                 return self._again("inspection", "", error=False, text=text)
-            if name in toolbox.FRAMEWORK:
-                arguments = given.model_dump()
-                return ToolRequest({"tool": name, "arguments": arguments, "reason": given.reason})
-            return self._source_sent(given)
-        except (toolbox.BadInput, EditFailed, SourceError, Refused) as problem:
+            if isinstance(given, toolbox.SourceInput):
+                return self._source_sent(given)
+            arguments = given.model_dump()
+            return ToolRequest({"tool": name, "reason": arguments.pop("reason"), "arguments": arguments})
+        except (BadInput, EditFailed, SourceError, Refused) as problem:
             nearest = problem.nearest if isinstance(problem, EditFailed) else ""
             return self._again("refused", str(problem), reason=str(problem), nearest=nearest)
 
