@@ -19,6 +19,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_ssm as ssm
+from codec_evolution.framework.tool_specs import HOST_TOOLS
 from constructs import Construct
 
 from infra.assets import ROOT
@@ -26,16 +27,6 @@ from infra.capabilities.functions import ARTIFACT_OBJECTS, log_group
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
 from infra.settings import Settings
-
-TOOLS = (
-    "modify_framework_file",
-    "run_shell_command",
-    "install_python_package",
-    "restart_orchestrator",
-    "rollback_file",
-    "restore_file",
-)
-"""The planner's five tools, and the operator's undoing of a recorded change."""
 
 PREFIX = "framework/"
 CALL_TIMEOUT_S = 230
@@ -89,7 +80,7 @@ class FrameworkHost(Construct):
         self._framework = self._asset()
         self.role = self._role()
         self.instance = self._instance(settings)
-        self.documents = {tool: self._document(tool) for tool in TOOLS}
+        self.documents = {tool: self._document(tool) for tool in HOST_TOOLS}
 
     def serve(
         self, function: lambda_.Function, benchmark: lambda_.Alias, published: list[lambda_.Function]

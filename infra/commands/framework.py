@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from codec_evolution.framework.tool_specs import FRAMEWORK_TOOLS, TOOLS
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,13 +15,16 @@ from infra.commands.target_name import Target
 
 app = typer.Typer()
 
-TOOL_NAMES = (
-    "modify_framework_file, run_shell_command, install_python_package, restart_orchestrator or rollback_file."
-)
+TOOL_NAMES = f"{', '.join(TOOLS[:-1])} or {TOOLS[-1]}."
+ARGUMENTS = "; ".join(f"{spec.name} {spec.usage}" for spec in FRAMEWORK_TOOLS)
+TOOL_HELP = f"""Call one framework tool through the same guard, record and host as the planner.
+
+Arguments: {ARGUMENTS}.
+"""
 ModificationId = Annotated[str, typer.Argument(metavar="ID", help="Id of a modification.")]
 
 
-@app.command()
+@app.command(help=TOOL_HELP)
 @at_target
 def tool(
     at: Target,
@@ -31,13 +35,7 @@ def tool(
     reason: Annotated[str, typer.Option(help="Why; stands in the record and the commit.")] = "Called by hand",
     as_json: AsJson = False,
 ) -> None:
-    """Call one framework tool through the same guard, record and host as the planner.
-
-    Arguments: modify_framework_file file_path, modification_type (search_replace, append, replace_content), content (a
-    text; for search_replace an object with search and replace); run_shell_command command, timeout (optional, seconds);
-    install_python_package package, target (optional: host or candidates); rollback_file file_path;
-    restart_orchestrator none.
-    """
+    """Call one framework tool; its help is `TOOL_HELP`."""
     from infra.commands.framework_calls import TAKEN_EFFECT, call_tool
 
     _show(call_tool(at, name, args, reason), as_json, TAKEN_EFFECT)

@@ -9,10 +9,11 @@ import subprocess
 from typing import Any
 
 import pytest
+from codec_evolution.framework.tool_specs import HOST_TOOLS
 from codec_evolution.host.config import HostConfig
 
 from infra.assets import ROOT
-from infra.capabilities.framework_host import SCRIPTS, TOOLS, framework_files
+from infra.capabilities.framework_host import SCRIPTS, framework_files
 
 Resources = dict[str, dict[str, Any]]
 
@@ -47,7 +48,7 @@ def instance(app_resources: Resources) -> dict[str, Any]:
 
 def test_there_is_one_document_a_tool(documents):
     commands = [each["Content"]["mainSteps"][0]["inputs"]["runCommand"] for each in documents]
-    assert sorted(commands) == sorted([f"exec /opt/codec-evolution/bin/call {tool}"] for tool in TOOLS)
+    assert sorted(commands) == sorted([f"exec /opt/codec-evolution/bin/call {tool}"] for tool in HOST_TOOLS)
     for each in documents:
         assert (each["DocumentType"], each["TargetType"]) == ("Command", "/AWS::EC2::Instance")
         assert each["UpdateMethod"] == "NewVersion"
@@ -130,8 +131,8 @@ def test_commands_go_to_these_documents_and_this_instance_only(app_resources):
     assert [name.split("Role")[0] for name in senders] == ["FunctionsFrameworkTool"]
     (statement,) = senders.values()
     named = [json.dumps(resource) for resource in statement["Resource"]]
-    assert len(named) == len(TOOLS) + 1
-    assert sum(":document/" in each for each in named) == len(TOOLS)
+    assert len(named) == len(HOST_TOOLS) + 1
+    assert sum(":document/" in each for each in named) == len(HOST_TOOLS)
     assert sum(":instance/" in each for each in named) == 1
     assert not any('*"' in each for each in named)
 

@@ -1,5 +1,8 @@
 """The framework tools: name, input and description of each, in one table.
 
+To add a framework tool, add its `ToolSpec` here and its program to `codec_evolution.host.program`. The planner's tool
+definitions, the validation of calls, the statistics, the command line and the SSM documents read this table.
+
 A tool's JSON schema is derived from its input model, so that what a planner is offered and what is accepted cannot
 differ. A planner describes its own tools with `ToolSpec` too.
 """
@@ -48,11 +51,15 @@ class ToolSpec(Generic[Input]):
         The model of its input. Every field that the planner reads has a description.
     description
         What it does, written for the language model.
+    usage
+        A framework tool's arguments as an operator writes them, for the help of the command line. The host accepts a
+        few that no model is offered.
     """
 
     name: str
     input: type[Input]
     description: str
+    usage: str = ""
 
     def schema(self) -> dict[str, Any]:
         """Return the input's JSON schema in the subset that strict tool use accepts.
@@ -178,11 +185,14 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         "Change a file of the framework, for example to add a missing builtin to the language policy. The file is "
         "backed up first, the change is judged by the host, tested, and committed to the branch "
         "self-improved-framework. Takes effect after restart_orchestrator.",
+        usage="file_path, modification_type (search_replace, append, replace_content), content (a text; for "
+        "search_replace an object with search and replace)",
     ),
     ToolSpec(
         SHELL,
         RunCommand,
         "Run one diagnostic command on the framework's host, without network and without credentials.",
+        usage="command, timeout (optional, seconds)",
     ),
     ToolSpec(
         INSTALL,
@@ -190,11 +200,17 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         "Install a Python package from a list that the operator keeps. For the target candidates a person must "
         "approve it; the sandbox image is then built anew, which takes minutes, and after that the language policy "
         "must list the module before a codec may import it.",
+        usage="package, target (optional: host or candidates)",
     ),
-    ToolSpec(RESTART, Restart, "Make changes of the framework live, after they have been checked."),
-    ToolSpec(ROLLBACK, Rollback, "Restore a framework file from its last backup."),
+    ToolSpec(
+        RESTART, Restart, "Make changes of the framework live, after they have been checked.", usage="none"
+    ),
+    ToolSpec(ROLLBACK, Rollback, "Restore a framework file from its last backup.", usage="file_path"),
 )
 """In the order in which a planner is offered them, which never changes: providers cache the text."""
 
 TOOLS = tuple(tool.name for tool in FRAMEWORK_TOOLS)
 """Names of the tools that a planner may be offered."""
+
+HOST_TOOLS = (*TOOLS, RESTORE)
+"""Names of the tools that the host serves, with one SSM document each."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
-from codec_evolution.framework.tool_specs import RESTART, RESTORE, TOOLS
+from codec_evolution.framework.tool_specs import HOST_TOOLS, RESTART, TOOLS
 from codec_evolution.ports import (
     Conflict,
     Host,
@@ -207,7 +207,7 @@ class ToolDesk:
     def _malformed(self, call: ToolCall) -> str:
         if self.mode == "off":
             return "framework_tools is off: the operator switched the framework tools off"
-        if call.tool not in (TOOLS if not call.rolls_back else (*TOOLS, RESTORE)):
+        if call.tool not in (HOST_TOOLS if call.rolls_back else TOOLS):
             return f"tool must be one of {', '.join(TOOLS)}, not {str(call.tool)[:80]!r}"
         if not isinstance(call.arguments, dict):
             return "arguments must be an object"
