@@ -18,7 +18,7 @@ from codec_sandbox.clips import (
     frames_sha256,
     read_manifest,
 )
-from codec_sandbox.metrics import psnr_yuv
+from codec_sandbox.quality import psnr_yuv
 from codec_sandbox.report import equivalent_mbps
 
 from infra.errors import UserError

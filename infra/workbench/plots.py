@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, TARGET_MBPS, WINDOW_DB
 from codec_sandbox.clips import ClipSet, Window
-from codec_sandbox.metrics import luma, psnr_yuv
+from codec_sandbox.quality import luma, psnr_yuv
 from codec_sandbox.references import References
 from matplotlib import pyplot
 from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window, read_manifest, read_window
-from codec_sandbox.metrics import sequence_quality
+from codec_sandbox.quality import sequence_quality
 from codec_sandbox.report import MBPS_1080P30, equivalent_mbps
 
 from infra.errors import UserError

@@ -1,1 +1,1 @@
-"""The benchmark sandbox: walls, stages, clips and metrics."""
+"""The benchmark sandbox: walls, stages, clips and quality measures."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from codec_sandbox.clips import ClipSet, Window
 from codec_sandbox.faults import printable
-from codec_sandbox.metrics import Quality, sequence_quality
+from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
 from codec_sandbox.request import Request
 from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner, Stopped, Workshop

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from codec_evolution.judging.rate_distortion import Point, bd_rate
 from codec_sandbox.clips import ClipSet
-from codec_sandbox.metrics import ms_ssim, psnr_yuv
+from codec_sandbox.quality import ms_ssim, psnr_yuv
 from codec_sandbox.request import CONTROL_SOURCE
 from codec_sandbox.supervisor import Supervisor
 

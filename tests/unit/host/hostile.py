@@ -48,7 +48,7 @@ GUARDED = {
     "ceiling": "sandbox_container/codec_sandbox/policy_ceiling.toml",
     "sandbox wall": "sandbox_container/codec_sandbox/seccomp.py",
     "validator": "sandbox_container/codec_sandbox/validator.py",
-    "metrics": "sandbox_container/codec_sandbox/metrics.py",
+    "metrics": "sandbox_container/codec_sandbox/quality.py",
     "clips": "sandbox_container/clips/manifest.json",
     "adoption rule": "layers/common/python/codec_evolution/judging/adoption.py",
     "rate-distortion": "layers/common/python/codec_evolution/judging/rate_distortion.py",

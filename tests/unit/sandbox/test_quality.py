@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from codec_sandbox.metrics import PSNR_CAP_DB, ms_ssim, psnr_yuv, sequence_quality
+from codec_sandbox.quality import PSNR_CAP_DB, ms_ssim, psnr_yuv, sequence_quality
 
 RNG = np.random.default_rng(7)
 
