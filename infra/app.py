@@ -18,10 +18,8 @@ from aws_cdk import App
 from infra import nag
 from infra.app_stack import AppStack
 from infra.data_stack import DataStack
-from infra.settings import Settings, SettingsError
+from infra.settings import APP_STACK, DATA_STACK, Settings, SettingsError
 
-DATA_STACK = "CodecEvolutionData"
-APP_STACK = "CodecEvolutionApp"
 CDK_JSON = Path(__file__).resolve().parents[1] / "cdk.json"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 from aws_cdk import Aws, CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -19,6 +20,7 @@ from infra.capabilities.cycle import Cycle
 from infra.capabilities.dashboard import Dashboard
 from infra.capabilities.framework_host import FrameworkHost
 from infra.capabilities.functions import Functions
+from infra.capabilities.roles import service_role
 from infra.capabilities.sandbox_image import SandboxImage
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
@@ -76,7 +78,7 @@ class AppStack(Stack):
         self.sandbox_image.serve(
             starter=functions["FrameworkTool"],
             publisher=functions["PublishImage"],
-            live=aliases["PublishImage"],
+            publisher_alias=aliases["PublishImage"],
             benchmark=self.benchmark.function,
         )
 
@@ -124,8 +126,28 @@ class AppStack(Stack):
 
     def _schedule(self, name: str, cycle_input: dict[str, str], missed: sqs.Queue) -> scheduler.Schedule:
         machine = self.cycle.state_machine
-        role = iam.Role(self, "EveryMinuteRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        role = service_role(self, "EveryMinuteRole", "scheduler.amazonaws.com")
         self.functions.allow_switching_schedule(role)
+        start = targets.Universal(
+            service="sfn",
+            action="startExecution",
+            role=role,
+            # The tick's own id names the execution: a tick that is delivered twice starts one cycle.
+            input=scheduler.ScheduleTargetInput.from_object(
+                {
+                    "StateMachineArn": machine.state_machine_arn,
+                    "Name": scheduler.ContextAttribute.execution_id,
+                    "Input": json.dumps(cycle_input),
+                }
+            ),
+            policy_statements=[
+                iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
+            ],
+            dead_letter_queue=missed,
+            # A missed minute is missed: the next one comes by itself.
+            retry_attempts=0,
+            max_event_age=Duration.minutes(1),
+        )
         return scheduler.Schedule(
             self,
             "EveryMinute",
@@ -134,26 +156,5 @@ class AppStack(Stack):
             description="Starts a cycle once a minute; disabled until an operator resumes the loop",
             schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
             enabled=False,
-            target=targets.Universal(
-                service="sfn",
-                action="startExecution",
-                role=role,
-                # The tick's own id names the execution: a tick that is delivered twice starts one cycle.
-                input=scheduler.ScheduleTargetInput.from_object(
-                    {
-                        "StateMachineArn": machine.state_machine_arn,
-                        "Name": scheduler.ContextAttribute.execution_id,
-                        "Input": json.dumps(cycle_input),
-                    }
-                ),
-                policy_statements=[
-                    iam.PolicyStatement(
-                        actions=["states:StartExecution"], resources=[machine.state_machine_arn]
-                    )
-                ],
-                dead_letter_queue=missed,
-                # A missed minute is missed: the next one comes by itself.
-                retry_attempts=0,
-                max_event_age=Duration.minutes(1),
-            ),
+            target=cast(scheduler.IScheduleTarget, start),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
@@ -155,7 +157,8 @@ def _bucket(scope: Construct) -> s3.Bucket:
 def _secret(scope: Construct, name: str, description: str) -> secretsmanager.Secret:
     secret = secretsmanager.Secret(scope, name, description=description, removal_policy=RemovalPolicy.RETAIN)
     # Empty until the operator puts the credential in; a generated value would look like one.
-    secret.node.default_child.add_property_deletion_override("GenerateSecretString")
+    resource = cast(secretsmanager.CfnSecret, secret.node.default_child)
+    resource.add_property_deletion_override("GenerateSecretString")
     acknowledge(
         secret,
         "SMG4",

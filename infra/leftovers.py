@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from infra.commands.target import stack_outputs
 from infra.errors import UserError
-from infra.local.deploy import DATA_STACK
+from infra.settings import DATA_STACK
 
 CDK = "npx --yes aws-cdk@2.1148.1"
 

@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+DATA_STACK = "CodecEvolutionData"
+APP_STACK = "CodecEvolutionApp"
+"""Names of the two stacks; what must outlive the app is in the first."""
+
 PYTHON_VERSION = "3.13"
 """The one Python of the zip functions, of the layers' wheels and of the benchmark image."""
 

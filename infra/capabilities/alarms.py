@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cw
@@ -74,12 +75,12 @@ class Alarms(Construct):
         self._lineage = settings.lineage
         self._machine = machine
         self.topic = self._topic()
-        tell = actions.SnsAction(self.topic)
+        notify = cast(cw.IAlarmAction, actions.SnsAction(cast(sns.ITopic, self.topic)))
         rules = {**self._rules(settings, missed_ticks), **_host_rules(host_instance_id)}
         self.alarms = {name: self._alarm(prefix, name, rule) for name, rule in rules.items()}
         for alarm in self.alarms.values():
-            alarm.add_alarm_action(tell)
-            alarm.add_ok_action(tell)
+            alarm.add_alarm_action(notify)
+            alarm.add_ok_action(notify)
         self.paging = cw.CompositeAlarm(
             self,
             "Paging",
@@ -89,7 +90,7 @@ class Alarms(Construct):
                 *[self.alarms[name] for name, rule in rules.items() if rule.pages]
             ),
         )
-        self.paging.add_alarm_action(tell)
+        self.paging.add_alarm_action(notify)
 
     def _rules(self, settings: Settings, missed_ticks: sqs.IQueue) -> Mapping[str, Rule]:
         rules = {**self._loop_rules(missed_ticks), **self._quality_rules(), **self._money_rules()}
@@ -233,8 +234,10 @@ class Alarms(Construct):
             for status in ("adopted", "rejected", "test_failed", "skipped")
         }
 
-    def _own(self, of: metrics.Metric, *rest: str, **options: object) -> cw.Metric:
-        return metric(of, self._lineage, *rest, **options)
+    def _own(
+        self, of: metrics.Metric, *rest: str, statistic: str, period: Duration | None = None
+    ) -> cw.Metric:
+        return metric(of, self._lineage, *rest, statistic=statistic, period=period)
 
     def _alarm(self, prefix: str, name: str, rule: Rule) -> cw.Alarm:
         return cw.Alarm(

@@ -10,8 +10,9 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.assets import ROOT
-from infra.capabilities.functions import ALIAS, log_group
-from infra.nag import acknowledge
+from infra.capabilities.aliases import live_alias
+from infra.capabilities.log_groups import log_group
+from infra.capabilities.roles import acknowledge_wildcard, allow, service_role
 from infra.settings import LIBRARY_CODECS, PYTHON_VERSION, Settings, on_or_off
 
 NAME = "Benchmark"
@@ -35,7 +36,7 @@ class Benchmark(Construct):
 
     Attributes
     ----------
-    alias : lambda_.Alias
+    alias : lambda_.IFunction
         What the state machine invokes.
     """
 
@@ -64,21 +65,20 @@ class Benchmark(Construct):
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_groups=[
-                ec2.SecurityGroup(
-                    self,
-                    "Closed",
-                    vpc=self.vpc,
-                    allow_all_outbound=False,
-                    description="The benchmark: nothing in, nothing out",
-                )
-            ],
+            security_groups=[self._closed_group()],
             reserved_concurrent_executions=(
                 settings.slots_at_once if settings.reserve_benchmark_concurrency else None
             ),
         )
-        self.alias = lambda_.Alias(
-            self, f"{NAME}Live", alias_name=ALIAS, version=self.function.current_version
+        self.alias = live_alias(self, NAME, self.function)
+
+    def _closed_group(self) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(
+            self,
+            "Closed",
+            vpc=self.vpc,
+            allow_all_outbound=False,
+            description="The benchmark: nothing in, nothing out",
         )
 
     def _isolated_network(self) -> ec2.Vpc:
@@ -103,21 +103,21 @@ class Benchmark(Construct):
         )
         return vpc
 
-    def _role(self) -> iam.Role:
+    def _role(self) -> iam.IRole:
         """Role of the function: its log group, and the network interface that Lambda makes for it.
 
         Lambda creates the interface with the function's role; the code itself is denied the same actions
         (condition key ``lambda:SourceFunctionArn``, which only calls made by the code carry).
         """
-        role = iam.Role(self, f"{NAME}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        role.add_to_policy(iam.PolicyStatement(actions=_INTERFACE_ACTIONS, resources=["*"]))
+        role = service_role(self, f"{NAME}Role", "lambda.amazonaws.com")
+        allow(role, _INTERFACE_ACTIONS, ["*"])
         own_code = self._stack.format_arn(
             service="lambda",
             resource="function",
             resource_name=f"{self._stack.stack_name}-*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        role.add_to_policy(
+        role.add_to_principal_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
                 actions=_INTERFACE_ACTIONS,
@@ -125,9 +125,9 @@ class Benchmark(Construct):
                 conditions={"ArnLike": {"lambda:SourceFunctionArn": own_code}},
             )
         )
-        acknowledge(
-            role.node.find_child("DefaultPolicy"),
-            "IAM5[Resource::*]",
+        acknowledge_wildcard(
+            role,
+            "Resource::*",
             "Lambda needs these EC2 actions to attach the function to its subnets and EC2 offers no narrower "
             "resource; a Deny takes them from the function's own code.",
         )

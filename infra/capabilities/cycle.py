@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.capabilities.cycle_tasks import CAUSE_CHARS, PAYLOAD, CycleTasks, condition, expression
-from infra.capabilities.functions import LOG_RETENTION
+from infra.capabilities.log_groups import log_group
+from infra.capabilities.roles import acknowledge_wildcard
 from infra.capabilities.slot import Slot
-from infra.nag import acknowledge
 from infra.settings import Settings
 
 MAX_PREPARATIONS = 2
@@ -62,27 +61,20 @@ class Cycle(Construct):
             timeout=TIMEOUT,
             tracing_enabled=True,
             logs=sfn.LogOptions(
-                destination=self._log_group(state_machine_name),
+                # The prefix keeps the resource policy of the log service below its size limit.
+                destination=log_group(
+                    self, "", log_group_name=f"/aws/vendedlogs/states/{state_machine_name}"
+                ),
                 level=sfn.LogLevel.ALL,
                 # Payloads hold candidates; the execution history shows them where they are needed.
                 include_execution_data=False,
             ),
         )
-        acknowledge(
-            self.state_machine.role.node.find_child("DefaultPolicy"),
-            "IAM5[Resource::*]",
+        acknowledge_wildcard(
+            self.state_machine.role,
+            "Resource::*",
             "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
             "Functions documents for a logged and traced state machine.",
-        )
-
-    def _log_group(self, state_machine_name: str) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            "Logs",
-            # The prefix keeps the resource policy of the log service below its size limit.
-            log_group_name=f"/aws/vendedlogs/states/{state_machine_name}",
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
         )
 
     def _definition(self) -> sfn.IChainable:

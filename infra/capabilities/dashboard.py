@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cw
@@ -94,7 +95,7 @@ class Dashboard(Construct):
             Stack.of(self).format_arn(
                 service="cloudwatch",
                 resource="alarm",
-                resource_name=alarm.node.default_child.alarm_name,
+                resource_name=cast(cw.CfnAlarm, alarm.node.default_child).alarm_name,
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
             for alarm in alarms
@@ -281,6 +282,6 @@ class Dashboard(Construct):
             height=9,
         )
 
-    def _of(self, of: Metric, *rest: str, **options: object) -> cw.Metric:
+    def _of(self, of: Metric, *rest: str, **options: Any) -> cw.Metric:
         named = {"label": (rest[-1] if rest else of.name).replace("_", " "), **options}
         return metric(of, self._lineage, *rest, **named)

@@ -23,9 +23,10 @@ from codec_evolution.framework.tool_specs import HOST_TOOLS
 from constructs import Construct
 
 from infra.assets import ROOT
-from infra.capabilities.functions import ARTIFACT_OBJECTS, log_group
+from infra.capabilities.functions import ARTIFACT_OBJECTS
+from infra.capabilities.log_groups import log_group
+from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
-from infra.nag import acknowledge
 from infra.settings import Settings
 
 PREFIX = "framework/"
@@ -83,9 +84,19 @@ class FrameworkHost(Construct):
         self.documents = {tool: self._document(tool) for tool in HOST_TOOLS}
 
     def serve(
-        self, function: lambda_.Function, benchmark: lambda_.Alias, published: list[lambda_.Function]
+        self, function: lambda_.Function, benchmark: lambda_.IFunction, published: list[lambda_.Function]
     ) -> None:
-        """Let one function send commands to this host, check releases on the benchmark, and publish amended code."""
+        """Let one function send commands to this host, check releases, and publish amended code.
+
+        Parameters
+        ----------
+        function
+            FrameworkTool.
+        benchmark
+            What checks a release.
+        published
+            The functions whose code the planner may amend.
+        """
         names = {tool: document.ref for tool, document in self.documents.items()}
         for name, value in {
             "FRAMEWORK_HOST": self.instance.instance_id,
@@ -95,6 +106,10 @@ class FrameworkHost(Construct):
             "PUBLISHED_FUNCTIONS": ",".join(each.function_name for each in published),
         }.items():
             function.add_environment(name, value)
+        self._allow_commands(function)
+        _allow_publishing(function, benchmark, published)
+
+    def _allow_commands(self, function: lambda_.Function) -> None:
         stack = Stack.of(self)
         documents = [
             stack.format_arn(service="ssm", resource="document", resource_name=document.ref)
@@ -103,40 +118,13 @@ class FrameworkHost(Construct):
         instance = stack.format_arn(
             service="ec2", resource="instance", resource_name=self.instance.instance_id
         )
-        functions = [each.function_arn for each in published]
-        versions = [f"{each}:*" for each in functions]
-        for actions, resources in (
-            (["ssm:SendCommand"], [*documents, instance]),
-            (["ssm:GetCommandInvocation"], ["*"]),
-            (["lambda:InvokeFunction"], [benchmark.function_arn, *versions]),
-            (
-                [
-                    "lambda:GetAlias",
-                    "lambda:GetFunction",
-                    "lambda:GetFunctionConfiguration",
-                    # What the local emulator asks for where AWS asks for UpdateAlias; it only reads.
-                    "lambda:ListAliases",
-                    "lambda:PublishVersion",
-                    "lambda:UpdateAlias",
-                    "lambda:UpdateFunctionCode",
-                ],
-                [*functions, *versions],
-            ),
-        ):
-            function.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))
-        policy = function.role.node.find_child("DefaultPolicy")
-        acknowledge(
-            policy,
-            "IAM5[Resource::*]",
+        allow(function, ["ssm:SendCommand"], [*documents, instance])
+        allow(function, ["ssm:GetCommandInvocation"], ["*"])
+        acknowledge_wildcard(
+            role_of(function),
+            "Resource::*",
             "GetCommandInvocation offers no resource to name; it reads the state of commands and starts nothing.",
         )
-        for each in published:
-            logical = stack.get_logical_id(each.node.default_child)
-            acknowledge(
-                policy,
-                f"IAM5[Resource::<{logical}.Arn>:*]",
-                "Publishing makes versions whose numbers are not known here; the function is named.",
-            )
 
     def _asset(self) -> assets.Asset:
         digest = hashlib.sha256()
@@ -151,43 +139,31 @@ class FrameworkHost(Construct):
             bundling=BundlingOptions(image=DockerImage.from_registry("scratch"), local=_FrameworkBundler()),
         )
 
-    def _role(self) -> iam.Role:
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
-        bucket, stack = self._bucket, Stack.of(self)
-        code = stack.format_arn(
+    def _role(self) -> iam.IRole:
+        role = service_role(self, "Role", "ec2.amazonaws.com")
+        bucket, asset = self._bucket, self._framework
+        code = Stack.of(self).format_arn(
             service="s3",
             region="",
             account="",
-            resource=self._framework.s3_bucket_name,
-            resource_name=self._framework.s3_object_key,
+            resource=asset.s3_bucket_name,
+            resource_name=asset.s3_object_key,
         )
-        for actions, resources, conditions in (
-            (_AGENT_ACTIONS, ["*"], None),
-            (["s3:GetObject"], [code], None),
-            (
-                ["s3:GetObject"],
-                [bucket.arn_for_objects(f"{PREFIX}{part}/*") for part in ("requests", "overlay")],
-                None,
-            ),
-            (["s3:PutObject"], [bucket.arn_for_objects(f"{PREFIX}results/*")], None),
-            (["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": f"{PREFIX}*"}}),
-        ):
-            role.add_to_principal_policy(
-                iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
-            )
-        policy = role.node.find_child("DefaultPolicy")
-        acknowledge(
-            policy,
-            "IAM5[Resource::*]",
-            "These are the actions by which the Systems Manager agent registers and takes commands; they offer no "
-            "resource to name.",
+        allow(role, _AGENT_ACTIONS, ["*"])
+        allow(role, ["s3:GetObject"], [code])
+        allow(
+            role,
+            ["s3:GetObject"],
+            [bucket.arn_for_objects(f"{PREFIX}{part}/*") for part in ("requests", "overlay")],
         )
-        for part in ("requests", "overlay", "results"):
-            acknowledge(
-                policy,
-                f"IAM5[{ARTIFACT_OBJECTS.removesuffix('/*')}/{PREFIX}{part}/*]",
-                "Calls, results and changed files are keyed by call and path below this one prefix of the bucket.",
+        allow(role, ["s3:PutObject"], [bucket.arn_for_objects(f"{PREFIX}results/*")])
+        role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{PREFIX}*"}},
             )
+        )
         self.log_group.grant(
             role,
             "logs:CreateLogStream",
@@ -195,33 +171,12 @@ class FrameworkHost(Construct):
             "logs:DescribeLogStreams",
             "logs:DescribeLogGroups",
         )
+        _acknowledge_host_rights(role)
         return role
 
     def _instance(self, settings: Settings) -> ec2.Instance:
-        vpc = ec2.Vpc(
-            self,
-            "Network",
-            max_azs=1,
-            nat_gateways=0,
-            restrict_default_security_group=False,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28)
-            ],
-        )
-        vpc.add_flow_log(
-            "Traffic", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "HostNetwork"))
-        )
-        closed = ec2.SecurityGroup(
-            self,
-            "NothingIn",
-            vpc=vpc,
-            allow_all_outbound=False,
-            description="The orchestrator host: nothing in, only HTTPS out",
-        )
-        closed.add_egress_rule(
-            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Systems Manager, S3 and package repositories"
-        )
-        instance = ec2.Instance(
+        vpc = self._network()
+        return ec2.Instance(
             self,
             "Instance",
             vpc=vpc,
@@ -229,7 +184,7 @@ class FrameworkHost(Construct):
             associate_public_ip_address=True,
             instance_type=ec2.InstanceType("t4g.small"),
             machine_image=ec2.MachineImage.latest_amazon_linux2023(cpu_type=ec2.AmazonLinuxCpuType.ARM_64),
-            security_group=closed,
+            security_group=self._closed_group(vpc),
             role=self.role,
             http_endpoint=True,
             http_tokens=ec2.HttpTokens.REQUIRED,
@@ -247,7 +202,35 @@ class FrameworkHost(Construct):
             user_data=self._user_data(settings),
             user_data_causes_replacement=True,
         )
-        return instance
+
+    def _network(self) -> ec2.Vpc:
+        vpc = ec2.Vpc(
+            self,
+            "Network",
+            max_azs=1,
+            nat_gateways=0,
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28)
+            ],
+        )
+        vpc.add_flow_log(
+            "Traffic", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "HostNetwork"))
+        )
+        return vpc
+
+    def _closed_group(self, vpc: ec2.Vpc) -> ec2.SecurityGroup:
+        closed = ec2.SecurityGroup(
+            self,
+            "NothingIn",
+            vpc=vpc,
+            allow_all_outbound=False,
+            description="The orchestrator host: nothing in, only HTTPS out",
+        )
+        closed.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Systems Manager, S3 and package repositories"
+        )
+        return closed
 
     def _user_data(self, settings: Settings) -> ec2.UserData:
         """Install the program root-owned, make its account, and start the unit that restores the checkout."""
@@ -330,6 +313,45 @@ def framework_files() -> list[Path]:
         and not any(part in LEFT_OUT or part.startswith(".") for part in path.relative_to(ROOT).parts)
     ]
     return sorted([*found, ROOT / "pyproject.toml"])
+
+
+def _allow_publishing(
+    function: lambda_.Function, benchmark: lambda_.IFunction, published: list[lambda_.Function]
+) -> None:
+    functions = [each.function_arn for each in published]
+    versions = [f"{each}:*" for each in functions]
+    allow(function, ["lambda:InvokeFunction"], [benchmark.function_arn, *versions])
+    allow(
+        function,
+        [
+            "lambda:GetAlias",
+            "lambda:GetFunction",
+            "lambda:GetFunctionConfiguration",
+            # What the local emulator asks for where AWS asks for UpdateAlias; it only reads.
+            "lambda:ListAliases",
+            "lambda:PublishVersion",
+            "lambda:UpdateAlias",
+            "lambda:UpdateFunctionCode",
+        ],
+        [*functions, *versions],
+    )
+    for each in published:
+        acknowledge_versions(role_of(function), each)
+
+
+def _acknowledge_host_rights(role: iam.IRole) -> None:
+    acknowledge_wildcard(
+        role,
+        "Resource::*",
+        "These are the actions by which the Systems Manager agent registers and takes commands; they offer no "
+        "resource to name.",
+    )
+    for part in ("requests", "overlay", "results"):
+        acknowledge_wildcard(
+            role,
+            f"{ARTIFACT_OBJECTS.removesuffix('/*')}/{PREFIX}{part}/*",
+            "Calls, results and changed files are keyed by call and path below this one prefix of the bucket.",
+        )
 
 
 def _here_document(path: str, text: str) -> str:

@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.assets import ARCHITECTURE, NOT_CODE, ROOT, RUNTIME, Layers
+from infra.capabilities.aliases import live_alias
+from infra.capabilities.log_groups import log_group
+from infra.capabilities.roles import acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
-from infra.settings import BENCHMARK_CALL_S, BENCHMARK_MEMORY_MB, LIBRARY_CODECS, Settings, on_or_off
+from infra.settings import (
+    BENCHMARK_CALL_S,
+    BENCHMARK_MEMORY_MB,
+    DATA_STACK,
+    LIBRARY_CODECS,
+    Settings,
+    on_or_off,
+)
 
-LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 SHIPPED_DIR = "/opt"
 OPERATORS_PREFIX = "operators/"
 """Held-out figures: no function that a model steers may read below it."""
 
 ARTIFACT_OBJECTS = (
-    'Resource::{"Fn::GetStackOutput":{"StackName":"CodecEvolutionData","Region":{"Ref":"AWS::Region"},'
+    f'Resource::{{"Fn::GetStackOutput":{{"StackName":"{DATA_STACK}","Region":{{"Ref":"AWS::Region"}},'
     '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
 )
 """How cdk-nag names the objects of the artifact bucket: by the rendered reference across the stacks."""
@@ -35,7 +43,6 @@ GET = "dynamodb:GetItem"
 QUERY = "dynamodb:Query"
 PUT = "dynamodb:PutItem"
 UPDATE = "dynamodb:UpdateItem"
-ALIAS = "live"
 
 
 @dataclass(frozen=True)
@@ -63,19 +70,12 @@ SIZES: Mapping[str, Size] = {
 }
 
 
-def log_group(scope: Construct, name: str, **options: str) -> logs.LogGroup:
-    """A log group that keeps its lines for three months and goes with the app."""
-    return logs.LogGroup(
-        scope, f"{name}Logs", retention=LOG_RETENTION, removal_policy=RemovalPolicy.DESTROY, **options
-    )
-
-
 class Functions(Construct):
     """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle; PublishImage; Widgets and Actions.
 
     Attributes
     ----------
-    aliases : dict[str, lambda_.Alias]
+    aliases : dict[str, lambda_.IFunction]
         The alias ``live`` of each function, by the function's name; callers invoke nothing else.
     """
 
@@ -95,7 +95,7 @@ class Functions(Construct):
         self._layers = layers
         self._settings = settings
         self.functions: dict[str, lambda_.Function] = {}
-        self.aliases: dict[str, lambda_.Alias] = {}
+        self.aliases: dict[str, lambda_.IFunction] = {}
         self._open_cycle(state_machine_name)
         self._plan()
         self._framework_tool()
@@ -115,7 +115,6 @@ class Functions(Construct):
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "LINEAGE": settings.lineage,
                 "SLOTS": str(settings.slots),
-                "SEARCH_SEED": str(settings.search_seed),
                 **self._planner_names(),
                 "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
                 "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
@@ -134,9 +133,9 @@ class Functions(Construct):
             resource_name=f"{state_machine_name}:*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        self._allow(function, ["states:DescribeExecution"], [execution])
-        self._acknowledge_wildcard(
-            function,
+        allow(function, ["states:DescribeExecution"], [execution])
+        acknowledge_wildcard(
+            role_of(function),
             f"Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:{state_machine_name}:*",
             "The lease names any execution of this one state machine; executions have no other grouping to name.",
         )
@@ -170,7 +169,7 @@ class Functions(Construct):
         if settings.planner_provider == "bedrock":
             self._allow_bedrock(function)
         else:
-            self._allow_secret(function, self._data.anthropic_secret.secret_arn)
+            allow(function, ["secretsmanager:GetSecretValue"], [self._data.anthropic_secret.secret_arn])
 
     def _framework_tool(self) -> None:
         """The function's host, benchmark and publishing rights are added by `FrameworkHost.serve`."""
@@ -203,10 +202,10 @@ class Functions(Construct):
             },
         )
         self._allow_table(function, self._data.framework_modifications, [GET, UPDATE])
-        self._allow(function, ["s3:GetObject"], [self._data.artifacts.arn_for_objects(IMAGE_LOCK)])
+        allow(function, ["s3:GetObject"], [self._data.artifacts.arn_for_objects(IMAGE_LOCK)])
         # Without it a missing object answers 403 instead of 404.
-        self._allow(function, ["s3:ListBucket"], [self._data.artifacts.bucket_arn])
-        self._allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
+        allow(function, ["s3:ListBucket"], [self._data.artifacts.bucket_arn])
+        allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
 
     def _conclude(self) -> None:
         function = self._function(
@@ -236,7 +235,7 @@ class Functions(Construct):
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
-        self._allow_secret(function, self._data.github_secret.secret_arn)
+        allow(function, ["secretsmanager:GetSecretValue"], [self._data.github_secret.secret_arn])
 
     def _close_cycle(self) -> None:
         function = self._function("CloseCycle", {"LOOP_CONTROL_TABLE": self._data.loop_control.table_name})
@@ -259,17 +258,17 @@ class Functions(Construct):
                 "FRAMEWORK_TOOL_FUNCTION": self.aliases["FrameworkTool"].function_arn,
             },
         )
-        self._allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
+        allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
         self._allow_table(function, self._data.loop_control, [GET, UPDATE])
-        self._allow(function, ["states:StartExecution"], [machine])
+        allow(function, ["states:StartExecution"], [machine])
         schedule = stack.format_arn(
             service="scheduler", resource="schedule", resource_name=f"default/{schedule_name}"
         )
-        self._allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
+        allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
 
     def allow_switching_schedule(self, role: iam.IRole) -> None:
         """Let Actions hand the schedule's role back when it switches the schedule on or off."""
-        self.functions["Actions"].role.add_to_principal_policy(
+        role_of(self.functions["Actions"]).add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
                 resources=[role.role_arn],
@@ -317,7 +316,7 @@ class Functions(Construct):
     def _function(self, name: str, environment: Mapping[str, str]) -> lambda_.Function:
         folder = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).strip("_")
         group = log_group(self, name)
-        role = iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        role = service_role(self, f"{name}Role", "lambda.amazonaws.com")
         group.grant_write(role)
         shipped = [self._layers.shipped] if "SHIPPED_DIR" in environment else []
         function = lambda_.Function(
@@ -333,10 +332,7 @@ class Functions(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=SIZES[name].memory_mb,
             timeout=Duration.seconds(SIZES[name].timeout_s),
-            environment={
-                **environment,
-                "POWERTOOLS_SERVICE_NAME": folder,
-            },
+            environment=dict(environment),
         )
         acknowledge(
             function,
@@ -345,15 +341,8 @@ class Functions(Construct):
             "supports; they move to a newer one together.",
         )
         self.functions[name] = function
-        self.aliases[name] = lambda_.Alias(
-            self, f"{name}Live", alias_name=ALIAS, version=function.current_version
-        )
+        self.aliases[name] = live_alias(self, name, function)
         return function
-
-    def _allow(self, function: lambda_.Function, actions: Sequence[str], resources: Sequence[str]) -> None:
-        function.role.add_to_principal_policy(
-            iam.PolicyStatement(actions=list(actions), resources=list(resources))
-        )
 
     def _allow_table(
         self,
@@ -362,24 +351,24 @@ class Functions(Construct):
         actions: Sequence[str],
         indexes: Sequence[str] = (),
     ) -> None:
-        self._allow(function, actions, [table.table_arn])
+        allow(function, actions, [table.table_arn])
         if indexes:
-            self._allow(function, [QUERY], [f"{table.table_arn}/index/{name}" for name in indexes])
+            allow(function, [QUERY], [f"{table.table_arn}/index/{name}" for name in indexes])
 
     def _allow_artifacts(self, function: lambda_.Function, actions: Sequence[str]) -> None:
         bucket = self._data.artifacts
-        self._allow(function, actions, [bucket.arn_for_objects("*")])
-        self._acknowledge_wildcard(
-            function,
+        allow(function, actions, [bucket.arn_for_objects("*")])
+        acknowledge_wildcard(
+            role_of(function),
             ARTIFACT_OBJECTS,
             "Artifacts are keyed by attempt, so their names are not known here; the actions are named one by one "
             "and the bucket holds nothing but this app's artifacts.",
         )
         # Without it a missing object answers 403 instead of 404.
-        self._allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
+        allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
 
     def _deny_operators(self, function: lambda_.Function) -> None:
-        function.role.add_to_principal_policy(
+        role_of(function).add_to_principal_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
                 actions=["s3:GetObject"],
@@ -387,18 +376,12 @@ class Functions(Construct):
             )
         )
 
-    def _allow_secret(self, function: lambda_.Function, arn: str) -> None:
-        self._allow(function, ["secretsmanager:GetSecretValue"], [arn])
-
     def _allow_bedrock(self, function: lambda_.Function) -> None:
         """Let a function call models on Bedrock's Messages API, in its own account and region."""
         projects = Stack.of(self).format_arn(service="bedrock-mantle", resource="project", resource_name="*")
-        self._allow(function, ["bedrock-mantle:CreateInference"], [projects])
-        self._acknowledge_wildcard(
-            function,
+        allow(function, ["bedrock-mantle:CreateInference"], [projects])
+        acknowledge_wildcard(
+            role_of(function),
             "Resource::arn:<AWS::Partition>:bedrock-mantle:<AWS::Region>:<AWS::AccountId>:project/*",
             "Which project serves a call is the account's choice; the one action is inference.",
         )
-
-    def _acknowledge_wildcard(self, function: lambda_.Function, granular: str, reason: str) -> None:
-        acknowledge(function.role.node.find_child("DefaultPolicy"), f"IAM5[{granular}]", reason)

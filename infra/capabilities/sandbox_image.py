@@ -6,6 +6,8 @@ PublishImage, which examines the image and moves the benchmark's alias, or leave
 
 from __future__ import annotations
 
+from typing import cast
+
 from aws_cdk import Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
@@ -18,7 +20,9 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra.assets import NOT_CODE, ROOT
-from infra.capabilities.functions import ARTIFACT_OBJECTS, log_group
+from infra.capabilities.functions import ARTIFACT_OBJECTS
+from infra.capabilities.log_groups import log_group
+from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
 from infra.settings import PYTHON_VERSION
@@ -88,21 +92,25 @@ class SandboxImage(Construct):
         self,
         starter: lambda_.Function,
         publisher: lambda_.Function,
-        live: lambda_.Alias,
+        publisher_alias: lambda_.IFunction,
         benchmark: lambda_.Function,
     ) -> None:
         """Let one function start builds, and the other one take what they made to the benchmark."""
         starter.add_environment("IMAGE_PROJECT", self.project.project_name)
-        _allow(starter, ["codebuild:StartBuild"], [self.project.project_arn])
+        allow(starter, ["codebuild:StartBuild"], [self.project.project_arn])
         for name, value in {
             "IMAGE_PROJECT": self.project.project_name,
             "BENCHMARK_FUNCTION": benchmark.function_name,
         }.items():
             publisher.add_environment(name, value)
+        self._allow_publishing(publisher, benchmark)
+        self._notify(publisher_alias)
+
+    def _allow_publishing(self, publisher: lambda_.Function, benchmark: lambda_.Function) -> None:
         versions = f"{benchmark.function_arn}:*"
-        _allow(publisher, ["codebuild:BatchGetBuilds"], [self.project.project_arn])
-        _allow(publisher, ["lambda:InvokeFunction"], [versions])
-        _allow(
+        allow(publisher, ["codebuild:BatchGetBuilds"], [self.project.project_arn])
+        allow(publisher, ["lambda:InvokeFunction"], [versions])
+        allow(
             publisher,
             [
                 "lambda:GetAlias",
@@ -113,31 +121,24 @@ class SandboxImage(Construct):
             ],
             [benchmark.function_arn, versions],
         )
+        acknowledge_versions(role_of(publisher), benchmark)
         # Lambda asks for these in the name of whoever gives a function an image; going back takes the deployed one.
         deployed = Stack.of(self).format_arn(
             service="ecr",
             resource="repository",
             resource_name=f"cdk-*-container-assets-{Aws.ACCOUNT_ID}-{Aws.REGION}",
         )
-        _allow(
+        allow(
             publisher,
             ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"],
             [self.repository.repository_arn, deployed],
         )
-        logical = Stack.of(self).get_logical_id(benchmark.node.default_child)
-        policy = publisher.role.node.find_child("DefaultPolicy")
-        acknowledge(
-            policy,
-            f"IAM5[Resource::<{logical}.Arn>:*]",
-            "Publishing makes versions whose numbers are not known here; the function is named.",
-        )
-        acknowledge(
-            policy,
-            "IAM5[Resource::arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/"
-            "cdk-*-container-assets-<AWS::AccountId>-<AWS::Region>]",
+        acknowledge_wildcard(
+            role_of(publisher),
+            "Resource::arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/"
+            "cdk-*-container-assets-<AWS::AccountId>-<AWS::Region>",
             "The name of the bootstrap's image repository holds the qualifier that the account was bootstrapped with.",
         )
-        self._tell(publisher, live)
 
     def _repository(self) -> ecr.Repository:
         repository = ecr.Repository(
@@ -153,7 +154,7 @@ class SandboxImage(Construct):
         functions = stack.format_arn(service="lambda", resource="function:*")
         repository.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("lambda.amazonaws.com")],
+                principals=[service("lambda.amazonaws.com")],
                 actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
                 conditions={"ArnLike": {"aws:SourceArn": functions}},
             )
@@ -203,7 +204,7 @@ class SandboxImage(Construct):
 
     def _role(self, source: assets.Asset, group: logs.LogGroup) -> iam.Role:
         """Role of a build: its source, the approved lock files, its log, and pushing to the one repository."""
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+        role = iam.Role(self, "Role", assumed_by=service("codebuild.amazonaws.com"))
         code = Stack.of(self).format_arn(
             service="s3",
             region="",
@@ -211,26 +212,25 @@ class SandboxImage(Construct):
             resource=source.s3_bucket_name,
             resource_name=source.s3_object_key,
         )
-        _allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [code])
-        _allow(role, ["s3:GetBucketAcl", "s3:GetBucketLocation"], [source.bucket.bucket_arn])
-        _allow(role, ["s3:GetObject"], [self._bucket.arn_for_objects(f"{LOCKS}/*")])
-        _allow(role, ["ecr:GetAuthorizationToken"], ["*"])
-        _allow(role, PUSH, [self.repository.repository_arn])
+        allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [code])
+        allow(role, ["s3:GetBucketAcl", "s3:GetBucketLocation"], [source.bucket.bucket_arn])
+        allow(role, ["s3:GetObject"], [self._bucket.arn_for_objects(f"{LOCKS}/*")])
+        allow(role, ["ecr:GetAuthorizationToken"], ["*"])
+        allow(role, PUSH, [self.repository.repository_arn])
         group.grant_write(role)
-        policy = role.node.find_child("DefaultPolicy")
-        acknowledge(
-            policy,
-            f"IAM5[{ARTIFACT_OBJECTS.removesuffix('/*')}/{LOCKS}/*]",
+        acknowledge_wildcard(
+            role,
+            f"{ARTIFACT_OBJECTS.removesuffix('/*')}/{LOCKS}/*",
             "Lock files are keyed by their hash, so their names are not known here; nothing else is below this prefix.",
         )
-        acknowledge(
-            policy,
-            "IAM5[Resource::*]",
+        acknowledge_wildcard(
+            role,
+            "Resource::*",
             "GetAuthorizationToken offers no resource to name; what the token may do is said by the other statements.",
         )
         return role
 
-    def _tell(self, publisher: lambda_.Function, live: lambda_.Alias) -> None:
+    def _notify(self, publisher: lambda_.IFunction) -> None:
         rule = events.Rule(
             self,
             "BuildEnded",
@@ -244,9 +244,5 @@ class SandboxImage(Construct):
         message = events.RuleTargetInput.from_object(
             {"build": events.EventField.from_path("$.detail.build-id")}
         )
-        rule.add_target(targets.LambdaFunction(live, event=message, retry_attempts=2))
-
-
-def _allow(grantee: lambda_.Function | iam.Role, actions: list[str], resources: list[str]) -> None:
-    role = grantee.role if isinstance(grantee, lambda_.Function) else grantee
-    role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        target = targets.LambdaFunction(publisher, event=message, retry_attempts=2)
+        rule.add_target(cast(events.IRuleTarget, target))

@@ -7,8 +7,11 @@ Variables of a slot: ``item`` (what OpenCycle gave it), ``round``, ``answer`` (o
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
+from codec_evolution.contracts import MAX_ROUNDS
 
 from infra.capabilities.cycle_tasks import (
     CAUSE_CHARS,
@@ -19,9 +22,6 @@ from infra.capabilities.cycle_tasks import (
     expression,
     optional,
 )
-
-MAX_ROUNDS = 5
-"""Tool calls and drafts of one attempt."""
 
 _NOTHING_YET = ("answer", "reason", "envelope", "measure", "confirm", "fault", "stage")
 _FAULT = (
@@ -49,8 +49,31 @@ class Slot:
         self._conclude = self._caught(self._conclusion("Conclude"))
 
     def chain(self) -> sfn.IChainable:
-        """The first state, with all others behind it."""
-        begin = self._pass(
+        """Return the first state, with all others behind it."""
+        plan = self._plan()
+        tool = self._framework_tool()
+        draft = self._try_draft(plan)
+        next_round = self._pass(
+            "NextRound",
+            comment="The planner was answered without a tool",
+            assign={"answer": expression("null"), "round": expression("$round + 1")},
+        )
+        measure, confirm = self._measurements()
+        planned = self._planned(tool, draft, next_round, measure)
+        for task, following in (
+            (plan, planned),
+            (tool, plan),
+            (draft, plan),
+            (next_round, plan),
+            (measure, self._conclude),
+            (confirm, self._conclude),
+            (self._conclude, self._promising(confirm)),
+        ):
+            task.next(following)
+        return self._begin().next(plan)
+
+    def _begin(self) -> sfn.Pass:
+        return self._pass(
             "Begin",
             assign={
                 "item": expression("$states.input"),
@@ -60,26 +83,25 @@ class Slot:
                 **dict.fromkeys(_NOTHING_YET, expression("null")),
             },
         )
-        plan = self._plan()
-        tool = self._framework_tool()
-        draft = self._try_draft(plan)
-        again = self._pass(
-            "NextRound",
-            comment="The planner was answered without a tool",
-            assign={"answer": expression("null"), "round": expression("$round + 1")},
-        )
-        measure, confirm = self._measurements()
-        room = f"$round < {MAX_ROUNDS}"
-        planned = (
+
+    def _planned(
+        self, tool: sfn.IChainable, draft: sfn.IChainable, next_round: sfn.IChainable, measure: sfn.IChainable
+    ) -> sfn.Choice:
+        """Return the state that follows a planner's answer."""
+        rounds_left = f"$round < {MAX_ROUNDS}"
+        return (
             sfn.Choice.jsonata(self._scope, "Planned")
             .when(condition("$states.input.next = 'nothing'"), self._conclude)
-            .when(condition(f"$states.input.next = 'tool' and {room}"), tool)
-            .when(condition(f"$states.input.next = 'draft' and {room}"), draft)
-            .when(condition(f"$states.input.next = 'again' and {room}"), again)
+            .when(condition(f"$states.input.next = 'tool' and {rounds_left}"), tool)
+            .when(condition(f"$states.input.next = 'draft' and {rounds_left}"), draft)
+            .when(condition(f"$states.input.next = 'again' and {rounds_left}"), next_round)
             .when(condition("$states.input.next = 'candidate' and $envelope != null"), measure)
             .otherwise(self._no_candidate())
         )
-        promising = (
+
+    def _promising(self, confirm: sfn.IChainable) -> sfn.Choice:
+        """Return the state that confirms a promising candidate once, and ends the slot otherwise."""
+        return (
             sfn.Choice.jsonata(self._scope, "Promising")
             .when(
                 condition("$states.input.next = 'confirm' and $confirm = null and $fault = null"),
@@ -87,17 +109,6 @@ class Slot:
             )
             .otherwise(self._concluded)
         )
-        for task, following in (
-            (plan, planned),
-            (tool, plan),
-            (draft, plan),
-            (again, plan),
-            (measure, self._conclude),
-            (confirm, self._conclude),
-            (self._conclude, promising),
-        ):
-            task.next(following)
-        return begin.next(plan)
 
     def _plan(self) -> tasks.LambdaInvoke:
         return self._caught(
@@ -238,5 +249,5 @@ class Slot:
         task.add_catch(self._abandon, errors=["States.ALL"], assign={"fault": expression(_FAULT)})
         return task
 
-    def _pass(self, name: str, **options: object) -> sfn.Pass:
+    def _pass(self, name: str, **options: Any) -> sfn.Pass:
         return sfn.Pass.jsonata(self._scope, name, **options)

@@ -26,7 +26,7 @@ def doctor(
 
     if target is TargetName.AWS:
         from infra.commands.target import stack_outputs
-        from infra.local.deploy import APP_STACK
+        from infra.settings import APP_STACK
 
         findings = examine_deployed(stack_outputs(APP_STACK)["BenchmarkFunction"])
     else:

@@ -24,12 +24,13 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.schedule import MinuteSchedule
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
+from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.loop.steering import Operator
 
 from infra.commands.target_name import Target, TargetName
 from infra.errors import UserError
-from infra.local.deploy import APP_STACK, DATA_STACK
 from infra.local.session import LINEAGE, Progress, Session, join_session
+from infra.settings import APP_STACK, DATA_STACK
 
 CALL_TIMEOUT_S = 320
 """More than FrameworkTool may take."""
@@ -77,7 +78,7 @@ def _here(session: Session) -> Target:
 
 def live_framework_tool(function: str) -> FrameworkTool:
     """Return the version that cycles use of the function; waits as long as it may take."""
-    return FrameworkTool(f"{function}:live", read_timeout_s=CALL_TIMEOUT_S)
+    return FrameworkTool(f"{function}:{LIVE_ALIAS}", read_timeout_s=CALL_TIMEOUT_S)
 
 
 def _on_aws() -> Target:

@@ -18,9 +18,8 @@ from infra.errors import UserError
 from infra.local.emulator import REGION
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
 from infra.local.synthesis import ROOT
+from infra.settings import APP_STACK, DATA_STACK
 
-DATA_STACK = "CodecEvolutionData"
-APP_STACK = "CodecEvolutionApp"
 FUNCTIONS = (
     "OpenCycle",
     "Plan",

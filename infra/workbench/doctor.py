@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.contracts import LIVE_ALIAS
 from codec_sandbox import doctor as sandbox_doctor
 from codec_sandbox.clips import ClipError, ClipSet
 
@@ -60,7 +61,9 @@ def examine_deployed(function: str) -> dict[str, Any]:
     """
     client: Any = boto3.client("lambda", config=FUNCTION_CONFIG)
     try:
-        answer = client.invoke(FunctionName=function, Qualifier="live", Payload=json.dumps({"doctor": True}))
+        answer = client.invoke(
+            FunctionName=function, Qualifier=LIVE_ALIAS, Payload=json.dumps({"doctor": True})
+        )
         said = json.loads(answer["Payload"].read())
     except (ClientError, BotoCoreError) as error:
         raise UserError(f"the function {function} cannot be invoked: {error}") from error

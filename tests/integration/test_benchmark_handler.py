@@ -9,7 +9,7 @@ import pytest
 
 from infra.commands.target import stack_outputs
 from infra.errors import UserError
-from infra.local.deploy import APP_STACK
+from infra.settings import APP_STACK
 from infra.workbench.doctor import examine_deployed
 
 SANDBOX = Path(__file__).resolve().parents[2] / "sandbox_container"

@@ -12,9 +12,8 @@ import pytest
 
 from infra import leftovers
 from infra.commands.target import stack_outputs
-from infra.local.deploy import DATA_STACK
 from infra.local.synthesis import synthesise
-from infra.settings import Settings
+from infra.settings import DATA_STACK, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

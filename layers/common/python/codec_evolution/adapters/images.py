@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution import artifacts
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
-from codec_evolution.adapters.publish import ALIAS, invoke
+from codec_evolution.adapters.publish import invoke
+from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.ports import ImageBuild, PublishRefused
 
 WAIT = {"Delay": 3, "MaxAttempts": 40}
@@ -101,8 +102,8 @@ class BenchmarkImage:
             The image does not come up, its sandbox is not fit, version 0 fails its smoke, or somebody else published
             meanwhile.
         """
-        alias = self._client.get_alias(FunctionName=self._function, Name=ALIAS)
-        live = self._client.get_function(FunctionName=self._function, Qualifier=ALIAS)
+        alias = self._client.get_alias(FunctionName=self._function, Name=LIVE_ALIAS)
+        live = self._client.get_function(FunctionName=self._function, Qualifier=LIVE_ALIAS)
         if live["Configuration"].get("Description") == label:
             return str(alias["FunctionVersion"])
         try:
@@ -110,7 +111,7 @@ class BenchmarkImage:
             self._check(f"{self._function}:{version}")
             self._client.update_alias(
                 FunctionName=self._function,
-                Name=ALIAS,
+                Name=LIVE_ALIAS,
                 FunctionVersion=version,
                 RevisionId=alias["RevisionId"],
             )

@@ -18,9 +18,9 @@ import codec_evolution
 from codec_evolution import artifacts
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.ports import PublishRefused
 
-ALIAS = "live"
 LAYER = "layers/common/python/"
 DOWNLOAD_TIMEOUT_S = 30
 LABEL, DEPLOYED = "amended code", "code as deployed"
@@ -93,8 +93,8 @@ class CodePublisher:
         label = f"{LABEL} {digest}" if amended else DEPLOYED
         moved: list[tuple[str, str]] = []
         for function in self._functions:
-            alias = self._client.get_alias(FunctionName=function, Name=ALIAS)
-            live = self._client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
+            alias = self._client.get_alias(FunctionName=function, Name=LIVE_ALIAS)
+            live = self._client.get_function_configuration(FunctionName=function, Qualifier=LIVE_ALIAS)
             current = live.get("Description", "")
             if current == label or (not amended and not current.startswith((LABEL, DEPLOYED))):
                 continue
@@ -110,7 +110,7 @@ class CodePublisher:
     def _move(self, function: str, version: str, revision: str = "") -> None:
         # By its revision: where somebody else moved it meanwhile, Lambda refuses.
         expected = {"RevisionId": revision} if revision else {}
-        self._client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version, **expected)
+        self._client.update_alias(FunctionName=function, Name=LIVE_ALIAS, FunctionVersion=version, **expected)
 
     def _amended(self, code_sha256: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of files that are not as last deployed, by path inside the package."""

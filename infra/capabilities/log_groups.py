@@ -1,0 +1,28 @@
+"""Log groups of the app: each keeps its lines for three months and is deleted with the app."""
+
+from __future__ import annotations
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+RETENTION = logs.RetentionDays.THREE_MONTHS
+
+
+def log_group(scope: Construct, name: str, *, log_group_name: str | None = None) -> logs.LogGroup:
+    """Make a log group.
+
+    Parameters
+    ----------
+    name
+        The construct's id is this with ``Logs`` behind it.
+    log_group_name
+        Physical name; None leaves it to CloudFormation.
+    """
+    return logs.LogGroup(
+        scope,
+        f"{name}Logs",
+        log_group_name=log_group_name,
+        retention=RETENTION,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
