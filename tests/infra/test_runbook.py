@@ -1,4 +1,4 @@
-"""What the README says about metrics and alarms is what the code emits and the template watches."""
+"""What infra/README.md says about metrics and alarms is what the code emits and the template watches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codec_evolution.loop import metrics
 from infra.local.synthesis import synthesise
 from infra.settings import Settings
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+README = (Path(__file__).resolve().parents[2] / "infra/README.md").read_text("utf-8")
 PREFIX = "CodecEvolutionApp-"
 
 
@@ -34,7 +34,7 @@ def resources(tmp_path_factory) -> dict[str, dict[str, Any]]:
 def test_the_readme_lists_every_metric_with_its_unit_and_dimensions():
     listed = {
         name: (unit, tuple(at.split(", ")))
-        for names, unit, at, _ in rows("### Metrics")
+        for names, unit, at, _ in rows("## Metrics")
         for name in re.findall(r"`(\w+)`", names)
     }
     assert listed == {each.name: (each.unit, each.dimensions) for each in metrics.METRICS}

@@ -10,7 +10,7 @@ import pytest
 
 from infra.settings import Settings, SettingsError
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = Path(__file__).resolve().parents[2] / "infra/README.md"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The console queries of the README, read from it, so that a test runs what a person copies."""
+"""The console queries of infra/README.md, read from it, so that a test runs what a person copies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADING = "## Console queries"
 
 def console_queries() -> dict[str, str]:
     """Return the PartiQL statements and the commands of the README by their heading."""
-    text = (ROOT / "README.md").read_text("utf-8")
+    text = (ROOT / "infra/README.md").read_text("utf-8")
     _, _, section = text.partition(HEADING)
     section = section.split("\n## ")[0]
     found = re.findall(r"\*\*([^*\n]+)\*\*(?:(?!\n\n).)*\n\n```(?:sql|sh)\n(.+?)```", section, re.DOTALL)

@@ -1,4 +1,4 @@
-"""The console queries of the README, run against the real tables as a person would run them."""
+"""The console queries of infra/README.md, run against the real tables as a person would run them."""
 
 from __future__ import annotations
 
