@@ -18,7 +18,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint synth deploy destroy lock clean
+.PHONY: help setup run test check bench lint synth deploy destroy lock clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,9 @@ test: setup ## Run every test: unit, infra and integration on all cores, then sa
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest --numprocesses auto --dist loadfile tests/unit tests/infra tests/integration tests/bench
 	$(PY) -m pytest tests/sandbox tests/browser
+
+check: lint ## Check what one edits: style, then unit tests on all cores
+	$(PY) -m pytest --numprocesses auto tests/unit
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench
