@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,13 @@ import numpy as np
 def load(source: str) -> dict[str, Any]:
     """Return a fresh namespace of a codec."""
     namespace: dict[str, Any] = {"__name__": "candidate"}
-    exec(compile(source, "candidate.py", "exec"), namespace)
+    exec(_compiled(source), namespace)
     return namespace
+
+
+@functools.cache
+def _compiled(source: str) -> CodeType:
+    return compile(source, "candidate.py", "exec")
 
 
 def config(frames: list[np.ndarray], quality: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from functools import lru_cache
 
 MAX_SOURCE_BYTES = 100 * 1024
 GRAMMAR = (3, 11)
@@ -34,6 +35,7 @@ def check_source(source: str) -> str:
     return source
 
 
+@lru_cache(maxsize=256)
 def normalised_sha256(source: str) -> str:
     """Return a hash that ignores comments, layout and line ends.
 
