@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,9 +92,9 @@ class BareRepository:
         for folder in (*self.git_dir.parent.glob("unfinished-*"), *self.git_dir.glob("index-*")):
             shutil.rmtree(folder)
 
-    def text(self, *arguments: str, data: bytes = b"", **environment: str) -> str:
+    def text(self, *arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
         """Run one git command and return its output without the last line end; raises `GitError`."""
-        return self._run(arguments, data, environment).decode("utf-8", "replace").removesuffix("\n")
+        return self._run(arguments, data, environment or {}).decode("utf-8", "replace").removesuffix("\n")
 
     def is_ref(self, name: str) -> bool:
         """Tell whether a name can be that of a ref."""
@@ -155,10 +156,12 @@ class BareRepository:
         with tempfile.TemporaryDirectory(prefix="index-", dir=self.git_dir) as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             if base:
-                self.text("read-tree", base, **index)
+                self.text("read-tree", base, environment=index)
             listing = "".join(lines).encode("utf-8")
-            self.text("update-index", "-z", "--add", "--replace", "--index-info", data=listing, **index)
-            return self.text("write-tree", **index)
+            self.text(
+                "update-index", "-z", "--add", "--replace", "--index-info", data=listing, environment=index
+            )
+            return self.text("write-tree", environment=index)
 
     def write_commit(self, message: str, tree: str, parents: list[str], author: Person) -> str:
         """Store a commit that no ref names yet, and return its hash."""
@@ -171,7 +174,7 @@ class BareRepository:
         if author.date:
             signed["GIT_AUTHOR_DATE"] = author.date
         flags = [flag for parent in parents for flag in ("-p", parent)]
-        return self.text("commit-tree", tree, *flags, data=message.encode("utf-8"), **signed)
+        return self.text("commit-tree", tree, *flags, data=message.encode("utf-8"), environment=signed)
 
     def _succeeds(self, *arguments: str) -> bool:
         try:
@@ -180,12 +183,12 @@ class BareRepository:
             return False
         return True
 
-    def _run(self, arguments: tuple[str, ...], data: bytes, environment: dict[str, str]) -> bytes:
+    def _run(self, arguments: tuple[str, ...], data: bytes, environment: Mapping[str, str]) -> bytes:
         done = subprocess.run(
             ["git", "--git-dir", str(self.git_dir), *arguments],
             input=data,
             capture_output=True,
-            env=self._environment | environment,
+            env={**self._environment, **environment},
             timeout=TIMEOUT_S,
             check=False,
         )

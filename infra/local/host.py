@@ -137,10 +137,10 @@ def _seed(git: BareRepository, source: Path, files: Mapping[str, str], parent: s
     environment = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(source)}
     try:
         if parent is not None:
-            git.text("read-tree", parent, **environment)
+            git.text("read-tree", parent, environment=environment)
         listing = "\0".join(files).encode() + b"\0"
-        git.text("update-index", "-z", "--add", "--stdin", data=listing, **environment)
-        tree = git.text("write-tree", **environment)
+        git.text("update-index", "-z", "--add", "--stdin", data=listing, environment=environment)
+        tree = git.text("write-tree", environment=environment)
     finally:
         index.unlink(missing_ok=True)
     old = git.resolve(f"refs/heads/{FRAMEWORK_BRANCH}", "commit")

@@ -5,51 +5,60 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from codec_evolution.adapters.clients import client_config
 from codec_evolution.widgets.views import VIEWS
 from jinja2 import Environment, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.errors import UserError
+from infra.local.loopback import HOST, LoopbackServer, read_body
 from infra.local.session import LINEAGE, Session, is_alive, lend_session
 
-HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
+SAFE_METHODS = ("GET", "HEAD")
 BODY_LIMIT_BYTES = 16 * 1024
-IDLE_S = 60
 WATCH_S = 0.5
-CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=300, retries={"total_max_attempts": 1})
-"""One attempt: an approved change may take minutes, and the page asks again by itself."""
-FILES = {
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-}
+ACTION_TIMEOUT_S = 300
+"""An approved change is tested before it is applied, which may take minutes."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Only our own script runs, so that even markup that slipped through could do nothing."""
+"""Only the page's own script runs, so that even markup that slipped through could do nothing."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""Sent with every response."""
 
 Progress = Callable[[str], None]
 
 
 class NotNow(Exception):
-    """The functions cannot be reached at the moment; the page tries again."""
+    """The functions cannot be reached at the moment; the page will try again."""
 
 
 class Backend:
-    """The functions of whatever stack runs at the moment.
+    """The functions of whichever stack is running.
 
-    One call of a function at a time, so that one warm environment serves them all.
+    Each function is called once at a time, so that one warm environment serves every call.
     """
 
     def __init__(self) -> None:
@@ -57,18 +66,33 @@ class Backend:
         self._attached: tuple[Session, Any] | None = None
 
     def attach(self, session: Session | None) -> None:
-        """Use another stack; None when there is none at the moment."""
+        """Use another stack, or none for the moment."""
         if session is None:
             self._attached = None
             return
         deployment = session.deployment
+        # A single attempt: an action must not be done twice, and the page asks for widgets again by itself.
         client = boto3.client(
-            "lambda", endpoint_url=deployment.endpoint, region_name=deployment.region, config=CLIENT_CONFIG
+            "lambda",
+            endpoint_url=deployment.endpoint,
+            region_name=deployment.region,
+            config=client_config(ACTION_TIMEOUT_S, attempts=1),
         )
         self._attached = (session, client)
 
     def invoke(self, function: str, event: dict[str, Any]) -> str:
-        """Return what a function answers; raises `NotNow`."""
+        """Return the HTML that a function answers with.
+
+        Parameters
+        ----------
+        function
+            ``Widgets`` or ``Actions``.
+
+        Raises
+        ------
+        NotNow
+            There is no stack, it does not answer, or the function failed.
+        """
         with self._locks[function]:
             if self._attached is None:
                 raise NotNow("the stack is starting")
@@ -89,12 +113,14 @@ class Backend:
 
 
 class Page:
-    """The HTTP server of the page; use it as a context manager.
+    """The HTTP server of the page; a context manager.
 
     Parameters
     ----------
+    backend
+        Answers what widgets and buttons ask for.
     port
-        0 takes a free one.
+        0 for any free port.
 
     Raises
     ------
@@ -104,32 +130,36 @@ class Page:
 
     def __init__(self, backend: Backend, port: int) -> None:
         try:
-            self._server = ThreadingHTTPServer((HOST, port), _handler(backend))
+            self._server = LoopbackServer(_application(backend), port, HEADERS)
         except OSError as error:
             raise UserError(f"port {port} on {HOST} cannot be used: {error.strerror}") from None
-        self._server.daemon_threads = True
-        self.url = f"http://{HOST}:{self._server.server_port}/"
+        self.url = f"{self._server.url}/"
 
     def __enter__(self) -> Page:
-        """Begin to serve in a thread of its own."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        """Start serving."""
+        self._server.start()
         return self
 
-    def __exit__(self, *ignored: object) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
 
 def serve_page(state_dir: Path, port: int, progress: Progress, ready: Callable[[str], None]) -> None:
-    """Serve the page until it is interrupted, over one stack after the other.
+    """Serve the page until it is interrupted, on top of one stack after the other.
 
-    While a run goes on its stack is used; between runs the page has one of its own, which the next run borrows.
+    During a run the page uses the run's stack. Between runs it starts its own, which the next run borrows.
 
     Parameters
     ----------
+    state_dir
+        The local state directory.
+    port
+        0 for any free port.
+    progress
+        Receives one line for each step.
     ready
-        Is told the page's address once it can be opened.
+        Called once, with the page's address, when the page can be opened.
 
     Raises
     ------
@@ -138,13 +168,13 @@ def serve_page(state_dir: Path, port: int, progress: Progress, ready: Callable[[
     """
     backend = Backend()
     with Page(backend, port) as page:
-        told = False
+        announced = False
         while True:
             with lend_session(state_dir, progress) as session:
                 backend.attach(session)
-                if not told:
+                if not announced:
                     ready(page.url)
-                    told = True
+                    announced = True
                 try:
                     while is_alive(session):
                         time.sleep(WATCH_S)
@@ -163,82 +193,84 @@ def _static(name: str) -> str:
     return (resources.files("infra.local") / "static" / name).read_text("utf-8")
 
 
-def _handler(backend: Backend) -> type[BaseHTTPRequestHandler]:
-    class Handler(_PageHandler):
-        functions = backend
+def _application(backend: Backend) -> Starlette:
+    async def page(request: Request) -> Response:
+        return HTMLResponse(render_page())
 
-    return Handler
+    async def script(request: Request) -> Response:
+        return Response(_static("page.js"), media_type="text/javascript")
 
+    async def style(request: Request) -> Response:
+        return Response(_static("page.css"), media_type="text/css")
 
-class _PageHandler(BaseHTTPRequestHandler):
-    functions: Backend
-    protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
+    async def widget(request: Request) -> Response:
+        event = _widget_event(request.query_params)
+        return HTMLResponse(await run_in_threadpool(backend.invoke, "Widgets", event))
 
-    def do_GET(self) -> None:
-        """Answer the page, its files, and one widget."""
-        if not self._is_ours("Host", ""):
-            return self._send(403, "this page answers on 127.0.0.1 and localhost only", "text/plain")
-        address = urlsplit(self.path)
-        if address.path == "/":
-            return self._send(200, render_page(), "text/html; charset=utf-8")
-        if address.path in FILES:
-            name, kind = FILES[address.path]
-            return self._send(200, _static(name), kind)
-        if address.path == "/widget":
-            return self._invoke("Widgets", _widget_event(dict(parse_qsl(address.query))))
-        return self._send(404, "there is no such page", "text/plain")
+    async def action(request: Request) -> Response:
+        event = await _read_action(request)
+        return HTMLResponse(await run_in_threadpool(backend.invoke, "Actions", event))
 
-    def do_POST(self) -> None:
-        """Do what a button asks for, if this page's own script asks."""
-        if not self._is_ours("Host", "") or not self._is_ours("Origin", "http://"):
-            return self._send(403, "buttons work from this page only", "text/plain")
-        if urlsplit(self.path).path != "/action":
-            return self._send(404, "there is no such page", "text/plain")
-        if self.headers.get_content_type() != "application/json":
-            return self._send(415, "an action is sent as application/json", "text/plain")
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > BODY_LIMIT_BYTES:
-            self.close_connection = True
-            return self._send(413, f"an action has at most {BODY_LIMIT_BYTES} bytes", "text/plain")
-        try:
-            event = json.loads(self.rfile.read(int(length)))
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
-            return self._send(400, "an action is a JSON object", "text/plain")
-        return self._invoke("Actions", event)
-
-    def log_message(self, *ignored: object) -> None:
-        """Write no line a request."""
-
-    def _is_ours(self, header: str, scheme: str) -> bool:
-        port = self.server.server_address[1]
-        return self.headers.get(header) in {f"{scheme}{name}:{port}" for name in NAMES}
-
-    def _invoke(self, function: str, event: dict[str, Any]) -> None:
-        try:
-            html = self.functions.invoke(function, event)
-        except NotNow as reason:
-            return self._send(503, str(reason), "text/plain; charset=utf-8")
-        return self._send(200, html, "text/html; charset=utf-8")
-
-    def _send(self, status: int, text: str, kind: str) -> None:
-        body = text.encode("utf-8")
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", POLICY)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("Cache-Control", "no-store")
-        # The browser may have left, or asked for something newer meanwhile.
-        with suppress(ConnectionError):
-            self.end_headers()
-            self.wfile.write(body)
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/page.js", script),
+            Route("/page.css", style),
+            Route("/widget", widget),
+            Route("/action", action, methods=["POST"]),
+        ],
+        middleware=[Middleware(_OwnRequests)],
+        exception_handlers={NotNow: _not_now, RecursionError: _too_deep},
+    )
 
 
-def _widget_event(query: dict[str, str]) -> dict[str, Any]:
+class _OwnRequests:
+    """Refuses what does not name this server as its host, and buttons that another page presses."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope)
+        app = PlainTextResponse(refusal, 403) if refusal else self._app
+        await app(scope, receive, send)
+
+    @staticmethod
+    def _refusal(scope: Scope) -> str:
+        headers, port = Headers(scope=scope), scope["server"][1]
+        hosts = [f"{name}:{port}" for name in NAMES]
+        # Each field exactly once: of two, another reader might believe the other one.
+        if headers.getlist("host") not in [[host] for host in hosts]:
+            return "This page is served on 127.0.0.1 and localhost only."
+        if scope["method"] not in SAFE_METHODS and headers.getlist("origin") not in [
+            [f"http://{host}"] for host in hosts
+        ]:
+            return "Buttons work on this page only."
+        return ""
+
+
+async def _read_action(request: Request) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "An action must be sent as application/json.")
+    try:
+        event = json.loads(await read_body(request, BODY_LIMIT_BYTES))
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise HTTPException(400, "An action must be a JSON object.")
+    return event
+
+
+async def _not_now(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 503)
+
+
+async def _too_deep(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("The JSON is nested too deeply.", 400)
+
+
+def _widget_event(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the event that CloudWatch would send for these parameters."""
     context = {"theme": query.get("theme", "light"), "width": query.get("width", "900")}
     return {"view": query.get("view", ""), "widgetContext": context}

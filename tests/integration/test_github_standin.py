@@ -24,6 +24,7 @@ from github import Auth, Github, InputGitTreeElement
 from github.GithubException import GithubException
 
 from infra.local.github_standin import GithubStandin
+from tests.support.raw_http import exchange, statuses
 
 TOKEN = "standin-token-0123456789"
 AUTHOR = Author("Ada", "ada@example.invalid")
@@ -391,6 +392,30 @@ def test_a_killed_stand_in_goes_on_where_it_was(tmp_path: Path) -> None:
         assert mine.commit_files("work", {"a.py": "1\n"}, message("Kept", "q#00"), author=AUTHOR) == sha
         mine.commit_files("work", {"a.py": "2\n"}, message("Next", "q#01"), author=AUTHOR)
         assert not mine.ensure_pull_request("work", "main", "Kept", "").created
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/repos/local/codec/git/refs", "[" * 100_000, "400"),
+        ("POST", "/repos/local/codec/git/refs", "[]", "400"),
+        ("POST", "/repos/local/codec/git/refs", "{}", "422"),
+        ("DELETE", "/repos/local/codec/git/refs/heads/main", "", "404"),
+        ("GET", "/repos/local/codec/pulls/", "", "404"),
+        ("PATCH", "/repos/local/codec/pulls/9999999999", "{}", "404"),
+        ("GET", "/repos/local/codec/contents/no.py", "", "404"),
+    ],
+)
+def test_what_no_client_sends_has_githubs_form_of_an_error(
+    standin: GithubStandin, method: str, path: str, body: str, status: str
+) -> None:
+    port = int(standin.url.rpartition(":")[2])
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    answer = exchange(("127.0.0.1", port), f"{head}Authorization: token {TOKEN}\r\n\r\n{body}")
+    assert statuses(answer) == [status]
+    assert f'"status":"{status}"' in answer
+    unknown = exchange(("127.0.0.1", port), f"{head}Authorization: token x\r\n\r\n{body}")
+    assert statuses(unknown) == ["401"]
 
 
 def client(standin: GithubStandin):
