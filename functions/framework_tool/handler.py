@@ -10,7 +10,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from codec_evolution import artifacts
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.images import CodeBuildImages
@@ -23,78 +22,81 @@ from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check
 from codec_evolution.loop import metrics
 from codec_evolution.ports import Host
 from codec_evolution.repair import interrupted_calls, operations
-from codec_evolution.repair.modification_journal import Journalled
 from codec_evolution.repair.release_checks import check_prompts
 from codec_evolution.repair.releaser import Releaser
-from codec_evolution.repair.tool_service import ToolCall, ToolDesk, answer_of
+from codec_evolution.repair.tool_service import ToolCall, ToolService
 
 logger = Logger(service="framework_tool")
 
 BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
+"""Source of version 0, below the folder of shipped files."""
 OPERATIONS = {
     "approve": operations.approve,
     "deny": operations.deny,
     "rollback": operations.rollback,
 }
+"""What an operator may decide, by the operation's name."""
 
 
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a planner's call with its id, status and message; an operator's decision with the whole item.
+def lambda_handler(
+    event: dict[str, Any], context: LambdaContext, service: ToolService | None = None
+) -> dict[str, Any]:
+    """Answer a planner's call with its id, status and message; an operator's call or decision with the whole item.
 
-    The state machine passes ``attempt_id``, ``round`` and ``request``; only an operator's tool or button passes
-    ``operation``, and nothing that a planner writes becomes a field of the event.
+    The state machine passes ``attempt_id``, ``round`` and ``request``; only an operator's command or button passes
+    ``operation`` or ``modification_id``, and nothing that a planner writes becomes a field of the event.
+
+    Parameters
+    ----------
+    service
+        Takes the place of `make_service`, for a caller that wires it otherwise; Lambda passes none.
     """
-    bucket, desk = stores()
-    closed = interrupted_calls.close(desk)
+    service = service or make_service()
+    closed = interrupted_calls.close(service)
     if closed:
-        logger.info("cut short", extra={"modifications": closed})
+        logger.info("interrupted calls closed", extra={"modifications": closed})
     if "operation" in event:
-        return decide(desk, parse(Decision, event, "framework_tool"))
+        return decide(service, parse(Decision, event, "framework_tool"))
     if "modification_id" in event:
         asked = parse(OperatorCall, event, "framework_tool")
-        item = desk.call(
-            ToolCall(asked.modification_id, asked.tool, asked.arguments, asked.reason, planner="operator")
-        )
+        call = ToolCall(asked.modification_id, asked.tool, asked.arguments, asked.reason, planner="operator")
+        item = service.call(call)
         emit(metrics.of_tool_call(item["tool"], item["status"]))
         return item
     request = parse(ToolRequest, event, "framework_tool")
-    item = desk.call(ToolCall.of_request(request.attempt_id, request.round, request.request or {}))
+    call = ToolCall.of_request(request.attempt_id, request.round, request.request or {})
+    handled = service.handle(call)
+    item = handled.item
     emit(metrics.of_tool_call(item["tool"], item["status"]))
-    result = bucket.get_json(artifacts.modification(item["modification_id"], "result.json"))
-    answer = answer_of(item, result)
     logger.info(
         "tool", extra={name: item.get(name) for name in ("modification_id", "tool", "status", "rule")}
     )
-    check_size(answer, "framework_tool")
-    return answer
+    payload = handled.to_payload()
+    check_size(payload, "framework_tool")
+    return payload
 
 
-def decide(desk: ToolDesk, decision: Decision) -> dict[str, Any]:
-    """Carry out an operator's decision; a decision that cannot be carried out is an answer, too."""
-    before = desk.modifications.get(decision.modification_id)
+def decide(service: ToolService, decision: Decision) -> dict[str, Any]:
+    """Carry out an operator's decision; one that cannot be carried out is an answer too."""
+    before = service.modifications.get(decision.modification_id)
     try:
-        item = OPERATIONS[decision.operation](desk, decision.modification_id)
+        item = OPERATIONS[decision.operation](service, decision.modification_id)
     except operations.OperationRefused as refused:
         return {"modification_id": decision.modification_id, "status": "refused", "message": str(refused)}
-    after = desk.modifications.get(decision.modification_id)
-    if before and after and before["status"] != after["status"]:  # a decision that is repeated happened once
+    after = service.modifications.get(decision.modification_id)
+    if before and after and before["status"] != after["status"]:  # a repeated decision happened once
         emit(metrics.of_tool_call(item["tool"], item["status"]))
     logger.info("decided", extra={"operation": decision.operation, "status": item["status"]})
     return item
 
 
 @cache
-def stores() -> tuple[ArtifactBucket, ToolDesk]:
-    """Return bucket and desk; their clients, half a second's work, are made once a function environment."""
+def make_service() -> ToolService:
+    """Wire the service from the environment, once per function environment: its clients take half a second."""
     bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
-    return bucket, make_desk(bucket)
-
-
-def make_desk(bucket: ArtifactBucket) -> ToolDesk:
-    """Wire the desk from the environment."""
     shipped = Path(os.environ["SHIPPED_DIR"])
-    return ToolDesk(
-        modifications=Journalled(FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]), bucket),
+    return ToolService(
+        modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
         host=connect_host(bucket),
         objects=bucket,
         releaser=Releaser(
@@ -119,7 +121,7 @@ def connect_images(bucket: ArtifactBucket) -> CodeBuildImages | None:
 
 
 def connect_host(bucket: ArtifactBucket) -> Host:
-    """Return the host: an absolute path names the settings of one on this machine, anything else is an instance."""
+    """Return the host: an absolute path is the settings file of one on this machine, anything else an instance id."""
     host = os.environ["FRAMEWORK_HOST"]
     if host.startswith("/"):
         return LocalHost(Path(host))

@@ -96,7 +96,12 @@ def emulator_client(endpoint: str, service: str) -> Any:
 
 
 def deploy(
-    endpoint: str, assembly: Path, *, python: Path, environment: Mapping[str, str] | None = None
+    endpoint: str,
+    assembly: Path,
+    *,
+    python: Path,
+    environment: Mapping[str, str] | None = None,
+    handlers: Mapping[str, str] | None = None,
 ) -> LocalDeployment:
     """Create or update both stacks.
 
@@ -111,6 +116,8 @@ def deploy(
     environment : Mapping[str, str] or None
         Overrides of the functions' environment variables (``{"PLANNER": "search"}``); each applies only to
         the functions that have the variable, and one that no function has is an error.
+    handlers : Mapping[str, str] or None
+        As of `infra.local.lowering.Checkout`.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def deploy(
         If a stack fails, takes longer than two minutes, or an override names no variable.
     """
     overrides = {"SHIPPED_DIR": str(ROOT), **NOT_LOCAL, **(environment or {})}
-    checkout = Checkout(assembly=assembly, python=python, environment=overrides)
+    checkout = Checkout(assembly=assembly, python=python, environment=overrides, handlers=handlers or {})
     lowered = {stack: _lowered(assembly, stack, checkout) for stack in (DATA_STACK, APP_STACK)}
     _check_overrides(environment or {}, lowered[APP_STACK])
     s3 = emulator_client(endpoint, "s3")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from codec_evolution.host.guard import CODE, DATA, Guard
 from codec_evolution.host.merge import merge
-from codec_evolution.host.refusal import Refused
+from codec_evolution.host.refusal import HostRefusal
 from codec_evolution.loop.commit import FRAMEWORK_BRANCH
 
 from infra.errors import UserError
@@ -171,7 +171,7 @@ def _refresh(
                 new = merge(
                     target.read_bytes(), git.blob(git.text("rev-parse", f"{base['commit']}:{path}")), new
                 )
-            except Refused:
+            except HostRefusal:
                 progress(f"{path} was changed here and by a framework tool; the tool's version stays")
                 continue
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import re
 import shlex
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +127,14 @@ class Checkout:
         Interpreter with ``awslambdaric`` and everything the handlers import.
     environment : Mapping[str, str]
         Overrides of environment variables; each applies only to functions that have the variable.
+    handlers : Mapping[str, str]
+        Handlers of this machine that take the place of a function's own, by the name of its folder.
     """
 
     assembly: Path
     python: Path
     environment: Mapping[str, str]
+    handlers: Mapping[str, str] = field(default_factory=dict)
 
 
 def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Checkout) -> Lowered:
@@ -191,7 +194,7 @@ def _lower_function(
         folder, handler = image, _image_handler(image)
     elif str(properties.get("Runtime", "")).startswith("python"):
         folder = _asset_folder(name, properties["Code"].get("S3Key"), manifest, checkout.assembly)
-        handler = properties["Handler"]
+        handler = checkout.handlers.get(folder.name, properties["Handler"])
     else:
         raise LoweringError(f"{name} has the runtime {properties.get('Runtime')!r}, which cannot run locally")
     paths = [folder]

@@ -18,19 +18,21 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.loop import conclusion
-from codec_evolution.repair.modification_journal import Replayer
 
 from infra.errors import UserError
 from infra.local import host
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator, answers
 from infra.local.github_standin import GithubStandin
+from infra.local.modification_journal import Replayer
 from infra.local.synthesis import ROOT, synthesise
 from infra.settings import Settings
 
 EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
 SYNTHESIS_CACHE = ROOT / "cdk.out" / "local"
 LINEAGE = "main"
+HANDLERS = {"framework_tool": "infra.local.framework_tool.lambda_handler"}
+"""Handlers that differ locally, by the function's folder: this one journals what the emulator may lose."""
 ANSWER_S = 10.0
 """How long a busy emulator may take to answer before its session counts as gone."""
 
@@ -115,9 +117,7 @@ def open_session(
                 "FRAMEWORK_HOST": str(host.set_up(state_dir, Path(github.git_dir), _settings(), progress)),
                 **environment,
             }
-            deployment = deploy(
-                emulator.endpoint, assembly, python=Path(sys.executable), environment=overrides
-            )
+            deployment = _deploy(emulator.endpoint, assembly, overrides)
         stack.enter_context(_credentials(emulator.endpoint))
         session = Session(
             state_dir, deployment, Path(github.git_dir), emulator.pid, timings, overrides, lends
@@ -188,12 +188,7 @@ def borrow_session(state_dir: Path, environment: Mapping[str, str], progress: Pr
     overrides = {**live.environment, **environment}
     assembly = synthesise(SYNTHESIS_CACHE, _settings())
     with _credentials(live.deployment.endpoint):
-        yield replace(
-            live,
-            deployment=deploy(
-                live.deployment.endpoint, assembly, python=Path(sys.executable), environment=overrides
-            ),
-        )
+        yield replace(live, deployment=_deploy(live.deployment.endpoint, assembly, overrides))
 
 
 def is_alive(session: Session) -> bool:
@@ -234,6 +229,11 @@ def replay_lost_modifications(session: Session) -> int:
 def _settings() -> Settings:
     """Local settings: as many slots at once as there are cores, because a sandbox holds 240 MB."""
     return Settings(planner="search", concurrency=min(os.cpu_count() or 1, 40))
+
+
+def _deploy(endpoint: str, assembly: Path, environment: Mapping[str, str]) -> LocalDeployment:
+    python = Path(sys.executable)
+    return deploy(endpoint, assembly, python=python, environment=environment, handlers=HANDLERS)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import copy
 import io
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,14 @@ def bootstrap(result: Lowered, function: str) -> str:
         (entry,) = package.infolist()
         assert entry.external_attr >> 16 == 0o755
         return package.read(entry).decode()
+
+
+def test_a_function_may_start_a_handler_of_this_machine(checkout: Checkout) -> None:
+    result = lowered(replace(checkout, handlers={"plan": "infra.local.other.lambda_handler"}))
+    handlers = {
+        name: result.template["Resources"][name]["Properties"]["Handler"] for name in ("Plan", "Benchmark")
+    }
+    assert handlers == {"Plan": "infra.local.other.lambda_handler", "Benchmark": "handler.lambda_handler"}
 
 
 def test_a_python_function_runs_the_runtime_client_in_the_checkout(checkout: Checkout) -> None:

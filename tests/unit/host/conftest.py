@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from codec_evolution.host.config import HostConfig
+from codec_evolution.host.context import HostContext
 from codec_evolution.host.guard import Guard
 from codec_evolution.host.machine import never_manifest
 from codec_evolution.host.processes import Run, run
 from codec_evolution.host.program import serve, utc_now
-from codec_evolution.host.room import Room
 from codec_evolution.host.trial import _interpreter
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +55,7 @@ class Host:
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
     @property
-    def room(self) -> Room:
+    def context(self) -> HostContext:
         data = tomllib.loads(GUARD.read_text("utf-8")) | {"quick_tests": self.tests} | self.guard_changes
         config = {
             "checkout": str(self.checkout),
@@ -64,7 +64,7 @@ class Host:
             "manifest": str(self.folder / "manifest.json"),
             "python": sys.executable,
         }
-        return Room(HostConfig(**config | self.settings), Guard.from_data(data), utc_now)
+        return HostContext(HostConfig(**config | self.settings), Guard.from_data(data), utc_now)
 
     def call(self, tool: str, arguments: Any, **fields: Any) -> dict[str, Any]:
         """Make one call with an id of its own."""
@@ -75,7 +75,7 @@ class Host:
             "arguments": arguments,
             "reason": "because",
         }
-        return serve(json.dumps(call | fields).encode(), self.room)
+        return serve(json.dumps(call | fields).encode(), self.context)
 
     def modify(
         self, path: Any, kind: str = "append", content: Any = "# more\n", **fields: Any

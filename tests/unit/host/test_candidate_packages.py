@@ -198,7 +198,7 @@ def deploy(host: Host, lock: str) -> None:
 def test_a_new_host_gets_its_packages_back(aws, overlay):
     new = aws.text(LOCK)
     deploy(aws, (ROOT / LOCK).read_text())
-    assert restore(aws.room, overlay) == 2
+    assert restore(aws.context, overlay) == 2
     assert aws.text(LOCK) == new
 
 
@@ -206,7 +206,7 @@ def test_a_newer_deployment_keeps_its_requirements_and_gets_the_package(aws, ove
     newer = (ROOT / LOCK).read_text().replace("sympy==", "sympy==9.")
     assert newer != (ROOT / LOCK).read_text()
     deploy(aws, newer)
-    assert restore(aws.room, overlay) == 2
+    assert restore(aws.context, overlay) == 2
     assert "sympy==9." in aws.text(LOCK) and f"{NAME}==" in aws.text(LOCK)
     assert aws.call("restart_orchestrator", {})["success"] is True
 
@@ -217,7 +217,7 @@ def test_an_overlay_brings_no_package_that_the_guard_does_not_name(aws, overlay)
     digest = hashlib.sha256(content.encode()).hexdigest()
     (overlay / LOCK).write_text(json.dumps(entry | {"content": content, "sha256": digest}))
     deploy(aws, (ROOT / LOCK).read_text())
-    assert restore(aws.room, overlay) == 1
+    assert restore(aws.context, overlay) == 1
     assert aws.text(LOCK) == (ROOT / LOCK).read_text()
 
 

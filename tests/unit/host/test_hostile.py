@@ -77,7 +77,7 @@ def test_the_hostile_table_prints_how_many_took_effect(target, capsys):
     ],
 )
 def test_a_malformed_document_is_an_answer(host, document, rule):
-    assert serve(document, host.room)["rule"] == rule
+    assert serve(document, host.context)["rule"] == rule
 
 
 # --- swapped between check and use ------------------------------------------------------------------
@@ -330,8 +330,8 @@ def test_commands_and_packages_ask_a_person_on_a_persons_own_machine(host):
 
 def test_the_program_answers_one_call_on_standard_output(host):
     settings = host.folder / "host.json"
-    room = host.room
-    settings.write_text(json.dumps(vars(room.config)))
+    context = host.context
+    settings.write_text(json.dumps(vars(context.config)))
     call = {
         "modification_id": "m",
         "tool": "modify_framework_file",

@@ -21,7 +21,7 @@ def test_what_the_tools_changed_comes_back_and_what_they_removed_goes(host, tmp_
     folder = tmp_path / "overlay"
     overlay(folder, POLICY, "builtins = []\n")
     overlay(folder, "prompts/system.md", None)
-    assert restore(host.room, folder) == 2
+    assert restore(host.context, folder) == 2
     assert host.text(POLICY) == "builtins = []\n"
     assert not (host.checkout / "prompts/system.md").exists()
 
@@ -37,7 +37,7 @@ def test_what_the_tools_changed_is_merged_into_a_newer_deployment(host, tmp_path
     """Otherwise a new deployment of a file that a tool once changed would never arrive."""
     (host.checkout / "prompts/system.md").write_text(prompt(at10="deployed anew\n"))
     overlay(tmp_path / "overlay", "prompts/system.md", prompt(at1="by a tool\n"), base=prompt())
-    assert restore(host.room, tmp_path / "overlay") == 1
+    assert restore(host.context, tmp_path / "overlay") == 1
     assert host.text("prompts/system.md") == prompt(at1="by a tool\n", at10="deployed anew\n")
 
 
@@ -46,7 +46,7 @@ def test_where_deployment_and_tool_changed_the_same_line_the_tools_version_stays
 ):
     (host.checkout / "prompts/system.md").write_text(prompt(at1="deployed anew\n"))
     overlay(tmp_path / "overlay", "prompts/system.md", prompt(at1="by a tool\n"), base=prompt())
-    restore(host.room, tmp_path / "overlay")
+    restore(host.context, tmp_path / "overlay")
     assert host.text("prompts/system.md") == prompt(at1="by a tool\n")
     assert "the tool's version stays: merge-conflict" in capsys.readouterr().err
 
@@ -56,7 +56,7 @@ def test_an_overlay_reaches_nothing_that_no_tool_may_change(host, tmp_path, caps
     overlay(folder, f"{DATA}/guard.toml", "everything = 1\n")
     overlay(folder, "infra/app.py", "APP = 2\n")
     overlay(folder, POLICY, "builtins = []\n", sha256="0" * 64)
-    assert restore(host.room, folder) == 0
+    assert restore(host.context, folder) == 0
     assert host.text(POLICY) == FILES[POLICY]
     assert host.text("infra/app.py") == FILES["infra/app.py"]
     assert "not amendable" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from codec_evolution.framework.modifications import IMAGE_LOCK
 from codec_evolution.ports import ImageBuild, PublishRefused
 from codec_evolution.repair import operations
 from codec_evolution.repair.image_release import ImageReleaser
-from codec_evolution.repair.tool_service import ToolDesk
+from codec_evolution.repair.tool_service import ToolService
 
 from tests.unit.repair.test_tool_service import NOW, RESTARTED, Bucket, Host, Releaser, Table, call
 
@@ -80,16 +80,16 @@ class Annotated(Table):
         self.items[modification_id] |= fields
 
 
-def desk(*answers, builds=None) -> ToolDesk:
+def service(*answers, builds=None) -> ToolService:
     builds = builds or Builds()
-    return ToolDesk(Annotated(), Host(*answers), Bucket(), Releaser(), "on", lambda: NOW, builds)
+    return ToolService(Annotated(), Host(*answers), Bucket(), Releaser(), "on", lambda: NOW, builds)
 
 
-def asked(at: ToolDesk) -> dict:
+def asked(at: ToolService) -> dict:
     return call(at, tool="install_python_package", arguments=PACKAGE)
 
 
-def releaser(at: ToolDesk, runs: Image, **ended) -> tuple[ImageReleaser, list[str]]:
+def releaser(at: ToolService, runs: Image, **ended) -> tuple[ImageReleaser, list[str]]:
     """Return the releaser after the newest build ended, and what it asks to be undone."""
     number = len(at.images.started)
     modification_id, lock = at.images.started[-1]
@@ -110,7 +110,7 @@ def releaser(at: ToolDesk, runs: Image, **ended) -> tuple[ImageReleaser, list[st
 
 
 def test_the_planners_call_starts_no_build_and_the_approval_starts_one():
-    at = desk(ASKED, ADDED)
+    at = service(ASKED, ADDED)
     assert asked(at)["status"] == "pending_approval"
     assert at.images.started == []
     item = operations.approve(at, ID)
@@ -121,7 +121,7 @@ def test_the_planners_call_starts_no_build_and_the_approval_starts_one():
 
 
 def test_the_planner_asking_again_starts_no_build_either():
-    at = desk(ASKED, ADDED)
+    at = service(ASKED, ADDED)
     asked(at)
     operations.approve(at, ID)
     assert asked(at)["image_status"] == "building"
@@ -129,7 +129,7 @@ def test_the_planner_asking_again_starts_no_build_either():
 
 
 def test_a_build_that_could_not_be_started_is_started_by_approving_once_more():
-    at = desk(ASKED, ADDED, builds=Builds(refuses=True))
+    at = service(ASKED, ADDED, builds=Builds(refuses=True))
     asked(at)
     assert "approve or roll back once more" in operations.approve(at, ID)["message"]
     at.images.refuses = False
@@ -137,7 +137,7 @@ def test_a_build_that_could_not_be_started_is_started_by_approving_once_more():
 
 
 def test_an_image_that_is_healthy_goes_live_once():
-    at, image = desk(ASKED, ADDED), Image()
+    at, image = service(ASKED, ADDED), Image()
     asked(at)
     operations.approve(at, ID)
     release, undone = releaser(at, image)
@@ -157,7 +157,7 @@ def test_an_image_that_is_healthy_goes_live_once():
     ids=["the build fails", "the image is not healthy"],
 )
 def test_a_package_with_which_no_image_comes_up_is_undone(image, ended, said):
-    at = desk(ASKED, ADDED, REMOVED)
+    at = service(ASKED, ADDED, REMOVED)
     asked(at)
     operations.approve(at, ID)
     release, undone = releaser(at, image, **ended)
@@ -173,7 +173,7 @@ def test_a_package_with_which_no_image_comes_up_is_undone(image, ended, said):
 
 
 def test_a_rollback_undoes_all_files_at_once_and_builds_the_image_without():
-    at = desk(ASKED, ADDED, REMOVED)
+    at = service(ASKED, ADDED, REMOVED)
     asked(at)
     operations.approve(at, ID)
     releaser(at, Image())[0].conclude("build-1")
@@ -193,7 +193,7 @@ def test_a_rollback_undoes_all_files_at_once_and_builds_the_image_without():
 
 
 def test_an_older_build_that_ends_last_does_not_go_live():
-    at, image = desk(ASKED, ADDED), Image()
+    at, image = service(ASKED, ADDED), Image()
     asked(at)
     operations.approve(at, ID)
     release, _ = releaser(at, image)
@@ -203,7 +203,7 @@ def test_an_older_build_that_ends_last_does_not_go_live():
 
 
 def test_a_build_that_nobody_waits_for_changes_nothing():
-    at, image = desk(ASKED, ADDED), Image()
+    at, image = service(ASKED, ADDED), Image()
     asked(at)
     operations.approve(at, ID)
     release, _ = releaser(at, image, modification_id="another")
@@ -218,7 +218,7 @@ def test_other_modifications_start_no_build():
         "tier": "data",
         "changed": [change("prompts/a.md", "o", "n")],
     }
-    at = desk(applied, applied, RESTARTED)
+    at = service(applied, applied, RESTARTED)
     call(at)
     operations.rollback(at, ID)
     assert at.images.started == []

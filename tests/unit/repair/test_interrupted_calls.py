@@ -3,7 +3,7 @@
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.repair import interrupted_calls
-from codec_evolution.repair.tool_service import ToolDesk
+from codec_evolution.repair.tool_service import ToolService
 
 from tests.unit.repair.test_tool_service import (
     APPLIED,
@@ -35,10 +35,10 @@ class Knowing(Host):
         return self.known
 
 
-def left(status: str, known=None, tool: str = "modify_framework_file", **fields) -> ToolDesk:
-    """Return a desk some time after a call was cut short in a state."""
+def left(status: str, known=None, tool: str = "modify_framework_file", **fields) -> ToolService:
+    """Return a service some time after a call was cut short in a state."""
     host = Knowing(RESTARTED if tool == "restart_orchestrator" else APPLIED)
-    at = ToolDesk(Listed(), host, Bucket(), Releaser(), "on", lambda: NOW)
+    at = ToolService(Listed(), host, Bucket(), Releaser(), "on", lambda: NOW)
     call(at, tool=tool, **({"arguments": {}} if tool == "restart_orchestrator" else {}))
     at.modifications.outbox.clear()
     item = at.modifications.items[ID]
@@ -46,7 +46,7 @@ def left(status: str, known=None, tool: str = "modify_framework_file", **fields)
         name: item[name] for name in ("modification_id", "tool", "started_at", "reason")
     } | {"status": status, **fields}
     host.known = known
-    return ToolDesk(at.modifications, host, at.objects, at.releaser, "on", lambda: LATER)
+    return ToolService(at.modifications, host, at.objects, at.releaser, "on", lambda: LATER)
 
 
 def test_a_change_that_the_host_made_is_recorded_and_reaches_the_repository():

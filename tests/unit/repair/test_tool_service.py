@@ -1,15 +1,17 @@
 """Calls of the framework tools: recorded once, answered always, taken up where they were cut short."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
 from codec_evolution.framework.modifications import NEXT, STATES, UNFINISHED
+from codec_evolution.host.program import serve
 from codec_evolution.ports import Conflict, HostAway
 from codec_evolution.repair import operations
 from codec_evolution.repair.releaser import Released, ReleaseRefused
-from codec_evolution.repair.tool_service import ToolCall, ToolDesk, answer_of
+from codec_evolution.repair.tool_service import HandledCall, ToolCall, ToolService
 
 NOW = "2026-11-21T22:00:00.000Z"
 CHANGE = {
@@ -87,20 +89,20 @@ class Releaser:
         return self.outcome
 
 
-def desk(*answers, mode="on", releaser=None, now=NOW) -> ToolDesk:
-    return ToolDesk(Table(), Host(*answers), Bucket(), releaser or Releaser(), mode, lambda: now)
+def service(*answers, mode="on", releaser=None, now=NOW) -> ToolService:
+    return ToolService(Table(), Host(*answers), Bucket(), releaser or Releaser(), mode, lambda: now)
 
 
 def request(**changes):
     return {"tool": "modify_framework_file", "arguments": dict(EDIT), "reason": "because"} | changes
 
 
-def call(at: ToolDesk, **changes):
+def call(at: ToolService, **changes):
     return at.call(ToolCall.of_request("2026#00", 0, request(**changes)))
 
 
 def test_a_call_goes_to_the_host_and_ends_applied_with_an_entry_for_the_repository():
-    at = desk(APPLIED)
+    at = service(APPLIED)
     item = call(at)
     assert (item["status"], item["file"], item["tier"]) == ("applied", "prompts/a.md", "data")
     assert at.host.asked[0]["modification_id"] == "2026#00#tool0"
@@ -111,7 +113,7 @@ def test_a_call_goes_to_the_host_and_ends_applied_with_an_entry_for_the_reposito
 
 def test_a_new_host_is_left_what_a_file_was_before_the_first_change_of_many():
     second = {**CHANGE, "content": "newest", "sha256": "x", "before": "new", "before_sha256": "n"}
-    at = desk(APPLIED, {**APPLIED, "changed": [second]})
+    at = service(APPLIED, {**APPLIED, "changed": [second]})
     call(at)
     at.call(ToolCall.of_request("2026#00", 1, request()))
     overlay = at.objects[artifacts.framework_overlay("prompts/a.md")]
@@ -119,21 +121,21 @@ def test_a_new_host_is_left_what_a_file_was_before_the_first_change_of_many():
 
 
 def test_the_reason_may_stand_among_the_arguments_as_in_the_seed():
-    at = desk(APPLIED)
+    at = service(APPLIED)
     call(at, reason=None, arguments={**EDIT, "reason": "Add bytearray"})
     assert at.host.asked[0]["reason"] == "Add bytearray"
     assert at.host.asked[0]["arguments"] == EDIT
 
 
 def test_a_repeated_call_is_answered_from_the_record():
-    at = desk(APPLIED)
+    at = service(APPLIED)
     assert call(at) == call(at)
     assert len(at.host.asked) == 1
 
 
 @pytest.mark.parametrize("status", sorted(UNFINISHED - {states.APPROVED}))
 def test_a_call_that_was_cut_short_is_taken_up_again(status):
-    at = desk(APPLIED, APPLIED)
+    at = service(APPLIED, APPLIED)
     call(at)
     at.modifications.items["2026#00#tool0"]["status"] = status
     assert call(at)["status"] == "applied"
@@ -147,42 +149,70 @@ def test_a_call_that_was_cut_short_is_taken_up_again(status):
         ({"tool": "restore_file"}, "tool must be one of"),
         ({"arguments": ["x"]}, "arguments must be an object"),
         ({"arguments": None}, "arguments must be an object"),
-        ({"reason": " "}, "reason must be a text"),
-        ({"reason": 7}, "reason must be a text"),
         ({"arguments": {"content": "x" * 600_000}}, "arguments have more than"),
         ({"tool": "\ud800"}, "tool must be one of"),
     ],
 )
 def test_a_malformed_call_is_denied_on_record_and_never_reaches_the_host(changes, message):
-    at = desk()
+    at = service()
     item = call(at, **changes)
     assert item["status"] == "denied"
     assert message in item["message"]
     assert at.host.asked == []
 
 
+@pytest.mark.parametrize("reason", [" ", 7, None])
+def test_a_call_without_a_reason_is_denied_on_record_by_the_host(reason):
+    class ParsingHost(Host):
+        def call(self, document):
+            return serve(json.dumps(document).encode(), context=None)
+
+    at = replace(service(), host=ParsingHost())
+    item = call(at, reason=reason)
+    assert (item["status"], item["rule"]) == ("denied", "document-reason")
+    assert "reason must be a text" in item["message"]
+
+
+def test_what_was_just_stored_is_not_read_again():
+    at = service({**APPLIED, "output": {"head": "12 passed", "tail": ""}})
+    at.objects.get_json = lambda key: (
+        pytest.fail(key) if key.endswith(("request.json", "result.json")) else None
+    )
+    handled = at.handle(ToolCall.of_request("2026#00", 0, request()))
+    assert "12 passed" in handled.to_payload()["message"]
+
+
+def test_a_repeated_call_is_answered_with_its_output_again():
+    at = service({**APPLIED, "output": {"head": "12 passed", "tail": ""}})
+    first, again = (at.handle(ToolCall.of_request("2026#00", 0, request())) for _ in range(2))
+    assert first.to_payload() == again.to_payload()
+    assert len(at.host.asked) == 1
+
+
 def test_what_utf_8_does_not_have_is_no_reason_to_break():
     """JSON lets a model write half a surrogate, and no table takes it."""
     denied = {"status": "denied", "rule": "path-characters", "message": "\ud800"}
-    item = call(desk(denied), reason="\ud800 because", arguments={**EDIT, "file_path": "prompts/\ud800.md"})
+    item = call(
+        service(denied), reason="\ud800 because", arguments={**EDIT, "file_path": "prompts/\ud800.md"}
+    )
     assert item["status"] == "denied"
     json.dumps(item, ensure_ascii=False).encode("utf-8")
 
 
 def test_tools_that_are_switched_off_deny():
-    assert "off" in call(desk(mode="off"))["message"]
+    assert "off" in call(service(mode="off"))["message"]
 
 
 def test_a_host_that_is_away_is_an_answer():
-    item = call(desk(HostAway("no route")))
+    item = call(service(HostAway("no route")))
     assert (item["status"], item["rule"]) == ("failed", "host-away")
 
 
 def test_an_answer_to_the_planner_fits_its_edge():
-    at = desk({"status": "failed", "rule": "quick-tests", "message": "x" * 10_000})
+    at = service({"status": "failed", "rule": "quick-tests", "message": "x" * 10_000})
     item = call(at)
     output = {"output": {"head": "é" * 9000, "tail": "y" * 9000}}
-    assert len(answer_of(item, output)["message"].encode()) <= 3000
+    assert len(HandledCall(item, output).to_payload()["message"].encode()) <= 3000
 
 
 # --- going live -------------------------------------------------------------------------------------
@@ -191,12 +221,12 @@ RESTARTED = {"status": "applied", "message": "handed out", "files": {}}
 
 
 def test_a_restart_records_both_releases():
-    item = call(desk(RESTARTED), tool="restart_orchestrator", arguments={})
+    item = call(service(RESTARTED), tool="restart_orchestrator", arguments={})
     assert (item["status"], item["release_before"], item["release"]) == ("applied", "r1", "r2")
 
 
 def test_a_release_that_fails_its_checks_is_a_failed_restart():
-    at = desk(RESTARTED, releaser=Releaser(ReleaseRefused("version 0 does not pass")))
+    at = service(RESTARTED, releaser=Releaser(ReleaseRefused("version 0 does not pass")))
     item = call(at, tool="restart_orchestrator", arguments={})
     assert (item["status"], item["rule"]) == ("failed", "release")
     assert "version 0 does not pass" in item["message"]
@@ -206,7 +236,7 @@ def test_a_release_that_fails_its_checks_is_a_failed_restart():
 
 
 def test_an_approved_call_is_done_once_whatever_is_clicked_twice():
-    at = desk(ASKED, APPLIED)
+    at = service(ASKED, APPLIED)
     assert call(at)["status"] == "pending_approval"
     first = operations.approve(at, "2026#00#tool0")
     second = operations.approve(at, "2026#00#tool0")
@@ -218,9 +248,9 @@ def test_an_approved_call_is_done_once_whatever_is_clicked_twice():
 
 
 def test_an_approval_expires():
-    at = desk(ASKED)
+    at = service(ASKED)
     call(at)
-    late = ToolDesk(
+    late = ToolService(
         at.modifications, at.host, at.objects, at.releaser, "on", lambda: "2026-11-22T22:00:01.000Z"
     )
     assert operations.approve(late, "2026#00#tool0")["status"] == "expired"
@@ -228,7 +258,7 @@ def test_an_approval_expires():
 
 
 def test_a_denied_call_cannot_be_approved():
-    at = desk(ASKED)
+    at = service(ASKED)
     call(at)
     assert operations.deny(at, "2026#00#tool0")["status"] == "denied"
     with pytest.raises(operations.OperationRefused, match="is denied"):
@@ -236,15 +266,15 @@ def test_a_denied_call_cannot_be_approved():
 
 
 def test_the_planner_is_told_until_when_a_call_waits():
-    item = call(desk(ASKED))
-    assert "2026-11-22T22:00:00.000Z" in answer_of(item)["message"]
+    item = call(service(ASKED))
+    assert "2026-11-22T22:00:00.000Z" in HandledCall(item, {}).to_payload()["message"]
 
 
 # --- rolling back -----------------------------------------------------------------------------------
 
 
 def test_a_rollback_undoes_by_the_recorded_contents_and_goes_live():
-    at = desk(APPLIED, APPLIED, RESTARTED)
+    at = service(APPLIED, APPLIED, RESTARTED)
     call(at)
     undone = operations.rollback(at, "2026#00#tool0")
     assert at.host.asked[1]["arguments"] == {"file_path": "prompts/a.md", "before": "old", "after": "new"}
@@ -257,7 +287,7 @@ def test_a_rollback_undoes_by_the_recorded_contents_and_goes_live():
 
 def test_a_refused_rollback_may_be_asked_for_again():
     conflict = {"status": "failed", "rule": "merge-conflict", "message": "<<<<<<<"}
-    at = desk(APPLIED, conflict, APPLIED, RESTARTED)
+    at = service(APPLIED, conflict, APPLIED, RESTARTED)
     call(at)
     assert operations.rollback(at, "2026#00#tool0")["rule"] == "merge-conflict"
     assert at.modifications.get("2026#00#tool0")["status"] == "applied"
@@ -266,7 +296,7 @@ def test_a_refused_rollback_may_be_asked_for_again():
 
 @pytest.mark.parametrize("answer", [ASKED, {"status": "denied", "message": "no"}])
 def test_only_an_applied_change_is_rolled_back(answer):
-    at = desk(answer)
+    at = service(answer)
     call(at)
     with pytest.raises(operations.OperationRefused, match="only an applied change"):
         operations.rollback(at, "2026#00#tool0")

@@ -210,7 +210,7 @@ class Concluded(Contract):
 
 
 class ToolRequest(Contract):
-    """Input of FrameworkTool from the state machine: the planner's call, which the desk judges."""
+    """Input of FrameworkTool from the state machine: the planner's call, which the tool service judges."""
 
     attempt_id: str
     round: int = Field(ge=0, le=MAX_ROUNDS)
@@ -218,7 +218,7 @@ class ToolRequest(Contract):
 
 
 class OperatorCall(Contract):
-    """Input of FrameworkTool from the command line: a person's call, which the desk judges as well."""
+    """Input of FrameworkTool from the command line: a person's call, which the tool service judges too."""
 
     modification_id: str
     tool: Any

@@ -52,7 +52,7 @@ BUILDING, LIVE, BROKEN, SUPERSEDED = "building", "live", "failed", "superseded"
 APPROVAL_TTL = timedelta(hours=24)
 
 
-def of_attempt(attempt_id: str, round_number: int) -> str:
+def modification_id_for(attempt_id: str, round_number: int) -> str:
     """Return the id of a planner's call: the same for every retry of one round."""
     return f"{attempt_id}#tool{round_number}"
 

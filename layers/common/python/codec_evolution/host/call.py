@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from codec_evolution.host.refusal import Refused
+from codec_evolution.host.refusal import HostRefusal
 
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_REASON_CHARS = 2000
@@ -47,43 +47,43 @@ def parse(document: bytes) -> Call:
 
     Raises
     ------
-    Refused
+    HostRefusal
         Rules ``document-*``, naming field and limit.
     """
     if len(document) > MAX_DOCUMENT_BYTES:
-        raise Refused("document-size", f"the call has more than {MAX_DOCUMENT_BYTES} bytes")
+        raise HostRefusal("document-size", f"the call has more than {MAX_DOCUMENT_BYTES} bytes")
     try:
         fields = json.loads(document)
     except (ValueError, RecursionError):
-        raise Refused("document-json", "the call is not one JSON document") from None
+        raise HostRefusal("document-json", "the call is not one JSON document") from None
     required = {"modification_id", "tool", "arguments", "reason"}
     if not isinstance(fields, dict) or not required <= set(fields) <= _FIELDS:
-        raise Refused("document-fields", f"a call has the fields {', '.join(sorted(_FIELDS))}")
+        raise HostRefusal("document-fields", f"a call has the fields {', '.join(sorted(_FIELDS))}")
     identifier, tool, reason = fields["modification_id"], fields["tool"], fields["reason"]
     if not isinstance(identifier, str) or not _IDENTIFIER.fullmatch(identifier):
-        raise Refused("document-id", "modification_id must be at most 200 letters, digits and :.#_+-")
+        raise HostRefusal("document-id", "modification_id must be at most 200 letters, digits and :.#_+-")
     if not isinstance(tool, str) or not isinstance(fields["arguments"], dict):
-        raise Refused("document-fields", "tool must be a text and arguments an object")
+        raise HostRefusal("document-fields", "tool must be a text and arguments an object")
     if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON_CHARS:
-        raise Refused("document-reason", f"reason must be a text of 1 to {MAX_REASON_CHARS} characters")
+        raise HostRefusal("document-reason", f"reason must be a text of 1 to {MAX_REASON_CHARS} characters")
     return Call(identifier, tool, fields["arguments"], reason, _approval(fields.get("approval")))
 
 
 def only(
     arguments: dict[str, Any], required: set[str], optional: set[str] | frozenset[str] = frozenset()
 ) -> None:
-    """Raise `Refused` when a tool's arguments are not exactly the named ones."""
+    """Raise `HostRefusal` when a tool's arguments are not exactly the named ones."""
     given = set(arguments)
     if not required <= given or not given <= required | optional:
         names = ", ".join(sorted(required)) + "".join(f", {name} (optional)" for name in sorted(optional))
-        raise Refused("argument-names", f"the arguments of this tool are {names or 'none'}")
+        raise HostRefusal("argument-names", f"the arguments of this tool are {names or 'none'}")
 
 
 def _approval(given: Any) -> Approval | None:
     if given is None:
         return None
     if not isinstance(given, dict) or set(given) != {"arguments_sha256", "file_sha256"}:
-        raise Refused("approval-form", "approval must be {arguments_sha256, file_sha256}")
+        raise HostRefusal("approval-form", "approval must be {arguments_sha256, file_sha256}")
     if not all(isinstance(value, str) and _HASH.fullmatch(value) for value in given.values()):
-        raise Refused("approval-form", "approval must hold two SHA-256 hashes")
+        raise HostRefusal("approval-form", "approval must hold two SHA-256 hashes")
     return Approval(**given)

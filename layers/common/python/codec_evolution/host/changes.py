@@ -9,9 +9,9 @@ from typing import Any
 
 from codec_evolution.host.call import Call
 from codec_evolution.host.checkout import Checkout, Content
+from codec_evolution.host.context import Effect, HostContext
 from codec_evolution.host.processes import Output
-from codec_evolution.host.refusal import Refused
-from codec_evolution.host.room import Effect, Room
+from codec_evolution.host.refusal import HostRefusal
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Edit:
 
 def apply(
     call: Call,
-    room: Room,
+    context: HostContext,
     edits: Sequence[Edit],
     tier: str,
     message: str,
@@ -34,8 +34,8 @@ def apply(
     output: Output | None = None,
 ) -> Effect:
     """Back the files up and return the effect that changes them; the caller has judged it."""
-    moment = room.now()
-    backups = [room.backups.store(each.path, each.before, moment, call.modification_id) for each in edits]
+    moment = context.now()
+    backups = [context.backups.store(each.path, each.before, moment, call.modification_id) for each in edits]
     return Effect(
         message,
         tier=tier,
@@ -43,7 +43,7 @@ def apply(
         backup=backups[-1],
         output=output.as_dict() if output else None,
         facts=dict(facts),
-        settle=lambda: _put(room.checkout, edits),
+        settle=lambda: _put(context.checkout, edits),
     )
 
 
@@ -53,7 +53,7 @@ def _put(checkout: Checkout, edits: Sequence[Edit]) -> None:
         for each in edits:
             _replace(checkout, each.path, each.after, each.before)
             done.append(each)
-    except Refused:
+    except HostRefusal:
         for each in reversed(done):
             _replace(checkout, each.path, each.before.data if each.before else None, checkout.read(each.path))
         raise

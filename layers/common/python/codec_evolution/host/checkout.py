@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 MAX_FILE_BYTES = 100 * 1024
 MAX_PATH_CHARS = 300
@@ -55,26 +55,28 @@ def plain_path(path: object) -> str:
 
     Raises
     ------
-    Refused
+    HostRefusal
         Rules ``path-*``: not a text, too long, absolute, with ``..``, null bytes, backslashes, non-ASCII characters or
         names that begin with a dot.
     """
     if not isinstance(path, str) or not path:
-        raise Refused("path-text", "file_path must be a text that is not empty")
+        raise HostRefusal("path-text", "file_path must be a text that is not empty")
     if len(path) > MAX_PATH_CHARS:
-        raise Refused("path-length", f"file_path has {len(path)} characters, the limit is {MAX_PATH_CHARS}")
+        raise HostRefusal(
+            "path-length", f"file_path has {len(path)} characters, the limit is {MAX_PATH_CHARS}"
+        )
     if "\0" in path:
-        raise Refused("path-null", "file_path holds a null byte")
+        raise HostRefusal("path-null", "file_path holds a null byte")
     if path.startswith(("/", "~")):
-        raise Refused("path-absolute", "file_path must be relative to the framework's checkout")
+        raise HostRefusal("path-absolute", "file_path must be relative to the framework's checkout")
     parts = path.split("/")
     if ".." in parts:
-        raise Refused("path-parent", "file_path must not hold '..'")
+        raise HostRefusal("path-parent", "file_path must not hold '..'")
     if len(parts) > MAX_DEPTH:
-        raise Refused("path-length", f"file_path has {len(parts)} parts, the limit is {MAX_DEPTH}")
+        raise HostRefusal("path-length", f"file_path has {len(parts)} parts, the limit is {MAX_DEPTH}")
     for part in parts:
         if not _PLAIN.fullmatch(part):
-            raise Refused(
+            raise HostRefusal(
                 "path-characters",
                 "each part of file_path must be ASCII letters, digits and _ . + -, and not begin with a dot",
             )
@@ -92,7 +94,7 @@ class Folder:
 
         Raises
         ------
-        Refused
+        HostRefusal
             The name is a link, a folder, a device, has more than one link, differs in case, or is too large.
         """
         self._check_case(name)
@@ -103,18 +105,18 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError:
-            raise Refused("path-link", f"{name} is a symbolic link or cannot be opened") from None
+            raise HostRefusal("path-link", f"{name} is a symbolic link or cannot be opened") from None
         with os.fdopen(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
-                raise Refused("path-kind", f"{name} is not a regular file")
+                raise HostRefusal("path-kind", f"{name} is not a regular file")
             if facts.st_nlink != 1:
-                raise Refused(
+                raise HostRefusal(
                     "path-hardlink", f"{name} has {facts.st_nlink} names; a file with one is needed"
                 )
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
-            raise Refused("file-size", f"{name} has more than {MAX_FILE_BYTES} bytes")
+            raise HostRefusal("file-size", f"{name} has more than {MAX_FILE_BYTES} bytes")
         return Content(data, stat.S_IMODE(facts.st_mode), (facts.st_dev, facts.st_ino))
 
     def replace(self, name: str, data: bytes | None, expected: Content | None) -> None:
@@ -122,7 +124,7 @@ class Folder:
 
         Raises
         ------
-        Refused
+        HostRefusal
             The name holds another file by now than ``expected``.
         """
         if data is None:
@@ -148,21 +150,21 @@ class Folder:
         os.fsync(self._fd)
 
     def open_folder(self, name: str) -> int:
-        """Return the descriptor of a folder in this one; raises `Refused` for a link or anything else."""
+        """Return the descriptor of a folder in this one; raises `HostRefusal` for a link or anything else."""
         self._check_case(name)
         try:
             return os.open(name, _FOLDER, dir_fd=self._fd)
         except FileNotFoundError:
-            raise Refused("path-missing", f"there is no folder {name} in the checkout", FAILED) from None
+            raise HostRefusal("path-missing", f"there is no folder {name} in the checkout", FAILED) from None
         except OSError:
-            raise Refused("path-link", f"{name} is a symbolic link or not a folder") from None
+            raise HostRefusal("path-link", f"{name} is a symbolic link or not a folder") from None
 
     def _check_case(self, name: str) -> None:
         """Refuse a name that only a file system which ignores case, or folds Unicode, would find."""
         with os.scandir(self._fd) as entries:
             names = {entry.name for entry in entries}
         if name not in names and any(each.casefold() == name.casefold() for each in names):
-            raise Refused("path-case", f"{name} differs from an existing name by case only")
+            raise HostRefusal("path-case", f"{name} differs from an existing name by case only")
 
     def _verify(self, name: str, expected: Content | None) -> None:
         now = self.read(name)
@@ -175,7 +177,7 @@ class Folder:
                 expected.data,
             )
         ):
-            raise Refused("file-changed", f"{name} was changed by somebody else meanwhile", FAILED)
+            raise HostRefusal("file-changed", f"{name} was changed by somebody else meanwhile", FAILED)
 
 
 class Checkout:

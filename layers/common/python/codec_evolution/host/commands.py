@@ -12,7 +12,7 @@ from pathlib import Path
 from codec_evolution.host.checkout import plain_path
 from codec_evolution.host.guard import Command, Guard
 from codec_evolution.host.processes import PATH, Output, Run, run
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 MAX_COMMAND_CHARS = 1000
 MAX_TIMEOUT_S = 120
@@ -45,20 +45,22 @@ def judge(command: object, guard: Guard) -> Judged:
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``command-text``, ``command-length``, ``command-shell`` (anything that only a shell would understand),
         ``command-never`` (a program that no approval lets run), ``command-unknown``.
     """
     words = _words(command)
     program = words[0]
     if "/" in program or program in guard.never_programs:
-        raise Refused("command-never", f"{program[:80]!r} is never run by this tool")
+        raise HostRefusal("command-never", f"{program[:80]!r} is never run by this tool")
     found = TESTS if program == TESTS else shutil.which(program, path=PATH)
     if found is None:
-        raise Refused("command-unknown", f"there is no program {program[:80]!r} on this host", FAILED)
+        raise HostRefusal("command-unknown", f"there is no program {program[:80]!r} on this host", FAILED)
     rule = next((each for each in guard.commands if _matches(each, words)), None)
     if rule is None and any(word in guard.never_programs for word in words[1:]):
-        raise Refused("command-never", "a word of the command names a program that is never run by this tool")
+        raise HostRefusal(
+            "command-never", "a word of the command names a program that is never run by this tool"
+        )
     argv = (found, *words[1:])
     return Judged(argv, rule is not None, rule is not None and rule.privileged)
 
@@ -87,34 +89,38 @@ def execute(judged: Judged, cwd: Path, timeout_s: float) -> Output:
 
 
 def timeout_of(value: object) -> float:
-    """Return the seconds that a command may take; raises `Refused`."""
+    """Return the seconds that a command may take; raises `HostRefusal`."""
     if value is None:
         return DEFAULT_TIMEOUT_S
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MAX_TIMEOUT_S:
-        raise Refused("argument-timeout", f"timeout must be from 1 to {MAX_TIMEOUT_S} seconds", FAILED)
+        raise HostRefusal("argument-timeout", f"timeout must be from 1 to {MAX_TIMEOUT_S} seconds", FAILED)
     return float(value)
 
 
 def _words(command: object) -> list[str]:
     if not isinstance(command, str) or not command.strip():
-        raise Refused("command-text", "command must be a text that is not empty")
+        raise HostRefusal("command-text", "command must be a text that is not empty")
     if len(command) > MAX_COMMAND_CHARS:
-        raise Refused(
+        raise HostRefusal(
             "command-length", f"command has {len(command)} characters, the limit is {MAX_COMMAND_CHARS}"
         )
     found = _SHELL.search(command)
     if found:
-        raise Refused("command-shell", f"{found[0]!r} needs a shell, and no shell interprets this command")
+        raise HostRefusal(
+            "command-shell", f"{found[0]!r} needs a shell, and no shell interprets this command"
+        )
     if not _WORD.fullmatch(command):
-        raise Refused("command-text", "command must be printable ASCII")
+        raise HostRefusal("command-text", "command must be printable ASCII")
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise Refused("command-shell", f"the quotes of the command do not match: {error}") from None
+        raise HostRefusal("command-shell", f"the quotes of the command do not match: {error}") from None
     if not words:
-        raise Refused("command-text", "command must name a program")
+        raise HostRefusal("command-text", "command must name a program")
     if "=" in words[0]:
-        raise Refused("command-shell", "an assignment needs a shell, and no shell interprets this command")
+        raise HostRefusal(
+            "command-shell", "an assignment needs a shell, and no shell interprets this command"
+        )
     return words
 
 
@@ -134,6 +140,6 @@ def _one_of(patterns: Sequence[str], argument: str) -> bool:
 def _is_path(argument: str) -> bool:
     try:
         plain_path(argument)
-    except Refused:
+    except HostRefusal:
         return False
     return True

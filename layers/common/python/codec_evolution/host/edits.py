@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from codec_evolution.host.checkout import MAX_FILE_BYTES, Content
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 TYPES = ("search_replace", "append", "replace_content")
 
@@ -26,25 +26,27 @@ def edited(before: Content | None, kind: object, content: Any) -> bytes:
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``argument-*`` for a malformed call, ``search-count`` when the text occurs another number of times than asked,
         ``file-missing``, ``file-size``, ``file-unchanged``.
     """
     if kind not in TYPES:
-        raise Refused("argument-type", f"modification_type must be one of {', '.join(TYPES)}", FAILED)
+        raise HostRefusal("argument-type", f"modification_type must be one of {', '.join(TYPES)}", FAILED)
     if kind == "replace_content":
         data = _text(content, "content").encode("utf-8", "strict")
     elif before is None:
-        raise Refused("file-missing", "there is no such file; replace_content makes a new one", FAILED)
+        raise HostRefusal("file-missing", "there is no such file; replace_content makes a new one", FAILED)
     elif kind == "append":
         gap = b"" if before.data.endswith(b"\n") or not before.data else b"\n"
         data = before.data + gap + _text(content, "content").encode("utf-8")
     else:
         data = _replaced(before.data, _pair(content))
     if len(data) > MAX_FILE_BYTES:
-        raise Refused("file-size", f"the file would have {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
+        raise HostRefusal(
+            "file-size", f"the file would have {len(data)} bytes, the limit is {MAX_FILE_BYTES}"
+        )
     if before is not None and data == before.data:
-        raise Refused("file-unchanged", "the file is like that already; nothing was changed", FAILED)
+        raise HostRefusal("file-unchanged", "the file is like that already; nothing was changed", FAILED)
     return data
 
 
@@ -54,12 +56,12 @@ def _replaced(data: bytes, pair: dict[str, Any]) -> bytes:
     )
     wanted = pair.get("count", 1)
     if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= 1000:
-        raise Refused("argument-count", "content.count must be a whole number from 1 to 1000", FAILED)
+        raise HostRefusal("argument-count", "content.count must be a whole number from 1 to 1000", FAILED)
     if not search:
-        raise Refused("argument-search", "content.search must not be empty", FAILED)
+        raise HostRefusal("argument-search", "content.search must not be empty", FAILED)
     found = data.count(search)
     if found != wanted:
-        raise Refused(
+        raise HostRefusal(
             "search-count", f"content.search occurs {found} times in the file, {wanted} was expected", FAILED
         )
     return data.replace(search, replacement)
@@ -76,17 +78,17 @@ def _pair(content: Any) -> dict[str, Any]:
         "replace",
         "count",
     }:
-        raise Refused("argument-content", 'content must be {"search": "...", "replace": "..."}', FAILED)
+        raise HostRefusal("argument-content", 'content must be {"search": "...", "replace": "..."}', FAILED)
     return content
 
 
 def _text(value: Any, field: str) -> str:
     if not isinstance(value, str):
-        raise Refused("argument-content", f"{field} must be a text", FAILED)
+        raise HostRefusal("argument-content", f"{field} must be a text", FAILED)
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise Refused(
+        raise HostRefusal(
             "argument-content", f"{field} holds characters that UTF-8 does not have", FAILED
         ) from None
     return value

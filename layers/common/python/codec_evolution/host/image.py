@@ -11,10 +11,10 @@ from pathlib import Path
 from codec_evolution.host.call import Call
 from codec_evolution.host.changes import Edit, apply
 from codec_evolution.host.checkout import Content
+from codec_evolution.host.context import Effect, HostContext, consent, diff
 from codec_evolution.host.guard import IMAGE, CandidatePackage, Guard
 from codec_evolution.host.packages import Package, named
-from codec_evolution.host.refusal import FAILED, Refused
-from codec_evolution.host.room import Effect, Room, consent, diff
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 REQUIREMENTS = "sandbox_container/requirements.in"
 LOCK = "sandbox_container/requirements.lock"
@@ -22,17 +22,17 @@ MARK = "  # by install_python_package"
 _ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
 
 
-def install(call: Call, requirement: object, room: Room) -> Effect:
+def install(call: Call, requirement: object, context: HostContext) -> Effect:
     """Add one allowed package to the image's lock file; a person must approve it, whatever the settings.
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``candidates-aws-only``, ``package-*``, ``approval-*``.
     """
-    package = judge(requirement, room.guard)
-    if not room.config.deployed:
-        raise Refused(
+    package = judge(requirement, context.guard)
+    if not context.config.deployed:
+        raise HostRefusal(
             "candidates-aws-only",
             f"{package.name} for candidates needs the sandbox image built anew, which CodeBuild does on AWS; this "
             "machine builds no image, so install it into the environment that the benchmark runs in",
@@ -40,7 +40,7 @@ def install(call: Call, requirement: object, room: Room) -> Effect:
     edits = [
         Edit(path, before, after.encode("utf-8"))
         for path, before, after in _with_package(
-            package, *(_read(room, path) for path in (REQUIREMENTS, LOCK))
+            package, *(_read(context, path) for path in (REQUIREMENTS, LOCK))
         )
     ]
     lock = edits[-1].before
@@ -53,7 +53,7 @@ def install(call: Call, requirement: object, room: Room) -> Effect:
     }
     consent(
         call,
-        room,
+        context,
         f"{package.name} becomes part of what every candidate may import, and the sandbox image is built anew; "
         "a person must approve it",
         rule="candidate-package",
@@ -62,7 +62,7 @@ def install(call: Call, requirement: object, room: Room) -> Effect:
     )
     changed = [edit for edit in edits if edit.before is None or edit.before.data != edit.after]
     message = f"added {facts['package']} to the sandbox image's lock file; the image is built from it now"
-    return apply(call, room, changed, IMAGE, message, facts=facts)
+    return apply(call, context, changed, IMAGE, message, facts=facts)
 
 
 def judge(requirement: object, guard: Guard) -> CandidatePackage:
@@ -70,32 +70,32 @@ def judge(requirement: object, guard: Guard) -> CandidatePackage:
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``package-form``, ``package-unlisted``, ``package-version``.
     """
     given: Package = named(requirement)
     package = guard.candidate_packages.get(given.name)
     if package is None:
         known = ", ".join(sorted(guard.candidate_packages)) or "none"
-        raise Refused(
+        raise HostRefusal(
             "package-unlisted",
             f"{given.name} is not on the guard's list of packages for candidates ({known})",
         )
     if given.version not in ("", package.version):
-        raise Refused("package-version", f"{package.name} is allowed as {package.version} only")
+        raise HostRefusal("package-version", f"{package.name} is allowed as {package.version} only")
     return package
 
 
-def is_explained(room: Room, path: str, data: bytes | None) -> bool:
+def is_explained(context: HostContext, path: str, data: bytes | None) -> bool:
     """Tell whether a file of the image is the deployed one plus nothing but packages that the guard allows."""
-    deployed = Path(room.config.deployed) / path
-    if not room.config.deployed or not deployed.is_file() or data is None:
+    deployed = Path(context.config.deployed) / path
+    if not context.config.deployed or not deployed.is_file() or data is None:
         return False
     try:
         before, after = _lines(path, deployed.read_text("utf-8")), _lines(path, data.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-    allowed = {_line_of(path, package) for package in room.guard.candidate_packages.values()}
+    allowed = {_line_of(path, package) for package in context.guard.candidate_packages.values()}
     added = [each for each in after if each not in before]
     kept = [each for each in after if each in before]
     return kept == before and set(added) <= allowed and len(set(added)) == len(added)
@@ -109,10 +109,10 @@ def _with_package(
     entries = _lines(LOCK, lock.data.decode("utf-8"))
     names = {entry.partition("==")[0] for entry in entries}
     if package.name in names:
-        raise Refused("package-present", f"{package.name} is in the image's lock file already", FAILED)
+        raise HostRefusal("package-present", f"{package.name} is in the image's lock file already", FAILED)
     missing = sorted(set(package.needs) - names)
     if missing:
-        raise Refused(
+        raise HostRefusal(
             "package-needs", f"{package.name} needs {', '.join(missing)}, which the image lacks", FAILED
         )
     line = _line_of(REQUIREMENTS, package)
@@ -135,8 +135,8 @@ def _line_of(path: str, package: CandidatePackage) -> str:
     return f"{pin} \\\n{hashes}\n    # via -r requirements.in\n"
 
 
-def _read(room: Room, path: str) -> Content:
-    found = room.checkout.read(path)
+def _read(context: HostContext, path: str) -> Content:
+    found = context.checkout.read(path)
     if found is None:
-        raise Refused("file-missing", f"the checkout has no {path}", FAILED)
+        raise HostRefusal("file-missing", f"the checkout has no {path}", FAILED)
     return found

@@ -14,7 +14,7 @@ from typing import Any
 
 from codec_evolution.host.backups import write_whole
 from codec_evolution.host.call import Call
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 LOCK_TIMEOUT_S = 60
 
@@ -39,7 +39,7 @@ class Ledger:
 
         Raises
         ------
-        Refused
+        HostRefusal
             ``replay-altered``: the id was used for another call.
         """
         path = self._path(call.modification_id)
@@ -47,7 +47,7 @@ class Ledger:
             return None
         entry = json.loads(path.read_text("utf-8"))
         if entry["arguments_sha256"] != call.arguments_sha256:
-            raise Refused("replay-altered", "this modification id was used for another call")
+            raise HostRefusal("replay-altered", "this modification id was used for another call")
         return Entry(entry["result"], entry["settled"])
 
     def settled(self, modification_id: str) -> dict[str, Any] | None:
@@ -69,7 +69,7 @@ class Ledger:
 
 @contextmanager
 def one_at_a_time(state: Path) -> Iterator[None]:
-    """Hold the host's lock; raises `Refused` when another call holds it for a minute."""
+    """Hold the host's lock; raises `HostRefusal` when another call holds it for a minute."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("w") as lock:
         deadline = time.monotonic() + LOCK_TIMEOUT_S
@@ -80,6 +80,6 @@ def one_at_a_time(state: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     said = f"another call has been running for {LOCK_TIMEOUT_S} s"
-                    raise Refused("busy", said, FAILED) from None
+                    raise HostRefusal("busy", said, FAILED) from None
                 time.sleep(0.02)
         yield

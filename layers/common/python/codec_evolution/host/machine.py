@@ -9,20 +9,20 @@ from pathlib import Path
 
 from codec_evolution.host import commands, image, packages, trial
 from codec_evolution.host.call import Call, only
+from codec_evolution.host.context import Effect, HostContext, consent
 from codec_evolution.host.guard import CODE, DATA, IMAGE, Guard, glob
 from codec_evolution.host.processes import Run, run
-from codec_evolution.host.refusal import FAILED, Refused
-from codec_evolution.host.room import Effect, Room, consent
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 RESTART_TIMEOUT_S = 60
 HOST, CANDIDATES = "host", "candidates"
 """Whom a package is for."""
 
 
-def shell(call: Call, room: Room) -> Effect:
+def shell(call: Call, context: HostContext) -> Effect:
     """Run one command without a shell."""
     only(call.arguments, {"command"}, {"timeout"})
-    judged = commands.judge(call.arguments["command"], room.guard)
+    judged = commands.judge(call.arguments["command"], context.guard)
     timeout_s = commands.timeout_of(call.arguments.get("timeout"))
     if not judged.listed:
         rule, question = (
@@ -34,53 +34,53 @@ def shell(call: Call, room: Room) -> Effect:
             "commands-approved",
             (
                 "shell commands on this machine need a person's approval"
-                if room.config.approve_commands
+                if context.config.approve_commands
                 else ""
             ),
         )
-    consent(call, room, question, rule=rule, file_sha256="", facts={"command": list(judged.argv)})
+    consent(call, context, question, rule=rule, file_sha256="", facts={"command": list(judged.argv)})
     if judged.argv[0] == commands.TESTS:
-        packages_folder = packages.installed(room.state)
+        packages_folder = packages.installed(context.state)
         output = trial.run_tests(
-            room.checkout.root, judged.argv[1:], room.config.python, packages_folder, timeout_s
+            context.checkout.root, judged.argv[1:], context.config.python, packages_folder, timeout_s
         )
     else:
-        output = commands.execute(judged, room.checkout.root, timeout_s)
+        output = commands.execute(judged, context.checkout.root, timeout_s)
     success = output.ended == "ended" and output.exit_code == 0
     message = f"exit status {output.exit_code}" if output.ended == "ended" else output.ended
     return Effect(message, success=success, output=output.as_dict())
 
 
-def install(call: Call, room: Room) -> Effect:
+def install(call: Call, context: HostContext) -> Effect:
     """Install one allowed package: for the host's own tools, or for candidates as a change of the image's lock file."""
     only(call.arguments, {"package"}, {"target"})
     target = call.arguments.get("target", HOST)
     if target not in (HOST, CANDIDATES):
-        raise Refused("argument-target", f"target must be {HOST} or {CANDIDATES}", FAILED)
+        raise HostRefusal("argument-target", f"target must be {HOST} or {CANDIDATES}", FAILED)
     if target == CANDIDATES:
-        return image.install(call, call.arguments["package"], room)
-    package = packages.judge(call.arguments["package"], room.guard)
-    question = "packages on this machine need a person's approval" if room.config.approve_commands else ""
+        return image.install(call, call.arguments["package"], context)
+    package = packages.judge(call.arguments["package"], context.guard)
+    question = "packages on this machine need a person's approval" if context.config.approve_commands else ""
     facts = {"package": f"{package.name}=={package.version}"}
-    consent(call, room, question, rule="packages-approved", file_sha256="", facts=facts)
-    hashes = packages.install(package, room.config.python, room.state, room.config.pip_config)
+    consent(call, context, question, rule="packages-approved", file_sha256="", facts=facts)
+    hashes = packages.install(package, context.config.python, context.state, context.config.pip_config)
     return Effect(f"installed {facts['package']}", facts={**facts, "wheels": hashes})
 
 
-def restart(call: Call, room: Room) -> Effect:
+def restart(call: Call, context: HostContext) -> Effect:
     """Hand out the amendable files as they are, and restart the host's unit where there is one.
 
     What goes live is decided by who called: data by a release, code by publishing.
     """
     only(call.arguments, set())
-    consent(call, room, "", rule="", file_sha256="", facts={})
-    _verify_never(room)
-    files = _tiered(room)
-    if room.config.restart:
-        argv = ("/usr/bin/systemctl", "restart", room.config.restart)
+    consent(call, context, "", rule="", file_sha256="", facts={})
+    _verify_never(context)
+    files = _tiered(context)
+    if context.config.restart:
+        argv = ("/usr/bin/systemctl", "restart", context.config.restart)
         output = run(Run(argv, Path("/"), RESTART_TIMEOUT_S, closed=False, privileged=True))
         if output.exit_code != 0:
-            raise Refused("restart-failed", f"systemctl: {output.text[-300:]} ({output.ended})", FAILED)
+            raise HostRefusal("restart-failed", f"systemctl: {output.text[-300:]} ({output.ended})", FAILED)
     return Effect(
         f"{len(files)} amendable files handed out",
         facts={"files": files},
@@ -96,36 +96,36 @@ def never_manifest(root: Path, guard: Guard) -> dict[str, str]:
     }
 
 
-def _verify_never(room: Room) -> None:
+def _verify_never(context: HostContext) -> None:
     """Refuse to make anything live from a checkout whose guarded files are not those of the last deployment."""
-    expected = json.loads(Path(room.config.manifest).read_text("utf-8"))
-    found = never_manifest(room.checkout.root, room.guard)
+    expected = json.loads(Path(context.config.manifest).read_text("utf-8"))
+    found = never_manifest(context.checkout.root, context.guard)
     other = sorted(
         path
         for path in expected.keys() | found.keys()
-        if expected.get(path) != found.get(path) and not _is_packages(path, room)
+        if expected.get(path) != found.get(path) and not _is_packages(path, context)
     )
     if other:
-        raise Refused(
+        raise HostRefusal(
             "never-changed",
             f"files that no tool may change differ from the last deployment: {', '.join(other[:10])}",
         )
 
 
-def _is_packages(path: str, room: Room) -> bool:
+def _is_packages(path: str, context: HostContext) -> bool:
     """Tell whether a file differs by packages for candidates alone."""
-    if room.guard.tier(path) != IMAGE:
+    if context.guard.tier(path) != IMAGE:
         return False
-    content = room.checkout.read(path)
-    return image.is_explained(room, path, content.data if content else None)
+    content = context.checkout.read(path)
+    return image.is_explained(context, path, content.data if content else None)
 
 
-def _tiered(room: Room) -> dict[str, dict[str, str]]:
+def _tiered(context: HostContext) -> dict[str, dict[str, str]]:
     found = {}
-    for path in _paths(room.checkout.root):
-        tier = room.guard.tier(path)
+    for path in _paths(context.checkout.root):
+        tier = context.guard.tier(path)
         if tier in (DATA, CODE):
-            content = room.checkout.read(path)
+            content = context.checkout.read(path)
             if content is None:
                 continue
             facts = {"tier": tier, "sha256": content.sha256}

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 TIMEOUT_S = 20
 SHOWN_CHARS = 3000
@@ -17,7 +17,7 @@ def merge(current: bytes, base: bytes, other: bytes) -> bytes:
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``merge-conflict``, with the conflict as git marks it.
     """
     with tempfile.TemporaryDirectory(prefix="codec-evolution-merge-") as folder:
@@ -36,12 +36,12 @@ def merge(current: bytes, base: bytes, other: bytes) -> bytes:
     if done.returncode == 0:
         return done.stdout
     if done.returncode < 0 or done.returncode > 127:
-        raise Refused(
+        raise HostRefusal(
             "merge-failed", f"git merge-file: {done.stderr.decode('utf-8', 'replace')[:300]}", FAILED
         )
     shown = done.stdout.decode("utf-8", "replace")
     start = max(shown.find("<<<<<<<") - 200, 0)
-    raise Refused(
+    raise HostRefusal(
         "merge-conflict",
         f"later changes touch the same lines ({done.returncode} conflicts):\n{shown[start : start + SHOWN_CHARS]}",
         FAILED,

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from codec_evolution.host.guard import Guard
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 TIMEOUT_S = 80
 """Of pip, which runs twice within a call."""
@@ -32,7 +32,7 @@ def judge(requirement: object, guard: Guard) -> Package:
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``package-form`` (options, URLs, extras, markers, anything but ``name`` or ``name==version``),
         ``package-unlisted``, ``package-version``.
     """
@@ -40,18 +40,20 @@ def judge(requirement: object, guard: Guard) -> Package:
     versions = guard.packages.get(given.name)
     if versions is None:
         known = ", ".join(sorted(guard.packages)) or "none"
-        raise Refused("package-unlisted", f"{given.name} is not on the guard's list of packages ({known})")
+        raise HostRefusal(
+            "package-unlisted", f"{given.name} is not on the guard's list of packages ({known})"
+        )
     version = given.version or versions[-1]
     if version not in versions:
-        raise Refused("package-version", f"{given.name} is allowed as {', '.join(versions)} only")
+        raise HostRefusal("package-version", f"{given.name} is allowed as {', '.join(versions)} only")
     return Package(given.name, version)
 
 
 def named(requirement: object) -> Package:
-    """Return the normalised name and the version ("" for any) of a requirement; raises `Refused` (``package-form``)."""
+    """Return a requirement's normalised name and version ("" for any); raises `HostRefusal` (``package-form``)."""
     found = _REQUIREMENT.fullmatch(requirement) if isinstance(requirement, str) else None
     if found is None:
-        raise Refused(
+        raise HostRefusal(
             "package-form", "package must be name or name==version, without options, URLs or extras"
         )
     return Package(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2] or "")
@@ -69,7 +71,7 @@ def install(package: Package, python: str, state: Path, pip_config: str = "") ->
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``package-failed``.
     """
     downloads = state / "wheels"
@@ -83,7 +85,9 @@ def install(package: Package, python: str, state: Path, pip_config: str = "") ->
     _pip([*pip, "download", "--quiet", *wheels_only, "--dest", str(downloads), wanted], environment)
     wheels = sorted(downloads.glob("*.whl"))
     if len(wheels) != 1:
-        raise Refused("package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED)
+        raise HostRefusal(
+            "package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED
+        )
     hashes = {wheel.name: sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
     _pip(
         [
@@ -117,8 +121,8 @@ def _pip(command: list[str], environment: dict[str, str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Refused("package-failed", f"pip did not finish within {TIMEOUT_S} s", FAILED) from None
+        raise HostRefusal("package-failed", f"pip did not finish within {TIMEOUT_S} s", FAILED) from None
     if done.returncode:
-        raise Refused(
+        raise HostRefusal(
             "package-failed", f"pip: {done.stderr.decode('utf-8', 'replace')[-500:].strip()}", FAILED
         )

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, TextIO
 from codec_evolution.host import account, files, machine
 from codec_evolution.host.call import MAX_DOCUMENT_BYTES, Call, parse
 from codec_evolution.host.config import ConfigError, HostConfig
+from codec_evolution.host.context import Effect, HostContext
 from codec_evolution.host.guard import Guard, GuardError
 from codec_evolution.host.ledger import Ledger, one_at_a_time
-from codec_evolution.host.refusal import Refused
-from codec_evolution.host.room import Effect, Room
+from codec_evolution.host.refusal import HostRefusal
 
-TOOLS: Mapping[str, Callable[[Call, Room], Effect]] = {
+TOOLS: Mapping[str, Callable[[Call, HostContext], Effect]] = {
     "modify_framework_file": files.modify,
     "rollback_file": files.rollback,
     "restore_file": files.restore,
@@ -44,22 +44,22 @@ def main(arguments: Sequence[str], source: BinaryIO, target: TextIO) -> int:
         print(f"the framework host is not set up: {error}", file=sys.stderr)
         return 2
     only_tool = arguments[1] if len(arguments) > 1 else ""
-    answer = serve(source.read(MAX_DOCUMENT_BYTES + 1), Room(config, guard, utc_now), only_tool)
+    answer = serve(source.read(MAX_DOCUMENT_BYTES + 1), HostContext(config, guard, utc_now), only_tool)
     json.dump(answer, target)
     target.write("\n")
     return 0
 
 
-def serve(document: bytes, room: Room, only_tool: str = "") -> dict[str, Any]:
+def serve(document: bytes, context: HostContext, only_tool: str = "") -> dict[str, Any]:
     """Answer one call; whatever is wrong with it is an answer that names the rule, not an exception."""
     began = time.monotonic()
     try:
         call = parse(document)
         if only_tool not in ("", call.tool):
-            raise Refused("document-tool", f"this command serves {only_tool}, not {call.tool[:80]!r}")
-        with one_at_a_time(room.state):
-            answer = _once(call, room)
-    except Refused as refused:
+            raise HostRefusal("document-tool", f"this command serves {only_tool}, not {call.tool[:80]!r}")
+        with one_at_a_time(context.state):
+            answer = _once(call, context)
+    except HostRefusal as refused:
         answer = {
             "success": False,
             "status": refused.status,
@@ -70,18 +70,20 @@ def serve(document: bytes, room: Room, only_tool: str = "") -> dict[str, Any]:
     return answer | {"duration_s": round(time.monotonic() - began, 3)}
 
 
-def _once(call: Call, room: Room) -> dict[str, Any]:
+def _once(call: Call, context: HostContext) -> dict[str, Any]:
     """Do a call that was not done before."""
-    if room.config.tools == "off":
-        raise Refused("tools-off", "the operator switched the framework tools off")
+    if context.config.tools == "off":
+        raise HostRefusal("tools-off", "the operator switched the framework tools off")
     tool = TOOLS.get(call.tool)
     if tool is None:
-        raise Refused("tool-unknown", f"there is no tool {call.tool[:80]!r}; there are {', '.join(TOOLS)}")
-    ledger = Ledger(room.state / "ledger")
+        raise HostRefusal(
+            "tool-unknown", f"there is no tool {call.tool[:80]!r}; there are {', '.join(TOOLS)}"
+        )
+    ledger = Ledger(context.state / "ledger")
     known = ledger.known(call)
-    if known is not None and (known.settled or _in_place(known.result, room)):
+    if known is not None and (known.settled or _in_place(known.result, context)):
         return known.result
-    effect = tool(call, room)
+    effect = tool(call, context)
     answer = effect.as_dict(call)
     if effect.changed:
         ledger.note(call, answer, settled=False)
@@ -90,10 +92,10 @@ def _once(call: Call, room: Room) -> dict[str, Any]:
     return answer
 
 
-def _in_place(result: Mapping[str, Any], room: Room) -> bool:
+def _in_place(result: Mapping[str, Any], context: HostContext) -> bool:
     """Tell whether a call that was cut short had put its files in place."""
     for change in result["changed"]:
-        content = room.checkout.read(change["path"])
+        content = context.checkout.read(change["path"])
         if (content.sha256 if content else None) != change["sha256"]:
             return False
     return True

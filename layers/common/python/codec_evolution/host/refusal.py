@@ -7,7 +7,7 @@ FAILED = "failed"
 NEEDS_APPROVAL = "needs_approval"
 
 
-class Refused(Exception):
+class HostRefusal(Exception):
     """A call did not take effect.
 
     Parameters

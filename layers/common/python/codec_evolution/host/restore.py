@@ -15,13 +15,13 @@ from pathlib import Path
 
 from codec_evolution.host import account, syntax
 from codec_evolution.host.config import ConfigError, HostConfig
+from codec_evolution.host.context import HostContext
 from codec_evolution.host.guard import CODE, DATA, IMAGE, Guard, GuardError
 from codec_evolution.host.image import is_explained
 from codec_evolution.host.machine import never_manifest
 from codec_evolution.host.merge import merge
 from codec_evolution.host.program import utc_now
-from codec_evolution.host.refusal import Refused
-from codec_evolution.host.room import Room
+from codec_evolution.host.refusal import HostRefusal
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"the framework host is not set up: {error}", file=sys.stderr)
         return 2
     shutil.copytree(deployed, config.checkout, dirs_exist_ok=True, copy_function=shutil.copyfile)
-    print(f"{restore(Room(config, guard, utc_now), overlay)} changed files restored")
+    print(f"{restore(HostContext(config, guard, utc_now), overlay)} changed files restored")
     return 0
 
 
-def restore(room: Room, overlay: Path) -> int:
+def restore(context: HostContext, overlay: Path) -> int:
     """Put the files of an overlay into a checkout; returns how many.
 
     Parameters
@@ -49,28 +49,28 @@ def restore(room: Room, overlay: Path) -> int:
         Folder with one JSON document a changed file (``content``, ``sha256``, and as ``base`` what it was before the
         first change), at the file's own path.
     """
-    checkout, count = room.checkout, 0
+    checkout, count = context.checkout, 0
     for source in sorted(path for path in overlay.rglob("*") if path.is_file()):
         path = source.relative_to(overlay).as_posix()
         try:
-            tier = room.guard.tier(path)
+            tier = context.guard.tier(path)
             if tier not in (DATA, CODE, IMAGE):
-                raise Refused("tier-never", f"{path} is not amendable")
+                raise HostRefusal("tier-never", f"{path} is not amendable")
             entry = json.loads(source.read_text("utf-8"))
             data = None if entry["content"] is None else entry["content"].encode("utf-8")
             if data is not None and hashlib.sha256(data).hexdigest() != entry["sha256"]:
-                raise Refused("overlay-altered", f"{path} does not have its hash")
+                raise HostRefusal("overlay-altered", f"{path} does not have its hash")
             with checkout.folder_of(path) as (folder, name):
                 before = folder.read(name)
                 data = _over(path, before.data if before else None, entry.get("base"), data)
-                if tier == IMAGE and not is_explained(room, path, data):
-                    raise Refused(
+                if tier == IMAGE and not is_explained(context, path, data):
+                    raise HostRefusal(
                         "image-unexplained", f"{path} holds what neither was deployed nor is allowed"
                     )
                 if (before.data if before else None) != data:
                     folder.replace(name, data, before)
             count += 1
-        except (Refused, ValueError, KeyError) as error:
+        except (HostRefusal, ValueError, KeyError) as error:
             print(f"not restored: {path}: {error}", file=sys.stderr)
     return count
 
@@ -83,7 +83,7 @@ def _over(path: str, deployed: bytes | None, base: str | None, changed: bytes | 
     try:
         merged = merge(deployed, old, changed)
         syntax.check(path, merged)
-    except Refused as refused:
+    except HostRefusal as refused:
         if refused.rule == "file-type":
             return merged  # a lock file is judged by its lines
         print(

@@ -9,7 +9,7 @@ import subprocess
 import tomllib
 from pathlib import PurePosixPath
 
-from codec_evolution.host.refusal import FAILED, Refused
+from codec_evolution.host.refusal import FAILED, HostRefusal
 
 PLAIN_TEXT = (".md", ".txt", ".j2")
 SHELL_TIMEOUT_S = 10
@@ -24,20 +24,20 @@ def check(path: str, data: bytes) -> str:
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``file-encoding``, ``file-null``, ``file-hidden`` (characters that a reader does not see), ``file-type`` (no
         parser is known for the name), or ``file-syntax``.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused("file-encoding", f"{path} would not be UTF-8: {error}", FAILED) from None
+        raise HostRefusal("file-encoding", f"{path} would not be UTF-8: {error}", FAILED) from None
     if "\0" in text:
-        raise Refused("file-null", f"{path} would hold a null byte", FAILED)
+        raise HostRefusal("file-null", f"{path} would hold a null byte", FAILED)
     hidden = _HIDDEN.search(text)
     if hidden:
         line = text.count("\n", 0, hidden.start()) + 1
-        raise Refused(
+        raise HostRefusal(
             "file-hidden",
             f"{path}, line {line}: U+{ord(hidden[0]):04X} hides or reorders text, so that a person would not see what "
             "they approve",
@@ -54,9 +54,9 @@ def check(path: str, data: bytes) -> str:
         elif kind == ".sh":
             _check_shell(text)
         elif kind not in PLAIN_TEXT:
-            raise Refused("file-type", f"nothing here can check a file of type {kind or path!r}")
+            raise HostRefusal("file-type", f"nothing here can check a file of type {kind or path!r}")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Refused("file-syntax", f"{path} would not parse: {error}", FAILED) from None
+        raise HostRefusal("file-syntax", f"{path} would not parse: {error}", FAILED) from None
     return text
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from codec_evolution.host.processes import Output, Run, run
-from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, Refused
+from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, HostRefusal
 
 TIMEOUT_S = 90
 SYSTEM_FOLDERS = ("/usr", "/etc/alternatives")
@@ -46,7 +46,7 @@ def quick_tests(
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``quick-tests``: they fail with the change. ``walls-missing``: this host cannot wall them in, so none ran.
     """
     with _copy(checkout, changes) as copy:
@@ -55,7 +55,7 @@ def quick_tests(
         _need_walls(output)
     if output.exit_code != 0:
         said = output.text[-SHOWN_CHARS:].strip()
-        raise Refused(
+        raise HostRefusal(
             "quick-tests", f"the framework's tests fail with this change ({output.ended}): {said}", FAILED
         )
     return output
@@ -90,7 +90,7 @@ def _need_walls(output: Output) -> None:
     walls = output.walls
     is_walled = walls.get("network") in ("namespace", "refused")
     if not is_walled or "nobody" not in walls.get("user", "").split():
-        raise Refused(
+        raise HostRefusal(
             "walls-missing",
             f"this host cannot wall the tests of changed code in ({dict(walls)}); a person must approve the change",
             NEEDS_APPROVAL,
@@ -106,7 +106,7 @@ def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]
             target = copy / path
             if target.is_symlink() or not target.parent.resolve().is_relative_to(copy):
                 # Put in place since the path was checked; writing through it would reach the machine's own files.
-                raise Refused("path-link", f"{path} leads through a symbolic link")
+                raise HostRefusal("path-link", f"{path} leads through a symbolic link")
             if data is None:
                 target.unlink(missing_ok=True)
             else:

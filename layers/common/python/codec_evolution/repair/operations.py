@@ -10,7 +10,7 @@ from codec_evolution.framework import modifications as states
 from codec_evolution.framework.tool_specs import RESTART, RESTORE
 from codec_evolution.ports import Conflict, Modifications, PublishRefused
 from codec_evolution.record import clip_text
-from codec_evolution.repair.tool_service import ToolCall, ToolDesk
+from codec_evolution.repair.tool_service import ToolCall, ToolService
 
 OVERDUE_PER_CYCLE = 20
 """How many waiting calls are closed when a cycle opens; the rest is for the next one."""
@@ -20,7 +20,7 @@ class OperationRefused(Exception):
     """An operation cannot be done; the message says why, and nothing has changed."""
 
 
-def approve(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
+def approve(service: ToolService, modification_id: str) -> dict[str, Any]:
     """Approve a waiting call and have it done; approving twice does it once.
 
     Raises
@@ -28,58 +28,58 @@ def approve(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
     OperationRefused
         There is no such call, or it does not wait for anybody.
     """
-    item = _existing(desk, modification_id)
+    item = _existing(service, modification_id)
     if item["status"] == states.PENDING_APPROVAL:
-        if states.is_expired(item, desk.now()):
-            expire(desk.modifications, modification_id, desk.now())
-            return _existing(desk, modification_id)
+        if states.is_expired(item, service.now()):
+            expire(service.modifications, modification_id, service.now())
+            return _existing(service, modification_id)
         # When somebody else decides at the same moment, what they decided is read below.
         with suppress(Conflict):
-            desk.modifications.move(
-                modification_id, states.PENDING_APPROVAL, states.APPROVED, {"approved_at": desk.now()}
+            service.modifications.move(
+                modification_id, states.PENDING_APPROVAL, states.APPROVED, {"approved_at": service.now()}
             )
-        item = _existing(desk, modification_id)
+        item = _existing(service, modification_id)
     if "approved_at" not in item:
         raise OperationRefused(f"{modification_id} is {item['status']}; only a waiting call can be approved")
-    return _built(desk, desk.run(item) if item["status"] in states.UNFINISHED else item)
+    return _built(service, service.run(item) if item["status"] in states.UNFINISHED else item)
 
 
-def _built(desk: ToolDesk, item: dict[str, Any]) -> dict[str, Any]:
+def _built(service: ToolService, item: dict[str, Any]) -> dict[str, Any]:
     """Start the build of the sandbox image for an applied change of its requirements, once.
 
     Such a change is never applied without an approval, so no call of the planner's ends here.
     """
     is_due = item["status"] == states.APPLIED and item.get("target") == states.CANDIDATES
-    if not is_due or "image_status" in item or desk.images is None:
+    if not is_due or "image_status" in item or service.images is None:
         return item
     undoes = item.get("rolls_back")
-    if undoes and _existing(desk, str(undoes)).get("image_status") == states.BROKEN:
+    if undoes and _existing(service, str(undoes)).get("image_status") == states.BROKEN:
         return item  # no image with that change ever served
     modification_id = str(item["modification_id"])
-    result = desk.objects.get_json(artifacts.modification(modification_id, "result.json")) or {}
+    result = service.objects.get_json(artifacts.modification(modification_id, "result.json")) or {}
     lock = next(each["content"] for each in result["changed"] if each["path"] == states.IMAGE_LOCK)
     try:
-        build = desk.images.start(modification_id, lock)
+        build = service.images.start(modification_id, lock)
     except PublishRefused as refused:
         said = f"the image is not built: {refused}; approve or roll back once more to start it"
         return item | {"message": clip_text(said)}
-    desk.modifications.annotate(modification_id, {"image_status": states.BUILDING, "build": build})
-    return _existing(desk, modification_id)
+    service.modifications.annotate(modification_id, {"image_status": states.BUILDING, "build": build})
+    return _existing(service, modification_id)
 
 
-def deny(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
+def deny(service: ToolService, modification_id: str) -> dict[str, Any]:
     """Deny a waiting call; raises `OperationRefused`."""
-    item = _existing(desk, modification_id)
-    fields = {"finished_at": desk.now(), "rule": "person", "message": "a person denied it"}
+    item = _existing(service, modification_id)
+    fields = {"finished_at": service.now(), "rule": "person", "message": "a person denied it"}
     try:
-        desk.modifications.move(modification_id, states.PENDING_APPROVAL, states.DENIED, fields)
+        service.modifications.move(modification_id, states.PENDING_APPROVAL, states.DENIED, fields)
     except Conflict:
-        item = _existing(desk, modification_id)
+        item = _existing(service, modification_id)
         if item["status"] != states.DENIED:
             raise OperationRefused(
                 f"{modification_id} is {item['status']}; only a waiting call can be denied"
             ) from None
-    return _existing(desk, modification_id)
+    return _existing(service, modification_id)
 
 
 def expire(modifications: Modifications, modification_id: str, now: str) -> bool:
@@ -109,7 +109,7 @@ def expire_overdue(modifications: Modifications, now: str) -> list[str]:
     return closed
 
 
-def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str, Any]:
+def rollback(service: ToolService, modification_id: str, number: int = 0) -> dict[str, Any]:
     """Undo an applied change and make the undoing live; works after the host was replaced, and below later changes.
 
     Parameters
@@ -127,24 +127,24 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
     OperationRefused
         There is no such change, it was not applied, or it changed nothing that can be undone.
     """
-    item = _existing(desk, modification_id)
+    item = _existing(service, modification_id)
     undoing_id = f"{modification_id}#undo{number}"
     if item["status"] == states.ROLLED_BACK:
-        return _built(desk, _existing(desk, str(item["rolled_back_by"])))
+        return _built(service, _existing(service, str(item["rolled_back_by"])))
     if item["status"] != states.APPLIED:
         raise OperationRefused(
             f"{modification_id} is {item['status']}; only an applied change can be rolled back"
         )
     if item["tool"] == RESTART:
-        return _back_to(desk, item)
-    result = desk.objects.get_json(artifacts.modification(modification_id, "result.json")) or {}
+        return _back_to(service, item)
+    result = service.objects.get_json(artifacts.modification(modification_id, "result.json")) or {}
     changed = result.get("changed") or []
     if not changed:
         raise OperationRefused(f"{modification_id} changed no file, so there is nothing to roll back")
-    known = desk.modifications.get(undoing_id)
+    known = service.modifications.get(undoing_id)
     if known is not None and known["status"] in (states.FAILED, states.DENIED, states.EXPIRED):
-        return rollback(desk, modification_id, number + 1)
-    undone = desk.call(
+        return rollback(service, modification_id, number + 1)
+    undone = service.call(
         ToolCall(
             modification_id=undoing_id,
             tool=RESTORE,
@@ -155,14 +155,14 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
         )
     )
     if undone["status"] == states.PENDING_APPROVAL:
-        undone = approve(desk, undoing_id)  # asking for it was the approval
+        undone = approve(service, undoing_id)  # asking for it was the approval
     if undone["status"] != states.APPLIED:
         return undone
     if item.get("target") == states.CANDIDATES:
         # What is live here is an image: the one without the package is built.
-        _rolled_back(desk, modification_id, undoing_id)
-        return _built(desk, undone)
-    live = desk.call(
+        _rolled_back(service, modification_id, undoing_id)
+        return _built(service, undone)
+    live = service.call(
         ToolCall(
             modification_id=f"{undoing_id}#live",
             tool=RESTART,
@@ -172,8 +172,8 @@ def rollback(desk: ToolDesk, modification_id: str, number: int = 0) -> dict[str,
         )
     )
     if live["status"] == states.PENDING_APPROVAL:
-        live = approve(desk, live["modification_id"])
-    _rolled_back(desk, modification_id, undoing_id)
+        live = approve(service, live["modification_id"])
+    _rolled_back(service, modification_id, undoing_id)
     return undone | {"live": {name: live.get(name, "") for name in ("status", "message", "release")}}
 
 
@@ -185,7 +185,7 @@ def _undoing(item: dict[str, Any], changed: list[dict[str, Any]]) -> dict[str, A
     return {"files": files} if item.get("target") == states.CANDIDATES else files[0]
 
 
-def _back_to(desk: ToolDesk, item: dict[str, Any]) -> dict[str, Any]:
+def _back_to(service: ToolService, item: dict[str, Any]) -> dict[str, Any]:
     """Point the lineage back to the release that a restart replaced."""
     before = item.get("release_before")
     if not before or before == item.get("release"):
@@ -193,23 +193,23 @@ def _back_to(desk: ToolDesk, item: dict[str, Any]) -> dict[str, Any]:
             f"{item['modification_id']} moved no release, so there is nothing to roll back"
         )
     try:
-        desk.releaser.control.set_release(desk.releaser.lineage, before, expected=item["release"])
+        service.releaser.control.set_release(service.releaser.lineage, before, expected=item["release"])
     except Conflict:
         raise OperationRefused(
             f"release {item['release']} is not live any more; roll back the newer one first"
         ) from None
-    _rolled_back(desk, item["modification_id"], item["modification_id"])
-    return _existing(desk, item["modification_id"])
+    _rolled_back(service, item["modification_id"], item["modification_id"])
+    return _existing(service, item["modification_id"])
 
 
-def _rolled_back(desk: ToolDesk, modification_id: str, undoing_id: str) -> None:
-    fields = {"rolled_back_by": undoing_id, "rolled_back_at": desk.now()}
+def _rolled_back(service: ToolService, modification_id: str, undoing_id: str) -> None:
+    fields = {"rolled_back_by": undoing_id, "rolled_back_at": service.now()}
     with suppress(Conflict):  # the same rollback, asked for twice, ended in the other call first
-        desk.modifications.move(modification_id, states.APPLIED, states.ROLLED_BACK, fields)
+        service.modifications.move(modification_id, states.APPLIED, states.ROLLED_BACK, fields)
 
 
-def _existing(desk: ToolDesk, modification_id: str) -> dict[str, Any]:
-    item = desk.modifications.get(modification_id)
+def _existing(service: ToolService, modification_id: str) -> dict[str, Any]:
+    item = service.modifications.get(modification_id)
     if item is None:
         raise OperationRefused(f"there is no modification {modification_id}")
     return item

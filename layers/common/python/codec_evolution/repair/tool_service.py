@@ -23,7 +23,13 @@ from codec_evolution.record import clip_text
 from codec_evolution.repair.releaser import Releaser, ReleaseRefused
 
 MAX_ARGUMENTS_BYTES = 512 * 1024
+"""Of a call's arguments as JSON; this function holds them in memory several times."""
 MESSAGE_BYTES = 3000
+"""Of the message in a planner's answer, whose edge carries 4 KB."""
+OUTPUT_BYTES = MESSAGE_BYTES - 600
+"""Of a command's output in that message."""
+OUTPUT_CHARS = 1200
+"""Of the output's beginning, and of its end."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class ToolCall:
             reason = reason or arguments["reason"]
             del arguments["reason"]
         return cls(
-            modification_id=states.of_attempt(attempt_id, round_number),
+            modification_id=states.modification_id_for(attempt_id, round_number),
             tool=request.get("tool"),
             arguments=arguments,
             reason=reason,
@@ -56,10 +62,54 @@ class ToolCall:
             planner=str(request.get("planner", "claude")),
         )
 
+    def to_document(self) -> dict[str, Any]:
+        """Return the call as the host takes it."""
+        return {
+            "modification_id": self.modification_id,
+            "tool": self.tool,
+            "arguments": self.arguments,
+            "reason": self.reason,
+        }
+
 
 @dataclass(frozen=True)
-class ToolDesk:
-    """Takes calls.
+class HandledCall:
+    """A call that was taken.
+
+    Attributes
+    ----------
+    item
+        The call as recorded.
+    answer
+        What the host answered; empty where it was not asked.
+    """
+
+    item: dict[str, Any]
+    answer: Mapping[str, Any]
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what the planner reads: id, status and a message that fits the edge."""
+        item = self.item
+        message = str(item.get("message", ""))
+        if item.get("rule"):
+            message = f"{item['rule']}: {message}"
+        if item["status"] == states.PENDING_APPROVAL:
+            message += f" It waits for a person until {item['expires_at']}."
+        output = self.answer.get("output")
+        if output:
+            parts = [part for part in (output.get("head", ""), output.get("tail", "")) if part]
+            shown = "\n...\n".join(part[:OUTPUT_CHARS] for part in parts)
+            message += "\n" + clip_text(shown, OUTPUT_BYTES)
+        return {
+            "modification_id": item["modification_id"],
+            "status": item["status"],
+            "message": clip_text(message, MESSAGE_BYTES),
+        }
+
+
+@dataclass(frozen=True)
+class ToolService:
+    """Records calls, has the host carry them out, and records how they ended.
 
     Attributes
     ----------
@@ -78,27 +128,33 @@ class ToolDesk:
     images: ImageBuilds | None = None
 
     def call(self, call: ToolCall) -> dict[str, Any]:
-        """Take one call and return its item; a call that comes again is answered from the record or taken up."""
-        known = self.modifications.get(call.modification_id)
+        """Take one call and return its item; parameters and behaviour as of `handle`."""
+        return self.handle(call).item
+
+    def handle(self, call: ToolCall) -> HandledCall:
+        """Take one call; one that comes again is answered from the record, or resumed where it was interrupted."""
+        known, document = self.modifications.get(call.modification_id), None
         if known is None:
-            refusal = self._malformed(call)
-            item = self._requested(call)
+            item, refusal = self._requested(call), self._refusal(call)
             if refusal:
-                return self._put(
-                    item | {"status": states.DENIED, "rule": "call", "message": clip_text(refusal)}
-                )
-            self.objects.put_json(
-                artifacts.modification(call.modification_id, "request.json"), self._document(call)
-            )
+                denied = {"status": states.DENIED, "rule": "call", "message": clip_text(refusal)}
+                return HandledCall(self._put(item | denied), {})
+            document = call.to_document()
+            self.objects.put_json(artifacts.modification(call.modification_id, "request.json"), document)
             known = self._put(item)
         if known["status"] in states.UNFINISHED:
-            return self.run(known)
-        return known
+            return self._run(known, document)
+        return self._recorded(known)
 
     def run(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the host do a call that is requested, approved, or was cut short while it ran."""
+        """Have the host carry out a call that was requested, approved, or interrupted while it ran; return its item."""
+        return self._run(item).item
+
+    def _run(self, item: Mapping[str, Any], document: Mapping[str, Any] | None = None) -> HandledCall:
         modification_id, status = item["modification_id"], item["status"]
-        document = self.objects.get_json(artifacts.modification(modification_id, "request.json"))
+        if document is None:
+            document = self.objects.get_json(artifacts.modification(modification_id, "request.json"))
+            assert document is not None, "the request is stored before the call is recorded"
         if "approved_at" in item:
             approval = {name: item.get(name, "") for name in ("arguments_sha256", "file_sha256")}
             document = {**document, "approval": approval}
@@ -106,12 +162,16 @@ class ToolDesk:
             try:
                 self.modifications.move(modification_id, status, states.RUNNING, {})
             except Conflict:
-                return self._current(modification_id)
+                return self._recorded(self._current(modification_id))
         try:
             answer = self.host.call(document)
         except HostAway as away:
             answer = {"status": "failed", "rule": "host-away", "message": f"the host does not answer: {away}"}
-        return self.settle(modification_id, item, answer)
+        return HandledCall(self.settle(modification_id, item, answer), answer)
+
+    def _recorded(self, item: dict[str, Any]) -> HandledCall:
+        stored = self.objects.get_json(artifacts.modification(item["modification_id"], "result.json"))
+        return HandledCall(item, stored or {})
 
     def settle(self, modification_id: str, item: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         """Record what the host answered to a running call, and return the item."""
@@ -196,47 +256,14 @@ class ToolDesk:
             rolls_back=call.rolls_back,
         )
 
-    def _document(self, call: ToolCall) -> dict[str, Any]:
-        return {
-            "modification_id": call.modification_id,
-            "tool": call.tool,
-            "arguments": call.arguments,
-            "reason": call.reason,
-        }
-
-    def _malformed(self, call: ToolCall) -> str:
+    def _refusal(self, call: ToolCall) -> str:
+        """Return why a call cannot be taken, or ""; what the host itself refuses is left to it."""
         if self.mode == "off":
             return "framework_tools is off: the operator switched the framework tools off"
         if call.tool not in (HOST_TOOLS if call.rolls_back else TOOLS):
             return f"tool must be one of {', '.join(TOOLS)}, not {str(call.tool)[:80]!r}"
         if not isinstance(call.arguments, dict):
             return "arguments must be an object"
-        if not isinstance(call.reason, str) or not call.reason.strip():
-            return "reason must be a text that is not empty"
         if states.size_of(call.arguments) > MAX_ARGUMENTS_BYTES:
             return f"arguments have more than {MAX_ARGUMENTS_BYTES} bytes"
         return ""
-
-
-def answer_of(item: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what the planner is told: id, status and a message that fits the edge.
-
-    Parameters
-    ----------
-    result
-        The host's answer, for the output of a command.
-    """
-    message = str(item.get("message", ""))
-    if item.get("rule"):
-        message = f"{item['rule']}: {message}"
-    if item["status"] == states.PENDING_APPROVAL:
-        message += f" It waits for a person until {item['expires_at']}."
-    output = (result or {}).get("output")
-    if output:
-        parts = [part for part in (output.get("head", ""), output.get("tail", "")) if part]
-        message += "\n" + clip_text("\n...\n".join(part[:1200] for part in parts), MESSAGE_BYTES - 600)
-    return {
-        "modification_id": item["modification_id"],
-        "status": item["status"],
-        "message": clip_text(message, MESSAGE_BYTES),
-    }

@@ -1,6 +1,7 @@
-"""Every state of a framework modification as an object too, so that a table that lost its last writes is brought up.
+"""A journal of framework modifications in the bucket, from which a table that lost its last writes is restored.
 
-The emulator keeps objects when it is killed, but not what its tables were told since it last stopped.
+Only the emulator needs it: when it is killed it keeps objects, but loses what its tables wrote since its last stop.
+DynamoDB does not, so nothing of this is deployed.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ LATER = (
     states.APPLIED,
     states.ROLLED_BACK,
 )
-"""States in the order in which a call passes them; one that was approved runs again, and is found as approved."""
+"""States in the order in which a call passes them; an approved call runs a second time and counts as approved."""
 
 
 @dataclass(frozen=True)
 class Journalled:
-    """A table of modifications that notes each state after it was written; implements `ports.Modifications`.
+    """A table of modifications that journals each state after writing it; implements `ports.Modifications`.
 
-    Noted after and not before: a write that lost its condition must leave no note.
+    After and not before, because a write whose condition failed must leave no entry.
     """
 
     table: Modifications
@@ -95,7 +96,7 @@ class Journalled:
 
 @dataclass(frozen=True)
 class Replayer:
-    """Writes what the journal knows and the table lost, through the table's own conditions."""
+    """Writes what the journal has and the table lost, through the table's own conditions."""
 
     table: Modifications
     objects: Objects
@@ -103,7 +104,7 @@ class Replayer:
     lineage: str
 
     def replay(self, keys: Iterable[str], known: Mapping[str, str]) -> int:
-        """Bring the table up to the journal, oldest call first; returns how many calls were brought up.
+        """Restore the table from the journal, oldest call first; returns how many calls were restored.
 
         Parameters
         ----------

@@ -13,14 +13,14 @@ from codec_evolution.host.call import Call
 from codec_evolution.host.checkout import Checkout, Content
 from codec_evolution.host.config import HostConfig
 from codec_evolution.host.guard import Guard
-from codec_evolution.host.refusal import NEEDS_APPROVAL, Refused
+from codec_evolution.host.refusal import NEEDS_APPROVAL, HostRefusal
 
 DIFF_BYTES = 1800
 """What a record keeps of a difference; a longer one says at its head that it is cut."""
 
 
 @dataclass(frozen=True)
-class Room:
+class HostContext:
     """The host's settings, the guard, the checkout and the backups."""
 
     config: HostConfig
@@ -81,7 +81,7 @@ class Effect:
         }
 
 
-class Ask(Refused):
+class ApprovalNeeded(HostRefusal):
     """A person must approve; ``facts`` tell what they approve."""
 
     def __init__(self, rule: str, message: str, facts: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class Ask(Refused):
 
 
 def consent(
-    call: Call, room: Room, question: str, *, rule: str, file_sha256: str, facts: dict[str, Any]
+    call: Call, context: HostContext, question: str, *, rule: str, file_sha256: str, facts: dict[str, Any]
 ) -> None:
     """Let a call pass that nobody must approve or that was approved as it stands.
 
@@ -103,22 +103,22 @@ def consent(
 
     Raises
     ------
-    Refused
+    HostRefusal
         ``approval-altered`` or ``approval-file-changed``: another call, or another file, was approved.
-    Ask
+    ApprovalNeeded
         A person must approve it first.
     """
     if call.approval is not None:
         if call.approval.arguments_sha256 != call.arguments_sha256:
-            raise Refused("approval-altered", "the approval was given for another call")
+            raise HostRefusal("approval-altered", "the approval was given for another call")
         if call.approval.file_sha256 != file_sha256:
-            raise Refused("approval-file-changed", "the file has changed since the approval was given")
+            raise HostRefusal("approval-file-changed", "the file has changed since the approval was given")
         return
-    if not question and room.config.tools == "approve_all":
+    if not question and context.config.tools == "approve_all":
         rule, question = "approve-all", "the operator approves every call"
     if question:
         bound = {"file_sha256": file_sha256, "arguments_sha256": call.arguments_sha256}
-        raise Ask(rule, question, bound | facts)
+        raise ApprovalNeeded(rule, question, bound | facts)
 
 
 def diff(path: str, before: Content | None, after: bytes | None) -> str:
