@@ -1,13 +1,14 @@
-"""The command line: one call a command, JSON for scripts, exit 0 done, 1 failed, 2 usage or environment."""
+"""The command line `codec-evolution`: exit status 0 done, 1 failed, 2 usage or environment."""
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
-from infra.commands import codec, evolution, framework, machine, money, operate
-from infra.commands.options import USAGE, progress_console
+from infra.commands import clips, codec, evolution, framework, machine, money, operate
+from infra.commands.options import USAGE, progress
 from infra.errors import UserError
 
 app = typer.Typer(
@@ -17,19 +18,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+"""All commands."""
 for topic in (evolution, codec, framework, machine, money, operate):
     app.add_typer(topic.app)
-app.add_typer(codec.clips_app, name="clips")
+app.add_typer(clips.app, name="clips")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from infra.commands.version import version_text
+
+        typer.echo(version_text())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def main() -> None:
-    """Run the command line; an error that a user can mend is one sentence and exit status 2."""
+    """Run the command line; a `UserError` becomes one sentence on standard error and exit status 2."""
     try:
         app()
     except UserError as error:
-        progress_console.print(
-            f"codec-evolution: {error}", style="red", highlight=False, markup=False, soft_wrap=True
-        )
+        progress(f"codec-evolution: {error}", style="red")
         sys.exit(USAGE)
 
 

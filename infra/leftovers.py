@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from infra.commands.target import stack_outputs
+from infra.commands.stacks import stack_outputs
 from infra.errors import UserError
 from infra.settings import DATA_STACK
 

@@ -1,4 +1,4 @@
-"""What AWS charges for: quantities of everything that the app uses, by the price that applies to each."""
+"""What AWS charges for: the quantity of each thing that the app uses, with the name of its price."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ from codec_evolution.loop.metrics import LINEAGE, METRICS
 from codec_evolution.pricing import BENCHMARK_GB, PLAN_GB
 
 HOURS_A_DAY = 24
+"""For what is billed by the hour."""
 DAYS_A_MONTH = 30
+"""AWS bills months; an estimate takes 30 days for one."""
 
 SMALL_GB = 0.5
-"""Memory of the functions that are called once a cycle."""
+"""Memory in GB of the functions that run once per cycle."""
 SMALL_FUNCTIONS_S = 2.0
-"""OpenCycle, Conclude, Commit and CloseCycle together, a cycle."""
+"""Seconds of OpenCycle, Conclude, Commit and CloseCycle together, per cycle."""
 STATES_A_CYCLE, STATES_A_SLOT = 8, 16
+"""State transitions per cycle, and per attempt without those of tool calls."""
 WRITES_A_SLOT, READS_A_SLOT = 10, 160
+"""DynamoDB request units per attempt."""
 PUTS_A_SLOT, GETS_A_SLOT = 14, 20
+"""S3 requests per attempt."""
 RECORD_KB, ARTIFACTS_KB, LOG_KB = 3, 120, 30
+"""KB that one attempt leaves in DynamoDB, S3 and CloudWatch Logs."""
 ENDPOINTS = 0
-"""Interface endpoints of the app: the host reaches AWS from a public subnet and the benchmark reaches nothing."""
+"""VPC interface endpoints: the host reaches AWS from a public subnet, and the benchmark reaches nothing."""
 HOST_DISK_GB = 8
+"""GB of the framework host's volume."""
 IMAGE_GB = 2
+"""GB of the benchmark image in ECR."""
 SECRETS = 2
+"""The keys for Anthropic and GitHub."""
 ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 11, 1, 1
-"""As in the template; a test compares them."""
+"""Resources in the template; a test compares them."""
 SERIES_A_DIMENSION = 5
-"""Values of a second dimension, such as a verdict, that a metric has in use; each is charged as a metric."""
+"""Assumed values of a second dimension, such as the verdict; each is charged as a metric of its own."""
 
 
 class Usage(NamedTuple):
-    """A quantity of one thing, and the name of its price in ``prices.toml``."""
+    """A quantity of one item, and the name of its price in ``prices.toml``."""
 
     item: str
     quantity: float
@@ -41,7 +50,17 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True)
 class Load:
-    """What the loop does in a number of days; seconds and calls are those of one attempt."""
+    """What the loop does in a number of days.
+
+    Attributes
+    ----------
+    cycles, attempts
+        Their number over all days.
+    calls
+        Calls to the language model per attempt.
+    plan_s, benchmark_s
+        Seconds of the planner's and the benchmark's functions per attempt.
+    """
 
     days: int
     cycles: int
@@ -52,7 +71,7 @@ class Load:
 
 
 def usage_of(load: Load) -> list[Usage]:
-    """Return every line that AWS would bill."""
+    """Return every item that AWS would bill."""
     return [*_running(load), *_storing(load), *_standing(load), *_watching(load)]
 
 
@@ -73,7 +92,7 @@ def _running(load: Load) -> list[Usage]:
 def _storing(load: Load) -> list[Usage]:
     attempts, cycles, months = load.attempts, load.cycles, load.days / DAYS_A_MONTH
     writes, reads = attempts * WRITES_A_SLOT + cycles * 3, attempts * READS_A_SLOT + cycles * 4
-    # What a month stores grows evenly, so half of it is there on average.
+    # Storage grows evenly, so on average half of it is there.
     table = attempts * RECORD_KB / 1024**2 / 2 * months
     objects = attempts * ARTIFACTS_KB / 1024**2 / 2 * months
     return [

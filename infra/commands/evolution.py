@@ -1,4 +1,4 @@
-"""Commands of the evolution: run it, list what it did."""
+"""Commands of the evolution: run cycles, list attempts."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from infra.commands.options import (
     print_json,
     progress_console,
 )
-from infra.commands.target_name import Target
+from infra.commands.target import Target
 from infra.errors import UserError
 from infra.settings import Settings, SettingsError
 
 app = typer.Typer()
+"""Mounted by `infra.cli`."""
 
 
 class PlannerName(StrEnum):
-    """Who writes candidates."""
+    """The planner of a run."""
 
     SEARCH = "search"
     CLAUDE = "claude"
@@ -36,31 +37,31 @@ class PlannerName(StrEnum):
 
 @app.command()
 def run(
-    cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run.")] = 3,
+    cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
     slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
-    planner: Annotated[PlannerName, typer.Option(help="Who writes candidates.")] = PlannerName.SEARCH,
+    planner: Annotated[
+        PlannerName,
+        typer.Option(help="Who writes candidates; search needs no key, claude needs ANTHROPIC_API_KEY."),
+    ] = PlannerName.SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
     model: Annotated[
-        str, typer.Option(help="Claude's model, or several with weights: name=3,name=1.")
+        str, typer.Option(help="Model of the planner claude, or several with weights: name=3,name=1.")
     ] = Settings.planner_models,
     daily_budget_usd: Annotated[
-        float, typer.Option(help="Claude's daily limit; the loop stops at it.")
+        float, typer.Option(help="USD per day (UTC) for the planner claude; the loop stops at it.")
     ] = Settings.daily_budget_usd,
     library_codecs: LibraryCodecs = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Run cycles of the real state machine on this machine, and go on where the last run stopped.
+    """Run cycles of the state machine on this machine, from where the last run stopped.
 
-    Ends with exit status 1 where a cycle may not run or fails; what was concluded before is shown and kept.
+    The exit status is 1 when a cycle may not run or fails; attempts concluded before are shown and kept.
     """
-    from infra.commands.screen import RunScreen
+    from infra.commands.run_screen import RunScreen
     from infra.local.runner import RunSettings, run_cycles
 
-    try:
-        Settings(planner_models=model, daily_budget_usd=daily_budget_usd)
-    except SettingsError as error:
-        raise UserError(str(error)) from None
+    _check(model, daily_budget_usd)
     settings = RunSettings(
         state_dir=state_dir,
         cycles=cycles,
@@ -71,8 +72,7 @@ def run(
         daily_budget_usd=daily_budget_usd,
         library_codecs=library_codecs,
     )
-    screen = RunScreen(progress_console)
-    result = run_cycles(settings, screen)
+    result = run_cycles(settings, screen := RunScreen(progress_console))
     if as_json:
         print_json(result.as_dict())
     else:
@@ -80,20 +80,32 @@ def run(
     raise typer.Exit(FAILED if result.refused or result.failed else DONE)
 
 
+def _check(model: str, daily_budget_usd: float) -> None:
+    try:
+        Settings(planner_models=model, daily_budget_usd=daily_budget_usd)
+    except SettingsError as error:
+        raise UserError(str(error)) from None
+
+
 @app.command()
 @at_target
 def history(
-    at: Target,
+    target: Target,
     lineage: Lineage = "",
-    status: Annotated[str | None, typer.Option(help="adopted, rejected, test_failed or skipped.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest attempts to list.")] = 50,
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only attempts with this status: adopted, rejected, test_failed or skipped."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of attempts to list, newest first.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the attempts of the evolution record, newest first."""
+    """List attempts, newest first."""
     from infra.commands.history import read_history
-    from infra.commands.screen import print_history
+    from infra.commands.listings import print_history
 
-    listing = read_history(at, lineage or at.lineage, status=status, limit=limit)
+    listing = read_history(target, lineage or target.lineage, status=status, limit=limit)
     if as_json:
         print_json(listing)
     else:

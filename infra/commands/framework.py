@@ -7,11 +7,9 @@ from typing import Annotated, Any
 import typer
 from codec_evolution.framework.tool_specs import FRAMEWORK_TOOLS, TOOLS
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json
-from infra.commands.target_name import Target
+from infra.commands.target import Target
 
 app = typer.Typer()
 
@@ -79,6 +77,7 @@ def modifications(
 ) -> None:
     """List the calls of the framework tools, newest first."""
     from infra.commands.framework_calls import list_modifications, show_modification
+    from infra.commands.listings import print_modifications
 
     if one:
         print_json(show_modification(at, one))
@@ -87,8 +86,7 @@ def modifications(
     if as_json:
         print_json(listing)
         return
-    columns = ("modification_id", "status", "tier", "summary", "reason")
-    _table("Framework modifications", columns, listing["modifications"])
+    print_modifications(Console(), listing["modifications"])
 
 
 @app.command()
@@ -96,20 +94,13 @@ def modifications(
 def tools(at: Target, as_json: AsJson = False) -> None:
     """Tell how the framework tools are used, and which failures stopped after a change."""
     from infra.commands.framework_calls import analyse
+    from infra.commands.listings import print_tools
 
     analytics = analyse(at)
     if as_json:
         print_json(analytics)
         return
-    _table(
-        "Framework tools",
-        ("tool", "calls", "success_rate", "median_duration_s", "last_used"),
-        analytics["tools"],
-    )
-    for each in analytics["healed"]:
-        for failure in each["healed"]:
-            line = f"{each['modification_id']} healed {failure['kind']}: {failure['message']}"
-            Console().print(line, markup=False, highlight=False)
+    print_tools(Console(), analytics)
 
 
 def _show(item: dict[str, Any], as_json: bool, good: frozenset[str]) -> None:
@@ -120,14 +111,3 @@ def _show(item: dict[str, Any], as_json: bool, good: frozenset[str]) -> None:
             if item.get(name):
                 Console().print(f"{name}: {item[name]}", markup=False, highlight=False)
     raise typer.Exit(DONE if item["status"] in good else FAILED)
-
-
-def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Print rows; what a model wrote is text, never markup."""
-    table = Table(title=title)
-    for number, column in enumerate(columns):
-        # Never cut short: the first column is what a person copies into the next command.
-        table.add_column(column, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("-" if row.get(column) is None else str(row[column])) for column in columns))
-    Console().print(table)

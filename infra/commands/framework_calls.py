@@ -15,8 +15,8 @@ from codec_evolution.framework import modifications as states
 from codec_evolution.framework.tool_specs import TOOLS
 from codec_evolution.framework.tool_statistics import healed, usage
 
-from infra.commands.target import CALL_TIMEOUT_S, live_framework_tool
-from infra.commands.target_name import Target
+from infra.commands.reach import CALL_TIMEOUT_S, live_framework_tool
+from infra.commands.target import Target
 from infra.errors import UserError
 from infra.local.session import Session
 

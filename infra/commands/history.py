@@ -1,4 +1,4 @@
-"""Listing the evolution record, of this machine or of AWS."""
+"""Reads attempts of the evolution record."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from typing import Any
 
 from codec_evolution.record import STATUSES
 
-from infra.commands.target_name import Target
+from infra.commands.target import Target
 from infra.errors import UserError
 
 
-def read_history(at: Target, lineage: str, *, status: str | None, limit: int) -> dict[str, Any]:
-    """Return ``{"lineage", "version", "attempts"}``, newest first.
+def read_history(target: Target, lineage: str, *, status: str | None, limit: int) -> dict[str, Any]:
+    """Return ``{"lineage", "version", "attempts"}``: the incumbent's version, and records, newest first.
+
+    Parameters
+    ----------
+    status
+        Only attempts that ended so; None for all.
+    limit
+        Largest number of attempts.
 
     Raises
     ------
     UserError
-        The status is none of the four words.
+        `status` is no status.
     """
     if status is not None and status not in STATUSES:
         raise UserError(f"--status must be one of {', '.join(STATUSES)}, not {status!r}")
-    found = at.record.latest(lineage, limit, status)
+    found = target.record.latest(lineage, limit, status)
     if status is not None:
-        found = [at.record.get(lineage, row["attempt_id"]) or row for row in found]
-    return {"lineage": lineage, "version": at.control.state(lineage).version, "attempts": found}
+        found = [target.record.get(lineage, row["attempt_id"]) or row for row in found]
+    return {"lineage": lineage, "version": target.control.state(lineage).version, "attempts": found}

@@ -1,4 +1,4 @@
-"""Commands about the machine that measures."""
+"""The command about the machine that measures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 
 from infra.commands.options import DONE, FAILED, AsJson, print_json
-from infra.commands.target_name import TargetName
+from infra.commands.target import TargetName
 
 app = typer.Typer()
+"""Mounted by `infra.cli`."""
 
 
 @app.command()
@@ -20,12 +21,12 @@ def doctor(
     ] = TargetName.LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what a machine offers: the sandbox's layers; on this one also the tools and the clips."""
-    from infra.commands.screen import print_doctor
+    """Check a machine: the sandbox's layers; on this machine also Python, tools and clips."""
+    from infra.commands.listings import print_doctor
     from infra.workbench.doctor import examine, examine_deployed
 
     if target is TargetName.AWS:
-        from infra.commands.target import stack_outputs
+        from infra.commands.stacks import stack_outputs
         from infra.settings import APP_STACK
 
         findings = examine_deployed(stack_outputs(APP_STACK)["BenchmarkFunction"])

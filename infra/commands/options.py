@@ -12,23 +12,35 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from infra.commands.target_name import TargetName
+from infra.commands.target import TargetName
 
 DONE, FAILED, USAGE = 0, 1, 2
 """Exit statuses: done; the thing asked about failed; usage or environment."""
 
 DEFAULT_STATE_DIR = Path(".local")
+"""Where the local evolution lives unless told."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-StateDir = Annotated[Path, typer.Option("--state-dir", help="Where the local evolution lives.")]
-Lineage = Annotated[str, typer.Option(help="The line of evolution; the target's own if it is left out.")]
-AtTarget = Annotated[TargetName, typer.Option("--target", help="Where the evolution is.")]
+"""``--json``."""
+StateDir = Annotated[Path, typer.Option("--state-dir", help="Directory of the local evolution.")]
+"""``--state-dir``."""
+Lineage = Annotated[
+    str, typer.Option(help="Line of evolution; without it, the target's own.", show_default=False)
+]
+"""``--lineage``."""
+TargetOption = Annotated[
+    TargetName, typer.Option("--target", help="The evolution on this machine, or the one deployed on AWS.")
+]
+"""``--target``."""
 LibraryCodecs = Annotated[
     bool, typer.Option("--library-codecs", help="Allow ready-made image codecs, such as cv2.imencode.")
 ]
-CodecFile = Annotated[Path, typer.Argument(metavar="FILE", help="Python source of a codec.")]
+"""``--library-codecs``."""
+CodecFile = Annotated[Path, typer.Argument(metavar="FILE", help="Python source of a codec, UTF-8.")]
+"""The argument of commands that work on one codec."""
 
 progress_console = Console(stderr=True)
+"""Standard error, for progress and errors."""
 
 
 def print_json(value: Any) -> None:
@@ -36,29 +48,30 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def progress(text: str) -> None:
-    """Say on standard error what is going on; the text is never taken for markup."""
-    progress_console.print(text, highlight=False, markup=False, soft_wrap=True)
+def progress(text: str, style: str = "") -> None:
+    """Write a line of progress to standard error; the text is never interpreted as markup."""
+    progress_console.print(text, style=style or None, highlight=False, markup=False, soft_wrap=True)
 
 
 def at_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options ``--target`` and ``--state-dir``, and as its first argument what they reach."""
+    """Give a command the options ``--target`` and ``--state-dir``, and as its first argument the `Target` they name."""
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    added = list(inspect.signature(_where, eval_str=True).parameters.values())
+    added = list(inspect.signature(_options, eval_str=True).parameters.values())
 
-    def reaching(*, target: TargetName, state_dir: Path, **rest: Any) -> None:
-        # Late, because it brings boto3 along and the help shall not wait for it.
-        from infra.commands.target import reach
+    def with_target(*, target: TargetName, state_dir: Path, **rest: Any) -> None:
+        """Connect, then call the command."""
+        # Imported late because it loads boto3, which would delay the help.
+        from infra.commands.reach import reach
 
-        with reach(target, state_dir, progress) as at:
-            command(at, **rest)
+        with reach(target, state_dir, progress) as reached:
+            command(reached, **rest)
 
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *added)]
-    reaching.__name__, reaching.__doc__ = command.__name__, command.__doc__
-    reaching.__signature__ = inspect.Signature(parameters)
-    reaching.__annotations__ = {each.name: each.annotation for each in parameters}
-    return reaching
+    with_target.__name__, with_target.__doc__ = command.__name__, command.__doc__
+    with_target.__signature__ = inspect.Signature(parameters)
+    with_target.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_target
 
 
-def _where(target: AtTarget = TargetName.LOCAL, state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+def _options(target: TargetOption = TargetName.LOCAL, state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
     """The options that `at_target` adds."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infra.commands.inspection import version_source
 from infra.local.session import Progress, join_session
 from infra.workbench.benchmark import NamedCodec
+from infra.workbench.versions import version_source
 
 
 def named_codecs(texts: list[str], state_dir: Path, lineage: str, progress: Progress) -> list[NamedCodec]:

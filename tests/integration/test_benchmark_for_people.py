@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import infra.cli
-from infra.commands.screen import print_benchmark, print_comparison
+from infra.commands.codec_tables import print_benchmark, print_comparison
 from infra.errors import UserError
 from infra.workbench.benchmark import NamedCodec, benchmark_file, compare_codecs, validate_file
 from infra.workbench.clips_setup import ensure_clips

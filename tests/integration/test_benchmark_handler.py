@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.commands.target import stack_outputs
+from infra.commands.stacks import stack_outputs
 from infra.errors import UserError
 from infra.settings import APP_STACK
 from infra.workbench.doctor import examine_deployed

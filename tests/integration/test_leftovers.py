@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra import leftovers
-from infra.commands.target import stack_outputs
+from infra.commands.stacks import stack_outputs
 from infra.local.synthesis import synthesise
 from infra.settings import DATA_STACK, Settings
 

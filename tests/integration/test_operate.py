@@ -22,11 +22,12 @@ from codec_evolution.widgets.views import VIEWS, answer
 from typer.testing import CliRunner
 
 import infra.cli
-from infra.commands.inspection import ancestry, as_csv, as_json_lines, difference
-from infra.commands.target import reach
-from infra.commands.target_name import TargetName
+from infra.commands.export import as_csv, as_json_lines
+from infra.commands.reach import reach
+from infra.commands.target import TargetName
 from infra.errors import UserError
 from infra.local.page import Backend
+from infra.workbench.versions import ancestry, difference
 from tests.integration.support import adopted_record
 
 ROOT = Path(__file__).resolve().parents[2]

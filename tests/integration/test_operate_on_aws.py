@@ -12,8 +12,8 @@ from codec_evolution import artifacts
 from typer.testing import CliRunner, Result
 
 import infra.cli
-import infra.commands.target
-from infra.commands.target import stack_outputs
+from infra.commands import reach
+from infra.commands.stacks import stack_outputs
 from infra.errors import UserError
 from tests.integration.support import adopted_record
 
@@ -175,7 +175,7 @@ def test_pause_and_resume_switch_the_schedule_too(aws, session):
 
 
 def test_a_function_that_does_not_answer_leaves_no_doubt_what_to_do(aws, monkeypatch):
-    monkeypatch.setattr(infra.commands.target, "CALL_TIMEOUT_S", 0.001)
+    monkeypatch.setattr(reach, "CALL_TIMEOUT_S", 0.001)
     with pytest.raises(UserError, match="may still be going on: look at codec-evolution modifications"):
         raise aws("deny", "nobody").exception
 
@@ -212,7 +212,7 @@ def test_without_credentials_every_command_says_so(aws, monkeypatch, tmp_path, c
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_without_a_stack_every_command_says_to_deploy(aws, monkeypatch, command):
-    monkeypatch.setattr(infra.commands.target, "DATA_STACK", "NobodyDeployedThis")
+    monkeypatch.setattr(reach, "DATA_STACK", "NobodyDeployedThis")
     with pytest.raises(UserError, match=r"there is no stack NobodyDeployedThis in .*: make deploy first"):
         raise aws(*command).exception
 
@@ -221,7 +221,7 @@ def test_an_output_of_a_newer_version_asks_for_a_deployment(aws, monkeypatch):
     def older(stack: str) -> dict[str, str]:
         return {name: text for name, text in stack_outputs(stack).items() if name != "FrameworkToolFunction"}
 
-    monkeypatch.setattr(infra.commands.target, "stack_outputs", older)
+    monkeypatch.setattr(reach, "stack_outputs", older)
     with pytest.raises(UserError, match="no output FrameworkToolFunction: deploy this version first"):
         raise aws("history").exception
 
@@ -230,13 +230,13 @@ def test_what_aws_refuses_later_is_one_sentence_too(aws, monkeypatch):
     def elsewhere(stack: str) -> dict[str, str]:
         return {**stack_outputs(stack), "EvolutionRecordTable": "AnotherTable"}
 
-    monkeypatch.setattr(infra.commands.target, "stack_outputs", elsewhere)
+    monkeypatch.setattr(reach, "stack_outputs", elsewhere)
     with pytest.raises(UserError, match=r"AWS refused or did not answer: .*ResourceNotFound"):
         raise aws("history").exception
 
 
 def test_the_command_line_ends_with_status_2_and_no_traceback(aws, monkeypatch, capsys):
-    monkeypatch.setattr(infra.commands.target, "DATA_STACK", "NobodyDeployedThis")
+    monkeypatch.setattr(reach, "DATA_STACK", "NobodyDeployedThis")
     monkeypatch.setattr("sys.argv", ["codec-evolution", "approve", "x", "--target", "aws"])
     with pytest.raises(SystemExit) as ended:
         infra.cli.main()

@@ -7,7 +7,8 @@ import sys
 import pytest
 from codec_evolution.pricing import load_prices
 
-from infra.commands.costs import Assumptions, assumptions_of, cost_of, estimate
+from infra.commands.costs import cost_of
+from infra.commands.estimates import Assumptions, assumptions_of, estimate
 from infra.errors import UserError
 from infra.settings import Settings
 

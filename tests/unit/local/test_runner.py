@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra.cli import app
-from infra.commands.screen import RunScreen
+from infra.commands.run_screen import RunScreen
 from infra.local import runner
 
 
@@ -86,7 +86,7 @@ def test_what_github_refused_is_in_the_result_and_on_the_screen(answering):
     assert found["cycles"][0]["waiting"] == reason
     shown = Console(record=True, width=60, file=io.StringIO())
     RunScreen(shown).cycle_ended(runner.CycleResult("c", [], {}, [], waiting=reason))
-    assert f"waiting: {reason}" in shown.export_text()
+    assert f"waiting: {reason}" in " ".join(shown.export_text().split())
 
 
 def test_a_run_of_all_its_cycles_ends_with_status_0(answering):

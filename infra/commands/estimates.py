@@ -1,0 +1,163 @@
+"""What a deployment would cost: AWS usage and language model tokens, times the price table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codec_evolution.planners.claude.settings import parse_models
+from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices
+
+from infra.commands.aws_usage import DAYS_A_MONTH, Load, Usage, usage_of
+from infra.commands.costs import cost_row, read_attempts, total_of
+from infra.errors import UserError
+from infra.local.session import LINEAGE, Progress, join_session
+from infra.settings import Settings
+
+SEARCH_S = 2.0
+"""Seconds that Plan takes for an attempt of the search planner."""
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What one attempt needs.
+
+    Attributes
+    ----------
+    calls
+        Calls to the language model.
+    tokens_in, tokens_out
+        Tokens over all calls, cached ones included.
+    cached
+        Share of the input tokens that is read from the provider's cache, 0 to 1.
+    plan_s, benchmark_s
+        Seconds of the planner's and of the benchmark's functions.
+    measured
+        Number of attempts that these are the means of; 0 when they are assumed.
+    """
+
+    calls: float = 3.0
+    tokens_in: float = 60_000
+    cached: float = 0.6
+    tokens_out: float = 25_000
+    plan_s: float = 150.0
+    benchmark_s: float = 60.0
+    measured: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of an estimate: a quantity, the price of one unit and what it comes to, in USD."""
+
+    item: str
+    quantity: float
+    unit: str
+    price_usd: float
+    usd: float
+
+
+def read_assumptions(state_dir: Path, lineage: str, progress: Progress) -> Assumptions:
+    """Return the means of the local attempts that a model planned, or the defaults when there are none."""
+    if not (state_dir / "emulator").is_dir():
+        return Assumptions()
+    with join_session(state_dir, progress) as session:
+        attempts = read_attempts(session.record, lineage or LINEAGE, DAYS_A_MONTH)
+    return assumptions_of(map(cost_row, attempts))
+
+
+def assumptions_of(rows: Iterable[Mapping[str, Any]]) -> Assumptions:
+    """Return the means of the rows of `cost_row` that a model planned and that were measured, or the defaults."""
+    used = [row for row in rows if row["llm_calls"] and row["benchmark_s"]]
+    if not used:
+        return Assumptions()
+    read = total_of(used, "tokens_cache_read")
+    tokens_in = total_of(used, "tokens_in") + total_of(used, "tokens_cache_write") + read
+    return Assumptions(
+        calls=total_of(used, "llm_calls") / len(used),
+        tokens_in=tokens_in / len(used),
+        cached=read / tokens_in if tokens_in else 0.0,
+        tokens_out=total_of(used, "tokens_out") / len(used),
+        plan_s=total_of(used, "plan_s") / len(used),
+        benchmark_s=total_of(used, "benchmark_s") / len(used),
+        measured=len(used),
+    )
+
+
+def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions) -> dict[str, Any]:
+    """Estimate what AWS and the language model would charge.
+
+    Parameters
+    ----------
+    days, cycles_a_day
+        How long and how often the loop would run.
+    each
+        What one attempt needs.
+
+    Raises
+    ------
+    UserError
+        The model has no price.
+    """
+    prices = load_prices()
+    model_lines = _model_lines(prices, settings, each) if settings.planner == "claude" else []
+    attempts_a_day = _attempts_a_day(settings, cycles_a_day, sum(line.usd for line in model_lines))
+    attempts = attempts_a_day * days
+    load = Load(
+        days=days,
+        cycles=cycles_a_day * days,
+        attempts=attempts,
+        calls=each.calls,
+        plan_s=each.plan_s if settings.planner == "claude" else SEARCH_S,
+        benchmark_s=each.benchmark_s,
+    )
+    lines = [
+        *(replace(line, quantity=line.quantity * attempts, usd=line.usd * attempts) for line in model_lines),
+        *(_aws_line(prices, used) for used in usage_of(load)),
+    ]
+    return {
+        "days": days,
+        "cycles_a_day": cycles_a_day,
+        "attempts_a_day": attempts_a_day,
+        "prices_as_of": prices.as_of,
+        "region": prices.region,
+        "assumptions": asdict(each),
+        "lines": [{**asdict(line), "usd": round(line.usd, 2)} for line in lines],
+        "total_usd": round(sum(line.usd for line in lines), 2),
+    }
+
+
+def _attempts_a_day(settings: Settings, cycles_a_day: int, attempt_usd: float) -> int:
+    """Return how many attempts are measured: beyond the daily budget they are skipped before the benchmark."""
+    attempts = min(cycles_a_day * settings.slots, settings.max_attempts_per_day)
+    return int(min(attempts, settings.daily_budget_usd / attempt_usd)) if attempt_usd else attempts
+
+
+def _model_lines(prices: PriceTable, settings: Settings, each: Assumptions) -> list[Line]:
+    """Return what one attempt costs, by model and kind of token; several models share it by their weights."""
+    models = parse_models(settings.planner_models)
+    whole = sum(weight for _, weight in models)
+    lines = []
+    for name, weight in models:
+        try:
+            price = prices.model(name, settings.planner_provider)
+        except UnknownPrice as unknown:
+            raise UserError(str(unknown)) from None
+        share = weight / whole / MILLION
+        for kind, tokens, usd in (
+            # Tokens that are not read from the cache are written to it.
+            ("input", each.tokens_in * (1 - each.cached), price.cache_write_5m),
+            ("input from the cache", each.tokens_in * each.cached, price.cache_read),
+            ("output", each.tokens_out, price.output),
+        ):
+            quantity = tokens * share
+            lines.append(
+                Line(f"language model {name}, {kind}", quantity, "million tokens", usd, quantity * usd)
+            )
+    return lines
+
+
+def _aws_line(prices: PriceTable, used: Usage) -> Line:
+    price = prices.aws[used.price]
+    return Line(used.item, used.quantity, used.unit, price, used.quantity * price)

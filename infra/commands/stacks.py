@@ -1,0 +1,44 @@
+"""What the deployed CloudFormation stacks say about themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from codec_evolution.adapters.clients import client_config
+
+from infra.errors import UserError
+
+READ_TIMEOUT_S = 20
+"""How long CloudFormation may take to answer one call."""
+
+
+def stack_outputs(stack: str) -> dict[str, str]:
+    """Return the outputs of a deployed stack by name.
+
+    Raises
+    ------
+    UserError
+        No region or credentials are set, the stack does not exist, or it cannot be read.
+    """
+    session = boto3.Session()
+    try:
+        client: Any = session.client("cloudformation", config=client_config(READ_TIMEOUT_S))
+        found = client.describe_stacks(StackName=stack)["Stacks"][0]
+    except NoRegionError:
+        raise UserError(
+            "no AWS region is set: set AWS_DEFAULT_REGION or choose a profile with AWS_PROFILE"
+        ) from None
+    except NoCredentialsError:
+        raise UserError(
+            "no AWS credentials were found: log in, or choose a profile with AWS_PROFILE"
+        ) from None
+    except (ClientError, BotoCoreError) as error:
+        if "does not exist" in str(error):
+            raise UserError(
+                f"there is no stack {stack} in {session.region_name} of this account: make deploy first, or "
+                "choose another place with AWS_PROFILE and AWS_DEFAULT_REGION"
+            ) from None
+        raise UserError(f"the stack {stack} cannot be read: {error}") from None
+    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
