@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from codec_evolution.planner_specs import CLAUDE, PLANNERS
+
 DATA_STACK = "CodecEvolutionData"
 APP_STACK = "CodecEvolutionApp"
 """Names of the two stacks; what must outlive the app is in the first."""
@@ -19,7 +21,6 @@ APP_STACK = "CodecEvolutionApp"
 PYTHON_VERSION = "3.13"
 """The one Python of the zip functions, of the layers' wheels and of the benchmark image."""
 
-PLANNERS = ("claude", "search")
 FRAMEWORK_TOOLS = ("on", "approve_all", "off")
 FRAMEWORK_AUTONOMIES = ("data", "code")
 PROVIDERS = ("anthropic", "bedrock")
@@ -36,7 +37,7 @@ MAX_SLOTS = 40
 _CHOICES = {
     "framework_tools": FRAMEWORK_TOOLS,
     "framework_autonomy": FRAMEWORK_AUTONOMIES,
-    "planner": PLANNERS,
+    "planner": tuple(PLANNERS),
     "planner_provider": PROVIDERS,
     "planner_effort": EFFORTS,
 }
@@ -82,7 +83,7 @@ class Settings:
     framework_autonomy : str
         ``data``: the planner amends policy and prompts by itself, a person approves code; ``code``: code as well.
     planner : str
-        ``claude`` or ``search``.
+        Who writes candidates: a name of `planner_specs.PLANNERS`.
     planner_provider : str
         Who serves Claude: ``anthropic`` (a key in Secrets Manager) or ``bedrock`` (the function's own role).
     planner_models : str
@@ -126,7 +127,7 @@ class Settings:
 
     framework_tools: str = "on"
     framework_autonomy: str = "data"
-    planner: str = "claude"
+    planner: str = CLAUDE
     planner_provider: str = "anthropic"
     planner_models: str = "claude-opus-5-5"
     planner_effort: str = "high"

@@ -18,38 +18,19 @@ from codec_evolution.contracts import OpenRequest, answer, parse
 from codec_evolution.framework import release
 from codec_evolution.loop import metrics
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
-from codec_evolution.planners.claude.settings import parse_models
-from codec_evolution.pricing import UnknownPrice, load_prices
+from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.repair import operations
 
 logger = Logger(service="open_cycle")
-
-PROMPT_TOKENS = 30_000
-"""Tokens of a large first prompt; what it really has is counted before it is sent. Too low a figure would open cycles
-whose attempts can only be skipped, one a minute for the rest of the day."""
-
-
-def least_attempt_usd() -> float:
-    """Return the worst case of an attempt's first call, for the cheapest of the models; a search costs nothing."""
-    if os.environ["PLANNER"] != "claude":
-        return 0.0
-    worst = []
-    for name, _ in parse_models(os.environ["PLANNER_MODELS"]):
-        try:
-            price = load_prices().model(name, os.environ["PLANNER_PROVIDER"])
-        except UnknownPrice:
-            # Plan says so in the attempt's record.
-            return 0.0
-        worst.append(price.worst_case(PROMPT_TOKENS, int(os.environ["PLANNER_MAX_TOKENS"])))
-    return min(worst)
-
 
 SETTINGS = CycleSettings(
     lineage=os.environ["LINEAGE"],
     slots=int(os.environ["SLOTS"]),
     daily_budget_usd=float(os.environ["DAILY_BUDGET_USD"]),
     max_attempts_per_day=int(os.environ["MAX_ATTEMPTS_PER_DAY"]),
-    least_attempt_usd=least_attempt_usd(),
+    least_attempt_usd=PLANNERS[os.environ["PLANNER"]].least_attempt_usd(
+        os.environ["PLANNER_MODELS"], os.environ["PLANNER_PROVIDER"], int(os.environ["PLANNER_MAX_TOKENS"])
+    ),
     tools=os.environ["FRAMEWORK_TOOLS"] != "off",
 )
 

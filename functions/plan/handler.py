@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -21,42 +19,33 @@ from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import PlanRequest, answer, parse
 from codec_evolution.loop import metrics
-from codec_evolution.loop.planning import PlanningRoom
-from codec_evolution.planners.base import Nothing, OneRound, RoundPlanner
-from codec_evolution.planners.claude.planner import NAME as CLAUDE
-from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
-from codec_evolution.planners.claude.settings import parse_models
-from codec_evolution.planners.prompts import Limits
-from codec_evolution.planners.search import SearchPlanner
+from codec_evolution.loop.planning import PlanStage
+from codec_evolution.planners.claude.language_model import LanguageModel
+from codec_evolution.planners.connections import Connections
+from codec_evolution.planners.wiring import build_planner
 
 logger = Logger(service="plan")
 
 BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
-NO_CREDENTIAL = (
-    'no_credential: there is no key; put {"api_key": "..."} into the Anthropic secret (on your own machine: export '
-    "ANTHROPIC_API_KEY)"
-)
 MARGIN_S = 30.0
-"""Kept of the function's time for booking and storing after the last word of the model."""
+"""Kept of the function's time for booking and storing after the model's last answer."""
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return a candidate, a tool call, a draft, or nothing with the reason."""
+    """Return a candidate, a tool call, a draft, or the reason why there is none."""
     request = parse(PlanRequest, event, "plan")
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN_S
-    record, control, objects, modifications = stores()
-    room = PlanningRoom(
-        record=record,
-        control=control,
-        objects=objects,
-        planner=choose_planner(
-            os.environ, record, control, objects, modifications, lambda: ends, request.item.lineage
-        ),
+    connections = connect(request.item.lineage, lambda: ends)
+    stage = PlanStage(
+        record=connections.record,
+        control=connections.control,
+        objects=connections.objects,
+        planner=build_planner(os.environ["PLANNER"], connections),
         baseline=(Path(os.environ["SHIPPED_DIR"]) / BASELINE).read_text("utf-8"),
         search_seed=int(os.environ["SEARCH_SEED"]),
         now=utc_now,
     )
-    planned = room.plan(request)
+    planned = stage.plan(request)
     logger.info(
         "planned",
         extra={
@@ -70,9 +59,26 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return answer(planned, "plan")
 
 
+def connect(lineage: str, deadline: Callable[[], float]) -> Connections:
+    """Return what a planner may need in this call."""
+    record, control, objects, modifications = stores()
+    return Connections(
+        settings=os.environ,
+        record=record,
+        control=control,
+        objects=objects,
+        modifications=modifications,
+        now=utc_now,
+        deadline=deadline,
+        observe=lambda signs: report_signs(lineage, signs),
+        read_secret=read_secret,
+        language_model=lambda key: language_model(os.environ, key, deadline),
+    )
+
+
 @cache
 def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket, FrameworkModifications]:
-    """Return tables and bucket; their clients are made once a function environment."""
+    """Return tables and bucket; their clients are made once per function environment."""
     return (
         EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
         LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
@@ -81,80 +87,22 @@ def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket, FrameworkMod
     )
 
 
-def choose_planner(
-    settings: Mapping[str, str],
-    record: EvolutionRecord,
-    control: LoopControl,
-    objects: ArtifactBucket,
-    modifications: FrameworkModifications,
-    deadline: Callable[[], float],
-    lineage: str,
-) -> RoundPlanner | Nothing:
-    """Return the planner that the settings name, or why there is none."""
-    if settings["PLANNER"] == "search":
-        return OneRound(SearchPlanner())
-    key = credential(settings)
-    if isinstance(key, Nothing):
-        return key
-    # The SDK takes a second to import, which a search need not wait for.
+def language_model(settings: Mapping[str, str], key: str, deadline: Callable[[], float]) -> LanguageModel:
+    """Return the language model of the provider that the settings name."""
+    # The SDK takes a second to import, so a planner without a language model does not load it.
     from codec_evolution.adapters.claude_api import PROVIDERS, ClaudeApi
 
     provider = settings["PLANNER_PROVIDER"]
-    client = PROVIDERS[provider](key, settings["PLANNER_BASE_URL"])
-    return ClaudePlanner(
-        model=ClaudeApi(
-            client,
-            provider,
-            deadline,
-            effort=settings["PLANNER_EFFORT"],
-            max_tokens=int(settings["PLANNER_MAX_TOKENS"]),
-        ),
-        record=record,
-        control=control,
-        objects=objects,
-        modifications=modifications,
-        settings=ClaudeSettings(
-            models=parse_models(settings["PLANNER_MODELS"]),
-            effort=settings["PLANNER_EFFORT"],
-            max_tokens=int(settings["PLANNER_MAX_TOKENS"]),
-            daily_budget_usd=float(settings["DAILY_BUDGET_USD"]),
-            limits=Limits(
-                call_s=float(settings["BENCHMARK_CALL_S"]),
-                total_cpu_s=float(settings["BENCHMARK_CPU_S"]),
-                memory_mb=int(settings["BENCHMARK_MEMORY_MB"]),
-            ),
-            seed=int(settings["SEARCH_SEED"]),
-        ),
-        now=utc_now,
-        deadline=deadline,
-        observe=lambda signs: tell_signs(lineage, signs),
+    return ClaudeApi(
+        PROVIDERS[provider](key, settings["PLANNER_BASE_URL"]),
+        provider,
+        deadline,
+        effort=settings["PLANNER_EFFORT"],
+        max_tokens=int(settings["PLANNER_MAX_TOKENS"]),
     )
 
 
-def credential(settings: Mapping[str, str]) -> str | Nothing:
-    """Return the provider's key, "" for a provider that needs none, or why there is none to use."""
-    if settings["PLANNER_PROVIDER"] != "anthropic":
-        return ""
-    key = api_key(read_secret(settings["ANTHROPIC_SECRET_ARN"]))
-    if not key:
-        return Nothing(NO_CREDENTIAL, CLAUDE)
-    if not re.fullmatch(r"[!-~]+", key):
-        reason = "wrong_key: the api_key has characters that no key has; was it pasted with more around it?"
-        return Nothing(reason, CLAUDE)
-    return key
-
-
-def tell_signs(lineage: str, signs: Mapping[str, Any]) -> None:
-    """Log what the planner noticed in the history, and count what an alarm waits for."""
+def report_signs(lineage: str, signs: Mapping[str, Any]) -> None:
+    """Log what the planner noticed in the history, and emit the metrics that alarms watch."""
     logger.info("signs", extra={"signs": dict(signs)})
     emit(metrics.of_signs(lineage, signs))
-
-
-def api_key(secret: str) -> str:
-    """Return the key in a secret's text (``{"api_key": "..."}``), or "" when there is none."""
-    try:
-        value = json.loads(secret or "{}")
-    except ValueError:
-        return ""
-    key = value.get("api_key") if isinstance(value, dict) else None
-    return key.strip() if isinstance(key, str) else ""

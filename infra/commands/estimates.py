@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codec_evolution.planners.claude.settings import parse_models
-from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices
+from codec_evolution.planner_specs import PLANNERS
+from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices, parse_models
 
 from infra.commands.aws_usage import DAYS_A_MONTH, Load, Usage, usage_of
 from infra.commands.costs import cost_row, read_attempts, total_of
@@ -101,7 +101,7 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         The model has no price.
     """
     prices = load_prices()
-    model_lines = _model_lines(prices, settings, each) if settings.planner == "claude" else []
+    model_lines = _model_lines(prices, settings, each) if PLANNERS[settings.planner].language_model else []
     attempts_a_day = _attempts_a_day(settings, cycles_a_day, sum(line.usd for line in model_lines))
     attempts = attempts_a_day * days
     load = Load(
@@ -109,7 +109,7 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         cycles=cycles_a_day * days,
         attempts=attempts,
         calls=each.calls,
-        plan_s=each.plan_s if settings.planner == "claude" else SEARCH_S,
+        plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
         benchmark_s=each.benchmark_s,
     )
     lines = [

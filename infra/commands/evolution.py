@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
+from codec_evolution.planner_specs import SEARCH, PlannerName
 from rich.console import Console
 
 from infra.commands.options import (
@@ -28,13 +28,6 @@ app = typer.Typer()
 """Mounted by `infra.cli`."""
 
 
-class PlannerName(StrEnum):
-    """The planner of a run."""
-
-    SEARCH = "search"
-    CLAUDE = "claude"
-
-
 @app.command()
 def run(
     cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
@@ -42,7 +35,7 @@ def run(
     planner: Annotated[
         PlannerName,
         typer.Option(help="Who writes candidates; search needs no key, claude needs ANTHROPIC_API_KEY."),
-    ] = PlannerName.SEARCH,
+    ] = SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
     model: Annotated[
         str, typer.Option(help="Model of the planner claude, or several with weights: name=3,name=1.")
@@ -66,7 +59,7 @@ def run(
         state_dir=state_dir,
         cycles=cycles,
         slots=slots,
-        planner=planner.value,
+        planner=planner,
         seed=seed,
         models=model,
         daily_budget_usd=daily_budget_usd,

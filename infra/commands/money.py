@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from codec_evolution.planner_specs import CLAUDE, SEARCH
 from rich.console import Console
 
 from infra.commands.options import (
@@ -91,9 +92,7 @@ def estimate(
 def _settings(model: str, slots: int, daily_budget_usd: float) -> Settings:
     try:
         if model == "none":
-            return Settings(planner="search", slots=slots, daily_budget_usd=daily_budget_usd)
-        return Settings(
-            planner="claude", planner_models=model, slots=slots, daily_budget_usd=daily_budget_usd
-        )
+            return Settings(planner=SEARCH, slots=slots, daily_budget_usd=daily_budget_usd)
+        return Settings(planner=CLAUDE, planner_models=model, slots=slots, daily_budget_usd=daily_budget_usd)
     except SettingsError as error:
         raise UserError(str(error)) from None

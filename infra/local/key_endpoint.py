@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from codec_evolution.planner_specs import PLANNERS
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -36,7 +37,7 @@ def planner_environment(planner: str, shell: Mapping[str, str], state_dir: Path)
     state_dir
         The local state directory.
     """
-    if planner != "claude":
+    if not PLANNERS[planner].language_model:
         yield {}
         return
     found = {"PLANNER_BASE_URL": shell.get("ANTHROPIC_BASE_URL", "")}

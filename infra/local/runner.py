@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from codec_evolution.loop.cycle import stage_of
+from codec_evolution.planner_specs import PLANNERS
 
 from infra.local.key_endpoint import planner_environment
 from infra.local.session import LINEAGE, Session, borrow_session
@@ -144,7 +145,7 @@ def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
         "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
         LIBRARY_CODECS: on_or_off(settings.library_codecs),
     }
-    if settings.planner == "claude" and not os.environ.get("ANTHROPIC_API_KEY", "").strip():
+    if PLANNERS[settings.planner].language_model and not os.environ.get("ANTHROPIC_API_KEY", "").strip():
         screen.note(NO_KEY)
     result = RunResult(LINEAGE)
     settings.state_dir.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.loop import conclusion
+from codec_evolution.planner_specs import SEARCH
 
 from infra.errors import UserError
 from infra.local import host
@@ -228,7 +229,7 @@ def replay_lost_modifications(session: Session) -> int:
 
 def _settings() -> Settings:
     """Local settings: as many slots at once as there are cores, because a sandbox holds 240 MB."""
-    return Settings(planner="search", concurrency=min(os.cpu_count() or 1, 40))
+    return Settings(planner=SEARCH, concurrency=min(os.cpu_count() or 1, 40))
 
 
 def _deploy(endpoint: str, assembly: Path, environment: Mapping[str, str]) -> LocalDeployment:

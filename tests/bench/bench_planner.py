@@ -14,7 +14,7 @@ from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Item, PlanRequest
 from codec_evolution.framework import release
-from codec_evolution.loop.planning import PlanningRoom
+from codec_evolution.loop.planning import PlanStage
 from codec_evolution.planners.claude.language_model import (
     LanguageModel,
     ModelAnswer,
@@ -99,7 +99,7 @@ def _round(stores: tuple[Any, Any, Any, Any], name: str, number: int, url: str) 
         now=utc_now,
         deadline=lambda: ends,
     )
-    room = PlanningRoom(record, control, bucket, planner, SOURCE, 0, utc_now)
+    stage = PlanStage(record, control, bucket, planner, SOURCE, 0, utc_now)
     item = Item(
         attempt_id=f"{CYCLE}#{number:02d}",
         lineage=LINEAGE,
@@ -113,7 +113,7 @@ def _round(stores: tuple[Any, Any, Any, Any], name: str, number: int, url: str) 
         budget_usd=100.0,
     )
     began = time.perf_counter()
-    planned = room.plan(PlanRequest(item=item, round=0))
+    planned = stage.plan(PlanRequest(item=item, round=0))
     total = time.perf_counter() - began
     assert planned.reason.startswith("gave_up"), planned.reason
     return total - model.seconds

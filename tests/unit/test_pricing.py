@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from codec_evolution.pricing import UnknownPrice, Usage, load_prices
+from codec_evolution.pricing import ModelsError, UnknownPrice, Usage, load_prices, parse_models
 
 
 def test_the_table_has_a_date_and_a_price_for_each_kind_of_token():
@@ -37,3 +37,20 @@ def test_bedrock_names_are_priced_with_the_dearer_regional_rate():
     for kind in ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read"):
         assert getattr(there, kind) == pytest.approx(getattr(here, kind) * 1.1)
     assert table.model("us.anthropic.claude-opus-5-5", "bedrock") == there
+
+
+def test_one_model_needs_no_weight():
+    assert parse_models("claude-opus-5-5") == (("claude-opus-5-5", 1.0),)
+
+
+def test_an_ensemble_has_weights():
+    assert parse_models("claude-opus-5-5=3, claude-sonnet-5-5=1.5") == (
+        ("claude-opus-5-5", 3.0),
+        ("claude-sonnet-5-5", 1.5),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "a=0", "a=-1", "a=much", "=2", "a,,b"])
+def test_a_setting_that_cannot_be_read_names_its_part(text):
+    with pytest.raises(ModelsError, match="models:"):
+        parse_models(text)

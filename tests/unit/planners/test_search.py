@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from codec_evolution.candidate import normalised_sha256
-from codec_evolution.planners.base import Briefing, Nothing, PastAttempt, Proposal
+from codec_evolution.candidate import Candidate
+from codec_evolution.planners.base import Briefing, NoProposal, PastAttempt, Proposal
 from codec_evolution.planners.grammar.genome import Genome, read_genome
 from codec_evolution.planners.grammar.writer import write_codec
 from codec_evolution.planners.search import SearchPlanner
@@ -27,7 +27,7 @@ def briefing(
     slot: int = 0,
     version: int = 0,
 ) -> Briefing:
-    return Briefing(f"2026-01-01T00:00:00Z#{slot}", "main", version, source, seed, tried, outcomes)
+    return Briefing(f"2026-01-01T00:00:00Z#{slot}", "main", version, Candidate(source), seed, tried, outcomes)
 
 
 def outcome(hypothesis: str, rate: float | None, status: str = "rejected") -> PastAttempt:
@@ -41,7 +41,7 @@ def proposals(count: int, source: str = FOREIGN, seed: int = 7) -> list[Proposal
         proposal = SearchPlanner().propose(briefing(source, seed, tried))
         assert isinstance(proposal, Proposal)
         found.append(proposal)
-        tried |= {normalised_sha256(proposal.source)}
+        tried |= {proposal.candidate.normalised_sha256}
     return found
 
 
@@ -51,27 +51,27 @@ def test_the_same_briefing_gives_the_same_proposal() -> None:
 
 def test_seeds_and_slots_give_different_searches() -> None:
     incumbent = write_codec(Genome(prediction="motion", entropy="adaptive"))
-    by_seed = {SearchPlanner().propose(briefing(incumbent, seed)).source for seed in range(12)}
-    by_slot = {SearchPlanner().propose(briefing(incumbent, slot=slot)).source for slot in range(4)}
+    by_seed = {SearchPlanner().propose(briefing(incumbent, seed)).candidate.source for seed in range(12)}
+    by_slot = {SearchPlanner().propose(briefing(incumbent, slot=slot)).candidate.source for slot in range(4)}
     assert len(by_seed) > 1
     assert len(by_slot) == 4
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_codec_is_proposed_twice(seed: int) -> None:
-    hashes = [normalised_sha256(p.source) for p in proposals(15, seed=seed)]
+    hashes = [p.candidate.normalised_sha256 for p in proposals(15, seed=seed)]
     assert len(set(hashes)) == len(hashes)
 
 
 def test_with_everything_tried_there_is_nothing_to_propose() -> None:
     answer = SearchPlanner().propose(briefing(tried=Everything()))
-    assert isinstance(answer, Nothing)
+    assert isinstance(answer, NoProposal)
     assert "tried" in answer.reason
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_one_of_the_first_two_proposals_has_motion_and_arithmetic_coding(seed: int) -> None:
-    genomes = [read_genome(p.source) for p in proposals(2, seed=seed)]
+    genomes = [read_genome(p.candidate.source) for p in proposals(2, seed=seed)]
     assert any(g is not None and g.prediction == "motion" and g.arithmetic for g in genomes)
 
 
@@ -86,10 +86,10 @@ def test_every_proposal_says_what_it_expects_and_what_it_changes() -> None:
 
 
 def test_a_proposal_differs_from_an_incumbent_of_the_grammar() -> None:
-    incumbent = proposals(1)[0].source
+    incumbent = proposals(1)[0].candidate.source
     for seed in range(10):
         answer = SearchPlanner().propose(briefing(incumbent, seed, version=1))
-        assert read_genome(answer.source) != read_genome(incumbent)
+        assert read_genome(answer.candidate.source) != read_genome(incumbent)
 
 
 def test_a_change_that_hurt_is_not_the_first_to_be_tried_again() -> None:

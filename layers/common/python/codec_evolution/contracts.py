@@ -40,7 +40,7 @@ INPUT_CAPS_BYTES = {
 }
 """What the input of each function may have; `CAPS_BYTES` is what the states before it may answer."""
 MAX_ROUNDS = 5
-"""Tool calls and drafts of one attempt."""
+"""Rounds of one attempt in which a planner may call tools and send drafts; one last round follows."""
 LIVE_ALIAS = "live"
 """The alias by which every function is invoked; publishing moves it to a new version."""
 MAX_POLICY_BYTES = 256 * KIB

@@ -23,6 +23,10 @@ class UnknownPrice(LookupError):
     """The price table has no entry for a model; without one no budget can be kept."""
 
 
+class ModelsError(ValueError):
+    """The setting of the models cannot be read."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """Tokens of one call, as the provider counts them.
@@ -112,6 +116,45 @@ def load_prices() -> PriceTable:
         region=region,
         bedrock_factor=float(table["bedrock"]["factor"]),
     )
+
+
+def parse_models(text: str) -> tuple[tuple[str, float], ...]:
+    """Read the setting of the models: one name, or several with weights.
+
+    Parameters
+    ----------
+    text
+        ``name`` or ``name=weight,name=weight``.
+
+    Returns
+    -------
+    Names with their weights; a name without a weight has the weight 1.
+
+    Raises
+    ------
+    ModelsError
+        A part is not of this form; the message names it.
+    """
+    found: list[tuple[str, float]] = []
+    for part in text.split(","):
+        name, _, weight = part.strip().partition("=")
+        try:
+            share = float(weight or 1)
+        except ValueError:
+            raise ModelsError(f"models: {part.strip()!r} has no number as its weight") from None
+        if not name or not 0 < share < 1e6:
+            raise ModelsError(f"models: {part.strip()!r} is not name=weight with a weight above 0")
+        found.append((name, share))
+    return tuple(found)
+
+
+def least_call_usd(models: str, provider: str, input_tokens: int, max_tokens: int) -> float:
+    """Return the worst case in dollars of one call, for the cheapest of some models; 0 if one has no price."""
+    try:
+        prices = [load_prices().model(name, provider) for name, _ in parse_models(models)]
+    except UnknownPrice:
+        return 0.0
+    return min(price.worst_case(input_tokens, max_tokens) for price in prices)
 
 
 def compute_cost(prices: PriceTable, *, plan_s: float, benchmark_s: float) -> float:

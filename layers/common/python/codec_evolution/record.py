@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codec_evolution.contracts import ConcludeRequest, Item
+from codec_evolution.planner_specs import author_label
 from codec_evolution.pricing import compute_cost, load_prices
 
 TEXT_LIMIT = 2048
@@ -23,8 +24,6 @@ NOT_DEPLOYED = "not_deployed"
 
 IDENTICAL_REPORTS = 3
 """So many reports in a row that are equal are a sign that the planner repeats itself, or that nothing is measured."""
-
-PLANNER_NAMES = {"search": "Search", "claude": "LLM", "baseline": "Baseline", "operator": "Operator"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def build_record(
 
 def summarise(record: Mapping[str, Any]) -> str:
     """Return the sentence that the dashboard shows for an attempt."""
-    who = PLANNER_NAMES.get(str(record.get("planner", "")), "LLM")
+    who = author_label(str(record.get("planner", "")))
     status = record["status"]
     if status == ADOPTED and record.get("adopted_version") == 0:
         return f"Baseline codec v0 measured, {record.get('bitrate_mbps', 0):.2f} Mbps"

@@ -16,7 +16,7 @@ from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Item, Planned, PlanRequest
 from codec_evolution.framework import release
-from codec_evolution.loop.planning import PlanningRoom
+from codec_evolution.loop.planning import PlanStage
 from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
 from codec_evolution.planners.prompts import Limits
 from moto.backends import get_backend
@@ -106,7 +106,7 @@ class Office:
 
     def plan(self, number: int = 0, answer: dict[str, Any] | None = None) -> Planned:
         """Call Plan once."""
-        room = PlanningRoom(
+        stage = PlanStage(
             record=self.record,
             control=self.control,
             objects=self.objects,
@@ -115,7 +115,7 @@ class Office:
             search_seed=0,
             now=lambda: CYCLE,
         )
-        return room.plan(PlanRequest(item=self.item(), round=number, answer=answer))
+        return stage.plan(PlanRequest(item=self.item(), round=number, answer=answer))
 
     def spent(self) -> float:
         """Return what is booked on the day."""

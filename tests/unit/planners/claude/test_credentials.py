@@ -1,12 +1,13 @@
 """The key: what a secret may hold, and what becomes of an attempt without a usable one."""
 
-import importlib.util
-
 import pytest
 from codec_evolution import artifacts
-from codec_evolution.planners.base import Nothing
+from codec_evolution.planners.base import NoProposal
+from codec_evolution.planners.claude.building import api_key, read_key
+from codec_evolution.planners.connections import Connections
+from codec_evolution.planners.wiring import build_planner
 
-from tests.unit.planners.claude.conftest import ATTEMPT, LINEAGE, ROOT
+from tests.unit.planners.claude.conftest import ATTEMPT, CYCLE, LINEAGE
 from tests.unit.planners.claude.test_rounds import submits
 
 
@@ -14,17 +15,8 @@ from tests.unit.planners.claude.test_rounds import submits
     "secret", ["", "not json", "[]", '{"token": "local"}', '{"api_key": ""}', '{"api_key": null}']
 )
 def test_a_secret_without_a_key_is_no_credential(secret):
-    assert handler().api_key(secret) == ""
-    assert handler().api_key('{"api_key": " sk-ant-1 "}') == "sk-ant-1"
-
-
-def handler():
-    """Return the module of the Plan function."""
-    path = ROOT / "functions" / "plan" / "handler.py"
-    spec = importlib.util.spec_from_file_location("plan_handler", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    assert api_key(secret) == ""
+    assert api_key('{"api_key": " sk-ant-1 "}') == "sk-ant-1"
 
 
 @pytest.mark.parametrize(
@@ -35,19 +27,31 @@ def handler():
         ('{"api_key": "sk-ant-\u2026"}', "wrong_key"),
     ],
 )
-def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office, monkeypatch, secret, word):
-    desk = office()
-    plan = handler()
-    monkeypatch.setattr(plan, "read_secret", lambda arn: secret)
-    settings = {"PLANNER": "claude", "PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"}
-    stores = (desk.record, desk.control, desk.objects, desk.modifications)
-    chosen = plan.choose_planner(settings, *stores, lambda: 0.0, LINEAGE)
-    assert chosen.reason.partition(":")[0] == word
+def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office, secret, word):
+    connections = Connections(
+        settings={"PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"},
+        record=(desk := office()).record,
+        control=desk.control,
+        objects=desk.objects,
+        modifications=desk.modifications,
+        now=lambda: CYCLE,
+        deadline=lambda: 0.0,
+        observe=lambda signs: None,
+        read_secret={"arn": secret}.__getitem__,
+        language_model=lambda key: pytest.fail("no connection without a key"),
+    )
+    chosen = build_planner("claude", connections)
+    assert isinstance(chosen, NoProposal)
+    assert (chosen.reason.partition(":")[0], chosen.planner) == (word, "claude")
+
+
+def test_a_provider_that_needs_no_key_reads_no_secret():
+    assert read_key({"PLANNER_PROVIDER": "bedrock"}, lambda arn: pytest.fail("no secret is needed")) == ""
 
 
 def without_a_key(desk):
     """Return the office with a planner that has no key (any more)."""
-    desk.planner = lambda: Nothing("no_credential: there is no key", "claude")
+    desk.planner = lambda: NoProposal("no_credential: there is no key", "claude")
     return desk
 
 

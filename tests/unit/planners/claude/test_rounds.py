@@ -186,7 +186,8 @@ def test_a_framework_tool_is_passed_on_and_its_answer_comes_back(office):
     planned = desk.plan()
     assert planned.next == "tool"
     reason = given.pop("reason")
-    assert planned.request == {"tool": "modify_framework_file", "arguments": given, "reason": reason}
+    call = {"tool": "modify_framework_file", "arguments": given, "reason": reason, "planner": "claude"}
+    assert planned.request == call
     desk.plan(1, {"modification_id": "m1", "status": "applied", "message": "done"})
     assert '"status": "applied"' in desk.last_message()
 

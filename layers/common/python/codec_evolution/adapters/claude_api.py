@@ -11,6 +11,7 @@ from typing import Any
 
 import anthropic
 import httpx2
+from anthropic.lib.bedrock import AnthropicBedrockMantle
 from anthropic.types import MessageTokensCount, ModelInfo
 
 from codec_evolution.planners.claude.language_model import ModelAnswer, ModelCall, ModelFacts, ModelFault
@@ -189,7 +190,7 @@ def anthropic_client(api_key: str, base_url: str) -> Any:
 
 def bedrock_client(base_url: str) -> Any:
     """Return a client of Amazon Bedrock in this function's region, signed with its role."""
-    return anthropic.AnthropicBedrockMantle(base_url=base_url or None, max_retries=0)
+    return AnthropicBedrockMantle(base_url=base_url or None, max_retries=0)
 
 
 PROVIDERS: Mapping[str, Callable[[str, str], Any]] = {

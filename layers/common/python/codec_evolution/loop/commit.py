@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import format_time, parse_time
-from codec_evolution.record import PLANNER_NAMES
+from codec_evolution.planner_specs import BASELINE, PLANNERS, author_label
 
 CODEC_FILE = "codec/evolved_codec.py"
 METRICS_FILE = "codec/metrics.json"
@@ -276,8 +276,8 @@ def _version_message(record: Mapping[str, Any], previous: Mapping[str, Any] | No
     version = _version(record, "adopted_version")
     bitrate, ratio = _figure(record, "bitrate_mbps"), _figure(record, "compression_ratio")
     planner = str(record.get("planner", ""))
-    who = PLANNER_NAMES.get(planner, "LLM")
-    deed = "Baseline codec" if planner == "baseline" else f"{who} evolved codec to"
+    who = author_label(planner)
+    deed = "Baseline codec" if planner == BASELINE else f"{who} evolved codec to"
     paragraphs = [
         f"Autonomous Code Evolution - v{version}",
         f"{deed} v{version} - {bitrate:.2f} Mbps, {ratio:.2f}x compression",
@@ -293,7 +293,7 @@ def _version_message(record: Mapping[str, Any], previous: Mapping[str, Any] | No
 
 
 def _framework_message(modification: Mapping[str, Any], paths: list[str]) -> str:
-    who = PLANNER_NAMES.get(str(modification.get("planner", "")), "LLM")
+    who = author_label(str(modification.get("planner", "")))
     reason = one_line(modification.get("reason", ""))
     if not reason:
         raise ValueError("reason: a framework modification needs one")
@@ -351,10 +351,10 @@ def _against(record: Mapping[str, Any], previous: Mapping[str, Any] | None) -> s
 
 def _evolved_by(record: Mapping[str, Any]) -> str:
     planner = str(record.get("planner", ""))
-    if planner == "baseline":
+    if planner == BASELINE:
         return "nobody, this is the baseline that ships"
-    if planner == "search":
-        return "search planner, without a language model"
+    if planner in PLANNERS and not PLANNERS[planner].language_model:
+        return f"{planner} planner, without a language model"
     model = one_line(record.get("model", ""), SUBJECT_LIMIT)
     return "LLM Autonomous System" + (f" ({model})" if model else "")
 

@@ -1,27 +1,26 @@
-"""One round of planning: from an item to a candidate's envelope, stored before it is returned."""
+"""One round of planning: from an item to the candidate's envelope, stored before it is returned."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.candidate import SourceError, check_source, normalised_sha256, sha256_hex, source_key
+from codec_evolution.candidate import Candidate, SourceError, sha256_hex, source_key
 from codec_evolution.contracts import Envelope, Item, Planned, PlanRequest
 from codec_evolution.framework import release
 from codec_evolution.judging.adoption import RULE
 from codec_evolution.planners.base import (
-    Again,
     Briefing,
-    Desk,
+    ContinueRound,
     Draft,
-    Nothing,
-    OneRound,
+    NoProposal,
     PastAttempt,
-    Planner,
     Proposal,
+    RoundContext,
     RoundPlanner,
     Step,
     ToolRequest,
@@ -30,12 +29,12 @@ from codec_evolution.ports import Control, Objects, Record
 from codec_evolution.record import SKIPPED
 
 HISTORY_LIMIT = 200
-"""Attempts that a planner sees; bounds the items read per call whatever the history's length."""
+"""Attempts in a briefing; bounds what one call reads, however long the history is."""
 
 
 @dataclass(frozen=True)
-class PlanningRoom:
-    """Everything one planning round needs.
+class PlanStage:
+    """The Plan stage of a cycle.
 
     Attributes
     ----------
@@ -43,140 +42,132 @@ class PlanningRoom:
         The planner, or the reason why there is none (for example ``no_credential``).
     baseline
         Source of version 0.
+    search_seed
+        Seeds the random draws of planners.
+    now
+        UTC time in ISO 8601.
     """
 
     record: Record
     control: Control
     objects: Objects
-    planner: RoundPlanner | Planner | Nothing
+    planner: RoundPlanner | NoProposal
     baseline: str
     search_seed: int
     now: Callable[[], str]
 
     def plan(self, request: PlanRequest) -> Planned:
         """Plan one round; a repeated call returns what the first one stored."""
-        began, started_at, item = time.monotonic(), self.now(), request.item
+        began = time.monotonic()
+        planned = self._plan(request, self.now())
+        return planned.model_copy(update={"elapsed_s": time.monotonic() - began})
+
+    def _plan(self, request: PlanRequest, started_at: str) -> Planned:
+        item = request.item
+        policy = release.load_policy(self.objects, item.release)
         stored = self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id))
         if stored is not None:
-            source = self._source(stored["source_sha256"])
-            return self._sealed(item, "candidate", source, stored.get("cost_usd", 0.0), began)
-        step = self._step(request)
-        outcome, cost_usd = step.outcome, step.cost_usd
-        if isinstance(outcome, Proposal):
-            return self._handed_in(item, outcome, cost_usd, began, started_at)
-        if isinstance(outcome, Draft):
-            return self._sealed(item, "draft", outcome.source, cost_usd, began)
-        answer = {"cost_usd": cost_usd, "elapsed_s": time.monotonic() - began}
-        if isinstance(outcome, ToolRequest):
-            return Planned(next="tool", request=dict(outcome.request), **answer)
-        if isinstance(outcome, Again):
-            return Planned(next="again", **answer)
-        return Planned(next="nothing", reason=outcome.reason, **answer)
+            candidate = self._candidate(stored["source_sha256"])
+            return _proposed(candidate, policy, stored.get("cost_usd", 0.0))
+        try:
+            context = self._context(request, policy)
+            step = self._step(context)
+        except SourceError as error:
+            return Planned(next="nothing", reason=f"bad_source: {error}")
+        match step.outcome:
+            case Proposal() as proposal:
+                refusal = context.refusal(proposal.candidate)
+                if refusal:
+                    return Planned(next="nothing", reason=refusal, cost_usd=step.cost_usd)
+                facts = describe(proposal, sha256_hex(policy), started_at) | {"cost_usd": step.cost_usd}
+                self._store(item, proposal.candidate, facts)
+                return _proposed(proposal.candidate, policy, step.cost_usd)
+            case Draft(candidate):
+                envelope = Envelope.seal(candidate.source, policy).model_dump(mode="json")
+                return Planned(next="draft", request={"envelope": envelope}, cost_usd=step.cost_usd)
+            case ToolRequest(asked):
+                return Planned(next="tool", request=dict(asked), cost_usd=step.cost_usd)
+            case ContinueRound():
+                return Planned(next="again", cost_usd=step.cost_usd)
+            case NoProposal(reason):
+                return Planned(next="nothing", reason=reason, cost_usd=step.cost_usd)
 
-    def _step(self, request: PlanRequest) -> Step:
+    def _context(self, request: PlanRequest, policy: str) -> RoundContext:
         item = request.item
         if item.kind == "baseline":
-            proposal = Proposal(
-                source=self.baseline,
-                hypothesis="A plain block transform codec is the yardstick.",
-                summary="Version 0, shipped with the system.",
-                planner="baseline",
-            )
-            return Step(proposal)
-        incumbent = self._source(self.control.state(item.lineage).incumbent)
-        if item.kind == "incumbent":
-            again = Proposal(
-                source=incumbent, hypothesis="", summary="The incumbent, measured again.", planner="baseline"
-            )
-            return Step(again)
-        if isinstance(self.planner, Nothing):
-            usage = artifacts.model_usage(item.lineage, item.attempt_id)
-            # A key may be gone in a later round, when dollars stand there already.
-            if not self.objects.exists(usage):
-                self.objects.put_json(usage, {"planner": self.planner.planner})
-            return Step(self.planner)
-        planner = self.planner if isinstance(self.planner, RoundPlanner) else OneRound(self.planner)
-        policy = release.load_policy(self.objects, item.release)
-        desk = Desk(
+            incumbent = Candidate(self.baseline)
+        else:
+            incumbent = self._candidate(self.control.state(item.lineage).incumbent)
+        return RoundContext(
             item=item,
             round=request.round,
             answer=request.answer,
-            incumbent_source=incumbent,
+            incumbent=incumbent,
             policy_toml=policy,
             briefing=lambda: self._briefing(item, incumbent),
-            refusal=lambda source: self._refusal(item, source, policy),
+            # A planner may ask before it submits; the same candidate is not looked up twice.
+            refusal=cache(lambda candidate: self._refusal(item, candidate, incumbent, policy)),
         )
-        return planner.step(desk)
 
-    def _handed_in(
-        self, item: Item, proposal: Proposal, cost_usd: float, began: float, started_at: str
-    ) -> Planned:
-        policy = release.load_policy(self.objects, item.release)
-        refusal = self._refusal(item, proposal.source, policy)
-        if refusal:
-            return Planned(
-                next="nothing", reason=refusal, cost_usd=cost_usd, elapsed_s=time.monotonic() - began
-            )
-        facts = describe(proposal, sha256_hex(policy), started_at)
-        self.objects.put_text(artifacts.source(facts["source_sha256"]), proposal.source)
-        stored = {**facts, "cost_usd": cost_usd}
-        self.objects.put_json(artifacts.proposal(item.lineage, item.attempt_id), stored)
-        return self._sealed(item, "candidate", proposal.source, cost_usd, began)
+    def _step(self, context: RoundContext) -> Step:
+        """Let the planner take its round; baseline and incumbent need none."""
+        item = context.item
+        if item.kind == "baseline":
+            hypothesis = "A plain block transform codec is the yardstick."
+            summary = "Version 0, shipped with the system."
+            return Step(Proposal(context.incumbent, hypothesis, summary, planner="baseline"))
+        if item.kind == "incumbent":
+            summary = "The incumbent, measured again."
+            return Step(Proposal(context.incumbent, "", summary, planner="baseline"))
+        if isinstance(self.planner, NoProposal):
+            usage = artifacts.model_usage(item.lineage, item.attempt_id)
+            # A key may be gone in a later round, when dollars are recorded there already.
+            if not self.objects.exists(usage):
+                self.objects.put_json(usage, {"planner": self.planner.planner})
+            return Step(self.planner)
+        return self.planner.step(context)
 
-    def _briefing(self, item: Item, incumbent: str) -> Briefing:
+    def _store(self, item: Item, candidate: Candidate, facts: dict[str, Any]) -> None:
+        self.objects.put_text(artifacts.source(candidate.sha256), candidate.source)
+        self.objects.put_json(artifacts.proposal(item.lineage, item.attempt_id), facts)
+
+    def _briefing(self, item: Item, incumbent: Candidate) -> Briefing:
         past = self.record.latest(item.lineage, HISTORY_LIMIT)
         return Briefing(
             attempt_id=item.attempt_id,
             lineage=item.lineage,
             version=item.version,
-            incumbent_source=incumbent,
+            incumbent=incumbent,
             seed=self.search_seed,
             tried=frozenset(str(r["normalised_sha256"]) for r in past if "normalised_sha256" in r),
             outcomes=tuple(_past(r) for r in past),
         )
 
-    def _refusal(self, item: Item, source: str, policy: str) -> str:
-        """Refuse a source before a benchmark is paid for."""
-        try:
-            check_source(source)
-        except SourceError as error:
-            return f"bad_source: {error}"
+    def _refusal(self, item: Item, candidate: Candidate, shown: Candidate, policy: str) -> str:
+        """Return why a candidate need not be tested, before a benchmark is paid for; "" if it should be."""
         state = self.control.state(item.lineage)
         if item.kind != "candidate" or not state.clip_set:
             return ""
-        normalised = normalised_sha256(source)
-        if normalised == normalised_sha256(self._source(state.incumbent)):
+        # Another slot may have moved the incumbent since it was shown.
+        incumbent = shown if shown.sha256 == state.incumbent else self._candidate(state.incumbent)
+        if candidate.normalised_sha256 == incumbent.normalised_sha256:
             return f"unchanged: the source means the same as that of version {state.version}"
-        key = source_key(normalised, sha256_hex(policy), state.clip_set, RULE.version)
+        key = source_key(candidate.normalised_sha256, sha256_hex(policy), state.clip_set, RULE.version)
         known = self.record.tested(key)
-        # What the framework spoilt was not tested.
+        # An attempt that was skipped because of the framework tested nothing.
         if known is None or known["status"] == SKIPPED:
             return ""
         return f"already_tested: by attempt {known['attempt_id']}"
 
-    def _sealed(
-        self, item: Item, following: Literal["candidate", "draft"], source: str, cost_usd: float, began: float
-    ) -> Planned:
-        policy = release.load_policy(self.objects, item.release)
-        envelope = Envelope.seal(source, policy)
-        draft = {"envelope": envelope.model_dump(mode="json")} if following == "draft" else None
-        return Planned(
-            next=following,
-            envelope=envelope if following == "candidate" else None,
-            request=draft,
-            cost_usd=cost_usd,
-            elapsed_s=time.monotonic() - began,
-        )
-
-    def _source(self, source_sha256: str) -> str:
-        return artifacts.load_source(self.objects, source_sha256)
+    def _candidate(self, source_sha256: str) -> Candidate:
+        return Candidate(artifacts.load_source(self.objects, source_sha256))
 
 
 def describe(proposal: Proposal, policy_sha256: str, started_at: str) -> dict[str, Any]:
-    """Return what Conclude will need to know of a proposal."""
+    """Return what Conclude needs to know of a proposal, as it is stored."""
     return {
-        "source_sha256": sha256_hex(proposal.source),
-        "normalised_sha256": normalised_sha256(proposal.source),
+        "source_sha256": proposal.candidate.sha256,
+        "normalised_sha256": proposal.candidate.normalised_sha256,
         "policy_sha256": policy_sha256,
         "hypothesis": proposal.hypothesis,
         "proposal_summary": proposal.summary,
@@ -184,6 +175,10 @@ def describe(proposal: Proposal, policy_sha256: str, started_at: str) -> dict[st
         "model": proposal.model,
         "started_at": started_at,
     }
+
+
+def _proposed(candidate: Candidate, policy: str, cost_usd: float) -> Planned:
+    return Planned(next="candidate", envelope=Envelope.seal(candidate.source, policy), cost_usd=cost_usd)
 
 
 def _past(record: dict[str, Any]) -> PastAttempt:

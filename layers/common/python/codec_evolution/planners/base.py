@@ -1,17 +1,28 @@
-"""The planner's seam: a briefing goes in, a proposal comes out."""
+"""What a planner implements: it is given the context of one round and returns what the round led to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+from codec_evolution.candidate import Candidate
 from codec_evolution.contracts import Item
 
 
 @dataclass(frozen=True)
 class PastAttempt:
-    """One earlier attempt, as a planner may see it: training figures only."""
+    """An earlier attempt as a planner may see it: training figures only.
+
+    Attributes
+    ----------
+    bitrate_mbps
+        Rate at 36 dB, in Mbps at 1080p30.
+    bd_rate_vs_incumbent
+        In percent; negative is better.
+    planner
+        Name of the planner that proposed it.
+    """
 
     attempt_id: str
     status: str
@@ -24,18 +35,16 @@ class PastAttempt:
 
 @dataclass(frozen=True)
 class Briefing:
-    """What a planner knows when it proposes the next candidate.
+    """The history that a planner may consult before it proposes a candidate.
 
     Attributes
     ----------
     version
         The incumbent's version.
-    incumbent_source
-        Python source of the incumbent.
     seed
-        Seeds every draw of the planner; the same briefing gives the same proposal.
+        Seeds every random draw, so that the same briefing gives the same proposal.
     tried
-        `candidate.normalised_sha256` of sources that were tested before.
+        `Candidate.normalised_sha256` of every source that was tested before.
     outcomes
         Earlier attempts, newest first.
     """
@@ -43,7 +52,7 @@ class Briefing:
     attempt_id: str
     lineage: str
     version: int
-    incumbent_source: str
+    incumbent: Candidate
     seed: int
     tried: frozenset[str] = frozenset()
     outcomes: tuple[PastAttempt, ...] = ()
@@ -51,9 +60,17 @@ class Briefing:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A complete candidate with the reason for trying it."""
+    """A candidate, with the reason for testing it.
 
-    source: str
+    Attributes
+    ----------
+    planner
+        Name of the planner, for the record.
+    model
+        The language model that wrote it; "" for a planner without one.
+    """
+
+    candidate: Candidate
     hypothesis: str
     summary: str
     planner: str
@@ -61,113 +78,102 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """The planner has nothing to propose; the attempt is skipped with this reason.
+class NoProposal:
+    """There is no candidate; the attempt is skipped.
 
     Attributes
     ----------
+    reason
+        A short machine word, then optionally a sentence after a colon.
     planner
-        Name of a planner that could not even begin, for the record.
+        Name of a planner that could not start, for the record; "" otherwise.
     """
 
     reason: str
     planner: str = ""
 
 
-class Planner(Protocol):
-    """Anything that can propose a candidate."""
-
-    name: str
-
-    def propose(self, briefing: Briefing) -> Proposal | Nothing:
-        """Return the next candidate, or say why there is none."""
-
-
 @dataclass(frozen=True)
 class ToolRequest:
-    """The planner asks for a framework tool before it goes on."""
+    """The planner calls a framework tool and continues in the next round with the answer.
+
+    Attributes
+    ----------
+    request
+        ``tool``, ``arguments``, ``reason`` and ``planner``.
+    """
 
     request: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """The planner asks for the sandbox's verdict on a source before it goes on.
+    """The planner wants a candidate validated and run on smoke frames before it continues.
 
     Attributes
     ----------
     submission
-        ``hypothesis`` and ``summary`` when the source was handed in: it becomes the proposal if it passes.
+        ``hypothesis`` and ``summary`` of a candidate that was submitted: if it passes, it becomes the proposal.
     """
 
-    source: str
+    candidate: Candidate
     submission: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
-class Again:
-    """The planner has been answered without leaving this function and goes on in the next round."""
+class ContinueRound:
+    """The planner has its answer already and takes the next round at once."""
 
 
-Outcome = Proposal | Nothing | ToolRequest | Draft | Again
+Outcome = Proposal | NoProposal | ToolRequest | Draft | ContinueRound
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one round of planning led to, and the dollars that it cost."""
+    """The outcome of one round, and the dollars that it cost."""
 
     outcome: Outcome
     cost_usd: float = 0.0
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What a planner finds on its desk in one round.
+class RoundContext:
+    """What a planner is given for one round.
 
     Attributes
     ----------
     round
-        0 to `contracts.MAX_ROUNDS`; the last one must end with a proposal or with nothing.
+        0 to `contracts.MAX_ROUNDS`. The last one must end with a `Proposal` or with `NoProposal`.
     answer
-        What the tool or the sandbox answered to the round before, None when there was none.
+        What the tool or the sandbox answered in the previous round; None if nothing was asked.
     policy_toml
-        The language policy of the release that this cycle runs with.
+        The language policy of this cycle's release.
     briefing
-        Returns the briefing; reading the record is only paid for when it is called.
+        Returns the briefing. The record is read only when this is called.
     refusal
-        Tells why a source would not be tested (unchanged, tested before, too large), or "".
+        Returns why a candidate would not be tested (unchanged, tested before), or "".
     """
 
     item: Item
     round: int
     answer: Mapping[str, Any] | None
-    incumbent_source: str
+    incumbent: Candidate
     policy_toml: str
     briefing: Callable[[], Briefing]
-    refusal: Callable[[str], str]
+    refusal: Callable[[Candidate], str]
 
 
-@runtime_checkable
 class RoundPlanner(Protocol):
-    """A planner that may take several rounds, with tools and drafts between them."""
+    """A planner. It may take several rounds, with tools and drafts in between."""
 
-    name: str
+    def step(self, context: RoundContext) -> Step:
+        """Take one round.
 
-    def step(self, desk: Desk) -> Step:
-        """Take one round; a repeated call of the same round returns what the first one did."""
+        A repeated call of the same round returns the same outcome and buys nothing again.
 
-
-@dataclass(frozen=True)
-class OneRound:
-    """A planner that proposes at once, as a `RoundPlanner`."""
-
-    planner: Planner
-
-    @property
-    def name(self) -> str:
-        """The planner's own name."""
-        return self.planner.name
-
-    def step(self, desk: Desk) -> Step:
-        """Propose; such a planner has no second round."""
-        return Step(self.planner.propose(desk.briefing()))
+        Raises
+        ------
+        codec_evolution.candidate.SourceError
+            The planner wrote a source that cannot be a candidate.
+        """
+        ...

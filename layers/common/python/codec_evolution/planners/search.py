@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from codec_evolution.candidate import normalised_sha256
-from codec_evolution.planners.base import Briefing, Nothing, PastAttempt, Proposal
+from codec_evolution.candidate import Candidate
+from codec_evolution.planner_specs import SEARCH
+from codec_evolution.planners.base import Briefing, NoProposal, PastAttempt, Proposal, RoundContext, Step
 from codec_evolution.planners.grammar.genome import Genome, read_genome
 from codec_evolution.planners.grammar.moves import TOOLS, Move, setting_moves
 from codec_evolution.planners.grammar.writer import describe, write_codec
 
-NAME = "search"
 MAX_WRITTEN = 120
 """Sources written and compared with those tried before one call gives up; each takes about 50 ms."""
 
@@ -31,11 +31,13 @@ class SearchPlanner:
     attempts against the same incumbent found promising (crossover), and new ones.
     """
 
-    name = NAME
+    def step(self, context: RoundContext) -> Step:
+        """Propose at once; there is no second round."""
+        return Step(self.propose(context.briefing()))
 
-    def propose(self, briefing: Briefing) -> Proposal | Nothing:
-        """Return the next codec; the same briefing gives the same proposal, and none that was tried."""
-        genome = read_genome(briefing.incumbent_source)
+    def propose(self, briefing: Briefing) -> Proposal | NoProposal:
+        """Return the next codec that was not tested before; the same briefing gives the same proposal."""
+        genome = read_genome(briefing.incumbent.source)
         declared = genome is not None
         genome = genome or Genome()
         draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried)}")
@@ -48,13 +50,13 @@ class SearchPlanner:
             if len(written) > MAX_WRITTEN:
                 break
             written.add(child)
-            source = write_codec(child)
-            if normalised_sha256(source) in briefing.tried:
+            candidate = Candidate(write_codec(child))
+            if candidate.normalised_sha256 in briefing.tried:
                 continue
             if not ahead:
-                return Proposal(source, _hypothesis(moves), _summary(genome, child, declared), NAME)
+                return Proposal(candidate, _hypothesis(moves), _summary(genome, child, declared), SEARCH)
             ahead -= 1
-        return Nothing("every codec within reach of the incumbent was tried")
+        return NoProposal("every codec within reach of the incumbent was tried")
 
 
 def _slot(attempt_id: str) -> int:
@@ -116,7 +118,7 @@ def _lessons(briefing: Briefing) -> tuple[list[str], set[str]]:
     """Return the titles of changes that helped and those that hurt, from attempts against this incumbent."""
     scores: dict[str, list[float]] = {}
     for attempt in _since_adoption(briefing.outcomes):
-        if attempt.planner != NAME:
+        if attempt.planner != SEARCH:
             continue
         titles = attempt.hypothesis.split(TITLE_END)[0].split(JOINT)
         rate = attempt.bd_rate_vs_incumbent

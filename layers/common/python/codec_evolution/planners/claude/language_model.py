@@ -105,13 +105,19 @@ class ModelFault(Exception):
 class LanguageModel(Protocol):
     """A provider of language models."""
 
-    provider: str
+    @property
+    def provider(self) -> str:
+        """Name of the provider, by which its prices are found."""
+        ...
 
     def facts(self, model: str) -> ModelFacts:
         """Return what is known of a model; raises `ModelFault` for one that is unknown, retired or too small."""
+        ...
 
     def count(self, call: ModelCall) -> int:
-        """Return the input tokens of a call; it is not made. Raises `ModelFault`."""
+        """Return the input tokens of a call without making it; raises `ModelFault`."""
+        ...
 
     def send(self, call: ModelCall) -> ModelAnswer:
-        """Make a call once; raises `ModelFault`. No retry happens inside."""
+        """Make a call once, without any retry; raises `ModelFault`."""
+        ...

@@ -11,10 +11,20 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.budget import BudgetSpent, Purse
-from codec_evolution.candidate import sha256_hex
+from codec_evolution.candidate import Candidate, sha256_hex
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item
-from codec_evolution.planners.base import Again, Desk, Draft, Nothing, Outcome, Proposal, Step, ToolRequest
+from codec_evolution.planner_specs import CLAUDE
+from codec_evolution.planners.base import (
+    ContinueRound,
+    Draft,
+    NoProposal,
+    Outcome,
+    Proposal,
+    RoundContext,
+    Step,
+    ToolRequest,
+)
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.asking import Asker, write_off
 from codec_evolution.planners.claude.language_model import (
@@ -23,7 +33,7 @@ from codec_evolution.planners.claude.language_model import (
     ModelCall,
     ModelFault,
 )
-from codec_evolution.planners.claude.reading import Reader
+from codec_evolution.planners.claude.reading import AnswerReader
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.evidence import EvidenceReader, cycle_context, failure_text
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
@@ -42,8 +52,6 @@ from codec_evolution.planners.prompts import (
 from codec_evolution.ports import Control, Modifications, Objects, Record
 from codec_evolution.pricing import UnknownPrice, load_prices
 
-NAME = "claude"
-
 
 @dataclass(frozen=True)
 class ClaudeSettings:
@@ -53,6 +61,14 @@ class ClaudeSettings:
     ----------
     models
         Names with their weights; each attempt draws one.
+    effort
+        ``low`` to ``max``.
+    max_tokens
+        Most output tokens of one call, thinking included.
+    daily_budget_usd
+        Dollars a day for all attempts of the lineage.
+    limits
+        What the sandbox enforces; the prompt states it.
     seed
         Seeds the draw, so that it can be repeated.
     """
@@ -65,23 +81,23 @@ class ClaudeSettings:
     seed: int = 0
 
     def draw(self, attempt_id: str) -> str:
-        """Return the model of an attempt."""
+        """Return the model of an attempt; always the same one for the same attempt."""
         names, weights = zip(*self.models, strict=True)
         return str(random.Random(f"{self.seed}/{attempt_id}").choices(names, weights)[0])
 
 
 @dataclass(frozen=True)
 class ClaudePlanner:
-    """Implements `planners.base.RoundPlanner`; the transcript in the bucket is all the state it has.
+    """Implements `planners.base.RoundPlanner`. Its only state is the transcript in the bucket.
 
     Attributes
     ----------
     now
         UTC time in ISO 8601.
     deadline
-        Returns the monotonic time after which no further call is begun.
+        Returns the monotonic time after which no further call is started.
     observe
-        Is told of signs of stagnation and of the size of the prompt, for metrics and alarms.
+        Called with signs of stagnation and the size of the prompt, for metrics and alarms.
     """
 
     model: LanguageModel
@@ -94,41 +110,40 @@ class ClaudePlanner:
     deadline: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
     observe: Callable[[Mapping[str, Any]], None] = lambda signs: None
-    name: str = NAME
 
-    def step(self, desk: Desk) -> Step:
-        """Take one round, or return what it led to when it was taken before."""
-        item, number = desk.item, desk.round
+    def step(self, context: RoundContext) -> Step:
+        """Take one round, or return the outcome of the same round taken before."""
+        item, number = context.item, context.round
         stored = self.objects.get_json(artifacts.transcript(item.lineage, item.attempt_id))
         talk = Transcript.from_json(stored) if stored is not None else None
         if talk is not None and str(number) in talk.outcomes:
-            return Step(self._revived(talk.outcomes[str(number)]), talk.cost_of(number))
+            return Step(self._restored(talk.outcomes[str(number)]), talk.cost_of(number))
         try:
             prompts = load_prompts(self.objects, item.release, NAMES if talk is None else (NOTICES,))
             if talk is None:
-                talk = self._begin(desk, prompts)
-            outcome = self._round(talk, desk, prompts)
+                talk = self._begin(context, prompts)
+            outcome = self._round(talk, context, prompts)
         except (BudgetSpent, ModelFault, PromptBroken) as ended:
-            outcome = Nothing(str(ended))
+            outcome = NoProposal(str(ended))
         if talk is None:
-            drawn = {"planner": NAME, "model": self.settings.draw(item.attempt_id)}
+            drawn = {"planner": CLAUDE, "model": self.settings.draw(item.attempt_id)}
             self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), drawn)
             return Step(outcome)
-        talk.outcomes[str(number)] = self._kept(outcome, talk)
+        talk.outcomes[str(number)] = self._stored(outcome, talk)
         # After a call the usage is stored already.
         (self._save if talk.calls else self._book)(item, talk)
         return Step(outcome, talk.cost_of(number))
 
-    def _begin(self, desk: Desk, prompts: Prompts) -> Transcript:
+    def _begin(self, context: RoundContext, prompts: Prompts) -> Transcript:
         """Start the conversation: the model is drawn and checked, the evidence read, the prompt rendered."""
-        item = desk.item
-        if desk.round:
-            raise ModelFault("transcript_missing", f"round {desk.round} has no transcript to go on from")
+        item = context.item
+        if context.round:
+            raise ModelFault("transcript_missing", f"round {context.round} has no transcript to go on from")
         name = self.settings.draw(item.attempt_id)
         facts = self.model.facts(name)
-        context = system_context(desk.policy_toml, self.settings.limits, tools=item.tools)
-        system = prompts.render(SYSTEM, context)
-        parts = self._evidence(desk, prompts)
+        stable = system_context(context.policy_toml, self.settings.limits, tools=item.tools)
+        system = prompts.render(SYSTEM, stable)
+        parts = self._evidence(context, prompts)
         self.observe({"prompt_chars": len(system) + len(parts[CYCLE])})
         hashes = {SYSTEM: sha256_hex(system), **{part: sha256_hex(text) for part, text in parts.items()}}
         talk = Transcript(
@@ -139,18 +154,18 @@ class ClaudePlanner:
             tools=toolbox.definitions(framework=item.tools, strict=facts.strict),
             prompts={**hashes, "all": sha256_hex(system + parts[CYCLE])},
             messages=[],
-            incumbent=sha256_hex(desk.incumbent_source),
+            incumbent=context.incumbent.sha256,
         )
         talk.say(parts[CYCLE])
         return talk
 
-    def _evidence(self, desk: Desk, prompts: Prompts) -> dict[str, str]:
+    def _evidence(self, context: RoundContext, prompts: Prompts) -> dict[str, str]:
         """Return the rendered parts of the cycle's prompt by name."""
-        item = desk.item
+        item = context.item
         reader = EvidenceReader(
             self.record, self.control, self.objects, self.modifications, self.settings.daily_budget_usd
         )
-        reading = reader.read(item, desk.incumbent_source)
+        reading = reader.read(item, context.incumbent.source)
         analyst = FailureAnalyst(self.record, item.lineage, self.now)
         report = analyst.create_self_governance_report(lookback_hours=1)
         stagnation = find_stagnation(reading.recent)
@@ -164,46 +179,46 @@ class ClaudePlanner:
         )
         parts = {}
         if report.leads:
-            told = {
+            facts = {
                 "analysis": report.analysis,
                 "framework_advised": report.framework_advised,
                 "tools": item.tools,
             }
-            parts[GOVERNANCE] = prompts.render(GOVERNANCE, told)
-        context = cycle_context(reading, report, rounds=MAX_ROUNDS, limits=self.settings.limits)
-        parts[CYCLE] = prompts.render(CYCLE, {**context, "governance_text": parts.get(GOVERNANCE, "")})
+            parts[GOVERNANCE] = prompts.render(GOVERNANCE, facts)
+        shown = cycle_context(reading, report, rounds=MAX_ROUNDS, limits=self.settings.limits)
+        parts[CYCLE] = prompts.render(CYCLE, {**shown, "governance_text": parts.get(GOVERNANCE, "")})
         return parts
 
-    def _round(self, talk: Transcript, desk: Desk, prompts: Prompts) -> Outcome:
-        """Tell the model what its last request led to, ask it, and read its answer."""
+    def _round(self, talk: Transcript, context: RoundContext, prompts: Prompts) -> Outcome:
+        """Give the model the answer to its last request, ask it, and read its answer."""
         write_off(talk)
-        reader = Reader(talk, desk, prompts, self.record, self.objects)
-        answer = talk.answered(desk.round)
+        reader = AnswerReader(talk, context, prompts, self.record, self.objects)
+        answer = talk.answered(context.round)
         if answer is not None:
             return reader.read(answer)
-        if desk.round:
-            ready = self._hear(reader, talk, desk)
+        if context.round:
+            ready = self._hear(reader, talk, context)
             if ready is not None:
                 return ready
-        return reader.read(self._ask(talk, desk))
+        return reader.read(self._ask(talk, context))
 
-    def _hear(self, reader: Reader, talk: Transcript, desk: Desk) -> Outcome | None:
+    def _hear(self, reader: AnswerReader, talk: Transcript, context: RoundContext) -> Outcome | None:
         """Append what a tool or the sandbox has answered; a submission that passed is ready."""
-        before = talk.outcomes.get(str(desk.round - 1), {})
-        answer = dict(desk.answer or {})
+        before = talk.outcomes.get(str(context.round - 1), {})
+        answer = dict(context.answer or {})
         if before.get("kind") == "tool":
-            reader.tell("tool_answer", error=False, answer=json.dumps(answer, indent=1))
+            reader.notify("tool_answer", error=False, answer=json.dumps(answer, indent=1))
             return None
         if before.get("kind") != "draft":
             return None
         if answer.get("outcome") == "passed":
             talk.passed.append(before["source_sha256"])
             if before["submission"]:
-                return self._proposed(before, talk)
-            reader.tell("draft_passed", error=False)
+                return self._proposal(before, talk.model)
+            reader.notify("draft_passed", error=False)
             return None
         failure = answer.get("failure") or {"message": "the sandbox gave no report"}
-        reader.tell(
+        reader.notify(
             "draft_failed",
             error=True,
             report=failure_text(failure),
@@ -211,8 +226,8 @@ class ClaudePlanner:
         )
         return None
 
-    def _ask(self, talk: Transcript, desk: Desk) -> ModelAnswer:
-        item, last = desk.item, desk.round == MAX_ROUNDS
+    def _ask(self, talk: Transcript, context: RoundContext) -> ModelAnswer:
+        item, last = context.item, context.round == MAX_ROUNDS
         try:
             price = load_prices().model(talk.model, self.model.provider)
         except UnknownPrice as unknown:
@@ -227,13 +242,13 @@ class ClaudePlanner:
         )
         asker = Asker(self.model, price, purse, lambda: self._book(item, talk), self.deadline, self.sleep)
         try:
-            return asker.ask(talk, desk.round, self._call(talk, forced=last and talk.can_force))
+            return asker.ask(talk, context.round, self._call(talk, forced=last and talk.can_force))
         except ModelFault as fault:
             if fault.kind != "bad_request" or not (last and talk.can_force):
                 raise
             # The model refuses a forced tool after all; such a refusal costs nothing.
             talk.can_force = False
-            return asker.ask(talk, desk.round, self._call(talk, forced=False))
+            return asker.ask(talk, context.round, self._call(talk, forced=False))
 
     def _call(self, talk: Transcript, *, forced: bool) -> ModelCall:
         # A model that always thinks refuses a forced tool, and thinking blocks whose tools have changed; it
@@ -249,49 +264,48 @@ class ClaudePlanner:
             forced=forced,
         )
 
-    def _kept(self, outcome: Outcome, talk: Transcript) -> dict[str, Any]:
+    def _stored(self, outcome: Outcome, talk: Transcript) -> dict[str, Any]:
         """Return an outcome as JSON; its source goes to the bucket."""
-        if isinstance(outcome, Nothing):
+        if isinstance(outcome, NoProposal):
             return {"kind": "nothing", "reason": outcome.reason}
         if isinstance(outcome, ToolRequest):
             return {"kind": "tool", "request": dict(outcome.request)}
-        if isinstance(outcome, Again):
+        if isinstance(outcome, ContinueRound):
             return {"kind": "again"}
-        sha = sha256_hex(outcome.source)
-        self.objects.put_text(artifacts.source(sha), outcome.source)
-        talk.draft = sha
+        candidate = outcome.candidate
+        self.objects.put_text(artifacts.source(candidate.sha256), candidate.source)
+        talk.draft = candidate.sha256
         if isinstance(outcome, Draft):
-            return {"kind": "draft", "source_sha256": sha, "submission": dict(outcome.submission or {})}
+            submission = dict(outcome.submission or {})
+            return {"kind": "draft", "source_sha256": candidate.sha256, "submission": submission}
         return {
             "kind": "proposal",
-            "source_sha256": sha,
+            "source_sha256": candidate.sha256,
             "submission": {"hypothesis": outcome.hypothesis, "summary": outcome.summary},
             "model": outcome.model,
         }
 
-    def _revived(self, kept: dict[str, Any]) -> Outcome:
+    def _restored(self, stored: dict[str, Any]) -> Outcome:
         """Return a stored outcome."""
-        if kept["kind"] == "nothing":
-            return Nothing(kept["reason"])
-        if kept["kind"] == "tool":
-            return ToolRequest(kept["request"])
-        if kept["kind"] == "again":
-            return Again()
-        source = self._source(kept["source_sha256"])
-        if kept["kind"] == "draft":
-            return Draft(source, kept["submission"])
-        return Proposal(source, **kept["submission"], planner=NAME, model=kept["model"])
+        if stored["kind"] == "nothing":
+            return NoProposal(stored["reason"])
+        if stored["kind"] == "tool":
+            return ToolRequest(stored["request"])
+        if stored["kind"] == "again":
+            return ContinueRound()
+        if stored["kind"] == "draft":
+            return Draft(self._candidate(stored), stored["submission"])
+        return self._proposal(stored, stored["model"])
 
-    def _proposed(self, draft: dict[str, Any], talk: Transcript) -> Proposal:
-        source = self._source(draft["source_sha256"])
-        return Proposal(source, **draft["submission"], planner=NAME, model=talk.model)
+    def _proposal(self, stored: dict[str, Any], model: str) -> Proposal:
+        return Proposal(self._candidate(stored), **stored["submission"], planner=CLAUDE, model=model)
 
-    def _source(self, sha: str) -> str:
-        return self.objects.get_text(artifacts.source(sha)) or ""
+    def _candidate(self, stored: dict[str, Any]) -> Candidate:
+        return Candidate(artifacts.load_source(self.objects, stored["source_sha256"]))
 
     def _book(self, item: Item, talk: Transcript) -> None:
         """Store what was used, then the conversation: an attempt must not look cheaper than it was, however it ends."""
-        usage = {"planner": NAME, **talk.usage()}
+        usage = {"planner": CLAUDE, **talk.usage()}
         self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), usage)
         self._save(item, talk)
 

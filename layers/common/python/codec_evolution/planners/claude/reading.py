@@ -1,4 +1,4 @@
-"""Reading the model's answer: every way in which it may end becomes an outcome of the round."""
+"""Reads the model's answer: each way in which it may end becomes an outcome of the round."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.candidate import SourceError, check_source, sha256_hex
+from codec_evolution.candidate import Candidate, SourceError
 from codec_evolution.contracts import MAX_ROUNDS
 from codec_evolution.framework.tool_specs import BadInput
-from codec_evolution.planners.base import Again, Desk, Draft, Nothing, Outcome, Proposal, ToolRequest
+from codec_evolution.planner_specs import CLAUDE
+from codec_evolution.planners.base import (
+    ContinueRound,
+    Draft,
+    NoProposal,
+    Outcome,
+    Proposal,
+    RoundContext,
+    ToolRequest,
+)
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.language_model import Block, ModelAnswer
 from codec_evolution.planners.claude.transcript import Transcript
@@ -19,55 +28,74 @@ from codec_evolution.planners.evidence import attempt_report
 from codec_evolution.planners.prompts import NOTICES, Prompts
 from codec_evolution.ports import Objects, Record
 
-PLANNER = "claude"
 REASON_CHARS = 1000
+"""Longest reason of an attempt that ends here."""
+
+_VERSION = re.compile(r"v?(\d{1,6})")
 
 
-class Refused(Exception):
-    """A request of the model that is not carried out; the message goes back to it while rounds are left."""
+class RequestRefused(Exception):
+    """A request of the model is not carried out; while rounds are left, the message is sent back to it."""
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Reads one answer in the light of its conversation."""
+class AnswerReader:
+    """Reads one answer of a conversation.
+
+    Attributes
+    ----------
+    talk
+        The conversation; notices to the model are appended to it.
+    """
 
     talk: Transcript
-    desk: Desk
+    context: RoundContext
     prompts: Prompts
     record: Record
     objects: Objects
 
     @property
     def last(self) -> bool:
-        """Whether this is the round that must end the attempt's planning."""
-        return self.desk.round == MAX_ROUNDS
+        """Whether this is the last round, which must end the attempt's planning."""
+        return self.context.round == MAX_ROUNDS
 
     def read(self, answer: ModelAnswer) -> Outcome:
-        """Return what an answer leads to; it is the last of the conversation."""
+        """Return what the conversation's last answer leads to."""
         calls = answer.tool_calls
         if answer.stop_reason == "refusal":
             why = f" ({answer.detail})" if answer.detail else ""
-            return Nothing(f"refused: the model declined to answer{why}"[:REASON_CHARS])
+            return NoProposal(f"refused: the model declined to answer{why}"[:REASON_CHARS])
         if answer.stop_reason == "model_context_window_exceeded":
-            return Nothing("context_window_exceeded: the conversation no longer fits the model")
+            return NoProposal("context_window_exceeded: the conversation no longer fits the model")
         if answer.stop_reason == "max_tokens":
             used = answer.usage.output
-            return self._again("cut_off", f"cut_off: the answer ended at {used} tokens", max_tokens=used)
+            return self._continue("cut_off", f"cut_off: the answer ended at {used} tokens", max_tokens=used)
         if not calls:
-            return self._again("no_tool_call", "no_tool_call: the model called no tool")
+            return self._continue("no_tool_call", "no_tool_call: the model called no tool")
         if len(calls) > 1:
             reason = f"several_calls: the model called {len(calls)} tools at once"
-            return self._again("several_calls", reason, calls=len(calls))
+            return self._continue("several_calls", reason, calls=len(calls))
         return self._carry_out(calls[0])
 
-    def tell(self, notice: str, *, error: bool, following: bool = False, **facts: Any) -> None:
-        """Append a notice: as the result of the open tool call, or as text where there is none.
+    def notify(self, notice: str, *, error: bool, next_round: bool = False, **facts: Any) -> None:
+        """Append a notice: as the result of the open tool call, or as text if there is none.
 
-        A repeated round finds it appended already and adds nothing.
+        A repeated round finds the notice appended already and adds nothing.
+
+        Parameters
+        ----------
+        notice
+            Which notice of the template `prompts.NOTICES`.
+        error
+            Whether the tool call counts as failed.
+        next_round
+            Whether the model reads the notice in the next round instead of this one.
+        **facts
+            What the notice is rendered with.
         """
-        if self.talk.messages[-1]["role"] == "user" and not following:
+        if self.talk.messages[-1]["role"] == "user" and not next_round:
             return
-        left = MAX_ROUNDS - self.desk.round - (1 if following else 0)
+        left = MAX_ROUNDS - self.context.round - (1 if next_round else 0)
         text = self.prompts.render(NOTICES, {"notice": notice, "rounds_left": left, **facts})
         calls = self.talk.open_calls()
         if calls:
@@ -75,95 +103,99 @@ class Reader:
         else:
             self.talk.say(text)
 
-    def _again(self, notice: str, ending: str, *, error: bool = True, **facts: Any) -> Outcome:
-        """Answer the model here and let it go on, or end the attempt when no round is left."""
+    def _continue(self, notice: str, ending: str, *, error: bool = True, **facts: Any) -> Outcome:
+        """Answer the model here and let it continue, or end the attempt if no round is left."""
         if self.last:
-            return Nothing(ending[:REASON_CHARS])
-        self.tell(notice, error=error, following=True, **facts)
-        return Again()
+            return NoProposal(ending[:REASON_CHARS])
+        self.notify(notice, error=error, next_round=True, **facts)
+        return ContinueRound()
 
     def _carry_out(self, call: Block) -> Outcome:
         name = str(call["name"])
         offered = {tool["name"] for tool in self.talk.tools}
         if name not in offered or (self.last and name not in toolbox.FINAL):
             reason = f"not_offered: {name}"
-            return self._again("not_offered", reason, tool=name[:60], last=self.last)
+            return self._continue("not_offered", reason, tool=name[:60], last=self.last)
         try:
             given = toolbox.read_input(name, call["input"])
-            if isinstance(given, toolbox.Surrender):
-                return Nothing(f"gave_up: {given.reason}"[:REASON_CHARS])
+            if isinstance(given, toolbox.GiveUp):
+                return NoProposal(f"gave_up: {given.reason}"[:REASON_CHARS])
             if isinstance(given, toolbox.Inspection):
                 text = self._inspect(given.attempt)
-                return self._again("inspection", "", error=False, text=text)
+                return self._continue("inspection", "", error=False, text=text)
             if isinstance(given, toolbox.SourceInput):
                 return self._source_sent(given)
-            arguments = given.model_dump()
-            return ToolRequest({"tool": name, "reason": arguments.pop("reason"), "arguments": arguments})
-        except (BadInput, EditFailed, SourceError, Refused) as problem:
+        except (BadInput, EditFailed, RequestRefused) as problem:
             nearest = problem.nearest if isinstance(problem, EditFailed) else ""
-            return self._again("refused", str(problem), reason=str(problem), nearest=nearest)
+            return self._continue("refused", str(problem), reason=str(problem), nearest=nearest)
+        arguments = given.model_dump()
+        reason = arguments.pop("reason")
+        return ToolRequest({"tool": name, "arguments": arguments, "reason": reason, "planner": CLAUDE})
 
     def _source_sent(self, given: toolbox.SourceInput) -> Outcome:
-        source = self._source_of(given)
         try:
-            check_source(source)
+            candidate = Candidate(self._source_of(given))
         except SourceError as error:
-            raise Refused(f"bad_source: {error}") from None
-        refusal = self.desk.refusal(source)
+            raise RequestRefused(f"bad_source: {error}") from None
+        refusal = self.context.refusal(candidate)
         if refusal:
-            raise Refused(refusal)
+            raise RequestRefused(refusal)
         if not isinstance(given, toolbox.Submission):
-            return Draft(source)
+            return Draft(candidate)
         submission = {"hypothesis": given.hypothesis.strip(), "summary": given.summary.strip()}
         if not submission["hypothesis"]:
-            raise Refused("bad_input: submit_codec: hypothesis is empty")
-        if self.last or sha256_hex(source) in self.talk.passed:
-            return Proposal(source, **submission, planner=PLANNER, model=self.talk.model)
-        return Draft(source, submission)
+            raise RequestRefused("bad_input: submit_codec: hypothesis is empty")
+        if self.last or candidate.sha256 in self.talk.passed:
+            return Proposal(candidate, **submission, planner=CLAUDE, model=self.talk.model)
+        return Draft(candidate, submission)
 
     def _source_of(self, given: toolbox.SourceInput) -> str:
         if given.source is not None:
             if given.edits or given.base:
-                raise Refused("bad_input: give either source, or base and edits; the other must be null")
+                raise RequestRefused(
+                    "bad_input: give either source, or base and edits; the other must be null"
+                )
             return given.source
         if given.base is None or given.edits is None:
-            raise Refused("bad_input: give either source, or base and edits")
+            raise RequestRefused("bad_input: give either source, or base and edits")
         edits = [Edit(edit.search, edit.replace) for edit in given.edits]
         return apply_edits(self._base(given.base.strip()), edits)
 
     def _base(self, name: str) -> str:
-        version = re.fullmatch(r"v?(\d{1,6})", name)
-        if name == "incumbent" or (version and int(version[1]) == self.desk.item.version):
+        version = _VERSION.fullmatch(name)
+        if name == "incumbent" or (version and int(version[1]) == self.context.item.version):
             return self._stored(self.talk.incumbent)
         if name == "draft":
             if not self.talk.draft:
-                raise Refused("unknown_base: no draft was sent in this attempt")
+                raise RequestRefused("unknown_base: no draft was sent in this attempt")
             return self._stored(self.talk.draft)
         attempt = self._attempt(name)
         if "source_sha256" not in attempt:
-            raise Refused(f"unknown_base: attempt {name} has no source")
+            raise RequestRefused(f"unknown_base: attempt {name} has no source")
         return self._stored(str(attempt["source_sha256"]))
 
     def _attempt(self, name: str) -> dict[str, Any]:
-        version = re.fullmatch(r"v?(\d{1,6})", name)
-        lineage = self.desk.item.lineage
+        version = _VERSION.fullmatch(name)
+        lineage = self.context.item.lineage
         if version:
             found = self.record.of_version(lineage, int(version[1]))
         else:
             found = self.record.get(lineage, name) if name and len(name) <= 100 else None
         if found is None:
-            raise Refused(f"unknown_base: {name[:100]!r} is neither a version nor an attempt of this lineage")
+            raise RequestRefused(
+                f"unknown_base: {name[:100]!r} is neither a version nor an attempt of this lineage"
+            )
         return found
 
     def _stored(self, sha: str) -> str:
-        text = self.objects.get_text(artifacts.source(sha))
-        if text is None:
-            raise Refused(f"unknown_base: source {sha[:12]} is not stored")
-        return text
+        try:
+            return artifacts.load_source(self.objects, sha)
+        except artifacts.SourceMissing:
+            raise RequestRefused(f"unknown_base: source {sha[:12]} is not stored") from None
 
     def _inspect(self, name: str) -> str:
         attempt = self._attempt(name.strip())
         sha = str(attempt.get("source_sha256", ""))
         source = self.objects.get_text(artifacts.source(sha)) if sha else ""
-        report = self.objects.get_json(artifacts.report(self.desk.item.lineage, attempt["attempt_id"]))
+        report = self.objects.get_json(artifacts.report(self.context.item.lineage, attempt["attempt_id"]))
         return attempt_report(attempt, source or "", report)

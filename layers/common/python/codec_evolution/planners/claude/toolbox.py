@@ -60,7 +60,7 @@ class Inspection(ToolInput):
     attempt: str = Field(description="An attempt id from the history, or a version such as 'v3'.")
 
 
-class Surrender(ToolInput):
+class GiveUp(ToolInput):
     """Input of `GIVE_UP`."""
 
     reason: str = Field(description="Why no candidate is worth a test now.")
@@ -85,7 +85,7 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         Inspection,
         "Read an earlier attempt: its source, its figures clip by clip, its failure. Costs one round.",
     ),
-    ToolSpec(GIVE_UP, Surrender, "End this attempt without a candidate."),
+    ToolSpec(GIVE_UP, GiveUp, "End this attempt without a candidate."),
 )
 """The planner's own tools, in the order in which they are offered."""
 
