@@ -13,7 +13,7 @@ from codec_evolution.adapters.schedule import MinuteSchedule
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.loop.steering import Operator
-from codec_evolution.widgets.actions import answer
+from codec_evolution.widgets.actions import handle_action
 
 logger = Logger(service="actions")
 
@@ -27,6 +27,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
         schedule=MinuteSchedule(schedule) if schedule else None,
         now=utc_now,
     )
-    html = answer(event, operator, FrameworkTool(os.environ["FRAMEWORK_TOOL_FUNCTION"]))
+    html = handle_action(event, operator, FrameworkTool(os.environ["FRAMEWORK_TOOL_FUNCTION"]))
     logger.info("action", extra={"action": str(event.get("action", ""))[:40]})
     return html

@@ -11,12 +11,12 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
-from codec_evolution.widgets.request import Links, Room, github_web_url
-from codec_evolution.widgets.views import answer
+from codec_evolution.widgets.request import Links, WidgetContext, github_web_url
+from codec_evolution.widgets.views import render_view
 
 logger = Logger(service="widgets")
 
-ROOM = Room(
+CONTEXT = WidgetContext(
     record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
     control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
     objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
@@ -35,6 +35,6 @@ ROOM = Room(
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
     """Return the HTML of one view, or the documentation in Markdown."""
-    html = answer(event, ROOM)
+    html = render_view(event, CONTEXT)
     logger.info("rendered", extra={"view": event.get("view"), "characters": len(html)})
     return html

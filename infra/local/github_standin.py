@@ -128,6 +128,7 @@ class _Token(AuthenticationBackend):
         self._token = token.encode("utf-8")
 
     async def authenticate(self, conn: HTTPConnection) -> None:
+        """Raise `AuthenticationError` unless the request has the token."""
         scheme, _, token = conn.headers.get("authorization", "").partition(" ")
         is_known = hmac.compare_digest(token.encode("utf-8"), self._token)
         if scheme.lower() not in ("token", "bearer") or not is_known:

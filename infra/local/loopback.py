@@ -162,14 +162,17 @@ class _Connection(H11Protocol):
     _silence: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to watch a new connection."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._watch()
 
     def data_received(self, data: bytes) -> None:
+        """Note that the client is alive."""
         self._watch()
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Stop watching."""
         if self._silence:
             self._silence.cancel()
         super().connection_lost(exc)

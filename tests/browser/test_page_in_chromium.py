@@ -220,7 +220,7 @@ def test_approve_and_deny(stack, open_page):
     assert "denied" in press(page, "approvals", "Deny")
     page.wait_for_function("() => document.querySelectorAll('.approvals cwdb-action').length === 2")
     press(page, "approvals", "Approve")
-    approvals.get_by_text("Nothing waits for approval").wait_for()
+    approvals.get_by_text("Nothing is waiting for approval").wait_for()
     table = modifications_of(stack)
     states = {table.get(each["modification_id"])["status"] for each in asked}
     assert "denied" in states

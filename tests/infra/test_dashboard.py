@@ -95,10 +95,10 @@ def test_each_view_is_drawn_once_by_the_live_widget_function(widgets: list[dict[
         assert each["updateOn"]["refresh"] is True
 
 
-def test_the_story_begins_with_where_it_stands_and_what_can_be_done(widgets: list[dict[str, Any]]) -> None:
+def test_the_overview_and_the_controls_come_first(widgets: list[dict[str, Any]]) -> None:
     top = sorted(widgets, key=lambda each: (each["y"], each["x"]))
     assert [each["properties"]["title"] for each in top[:3]] == [
-        "Where it stands",
+        "Overview",
         "Controls",
         "Waiting for approval",
     ]

@@ -76,7 +76,7 @@ def dashboard(tmp_path) -> Iterator[Callable[[Path], Dashboard]]:
 
 def test_a_run_that_starts_later_borrows_the_stack_of_the_page(dashboard, tmp_path):
     page = dashboard(tmp_path / "state")
-    page.wait(lambda: "No attempt yet" in page.widget("evolution"))
+    page.wait(lambda: "No attempts yet" in page.widget("evolution"))
     # Without a key the candidate's attempt ends at once, and its reason tells whose settings held.
     command = [*CLI, "run", "--planner", "claude", "--cycles", "1", "--json"]
     done = subprocess.run(

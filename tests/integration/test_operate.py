@@ -17,8 +17,8 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.clock import utc_now
 from codec_evolution.loop.steering import Operator, Refused
-from codec_evolution.widgets.request import Links, Room
-from codec_evolution.widgets.views import VIEWS, answer
+from codec_evolution.widgets.request import Links, WidgetContext
+from codec_evolution.widgets.views import VIEWS, render_view
 from typer.testing import CliRunner
 
 import infra.cli
@@ -267,8 +267,8 @@ def crowded(lineage: str, number: int) -> dict[str, Any]:
     return item
 
 
-def room(session, **fields: Any) -> Room:
-    return Room(
+def widget_context(session, **fields: Any) -> WidgetContext:
+    return WidgetContext(
         **{
             "record": session.record,
             "control": session.control,
@@ -309,9 +309,9 @@ class Meter:
 def test_a_widget_reads_as_many_items_of_ten_thousand_as_of_a_thousand(session, crowds, view):
     read = {}
     for size, lineage in crowds.items():
-        where = room(session)
+        where = widget_context(session)
         meter = Meter(where.record, where.control, where.modifications)
-        answer({"view": view, "lineage": lineage, "limit": 50}, where)
+        render_view({"view": view, "lineage": lineage, "limit": 50}, where)
         read[size] = meter.items
     assert read[MANY] == read[10 * MANY]
     assert read[MANY] <= 120

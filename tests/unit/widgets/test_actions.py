@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from codec_evolution.loop.steering import Operator
 from codec_evolution.ports import Conflict, LoopState
-from codec_evolution.widgets.actions import answer
+from codec_evolution.widgets.actions import handle_action
 
+from .contexts import HOSTILE, NOW
 from .markup import Page
-from .rooms import HOSTILE, NOW
 
 NONCE = "0123456789abcdef0123"
 
@@ -56,7 +56,7 @@ class Loop:
 
 def press(loop: Loop, **event) -> str:
     operator = Operator(control=loop, cycles=loop, schedule=loop, now=lambda: NOW)
-    return Page(answer(event, operator, loop)).words
+    return Page(handle_action(event, operator, loop)).words
 
 
 def test_pause_and_resume_move_flag_and_schedule():
@@ -143,4 +143,4 @@ def test_what_no_button_sends_is_refused_with_a_reason(event):
 
 def test_actions_describe_themselves():
     operator = Operator(control=Loop(), cycles=Loop(), schedule=None, now=lambda: NOW)
-    assert answer({"describe": True}, operator, Loop()).startswith("## ")
+    assert handle_action({"describe": True}, operator, Loop()).startswith("## ")

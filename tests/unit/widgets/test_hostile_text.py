@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from codec_evolution.loop.steering import Operator
 from codec_evolution.ports import LoopState
-from codec_evolution.widgets.actions import answer as act
-from codec_evolution.widgets.views import VIEWS, answer
+from codec_evolution.widgets.actions import handle_action
+from codec_evolution.widgets.views import VIEWS, render_view
 
+from .contexts import NOW, Tables, adopted, attempt, context, modification
 from .markup import Page
-from .rooms import NOW, Tables, adopted, attempt, modification, room
 
 ATTRIBUTES_OF_ATTEMPT = (
     "hypothesis",
@@ -65,7 +65,7 @@ HOSTILE = (
 
 
 def written_with(text: str):
-    """A room in which every attribute that others write is this text."""
+    """A context in which every attribute that others write is this text."""
     tried, changed = (
         dict.fromkeys(ATTRIBUTES_OF_ATTEMPT, text),
         dict.fromkeys(ATTRIBUTES_OF_MODIFICATION, text),
@@ -82,12 +82,12 @@ def written_with(text: str):
     request = {"arguments": {"file_path": text, "content": {"search": text, text: text}}}
     key = f"modifications/{long['modification_id'].replace('#', '_')}/request.json"
     state = LoopState("main", version=1, committed_version=0, paused=True, paused_reason=text, paused_at=NOW)
-    return room(Tables(attempts, state=state, modifications=[*changes, long], objects={key: request}))
+    return context(Tables(attempts, state=state, modifications=[*changes, long], objects={key: request}))
 
 
 def drawn(view: str, width: int, text: str) -> Page:
     return Page(
-        answer({"view": view, "widgetContext": {"width": width, "theme": "dark"}}, written_with(text))
+        render_view({"view": view, "widgetContext": {"width": width, "theme": "dark"}}, written_with(text))
     )
 
 
@@ -115,5 +115,5 @@ def test_the_answer_of_a_button_is_one_paragraph_whatever_the_host_said(text):
 
     operator = Operator(control=Tables(), cycles=None, schedule=None, now=lambda: NOW)
     event = {"action": "approve", "modification_id": "m", "widgetContext": {"theme": "light"}}
-    found = Page(act(event, operator, Decided()))
+    found = Page(handle_action(event, operator, Decided()))
     assert found.tags == ["style", "div", "p"]

@@ -4,10 +4,10 @@ import pytest
 from codec_evolution.ports import LoopState
 from codec_evolution.widgets.overview import tiers
 from codec_evolution.widgets.request import WidgetRequestError
-from codec_evolution.widgets.views import VIEWS, answer
+from codec_evolution.widgets.views import VIEWS, render_view
 
+from .contexts import HOSTILE, Tables, adopted, attempt, context, modification
 from .markup import ALLOWED, Page
-from .rooms import HOSTILE, Tables, adopted, attempt, modification, room
 
 VERSIONS = [adopted(number, number, bitrate_mbps=12.0 / (number + 1)) for number in range(4)]
 WRITTEN = (
@@ -61,7 +61,7 @@ def reports(attempts) -> dict:
     }
 
 
-def full_room(**fields):
+def full_context(**fields):
     state = LoopState("main", version=3, committed_version=2, cycle_id="2026-11-21T22:00:00.000Z")
     attempts = [*VERSIONS, attempt(50), attempt(51, status="test_failed", failure_kind="timeout")]
     days = [
@@ -70,11 +70,11 @@ def full_room(**fields):
     ]
     changes = [modification(1), modification(2, status="pending_approval")]
     tables = Tables(attempts, state=state, objects=reports(VERSIONS), days=days, modifications=changes)
-    return room(tables, **fields)
+    return context(tables, **fields)
 
 
 def page(view: str, where=None, **event) -> Page:
-    return Page(answer({"view": view, **event}, where or full_room()))
+    return Page(render_view({"view": view, **event}, where or full_context()))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -82,7 +82,7 @@ def page(view: str, where=None, **event) -> Page:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("filled", [True, False])
 def test_every_widget_is_well_formed_with_and_without_data(view, theme, width, filled):
-    where = full_room() if filled else room()
+    where = full_context() if filled else context()
     found = page(view, where, widgetContext={"theme": theme, "width": width})
     assert set(found.tags) <= ALLOWED
     assert found.words
@@ -103,7 +103,7 @@ def test_nothing_that_a_model_wrote_becomes_markup(view, width):
         modification(2, tool=HOSTILE, file=HOSTILE, reason=HOSTILE, diff=HOSTILE, status="pending_approval"),
     ]
     state = LoopState("main", version=1, paused=True, paused_reason=HOSTILE)
-    found = page(view, room(Tables(attempts, state=state, modifications=changes)), width=width)
+    found = page(view, context(Tables(attempts, state=state, modifications=changes)), width=width)
     assert set(found.tags) <= ALLOWED
     for tag, name, value in found.attributes:
         assert not name.startswith("on"), f"<{tag} {name}={value!r}>"
@@ -112,7 +112,7 @@ def test_nothing_that_a_model_wrote_becomes_markup(view, width):
 
 
 def test_the_hostile_text_is_shown_as_it_is():
-    where = room(Tables([attempt(1, hypothesis=HOSTILE)]))
+    where = context(Tables([attempt(1, hypothesis=HOSTILE)]))
     assert HOSTILE in page("evolution", where).words
 
 
@@ -122,7 +122,7 @@ def test_the_overview_says_in_figures_where_it_stands():
     assert "3.00 Mbps" in words
     assert "$3.50 of $20.00" in words
     assert "Waiting for approval 1" in words
-    assert "Waiting for their commit 1" in words
+    assert "Waiting for commit 1" in words
 
 
 def test_tiers_are_reached_at_their_line_and_not_above():
@@ -158,7 +158,7 @@ def test_a_refused_change_says_why_and_an_applied_one_does_not_repeat_itself():
             summary="run_shell_command ls prompts",
         ),
     ]
-    words = page("modifications", room(Tables(modifications=changes))).words
+    words = page("modifications", context(Tables(modifications=changes))).words
     assert "rule: never" in words and "changed it" not in words
     assert words.count("run_shell_command ls prompts") == 1
 
@@ -172,7 +172,7 @@ def test_attempts_show_verdict_figures_and_links():
 
 def test_a_commit_is_linked_and_an_execution_too():
     arn = "arn:aws:states:eu-west-1:123456789012:execution:CodecEvolutionApp-Cycle:by-hand-0a1b"
-    where = room(Tables([adopted(1, 1, github_commit_hash="a1b2c3d4e5f6", execution=arn)]))
+    where = context(Tables([adopted(1, 1, github_commit_hash="a1b2c3d4e5f6", execution=arn)]))
     links = {value for _, name, value in page("evolution", where).attributes if name == "href"}
     assert "https://github.com/o/r/commit/a1b2c3d4e5f6" in links
     assert any(link.endswith(f"executions/details/{arn}") for link in links)
@@ -194,7 +194,7 @@ def test_what_is_neither_a_commit_nor_an_execution_makes_no_link(written):
         modification(1, commit=written),
         modification(2, commit=f"arn:aws:states:x:1:execution:{written}"),
     ]
-    where = room(Tables(attempts, modifications=changes))
+    where = context(Tables(attempts, modifications=changes))
     for view in ("evolution", "modifications"):
         assert not [value for _, name, value in page(view, where).attributes if name == "href"]
 
@@ -203,7 +203,7 @@ def test_running_attempts_come_first_with_their_stage():
     due = ("2026-11-21T22:00:00.000Z#00", "2026-11-21T22:00:00.000Z#01")
     state = LoopState("main", execution="arn", due=due)
     stored = {"attempts/main/2026-11-21T22:00:00.000Z_01/proposal.json": {}}
-    words = page("evolution", room(Tables([attempt(1)], state=state, objects=stored))).words
+    words = page("evolution", context(Tables([attempt(1)], state=state, objects=stored))).words
     assert words.index("planning") < words.index("measuring") < words.index("rejected")
 
 
@@ -216,7 +216,7 @@ def test_each_training_clip_has_the_incumbent_two_predecessors_version_0_and_x26
 
 
 def test_a_version_whose_report_is_gone_is_left_out():
-    where = full_room()
+    where = full_context()
     where.objects.stored.pop(next(key for key in where.objects.stored if "00:03:" in key))
     words = page("rate_distortion", where).words.split()
     assert "v3" not in words and "v2" in words
@@ -240,7 +240,7 @@ def test_money_is_by_day_and_by_adoption():
     words = page("money").words
     assert "$16.50 of $20.00" in words
     assert "12 7" in words, "attempts, then looks at the held-out windows"
-    assert "For each adoption $1.50" in words, "4.50 dollars for three adoptions; version 0 is none"
+    assert "Per adoption $1.50" in words, "4.50 dollars for three adoptions; version 0 is none"
 
 
 def test_an_applied_modification_can_be_rolled_back_and_a_pending_one_decided():
@@ -259,14 +259,14 @@ def waiting_with(item: dict, arguments: dict | None) -> str:
     change = modification(2, status="pending_approval", **item)
     key = f"modifications/{change['modification_id'].replace('#', '_')}/request.json"
     stored = {} if arguments is None else {key: {"arguments": arguments}}
-    return page("approvals", room(Tables(modifications=[change], objects=stored))).words
+    return page("approvals", context(Tables(modifications=[change], objects=stored))).words
 
 
 def test_who_approves_sees_the_whole_change_although_the_item_keeps_its_beginning_only():
     hidden = "import os # far below what the item shows"
     content = {"search": "x", "replace": "x\n" * 900 + hidden}
     words = waiting_with({"diff": "+x\n" * 600 + "..."}, {"file_path": "x.py", "content": content})
-    assert "Not all of it is above" in words and hidden in words and "content.search: x" in words
+    assert "The above is incomplete" in words and hidden in words and "content.search: x" in words
     command = "ls " + "a" * 400
     assert command in waiting_with(
         {"summary": f"run_shell_command {command}"[:297] + "..."}, {"command": command}
@@ -282,10 +282,10 @@ def test_a_change_too_long_for_the_page_says_where_it_is_before_anything_else():
 def test_more_calls_than_are_shown_are_not_kept_quiet():
     def words(count: int) -> str:
         changes = [modification(number, status="pending_approval") for number in range(count)]
-        return page("approvals", room(Tables(modifications=changes))).words
+        return page("approvals", context(Tables(modifications=changes))).words
 
-    assert words(10).count("Approve") == 10 and "older ones wait" not in words(10)
-    assert words(11).count("Approve") == 10 and "older ones wait" in words(11)
+    assert words(10).count("Approve") == 10 and "older ones are waiting" not in words(10)
+    assert words(11).count("Approve") == 10 and "older ones are waiting" in words(11)
 
 
 def test_signs_that_turn_text_round_or_hide_it_are_spelled_out_to_who_approves():
@@ -295,13 +295,13 @@ def test_signs_that_turn_text_round_or_hide_it_are_spelled_out_to_who_approves()
 
 def test_a_change_that_is_shown_whole_is_not_shown_twice():
     words = waiting_with({"diff": "+x = 1", "summary": "modify_framework_file x.py"}, {"content": "x = 1"})
-    assert "Not all of it" not in words
+    assert "The above is incomplete" not in words
 
 
 def test_buttons_call_the_other_function_and_ask_first():
     found = page("controls")
     calls = {name: value for tag, name, value in found.attributes if tag == "cwdb-action"}
-    assert calls["endpoint"] == full_room().actions
+    assert calls["endpoint"] == full_context().actions
     assert calls["action"] == "call" and calls["confirmation"]
 
 
@@ -309,7 +309,7 @@ def test_a_paused_loop_can_be_resumed_and_nothing_else():
     state = LoopState(
         "main", paused=True, paused_at="2026-11-21T22:01:00.000Z", paused_reason="by an operator"
     )
-    found = page("controls", room(Tables(state=state)))
+    found = page("controls", context(Tables(state=state)))
     assert [label for label, _ in found.buttons] == ["Resume"]
     assert found.payload("Resume")["paused_at"] == "2026-11-21T22:01:00.000Z"
     assert "paused since 21 Nov 22:01 UTC" in found.words
@@ -317,14 +317,14 @@ def test_a_paused_loop_can_be_resumed_and_nothing_else():
 
 def test_drawing_twice_within_a_minute_gives_the_same_nonce_and_later_another():
     first, again = page("controls"), page("controls")
-    later = page("controls", full_room(now=lambda: "2026-11-21T22:31:00.000Z"))
+    later = page("controls", full_context(now=lambda: "2026-11-21T22:31:00.000Z"))
     run = "Run one cycle now"
     assert first.payload(run) == again.payload(run)
     assert first.payload(run)["nonce"] != later.payload(run)["nonce"]
 
 
 def test_a_widget_describes_itself_in_markdown():
-    text = answer({"describe": True}, room())
+    text = render_view({"describe": True}, context())
     assert text.startswith("## ")
     for name in VIEWS:
         assert f"`{name}`" in text
@@ -344,4 +344,4 @@ def test_a_widget_describes_itself_in_markdown():
 )
 def test_a_wrong_parameter_is_named_with_its_limit(event, message):
     with pytest.raises(WidgetRequestError, match=message):
-        answer(event, room())
+        render_view(event, context())

@@ -1,1 +1,1 @@
-"""HTML widgets, for the CloudWatch dashboard and the local page alike. They read and never act."""
+"""HTML widgets for the CloudWatch dashboard and the local page. They only read."""

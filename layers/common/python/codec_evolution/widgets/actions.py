@@ -1,4 +1,4 @@
-"""What a button may ask for, and the answer that it shows."""
+"""The actions of the buttons, and the message that each shows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from codec_evolution.loop.steering import Decisions, Operator, Refused
 from codec_evolution.widgets.html import render_message
 
 BY_BUTTON = "by a button"
+"""The reason recorded for a pause."""
 
 Lineage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Time = Annotated[str, Field(max_length=40)]
@@ -21,14 +22,14 @@ class _Action(BaseModel):
 
 
 class Pause(_Action):
-    """Let no new cycle begin."""
+    """Start no new cycle."""
 
     action: Literal["pause"]
     lineage: Lineage
 
 
 class Resume(_Action):
-    """Lift the pause that the person saw."""
+    """Lift the pause that was on screen."""
 
     action: Literal["resume"]
     lineage: Lineage
@@ -36,7 +37,7 @@ class Resume(_Action):
 
 
 class RunCycle(_Action):
-    """Start one cycle after the one that the person saw."""
+    """Start one cycle, unless a newer one than that on screen has begun."""
 
     action: Literal["run_cycle"]
     lineage: Lineage
@@ -45,7 +46,7 @@ class RunCycle(_Action):
 
 
 class Decide(_Action):
-    """Decide about one framework modification, whose arguments never change and whose state moves one way."""
+    """Approve, deny or roll back one framework modification."""
 
     action: Literal["approve", "deny", "rollback"]
     modification_id: Annotated[str, Field(min_length=1, max_length=300)]
@@ -56,15 +57,24 @@ _ACTION: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator
 
 DOCUMENTATION = """## Codec evolution: actions
 
-What the buttons of the other widgets call; it changes the loop and draws nothing by itself. Who may invoke this
-function may pause, resume, start a cycle, and decide on framework modifications.
+The buttons of the other widgets call this function. It changes the loop and draws no widget. Whoever may invoke it
+may pause and resume the loop, start a cycle, and decide on framework modifications.
 """
 
 
-def answer(event: Mapping[str, Any], operator: Operator, decisions: Decisions) -> str:
-    """Do what a button asks for and return the sentence to show as HTML.
+def handle_action(event: Mapping[str, Any], operator: Operator, decisions: Decisions) -> str:
+    """Carry out the action of a button and return its outcome as HTML.
 
-    What cannot be done is said in the same way, because the person looks at nothing else.
+    A refusal is returned the same way, because the answer is all that the user sees.
+
+    Parameters
+    ----------
+    event
+        The payload of the button, with CloudWatch's ``widgetContext``; ``describe`` asks for the documentation.
+    operator
+        Controls the loop.
+    decisions
+        Carries out decisions about framework modifications.
     """
     if event.get("describe"):
         return DOCUMENTATION

@@ -1,4 +1,4 @@
-"""Geometry of small line charts: values go in, places in an SVG come out."""
+"""Geometry of small line charts: from values to positions in an SVG."""
 
 from __future__ import annotations
 
@@ -7,21 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 12, 34
+"""Margins in pixels."""
 ACCENT, REFERENCE = "accent", "reference"
 LABEL_GAP = 13
-"""Pixels that a label keeps to the one above it."""
+"""Pixels between two labels, one above the other."""
 PLACE_TOLERANCE = 0.1
 LABEL_RISE = 9
-"""Pixels that a label stands above the end of its line, where curves that rise to the right leave room."""
+"""Pixels between a label and the end of its line: a curve that rises to the right leaves space above its end."""
 SIGN_PX = 7
-"""Width of one sign of a label, at least as wide as any."""
+"""Upper bound of the width of one character of a label."""
 ASIDE_PX = 44
-"""Room for labels right of the lines."""
+"""Space for labels to the right of the lines, in pixels."""
+ASIDE_GAP = 8
+TICK_X_PX, TICK_Y_PX = 48, 32
+"""Least distance of two ticks, in pixels."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: the values at its ends (positive ones where it is logarithmic), and whether ticks are whole numbers."""
+    """One axis.
+
+    Attributes
+    ----------
+    low, high
+        The values at its ends; positive if the axis is logarithmic.
+    whole
+        Whether ticks are whole numbers.
+    """
 
     low: float
     high: float
@@ -30,7 +42,7 @@ class Axis:
     whole: bool = False
 
     def place(self, value: float) -> float:
-        """Return where a value lies, 0 at the low end and 1 at the high end."""
+        """Return the position of a value: 0 at the low end, 1 at the high end."""
         if self.log:
             low, high, value = math.log10(self.low), math.log10(self.high), math.log10(value)
         else:
@@ -38,7 +50,7 @@ class Axis:
         return (value - low) / (high - low)
 
     def ticks(self, most: int) -> list[float]:
-        """Return round values within the axis, at most about ``most``."""
+        """Return round values within the axis, about ``most`` at most."""
         if self.log:
             return self._log_ticks(most)
         step = _nice((self.high - self.low) / max(most, 1))
@@ -51,6 +63,7 @@ class Axis:
     def _log_ticks(self, most: int) -> list[float]:
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         within_a_decade = ((1, 2, 3, 5, 7),) if self.high < 10 * self.low else ()
+        found: list[float] = []
         for digits in (*within_a_decade, (1, 2, 5), (1, 3), (1,)):
             found = [digit * 10.0**decade for decade in decades for digit in digits]
             found = [
@@ -70,7 +83,7 @@ class Series:
     points
         Pairs (x, y).
     label
-        Stands above the last point, or right of it where ``aside``.
+        Placed above the last point, or to the right of it if ``aside``.
     weight
         ``accent``, ``old`` or ``reference``.
     """
@@ -84,7 +97,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A horizontal line at a value, with its label."""
+    """A horizontal line at a value, with a label."""
 
     value: float
     label: str
@@ -104,7 +117,7 @@ class Line:
 
     @property
     def label_ends(self) -> tuple[float, float]:
-        """Where the label begins and ends, in pixels from the left."""
+        """The left and right end of the label, in pixels from the left."""
         width = SIGN_PX * len(self.label)
         left = self.label_x - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
         return left, left + width
@@ -112,7 +125,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything a template needs to print the chart; places are pixels from the upper left corner."""
+    """Everything a template needs to draw the chart; positions are pixels from the upper left corner."""
 
     width: int
     height: int
@@ -129,6 +142,36 @@ class Drawing:
     lines: list[Line] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Plane:
+    """Where the two axes lie in the drawing, in pixels."""
+
+    x: Axis
+    y: Axis
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def at_x(self, value: float) -> float:
+        return round(self.left + self.x.place(value) * (self.right - self.left), 1)
+
+    def at_y(self, value: float) -> float:
+        return round(self.bottom - self.y.place(value) * (self.bottom - self.top), 1)
+
+    def line(self, series: Series) -> Line:
+        places = [(self.at_x(x), self.at_y(y)) for x, y in series.points]
+        path = "M" + " L".join(f"{x},{y}" for x, y in places)
+        dots = places if series.dots else []
+        x, y = places[-1]
+        if series.aside:
+            return Line(path, dots, series.label, x + ASIDE_GAP, y + 4, series.weight, "start")
+        # A line that ends near the right edge has its label to the left of its end.
+        edge = self.right - SIGN_PX * len(series.label) / 2
+        anchor = "end" if series.weight == REFERENCE or x > edge else "middle"
+        return Line(path, dots, series.label, x, y - LABEL_RISE, series.weight, anchor)
+
+
 def draw(
     title: str,
     x: Axis,
@@ -139,60 +182,51 @@ def draw(
     height: int,
     marks: Sequence[Mark] = (),
 ) -> Drawing:
-    """Place series and marks; ``width`` and ``height`` are pixels of the whole drawing."""
+    """Return the drawing of some series and marks.
+
+    Parameters
+    ----------
+    series
+        Each has at least one point.
+    width, height
+        Pixels of the whole drawing.
+    marks
+        Those outside the y axis are left out.
+    """
     aside = ASIDE_PX if any(each.aside for each in series) else 0
-    left, right, top, bottom = LEFT, width - RIGHT - aside, TOP, height - BOTTOM
-
-    def at_x(value: float) -> float:
-        return round(left + x.place(value) * (right - left), 1)
-
-    def at_y(value: float) -> float:
-        return round(bottom - y.place(value) * (bottom - top), 1)
-
-    lines = []
-    for each in series:
-        places = [(at_x(px), at_y(py)) for px, py in each.points]
-        path = "M" + " L".join(f"{px},{py}" for px, py in places)
-        end = places[-1]
-        dots = places if each.dots else []
-        if each.aside:
-            lines.append(Line(path, dots, each.label, end[0] + 8, end[1] + 4, each.weight, "start"))
-            continue
-        # A line that ends at the right edge has its label to the left of that edge.
-        edge = right - SIGN_PX * len(each.label) / 2
-        anchor = "end" if each.weight == REFERENCE or end[0] > edge else "middle"
-        lines.append(Line(path, dots, each.label, end[0], end[1] - LABEL_RISE, each.weight, anchor))
+    plane = _Plane(x, y, LEFT, width - RIGHT - aside, TOP, height - BOTTOM)
+    columns, rows = (plane.right - plane.left) // TICK_X_PX, (plane.bottom - plane.top) // TICK_Y_PX
     return Drawing(
         width=width,
         height=height,
-        left=left,
-        right=right,
-        top=top,
-        bottom=bottom,
+        left=plane.left,
+        right=plane.right,
+        top=plane.top,
+        bottom=plane.bottom,
         title=title,
         x_title=x.title,
         y_title=y.title,
-        x_ticks=[(at_x(value), number(value)) for value in x.ticks(max(2, (right - left) // 48))],
-        y_ticks=[(at_y(value), number(value)) for value in y.ticks(max(2, (bottom - top) // 32))],
-        marks=[(at_y(mark.value), mark.label) for mark in marks if y.low <= mark.value <= y.high],
-        lines=_spread(lines),
+        x_ticks=[(plane.at_x(value), number(value)) for value in x.ticks(max(2, int(columns)))],
+        y_ticks=[(plane.at_y(value), number(value)) for value in y.ticks(max(2, int(rows)))],
+        marks=[(plane.at_y(mark.value), mark.label) for mark in marks if y.low <= mark.value <= y.high],
+        lines=_spread([plane.line(each) for each in series]),
     )
 
 
 def around(values: Sequence[float], *, pad: float = 0.08, least: float = 1.0) -> tuple[float, float]:
-    """Return ends of a linear axis with some room round the values, at least ``least`` apart."""
+    """Return the ends of a linear axis with a margin around the values, at least ``least`` apart."""
     low, high = min(values), max(values)
     middle, half = (low + high) / 2, max((high - low) / 2 * (1 + 2 * pad), least / 2)
     return middle - half, middle + half
 
 
 def around_log(values: Sequence[float], *, pad: float = 1.15) -> tuple[float, float]:
-    """Return ends of a logarithmic axis with some room round positive values."""
+    """Return the ends of a logarithmic axis with a margin around positive values."""
     return min(values) / pad, max(values) * pad
 
 
 def number(value: float) -> str:
-    """Return a tick's label without needless zeros and with a true minus."""
+    """Return the label of a tick, without trailing zeros and with a true minus sign."""
     return f"{value:g}".replace("-", "\u2212")
 
 
@@ -202,7 +236,7 @@ def _nice(step: float) -> float:
 
 
 def _spread(lines: list[Line]) -> list[Line]:
-    """Move labels up until none covers another; the one that matters most stays at its line."""
+    """Move labels up until none covers another; accented ones keep their place."""
     placed: dict[int, Line] = {}
     for place in sorted(range(len(lines)), key=lambda each: lines[each].weight != ACCENT):
         line = lines[place]
@@ -213,7 +247,7 @@ def _spread(lines: list[Line]) -> list[Line]:
             if left < each.label_ends[1] and each.label_ends[0] < right
         ]
         y = line.label_y
-        # Each turn leaves the lowest ones behind, as places are rounded to less than the tolerance.
+        # Ends: each turn moves past at least one label, as positions are rounded to less than the tolerance.
         while near := [other for other in beside if abs(y - other) < LABEL_GAP - PLACE_TOLERANCE]:
             y = round(min(near) - LABEL_GAP, 1)
         placed[place] = replace(line, label_y=y)

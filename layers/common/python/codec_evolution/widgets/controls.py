@@ -1,4 +1,4 @@
-"""The buttons of the loop: pause, resume, and one cycle now."""
+"""The buttons that control the loop: pause, resume, run one cycle."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import hashlib
 from codec_evolution.ports import LoopState
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.overview import loop_words
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 MINUTE = len("2026-11-21T22:00")
 NONCE_CHARS = 20
 
 
-def controls(room: Room, request: WidgetRequest) -> str:
-    """Return the buttons, each with the state that it was drawn for."""
-    state = room.control.state(request.lineage)
+def controls(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return the buttons; each carries the state that it was drawn for."""
+    state = context.control.state(request.lineage)
     return render(
         "controls.html.j2",
-        room,
+        context,
         request,
         state=state,
         loop=loop_words(state),
@@ -28,16 +28,16 @@ def controls(room: Room, request: WidgetRequest) -> str:
             "action": "run_cycle",
             "lineage": request.lineage,
             "cycle_id": state.cycle_id,
-            "nonce": nonce(state, room.now()),
+            "nonce": nonce(state, context.now()),
         },
     )
 
 
 def nonce(state: LoopState, now: str) -> str:
-    """Return the single-use name of the next cycle by hand.
+    """Return the single-use name of the next cycle that is started by hand.
 
-    It is the same for every drawing of one state within a minute, so that drawing twice changes nothing, and two
-    tabs or two clicks start one cycle. It keeps no secret: who may press is decided by IAM.
+    Within a minute it depends on the state alone, so that two tabs or two clicks start one cycle. It is no secret:
+    IAM decides who may press the button.
     """
     drawn = f"{state.lineage}/{state.cycle_id}/{now[:MINUTE]}"
     return hashlib.sha256(drawn.encode()).hexdigest()[:NONCE_CHARS]

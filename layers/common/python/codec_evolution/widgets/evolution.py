@@ -1,4 +1,4 @@
-"""The latest attempts: what was tried, what came of it, and where to read more."""
+"""The latest attempts: hypothesis, outcome, figures and links."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from typing import Any
 
 from codec_evolution.loop.cycle import stage_of
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 MOST_RUNNING = 8
 HYPOTHESIS_CHARS = 400
 OUTCOME_CHARS = 200
 
 
-def evolution(room: Room, request: WidgetRequest) -> str:
-    """Return the running attempts, then the newest concluded ones."""
-    state = room.control.state(request.lineage)
-    attempts = room.record.latest(request.lineage, request.limit)
+def evolution(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return the running attempts, then the latest concluded ones."""
+    state = context.control.state(request.lineage)
+    attempts = context.record.latest(request.lineage, request.limit)
     concluded = {attempt["attempt_id"] for attempt in attempts}
     due = [each for each in state.due if state.execution and each not in concluded]
     running = [
-        {"attempt_id": each, "stage": stage_of(room.objects, request.lineage, each)}
+        {"attempt_id": each, "stage": stage_of(context.objects, request.lineage, each)}
         for each in due[:MOST_RUNNING]
     ]
     return render(
         "evolution.html.j2",
-        room,
+        context,
         request,
         running=running,
         more_running=max(0, len(due) - MOST_RUNNING),
-        attempts=[_row(room, attempt) for attempt in attempts],
+        attempts=[_row(context, attempt) for attempt in attempts],
         committed_version=state.committed_version,
     )
 
 
-def _row(room: Room, attempt: dict[str, Any]) -> dict[str, Any]:
+def _row(context: WidgetContext, attempt: dict[str, Any]) -> dict[str, Any]:
     sha = attempt.get("github_commit_hash", "")
     hypothesis, reason = attempt.get("hypothesis", ""), attempt.get("reason", "")
     return {
@@ -44,8 +44,8 @@ def _row(room: Room, attempt: dict[str, Any]) -> dict[str, Any]:
         "what": _cut(hypothesis, HYPOTHESIS_CHARS),
         "outcome": _cut(reason, OUTCOME_CHARS),
         "sha": sha[:8],
-        "commit_link": room.links.commit(sha),
-        "execution_link": room.links.execution(attempt.get("execution", "")),
+        "commit_link": context.links.commit(sha),
+        "execution_link": context.links.execution(attempt.get("execution", "")),
     }
 
 

@@ -1,4 +1,4 @@
-"""Figures as a person reads them: few digits, their unit, a true minus, and a dash where there is none."""
+"""Formats figures for display: few digits, a unit, a true minus sign, and a dash for a missing value."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u061c\u200b-\u200f\u202a-\u2
 
 
 def visible(text: str) -> str:
-    """Return a text with signs spelled out that hide it, or turn it round: code must read as it runs."""
+    """Return a text with invisible and direction-changing characters escaped, so that code reads as it runs."""
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def mbps(value: float | None) -> str:
-    """Return a rate in Mbps with three significant digits at least."""
+    """Return a rate in Mbps: with two decimals below 100, otherwise with none."""
     if value is None:
         return NONE
     return f"{value:.2f}" if value < 100 else f"{value:.0f}"
@@ -30,7 +30,7 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """Return a number with its sign; what rounds to nothing has none."""
+    """Return a number with its sign; a number that rounds to zero has none."""
     text = f"{abs(value):.{digits}f}"
     if float(text) == 0:
         return text
@@ -38,7 +38,7 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def dollars(value: float | None) -> str:
-    """Return dollars: cents, or four digits below ten cents."""
+    """Return dollars to two decimals, or to four below ten cents."""
     if value is None:
         return NONE
     if value != 0 and abs(value) < 0.1:
@@ -54,12 +54,12 @@ def seconds(value: float | None) -> str:
 
 
 def moment(text: str | None) -> str:
-    """Return a time as ``21 Nov 22:14`` in UTC."""
+    """Return an ISO 8601 time as ``21 Nov 22:14`` in UTC."""
     if not text:
         return NONE
     return f"{parse_time(text):%-d %b %H:%M}"
 
 
 def share(part: float, whole: float) -> str:
-    """Return a share as a whole percentage."""
+    """Return part / whole as a whole percentage."""
     return NONE if whole <= 0 else f"{100 * part / whole:.0f}{THIN}%"

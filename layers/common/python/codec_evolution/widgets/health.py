@@ -1,4 +1,4 @@
-"""How the latest attempts ended, why candidates failed, and how long the stages take."""
+"""Verdicts, failure reasons and stage durations of the latest attempts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from codec_evolution import record as records
 from codec_evolution.loop.metrics import STAGES, is_identical, reason_word
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 ATTEMPTS = 100
 MOST_REASONS = 6
 
 
-def health(room: Room, request: WidgetRequest) -> str:
-    """Return the verdicts, failure kinds and durations of the latest attempts."""
-    attempts = room.record.latest(request.lineage, ATTEMPTS)
+def health(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return verdicts, the most frequent failure reasons, and stage durations."""
+    attempts = context.record.latest(request.lineage, ATTEMPTS)
     verdicts = Counter(each["status"] for each in attempts)
     return render(
         "health.html.j2",
-        room,
+        context,
         request,
         total=len(attempts),
         verdicts=[(status, verdicts[status]) for status in records.STATUSES],
@@ -33,7 +33,7 @@ def health(room: Room, request: WidgetRequest) -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile (share 0 to 1), or None of no values."""
+    """Return the nearest-rank percentile (``share`` is 0 to 1), or None if there are no values."""
     if not values:
         return None
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

@@ -1,4 +1,4 @@
-"""Templates with escaping always on, so that nothing a model wrote can become markup."""
+"""Renders the templates, with escaping always on: nothing that a model wrote becomes markup."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from codec_evolution.widgets import figures
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 PALETTES = {
     "light": {
@@ -31,7 +31,7 @@ PALETTES = {
         "second": "#75808e",
     },
 }
-"""One accent; all else is gray. Text on its ground has a contrast of at least 4.5 in both."""
+"""One accent, otherwise gray. The contrast of text with its background is at least 4.5 (WCAG 2 AA) in both."""
 
 _TEMPLATES = resources.files("codec_evolution.widgets") / "templates"
 
@@ -63,17 +63,25 @@ def _environment() -> Environment:
     return environment
 
 
-def render(template: str, room: Room, request: WidgetRequest, **values: Any) -> str:
-    """Return a widget's HTML, with its own style sheet in the colours of the theme."""
+def render(template: str, context: WidgetContext, request: WidgetRequest, **values: Any) -> str:
+    """Return the HTML of a widget, with its style sheet in the colours of the theme.
+
+    Parameters
+    ----------
+    template
+        Name of a file in ``templates``.
+    values
+        Variables of that template, besides ``palette``, ``request`` and ``actions``.
+    """
     return (
         _environment()
         .get_template(template)
-        .render(palette=PALETTES[request.theme], request=request, actions=room.actions, **values)
+        .render(palette=PALETTES[request.theme], request=request, actions=context.actions, **values)
         .strip()
     )
 
 
 def render_message(text: str, theme: str | None) -> str:
-    """Return one sentence as HTML."""
+    """Return a message as HTML; an unknown theme is taken as light."""
     palette = PALETTES.get(theme or "light", PALETTES["light"])
     return _environment().get_template("message.html.j2").render(palette=palette, text=text).strip()

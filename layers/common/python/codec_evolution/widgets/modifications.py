@@ -1,4 +1,4 @@
-"""What the framework tools changed or tried to change, and what waits for a person."""
+"""Framework modifications: the latest ones, and those waiting for approval."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Any
 from codec_evolution import artifacts
 from codec_evolution.framework.modifications import APPLIED, DENIED, EXPIRED, FAILED, PENDING_APPROVAL
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 MOST_WAITING = 10
 TEXT_CHARS = 400
 ARGUMENTS_CHARS = 20_000
 CUT = "..."
-"""How a text of an item ends that was cut."""
+"""Ends a text that was truncated when the item was written."""
 REFUSED = (DENIED, FAILED, EXPIRED)
 
 
-def modifications(room: Room, request: WidgetRequest) -> str:
-    """Return the newest framework modifications; an applied one has a button that undoes it."""
-    found = room.modifications.latest(request.limit)
-    return render("modifications.html.j2", room, request, rows=[_row(room, each) for each in found])
+def modifications(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return the latest framework modifications; an applied one has a button to roll it back."""
+    found = context.modifications.latest(request.limit)
+    return render("modifications.html.j2", context, request, rows=[_row(context, each) for each in found])
 
 
-def approvals(room: Room, request: WidgetRequest) -> str:
-    """Return the modifications that wait for a person, each with its two buttons."""
-    waiting = room.modifications.latest(MOST_WAITING + 1, PENDING_APPROVAL)
+def approvals(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return the modifications waiting for approval, each with its two buttons."""
+    waiting = context.modifications.latest(MOST_WAITING + 1, PENDING_APPROVAL)
     more, waiting = len(waiting) > MOST_WAITING, waiting[:MOST_WAITING]
-    # The index holds what a list needs; who decides wants the reason and the difference.
-    whole = [room.modifications.get(each["modification_id"]) or each for each in waiting]
-    rows = [{**_row(room, each), "arguments": _unseen(room, each)} for each in whole]
-    return render("approvals.html.j2", room, request, rows=rows, more=more)
+    # The index lacks the reason and the diff, which an approver needs.
+    whole = [context.modifications.get(each["modification_id"]) or each for each in waiting]
+    rows = [{**_row(context, each), "arguments": _unseen(context, each)} for each in whole]
+    return render("approvals.html.j2", context, request, rows=rows, more=more)
 
 
-def _unseen(room: Room, found: dict[str, Any]) -> str:
-    """Return the whole arguments of a call whose item shows only the beginning; who approves must see all."""
+def _unseen(context: WidgetContext, found: dict[str, Any]) -> str:
+    """Return the full arguments of a call whose item was truncated: an approver must see all of it."""
     diff, what = str(found.get("diff", "")), str(found.get("summary", ""))
     if not diff.endswith(CUT) and (diff or not what.endswith(CUT)):
         return ""
     key = artifacts.modification(found["modification_id"], "request.json")
-    document = room.objects.get_json(key)
+    document = context.objects.get_json(key)
     if document is None:
-        return f"The item shows only a part, and {key} is not in the bucket. Deny it."
+        return f"Only part of this change is known, and {key} is not in the bucket. Deny it."
     text = "\n".join(_lines("", document["arguments"]))
     if len(text) <= ARGUMENTS_CHARS:
         return text
@@ -50,25 +50,25 @@ def _unseen(room: Room, found: dict[str, Any]) -> str:
 
 
 def _lines(name: str, value: Any) -> list[str]:
-    """Return a name and its value as lines, what lies within it by dotted names."""
+    """Return a name and its value as lines; nested values have dotted names."""
     if isinstance(value, dict):
         return [line for key, each in value.items() for line in _lines(f"{name}.{key}".lstrip("."), each)]
     return [f"{name}:", str(value)] if "\n" in str(value) else [f"{name}: {value}"]
 
 
-def _row(room: Room, found: dict[str, Any]) -> dict[str, Any]:
+def _row(context: WidgetContext, found: dict[str, Any]) -> dict[str, Any]:
     sha = str(found.get("commit", ""))
     what = str(found.get("summary") or found.get("file") or "")
     of = {"modification_id": found["modification_id"]}
     return {
         **found,
         "what": _cut(what),
-        # The tool has a place of its own.
+        # The tool is shown in a column of its own.
         "subject": _cut(what.removeprefix(str(found["tool"])).strip()),
         "refusal": _cut(str(found.get("message", ""))) if found["status"] in REFUSED else "",
         "why": _cut(str(found.get("reason", ""))),
         "sha": sha[:8],
-        "commit_link": room.links.commit(sha),
+        "commit_link": context.links.commit(sha),
         "can_roll_back": found["status"] == APPLIED and not found.get("rolls_back"),
         **{f"{action}_payload": {"action": action, **of} for action in ("approve", "deny", "rollback")},
     }

@@ -1,28 +1,28 @@
-"""Dollars: by day, for each adoption, and what is left today."""
+"""Cost in dollars: by day, per adoption, and what is left of today's budget."""
 
 from __future__ import annotations
 
 from codec_evolution.clock import day_of
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 DAYS = 14
 VERSIONS = 100
 
 
-def money(room: Room, request: WidgetRequest) -> str:
-    """Return the dollars of the latest two weeks."""
-    days = room.control.days(request.lineage, DAYS)
+def money(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return the cost of the last `DAYS` days."""
+    days = context.control.days(request.lineage, DAYS)
     spent = {each["day"]: float(each.get("spent_usd", 0.0)) for each in days}
     total, first = sum(spent.values()), min(spent, default="")
-    versions = room.record.versions(request.lineage, VERSIONS)
+    versions = context.record.versions(request.lineage, VERSIONS)
     adoptions = sum(
         1 for each in versions if first and each["adopted_version"] > 0 and each["attempt_id"] >= first
     )
-    today = spent.get(day_of(room.now()), 0.0)
+    today = spent.get(day_of(context.now()), 0.0)
     return render(
         "money.html.j2",
-        room,
+        context,
         request,
         days=[
             {
@@ -35,8 +35,8 @@ def money(room: Room, request: WidgetRequest) -> str:
         ],
         most=max(spent.values(), default=0.0),
         today=today,
-        left=max(0.0, room.daily_budget_usd - today),
-        budget=room.daily_budget_usd,
+        left=max(0.0, context.daily_budget_usd - today),
+        budget=context.daily_budget_usd,
         total=total,
         adoptions=adoptions,
         per_adoption=total / adoptions if adoptions else None,

@@ -1,4 +1,4 @@
-"""Where the evolution stands: version, rate, tiers, today's work and dollars."""
+"""The headline figures: version, rate, tiers, today's attempts and cost."""
 
 from __future__ import annotations
 
@@ -11,36 +11,46 @@ from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.ports import LoopState
 from codec_evolution.widgets.figures import mbps, moment, percent
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 MOST_COUNTED = 25
 
 
-def overview(room: Room, request: WidgetRequest) -> str:
+def overview(context: WidgetContext, request: WidgetRequest) -> str:
     """Return the headline figures of one lineage."""
-    state = room.control.state(request.lineage)
-    incumbent = room.record.of_version(request.lineage, state.version) if state.version >= 0 else None
+    state = context.control.state(request.lineage)
+    incumbent = context.record.of_version(request.lineage, state.version) if state.version >= 0 else None
     rate = (incumbent or {}).get("bitrate_mbps")
-    waiting = len(room.modifications.latest(MOST_COUNTED, PENDING_APPROVAL))
+    waiting = len(context.modifications.latest(MOST_COUNTED, PENDING_APPROVAL))
     return render(
         "overview.html.j2",
-        room,
+        context,
         request,
         state=state,
         incumbent=incumbent or {},
         tiers=tiers(rate),
         loop=loop_words(state),
-        today=room.control.day(request.lineage, day_of(room.now())),
-        budget=room.daily_budget_usd,
+        today=context.control.day(request.lineage, day_of(context.now())),
+        budget=context.daily_budget_usd,
         waiting=f"{waiting}+" if waiting == MOST_COUNTED else str(waiting),
         uncommitted=state.version - state.committed_version,
     )
 
 
 def tiers(rate_mbps: float | None) -> list[dict[str, object]]:
-    """Return the lines of 50, 70 and 90 % below 10 Mbps: how near each is, whether it is reached, what it still needs.
+    """Return the tiers 50, 70 and 90 % below 10 Mbps.
 
-    Nearness is the share, in per cent, of the way from the line before (at first 10 Mbps) on a logarithmic scale.
+    Parameters
+    ----------
+    rate_mbps
+        The incumbent's rate; None before version 0 was measured.
+
+    Returns
+    -------
+    list of dict
+        ``text`` and ``rate`` name the tier; ``reached`` says whether the rate is at or below it; ``way`` is the
+        progress from the tier before (at first 10 Mbps), 0 to 100 per cent on a logarithmic scale; ``needs`` is the
+        remaining change of the rate, or empty.
     """
     found, before = [], HEVC_ANCHOR_MBPS
     for share in sorted(ACHIEVEMENT_PERCENT):
@@ -61,7 +71,7 @@ def tiers(rate_mbps: float | None) -> list[dict[str, object]]:
 
 
 def loop_words(state: LoopState) -> str:
-    """Say in a few words what the loop does."""
+    """Return the state of the loop in a few words."""
     running = bool(state.execution)
     if state.paused:
         since = f"paused since {moment(state.paused_at)} UTC" if state.paused_at else "paused"

@@ -1,4 +1,4 @@
-"""Rate and BD-rate by version."""
+"""Rate and BD-rate of each version."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, around_log, draw
 from codec_evolution.widgets.figures import mbps, percent
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 MOST_VERSIONS = 100
 HEIGHT = 250
 GAP = 20
 
 
-def progress(room: Room, request: WidgetRequest) -> str:
-    """Return two charts: the rate at 36 dB and the BD-rate against x265, of each adopted version."""
-    versions = room.record.versions(request.lineage, MOST_VERSIONS)[::-1]
+def progress(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return two charts over the adopted versions: the rate at 36 dB and the BD-rate against x265."""
+    versions = context.record.versions(request.lineage, MOST_VERSIONS)[::-1]
     width = request.width if request.narrow else (request.width - GAP) // 2
     charts = [chart for chart in (_rate(versions, width), _bd_rate(versions, width)) if chart is not None]
-    return render("charts.html.j2", room, request, charts=charts, nothing="No version was adopted yet.")
+    return render("charts.html.j2", context, request, charts=charts, nothing="No version was adopted yet.")
 
 
 def _rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:

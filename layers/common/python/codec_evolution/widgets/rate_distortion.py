@@ -1,4 +1,4 @@
-"""Rate-distortion curves of the incumbent, its predecessors and x265, one chart a training clip."""
+"""Rate-distortion curves of the incumbent, its predecessors and x265: one chart per training clip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from codec_evolution.judging import comparison
 from codec_evolution.judging.rate_distortion import Point
 from codec_evolution.widgets.chart import REFERENCE, Axis, Drawing, Series, around, around_log, draw
 from codec_evolution.widgets.html import render
-from codec_evolution.widgets.request import Room, WidgetRequest
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 MOST_CLIPS = 4
 PREDECESSORS = 2
@@ -21,10 +21,10 @@ GAP = 20
 Curve = list[tuple[float, float]]
 
 
-def rate_distortion(room: Room, request: WidgetRequest) -> str:
-    """Return one chart for each training clip, of its window 0."""
-    state = room.control.state(request.lineage)
-    reports = _reports(room, request.lineage, shown(state.version))
+def rate_distortion(context: WidgetContext, request: WidgetRequest) -> str:
+    """Return one chart for window 0 of each training clip."""
+    state = context.control.state(request.lineage)
+    reports = _reports(context, request.lineage, shown(state.version))
     newest = max(reports, default=None)
     charts = []
     if newest is not None:
@@ -32,27 +32,27 @@ def rate_distortion(room: Room, request: WidgetRequest) -> str:
         columns = 1 if request.narrow else 2
         width = (request.width - GAP * (columns - 1)) // columns
         charts = [_chart(clip, reports, newest, width) for clip in clips[:MOST_CLIPS]]
-    return render("charts.html.j2", room, request, charts=charts, nothing="No version was measured yet.")
+    return render("charts.html.j2", context, request, charts=charts, nothing="No version was measured yet.")
 
 
 def shown(version: int) -> list[int]:
-    """Return the versions that are drawn: the incumbent, two before it, and version 0."""
+    """Return the versions to draw: the incumbent, the two before it, and version 0."""
     newest = range(version, max(-1, version - PREDECESSORS - 1), -1)
     return sorted({*newest, 0}) if version >= 0 else []
 
 
-def _reports(room: Room, lineage: str, versions: list[int]) -> dict[int, dict[str, Any]]:
-    """Return the training reports of these versions, oldest first; one that is gone is left out."""
+def _reports(context: WidgetContext, lineage: str, versions: list[int]) -> dict[int, dict[str, Any]]:
+    """Return the training reports of these versions, oldest first; a missing one is left out."""
     if not versions:
         return {}
-    newest = room.record.versions(lineage, PREDECESSORS + 1)
+    newest = context.record.versions(lineage, PREDECESSORS + 1)
     found = {each["adopted_version"]: each for each in newest}
-    if 0 not in found:
-        found[0] = room.record.of_version(lineage, 0)
-    keys = {v: artifacts.report(lineage, found[v]["attempt_id"]) for v in versions if found.get(v)}
-    # Together, because a person waits: each is a request of its own.
+    if 0 not in found and (first := context.record.of_version(lineage, 0)):
+        found[0] = first
+    keys = {v: artifacts.report(lineage, found[v]["attempt_id"]) for v in versions if v in found}
+    # In parallel, because a user is waiting: each report is one request.
     with ThreadPoolExecutor(max_workers=len(versions)) as pool:
-        reports = dict(zip(keys, pool.map(room.objects.get_json, keys.values()), strict=True))
+        reports = dict(zip(keys, pool.map(context.objects.get_json, keys.values()), strict=True))
     return {version: report for version, report in reports.items() if report is not None}
 
 

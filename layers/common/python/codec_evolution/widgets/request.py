@@ -1,4 +1,4 @@
-"""What a widget is asked for, and what it may read."""
+"""The request for a widget, and what a widget may read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NARROW_PX = 620
 
 
 class WidgetRequestError(ValueError):
-    """A request names an unknown view or a parameter outside its limit."""
+    """The view is unknown, or a parameter is missing or out of range; the message names it."""
 
 
 class WidgetRequest(BaseModel):
-    """Parameters of one rendering; CloudWatch sends more, which is ignored."""
+    """The parameters of a widget; further ones that CloudWatch sends are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,22 +32,22 @@ class WidgetRequest(BaseModel):
     limit: int = Field(default=20, ge=1, le=100)
     theme: Literal["light", "dark"] = "light"
     width: int = Field(default=900, ge=200, le=4000)
-    """Pixels that the widget may use."""
+    """Available width in pixels."""
 
     @property
     def narrow(self) -> bool:
-        """Whether there is no room for a table."""
+        """Whether the widget is too narrow for a table."""
         return self.width < NARROW_PX
 
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses of other sites; an empty one makes no link.
+    """Base addresses of links; an empty one makes no link.
 
     Attributes
     ----------
     repository
-        The git repository's web page.
+        The web page of the git repository.
     console
         The AWS console of the region.
     region
@@ -59,26 +59,26 @@ class Links:
     region: str = ""
 
     def commit(self, sha: str) -> str:
-        """Return the page of a commit; nothing for what is no hash, because it would lead elsewhere."""
+        """Return the page of a commit, or an empty string if this is no hash: the link would lead elsewhere."""
         return f"{self.repository}/commit/{sha}" if self.repository and _SHA.fullmatch(sha) else ""
 
     def execution(self, arn: str) -> str:
-        """Return the console page of an execution; nothing for what is no execution's ARN."""
+        """Return the console page of an execution, or an empty string if this is not the ARN of one."""
         if not self.console or not _EXECUTION.fullmatch(arn):
             return ""
         return f"{self.console}/states/home?region={self.region}#/v2/executions/details/{arn}"
 
 
 @dataclass(frozen=True)
-class Room:
+class WidgetContext:
     """Everything that a widget may read.
 
     Attributes
     ----------
     actions
-        What buttons call: the ARN of the function `actions`.
+        The ARN of the function that the buttons call.
     now
-        Returns the time, ISO 8601 in UTC.
+        Returns the current time, ISO 8601 in UTC.
     """
 
     record: Record
@@ -93,12 +93,12 @@ class Room:
 
 
 def read_request(event: Mapping[str, Any]) -> WidgetRequest:
-    """Read the event of a custom widget: its parameters, and the theme and width of its context.
+    """Read the event of a custom widget: its parameters, and theme and width from its context.
 
     Raises
     ------
     WidgetRequestError
-        A parameter is missing or outside its limit; the message names it.
+        A parameter is missing or out of range; the message names it.
     """
     context = event.get("widgetContext") or {}
     drawn = {name: context[name] for name in ("theme", "width") if context.get(name)}
@@ -111,7 +111,7 @@ def read_request(event: Mapping[str, Any]) -> WidgetRequest:
 
 
 def github_web_url(api_url: str, repository: str) -> str:
-    """Return the web page of a repository from its API's address; empty for a server on this machine."""
+    """Return the web page of a repository, or an empty string for a server on this machine."""
     if not repository or not api_url.startswith("https://"):
         return ""
     host = (

@@ -1,4 +1,4 @@
-"""The widgets by name, and what each of them shows."""
+"""The widgets by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codec_evolution.widgets.money import money
 from codec_evolution.widgets.overview import overview
 from codec_evolution.widgets.progress import progress
 from codec_evolution.widgets.rate_distortion import rate_distortion
-from codec_evolution.widgets.request import Room, WidgetRequest, WidgetRequestError, read_request
+from codec_evolution.widgets.request import WidgetContext, WidgetRequest, WidgetRequestError, read_request
 
 
 @dataclass(frozen=True)
@@ -24,40 +24,49 @@ class View:
     Attributes
     ----------
     title
-        Its heading on the dashboard.
+        The heading on the dashboard.
     about
         What it shows, in one sentence.
+    draw
+        Returns its HTML.
     """
 
     title: str
     about: str
-    draw: Callable[[Room, WidgetRequest], str]
+    draw: Callable[[WidgetContext, WidgetRequest], str]
 
 
 VIEWS: Mapping[str, View] = {
-    "overview": View("Where it stands", "Version, rate, tiers, and today's work and dollars.", overview),
-    "controls": View("Controls", "Pause, resume, and one cycle now.", controls),
-    "approvals": View("Waiting for approval", "Framework modifications that a person decides.", approvals),
+    "overview": View("Overview", "Version, rate, tiers, and today's attempts and cost.", overview),
+    "controls": View("Controls", "Pause or resume the loop, or run one cycle.", controls),
+    "approvals": View("Waiting for approval", "Framework modifications that need a decision.", approvals),
     "progress": View("Progress", "Rate at 36 dB and BD-rate against x265 of each version.", progress),
     "rate_distortion": View(
         "Rate-distortion", "Incumbent, previous versions and x265 on each training clip.", rate_distortion
     ),
-    "evolution": View("Code evolution", "The running and the latest attempts.", evolution),
+    "evolution": View("Code evolution", "Running and latest attempts.", evolution),
     "modifications": View(
         "Framework modifications", "What the planner changed in the framework, and why.", modifications
     ),
     "health": View("Health", "Verdicts, failure kinds and stage durations of the latest attempts.", health),
-    "money": View("Money", "Dollars by day, for each adoption, and left today.", money),
+    "money": View("Cost", "Cost by day and per adoption, and what is left today.", money),
 }
 
 
-def answer(event: Mapping[str, Any], room: Room) -> str:
-    """Return a widget's HTML, or its documentation in Markdown when the event says ``describe``.
+def render_view(event: Mapping[str, Any], context: WidgetContext) -> str:
+    """Return the HTML of a widget, or the documentation in Markdown if the event has ``describe``.
+
+    Parameters
+    ----------
+    event
+        The event of a CloudWatch custom widget.
+    context
+        What the widget may read.
 
     Raises
     ------
     WidgetRequestError
-        The view is unknown, or a parameter is outside its limit.
+        The view is unknown, or a parameter is out of range.
     """
     if event.get("describe"):
         return documentation()
@@ -65,26 +74,26 @@ def answer(event: Mapping[str, Any], room: Room) -> str:
     if request.view not in VIEWS:
         raise WidgetRequestError(f"view: must be one of {', '.join(VIEWS)}, not {request.view!r}")
     if not request.lineage:
-        request = request.model_copy(update={"lineage": room.lineage})
-    return VIEWS[request.view].draw(room, request)
+        request = request.model_copy(update={"lineage": context.lineage})
+    return VIEWS[request.view].draw(context, request)
 
 
 def documentation() -> str:
-    """Return what the widget function answers to ``describe``, as Markdown."""
+    """Return the documentation of the widget function as Markdown, which CloudWatch asks for by ``describe``."""
     rows = "\n".join(f"* `{name}`: **{view.title}**. {view.about}" for name, view in VIEWS.items())
     return f"""## Codec evolution
 
 Parameters:
 
 * **view**: one of the views below.
-* **lineage**: the line of evolution; the deployment's own where it is left out.
-* **limit**: rows of a list, 1 to 100, 20 where it is left out.
+* **lineage**: the line of evolution; by default, that of the deployment.
+* **limit**: rows of a list, 1 to 100; by default 20.
 
 Views:
 
 {rows}
 
-The function only reads. The buttons call another function, so who may look and who may act are two permissions.
+The function only reads. The buttons call another function, so viewing and acting are separate permissions.
 
 ```yaml
 view: evolution

@@ -1,10 +1,10 @@
-"""Rooms in memory for tests of the widgets: what the tables would answer, with every read counted."""
+"""Contexts in memory for tests of the widgets: what the tables would answer."""
 
 from dataclasses import replace
 from typing import Any
 
 from codec_evolution.ports import LoopState
-from codec_evolution.widgets.request import Links, Room
+from codec_evolution.widgets.request import Links, WidgetContext
 
 NOW = "2026-11-21T22:30:00.000Z"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&'
@@ -93,10 +93,10 @@ class Tables:
         return self.stored.get(key)
 
 
-def room(tables: Tables | None = None, **fields: Any) -> Room:
-    """Return a room over tables in memory."""
+def context(tables: Tables | None = None, **fields: Any) -> WidgetContext:
+    """Return a context over tables in memory."""
     tables = tables or Tables()
-    return Room(
+    return WidgetContext(
         **{
             "record": tables,
             "control": tables,
