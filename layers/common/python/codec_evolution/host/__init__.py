@@ -1,5 +1,5 @@
-"""The program on the orchestrator host: the only judge of what a framework tool may touch. Standard library only.
+"""The program on the orchestrator host, which alone decides what a framework tool may touch. Standard library only.
 
-It is installed root-owned (`/opt/codec-evolution` on AWS), takes one JSON document, prints one, and is never run from
-the checkout that it edits.
+It is installed owned by root (`/opt/codec-evolution` on AWS), reads one JSON document and prints one. It never runs
+from the checkout that it edits.
 """

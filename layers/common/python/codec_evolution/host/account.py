@@ -1,4 +1,4 @@
-"""The account that the program acts with."""
+"""The account under which the program acts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class AccountError(Exception):
 def become(user: str) -> None:
     """Act as the host's own account from here on; an empty name changes nothing.
 
-    Root stays the saved id and nothing else: `processes` takes it up in a child whose only deed is to give up
-    everything, or to restart our own unit.
+    Root remains only as the saved user id. `processes` takes it up again in a child that either gives up all rights at
+    once or restarts our own unit.
 
     Raises
     ------

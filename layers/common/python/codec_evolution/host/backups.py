@@ -1,4 +1,4 @@
-"""Timestamped copies of files before they are changed, in the host's own folder."""
+"""Timestamped copies of files from before each change, in the host's own folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from codec_evolution.host.checkout import Content
 
 KEPT_PER_FILE = 50
+"""Backups of one file; older ones are deleted."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Backup:
     Attributes
     ----------
     name
-        Time and modification, unique for a file.
+        Time and modification id; unique for a file, and sorts by time.
     content
         The file before the change; None when there was none.
     """
@@ -36,7 +37,7 @@ class Backups:
         self._folder = folder
 
     def store(self, path: str, before: Content | None, moment: str, modification_id: str) -> str:
-        """Keep what a file is before a change; returns the backup's name."""
+        """Store a file as it is before a change; returns the backup's name."""
         folder = self._of(path)
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{moment.replace(':', '').replace('.', '')}-{_safe(modification_id)}"
@@ -59,7 +60,7 @@ class Backups:
         return self._load(found[-1]) if found else None
 
     def discard(self, path: str, name: str) -> None:
-        """Forget a backup that was restored, so that the next rollback goes one step further back."""
+        """Delete a backup that was restored, so that the next rollback goes one step further back."""
         for kind in ("content", "json"):
             (self._of(path) / f"{name}.{kind}").unlink(missing_ok=True)
 
@@ -74,7 +75,7 @@ class Backups:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file of the host's own folder, whole or not at all."""
+    """Write a file of the host's own folder atomically."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
         file.write(data)

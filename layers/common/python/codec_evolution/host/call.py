@@ -1,4 +1,4 @@
-"""One call of the host as it comes in: a JSON document with bounded, named fields."""
+"""One incoming call: a JSON document with named, bounded fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 from codec_evolution.host.refusal import HostRefusal
 
 MAX_DOCUMENT_BYTES = 1 << 20
+"""Of a whole call, which may carry the contents of several files."""
 MAX_REASON_CHARS = 2000
+"""Of the reason, which becomes part of a commit message."""
 _FIELDS = {"modification_id", "tool", "arguments", "reason", "approval"}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9:.#_+-]{0,199}")
 _HASH = re.compile(r"[0-9a-f]{64}|")
@@ -19,7 +21,15 @@ _HASH = re.compile(r"[0-9a-f]{64}|")
 
 @dataclass(frozen=True)
 class Approval:
-    """What a person approved: hashes of the call and of the file that it changes ("" for no file)."""
+    """What a person approved.
+
+    Attributes
+    ----------
+    arguments_sha256
+        `Call.arguments_sha256` of the approved call.
+    file_sha256
+        Hash of the file that it changes, as it was when approval was asked for; "" for no file.
+    """
 
     arguments_sha256: str
     file_sha256: str
@@ -37,7 +47,7 @@ class Call:
 
     @property
     def arguments_sha256(self) -> str:
-        """Hash over tool and arguments, to which an approval and the ledger are bound."""
+        """Hash of tool and arguments, which binds approvals and ledger entries to this call."""
         text = json.dumps([self.tool, self.arguments], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Putting judged changes in place: backups first, then every file or none."""
+"""Applying approved changes: backups first, then all files or none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codec_evolution.host.refusal import HostRefusal
 
 @dataclass(frozen=True)
 class Edit:
-    """One file as it is and as it shall be; None where there is no file."""
+    """One file before and after a change; None where there is no file."""
 
     path: str
     before: Content | None
@@ -33,7 +33,7 @@ def apply(
     facts: Mapping[str, Any],
     output: Output | None = None,
 ) -> Effect:
-    """Back the files up and return the effect that changes them; the caller has judged it."""
+    """Back the files up and return the effect that changes them; the caller has checked that it is allowed."""
     moment = context.now()
     backups = [context.backups.store(each.path, each.before, moment, call.modification_id) for each in edits]
     return Effect(

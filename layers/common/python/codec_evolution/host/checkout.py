@@ -1,7 +1,7 @@
-"""Files of the framework checkout, reached through folder descriptors only.
+"""Files of the framework checkout, opened only relative to folder descriptors.
 
-Every part of a path is opened with ``O_NOFOLLOW`` below the descriptor of its folder, so a link that is put in place
-between check and use is refused, and what was checked is what is used.
+Every part of a path is opened with ``O_NOFOLLOW`` below the descriptor of its folder. A link that is created between
+check and use is refused, so what was checked is what is used.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from pathlib import Path
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 MAX_FILE_BYTES = 100 * 1024
+"""Of a file that a tool reads or writes."""
 MAX_PATH_CHARS = 300
+"""Of a path relative to the checkout."""
 MAX_DEPTH = 20
+"""Parts of a path, the file's name included."""
 NEW_FILE_MODE = 0o644
+"""Permission bits of a file that a tool creates."""
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -37,7 +41,7 @@ class Content:
     mode
         Permission bits.
     inode
-        Device and inode, by which a swap is noticed.
+        Device and inode, which reveal that the file was exchanged.
     """
 
     data: bytes
@@ -51,7 +55,7 @@ class Content:
 
 
 def plain_path(path: object) -> str:
-    """Return a relative path that is what it seems.
+    """Return a relative path, unchanged, if it has one plain spelling only.
 
     Raises
     ------
@@ -120,12 +124,12 @@ class Folder:
         return Content(data, stat.S_IMODE(facts.st_mode), (facts.st_dev, facts.st_ino))
 
     def replace(self, name: str, data: bytes | None, expected: Content | None) -> None:
-        """Put a file in place of the one that was read, whole or not at all; None removes it.
+        """Replace the file that was read, atomically; None removes it.
 
         Raises
         ------
         HostRefusal
-            The name holds another file by now than ``expected``.
+            The file is no longer the one that was ``expected``.
         """
         if data is None:
             self._verify(name, expected)
@@ -160,7 +164,7 @@ class Folder:
             raise HostRefusal("path-link", f"{name} is a symbolic link or not a folder") from None
 
     def _check_case(self, name: str) -> None:
-        """Refuse a name that only a file system which ignores case, or folds Unicode, would find."""
+        """Refuse a name that matches an existing one only where the file system ignores case or folds Unicode."""
         with os.scandir(self._fd) as entries:
             names = {entry.name for entry in entries}
         if name not in names and any(each.casefold() == name.casefold() for each in names):
@@ -168,20 +172,23 @@ class Folder:
 
     def _verify(self, name: str, expected: Content | None) -> None:
         now = self.read(name)
-        if (now is None) != (expected is None) or (
-            now
-            and expected
-            and (now.inode, now.data)
-            != (
-                expected.inode,
-                expected.data,
-            )
-        ):
+        is_same = (
+            now == expected
+            if now is None or expected is None
+            else ((now.inode, now.data) == (expected.inode, expected.data))
+        )
+        if not is_same:
             raise HostRefusal("file-changed", f"{name} was changed by somebody else meanwhile", FAILED)
 
 
 class Checkout:
-    """The framework checkout."""
+    """The framework checkout.
+
+    Attributes
+    ----------
+    root
+        Its folder, without symbolic links.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve(strict=True)
@@ -201,6 +208,6 @@ class Checkout:
             os.close(descriptor)
 
     def read(self, path: str) -> Content | None:
-        """Return a file, or None when its folder has none of that name."""
+        """Return a file, or None when there is none; raises `HostRefusal` as `Folder.read` does."""
         with self.folder_of(path) as (folder, name):
             return folder.read(name)

@@ -1,4 +1,4 @@
-"""Shell commands: split, judged word by word, and run without a shell."""
+"""Shell commands: split into words, checked word by word, and run without a shell."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from codec_evolution.host.processes import PATH, Output, Run, run
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 MAX_COMMAND_CHARS = 1000
+"""Of one command line."""
 MAX_TIMEOUT_S = 120
+"""The longest time limit that a call may ask for."""
 DEFAULT_TIMEOUT_S = 60
+"""The time limit of a call that names none."""
 TESTS = "pytest"
-"""Stands for the host's own interpreter with pytest, on a copy of the checkout."""
+"""Stands for pytest of the host's own interpreter, on a copy of the checkout."""
 _SHELL = re.compile(r"[|&;<>()$`\\!*?\[\]{}#~\n\r\0]")
 _WORD = re.compile(r"[ -~]+")
 
@@ -32,7 +35,9 @@ class Judged:
     argv
         Absolute path of the program first; `TESTS` alone for the framework's tests, which run on a copy.
     listed
-        Whether the guard's list has it; otherwise only a person's approval lets it run.
+        Whether it is on the guard's list; if not, it runs only with a person's approval.
+    privileged
+        Whether it keeps the host's own rights.
     """
 
     argv: tuple[str, ...]
@@ -41,7 +46,7 @@ class Judged:
 
 
 def judge(command: object, guard: Guard) -> Judged:
-    """Split a command and say what the guard thinks of it.
+    """Split a command and check it against the guard.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def judge(command: object, guard: Guard) -> Judged:
 
 
 def execute(judged: Judged, cwd: Path, timeout_s: float) -> Output:
-    """Run a judged command as a nobody without network."""
+    """Run a checked command as nobody, without network, unless the guard grants it the host's rights."""
     environment = {
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_PAGER": "cat",
@@ -89,7 +94,7 @@ def execute(judged: Judged, cwd: Path, timeout_s: float) -> Output:
 
 
 def timeout_of(value: object) -> float:
-    """Return the seconds that a command may take; raises `HostRefusal`."""
+    """Return a command's time limit in seconds, by default `DEFAULT_TIMEOUT_S`; raises `HostRefusal`."""
     if value is None:
         return DEFAULT_TIMEOUT_S
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MAX_TIMEOUT_S:

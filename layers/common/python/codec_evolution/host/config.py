@@ -1,4 +1,4 @@
-"""What the operator set for this host: one root-owned JSON file that no tool can reach."""
+"""The operator's settings for this host: one JSON file, owned by root, that no tool can reach."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 TOOLS_MODES = ("on", "approve_all", "off")
+"""Values of ``tools``."""
 AUTONOMIES = ("data", "code")
+"""Values of ``autonomy``."""
 
 
 class ConfigError(ValueError):
-    """The host's own configuration is unusable; the message names the field."""
+    """The host's settings cannot be used; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,16 @@ class HostConfig:
     autonomy
         ``data``: code changes need approval; ``code``: they do not.
     approve_commands
-        Whether shell commands and packages need approval even when the guard allows them (a person's own machine).
+        Whether shell commands and packages need approval even where the guard allows them (a person's own machine).
     user
-        Account that owns checkout and state; empty keeps the account that started the program.
+        Account that owns checkout and state; empty to keep the account that started the program.
     deployed
-        Folder of the framework as it was deployed, on a host whose sandbox image is built anew for a package for
-        candidates; empty where it is not, and such packages are refused there.
+        Folder of the framework as deployed, on a host whose sandbox image can be rebuilt with packages for candidates;
+        empty elsewhere, where such packages are refused.
     pip_config
-        Configuration file of pip that names the index packages come from; empty for the machine's own configuration.
+        pip's configuration file, which names the package index; empty for the machine's own.
     restart
-        Unit that `restart_orchestrator` restarts; empty where there is none.
+        The systemd unit that `restart_orchestrator` restarts; empty where there is none.
     """
 
     checkout: str

@@ -1,4 +1,4 @@
-"""What every tool of the host works with, and what it gives back."""
+"""What every tool of the host works with, and what it returns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from codec_evolution.host.guard import Guard
 from codec_evolution.host.refusal import NEEDS_APPROVAL, HostRefusal
 
 DIFF_BYTES = 1800
-"""What a record keeps of a difference; a longer one says at its head that it is cut."""
+"""What the record keeps of a difference; a longer one says at its head that it was cut."""
 
 
 @dataclass(frozen=True)
 class HostContext:
-    """The host's settings, the guard, the checkout and the backups."""
+    """The host's settings, guard, checkout, backups and clock."""
 
     config: HostConfig
     guard: Guard
@@ -50,10 +50,16 @@ class Effect:
     Attributes
     ----------
     changed
-        One entry a changed file: ``path``, ``mode``, ``content`` and ``sha256`` after, ``before`` and
-        ``before_sha256``; texts, None where there is no file.
+        One entry for each changed file: ``path``, ``mode``, ``content`` and ``sha256`` after, ``before`` and
+        ``before_sha256``; all texts, None where there is no file.
+    backup
+        Name of the backup of the last changed file.
+    output
+        `processes.Output.as_dict` of the program that ran.
+    facts
+        Further attributes of the answer.
     settle
-        Puts the files in place, after the ledger has noted what they will be.
+        Writes the files, after the ledger has noted what they will be.
     """
 
     message: str
@@ -82,7 +88,7 @@ class Effect:
 
 
 class ApprovalNeeded(HostRefusal):
-    """A person must approve; ``facts`` tell what they approve."""
+    """A person must approve the call; ``facts`` tell what they would approve."""
 
     def __init__(self, rule: str, message: str, facts: dict[str, Any]) -> None:
         super().__init__(rule, message, NEEDS_APPROVAL)
@@ -92,14 +98,14 @@ class ApprovalNeeded(HostRefusal):
 def consent(
     call: Call, context: HostContext, question: str, *, rule: str, file_sha256: str, facts: dict[str, Any]
 ) -> None:
-    """Let a call pass that nobody must approve or that was approved as it stands.
+    """Let a call pass that needs no approval, or that was approved exactly as it is.
 
     Parameters
     ----------
     question
-        Why a person must approve it; empty when only ``tools = approve_all`` asks for approval.
+        Why a person must approve it; empty when only ``tools = approve_all`` demands approval.
     file_sha256
-        Hash of the file as it is now; "" for no file.
+        Hash of the current file; "" for no file.
 
     Raises
     ------
@@ -122,7 +128,7 @@ def consent(
 
 
 def diff(path: str, before: Content | None, after: bytes | None) -> str:
-    """Return a change as a person reads it; one that is longer than `DIFF_BYTES` says so first."""
+    """Return a change as a unified difference; one that is longer than `DIFF_BYTES` says first that it was cut."""
     old, new = (
         (data or b"").decode("utf-8", "replace").splitlines(keepends=True)
         for data in (before.data if before else None, after)

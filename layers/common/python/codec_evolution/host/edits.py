@@ -1,4 +1,4 @@
-"""What a file becomes by an edit: the three modification types of `modify_framework_file`."""
+"""The three modification types of `modify_framework_file`, as functions from old to new bytes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from codec_evolution.host.checkout import MAX_FILE_BYTES, Content
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 TYPES = ("search_replace", "append", "replace_content")
+"""Values of ``modification_type``."""
 
 
 def edited(before: Content | None, kind: object, content: Any) -> bytes:
@@ -17,17 +18,17 @@ def edited(before: Content | None, kind: object, content: Any) -> bytes:
     Parameters
     ----------
     before
-        The file as it is, or None when there is none; only ``replace_content`` makes a new one.
+        The current file, or None when there is none; only ``replace_content`` creates one.
     kind
         One of `TYPES`.
     content
-        A text; for ``search_replace`` an object ``{"search", "replace"}``, or its JSON, optionally with ``count``, the
-        number of places (1 when it is left out).
+        A text; for ``search_replace`` an object ``{"search", "replace"}`` or its JSON, optionally with ``count``, the
+        expected number of occurrences (by default 1).
 
     Raises
     ------
     HostRefusal
-        ``argument-*`` for a malformed call, ``search-count`` when the text occurs another number of times than asked,
+        ``argument-*`` for a malformed call, ``search-count`` when the text does not occur as often as expected,
         ``file-missing``, ``file-size``, ``file-unchanged``.
     """
     if kind not in TYPES:

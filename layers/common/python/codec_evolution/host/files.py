@@ -1,4 +1,4 @@
-"""The tools that change files: `modify_framework_file`, `rollback_file`, and the operator's restoring of one."""
+"""The tools that change files: `modify_framework_file`, `rollback_file`, and the operator's `restore_file`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, HostRefusal
 from codec_evolution.host.trial import quick_tests
 
 MOST_FILES = 4
-"""Files that one undoing of a package for candidates may touch."""
+"""Files that undoing one package for candidates may change."""
 
 
 def modify(call: Call, context: HostContext) -> Effect:
@@ -24,7 +24,7 @@ def modify(call: Call, context: HostContext) -> Effect:
     Raises
     ------
     HostRefusal
-        By path, tier, size, encoding, syntax, tests, or because a person must approve it.
+        Because of path, tier, size, encoding, syntax or tests, or because a person must approve it.
     """
     only(call.arguments, {"file_path", "modification_type", "content"})
     path = plain_path(call.arguments["file_path"])
@@ -35,7 +35,7 @@ def modify(call: Call, context: HostContext) -> Effect:
 
 
 def rollback(call: Call, context: HostContext) -> Effect:
-    """Bring a file back to its newest backup."""
+    """Restore a file from its newest backup; raises `HostRefusal` as `modify` does."""
     only(call.arguments, {"file_path"})
     path = plain_path(call.arguments["file_path"])
     tier = tier_of(path, context)
@@ -57,14 +57,14 @@ def rollback(call: Call, context: HostContext) -> Effect:
 
 
 def restore(call: Call, context: HostContext) -> Effect:
-    """Undo one recorded change by its contents, also on a host that never saw it, also under later changes.
+    """Undo one recorded change from its stored contents, even on a new host and below later changes.
 
-    Only an operator's command asks for this; no tool of the planner does.
+    Only the operator's rollback calls this; no planner is offered it.
 
     Raises
     ------
     HostRefusal
-        ``merge-conflict`` when later changes touch the same lines.
+        ``merge-conflict`` when later changes touch the same lines, or as `modify`.
     """
     if set(call.arguments) == {"files"}:
         return _restore_image(call, context)
@@ -76,7 +76,7 @@ def restore(call: Call, context: HostContext) -> Effect:
 
 
 def _restore_image(call: Call, context: HostContext) -> Effect:
-    """Undo a package for candidates in all files of the image at once; raises `HostRefusal` as `restore`."""
+    """Undo a package for candidates in all files of the image at once; raises `HostRefusal` as `restore` does."""
     given = call.arguments["files"]
     if not isinstance(given, list) or not 1 <= len(given) <= MOST_FILES:
         raise HostRefusal("argument-files", f"files must be a list of 1 to {MOST_FILES} changes", FAILED)
@@ -107,7 +107,7 @@ def _restore_image(call: Call, context: HostContext) -> Effect:
 
 
 def _undone(change: dict[str, Any], path: str, context: HostContext) -> Edit:
-    """Return a file as it is, and as it is without a recorded change."""
+    """Return the edit that takes a recorded change out of a file."""
     old, new = (_bytes(change[name]) for name in ("before", "after"))
     current = context.checkout.read(path)
     if (current.data if current else None) == old:
@@ -120,7 +120,7 @@ def _undone(change: dict[str, Any], path: str, context: HostContext) -> Edit:
 
 
 def tier_of(path: str, context: HostContext) -> str:
-    """Return ``data`` or ``code``; raises `HostRefusal` for what no tool may touch."""
+    """Return ``data`` or ``code``; raises `HostRefusal` for a path that no tool may change."""
     tier = context.guard.tier(path)
     if tier == NEVER:
         raise HostRefusal(

@@ -1,4 +1,4 @@
-"""The guard: which tier a file belongs to, which commands run, which packages exist. Data, read on the host alone."""
+"""The guard: the tier of each file, and the commands and packages that are allowed. Data that only the host reads."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from typing import Any
 
 NEVER, DATA, CODE, IMAGE = "never", "data", "code", "image"
 TIERS = (NEVER, DATA, CODE, IMAGE)
+"""The tiers of files; the comments of ``guard.toml`` say what each means."""
 _KEYS = {"tiers", "commands", "never_programs", "packages", "candidate_packages", "quick_tests"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class GuardError(ValueError):
-    """The guard's data cannot be used; nothing is allowed then."""
+    """The guard's data cannot be used, so nothing is allowed."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """One program that may run without approval, and what each of its arguments may be.
+    """One program that may run without approval, and the arguments it may have.
 
     Attributes
     ----------
     arguments
-        Patterns; every argument must match one of them whole. ``PATH`` stands for a path inside the checkout.
+        Patterns; every argument must match one of them in full. ``PATH`` stands for a path inside the checkout.
     required
-        Patterns of which each must be matched by some argument.
+        Patterns, each of which some argument must match.
     most
-        Largest number of arguments.
+        The largest number of arguments.
     privileged
         Whether it needs the host's own rights (process management of our own units).
     """
@@ -44,14 +45,14 @@ class Command:
 
 @dataclass(frozen=True)
 class CandidatePackage:
-    """One package that candidates may get, when a person approves.
+    """One package that candidates may import once a person has approved it.
 
     Attributes
     ----------
     hashes
-        SHA-256 of its wheels for the image's Python and processor, as they were reviewed.
+        SHA-256 of the reviewed wheels for the image's Python and processor.
     needs
-        Names of packages that must be in the image already; nothing else comes with it.
+        Names of packages that must already be in the image; nothing else is installed with it.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Packages for candidates: lines of the sandbox image's lock file, whose hashes the guard holds.
+"""Packages for candidates: lines of the sandbox image's lock file, with the hashes that the guard holds.
 
-Nothing is fetched or installed here. The image is built elsewhere, from the lock file as it was approved.
+Nothing is downloaded or installed here. The image is built elsewhere, from the approved lock file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from codec_evolution.host.packages import Package, named
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 REQUIREMENTS = "sandbox_container/requirements.in"
+"""What people compile `LOCK` from; it is kept in step."""
 LOCK = "sandbox_container/requirements.lock"
+"""What the image is built from."""
 MARK = "  # by install_python_package"
+"""Ends a line that a tool added to `REQUIREMENTS`."""
 _ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
 
 
 def install(call: Call, requirement: object, context: HostContext) -> Effect:
-    """Add one allowed package to the image's lock file; a person must approve it, whatever the settings.
+    """Add one allowed package to the image's lock file; whatever the settings, a person must approve it.
 
     Raises
     ------
@@ -37,13 +40,8 @@ def install(call: Call, requirement: object, context: HostContext) -> Effect:
             f"{package.name} for candidates needs the sandbox image built anew, which CodeBuild does on AWS; this "
             "machine builds no image, so install it into the environment that the benchmark runs in",
         )
-    edits = [
-        Edit(path, before, after.encode("utf-8"))
-        for path, before, after in _with_package(
-            package, *(_read(context, path) for path in (REQUIREMENTS, LOCK))
-        )
-    ]
-    lock = edits[-1].before
+    requirements, lock = _read(context, REQUIREMENTS), _read(context, LOCK)
+    edits = _with_package(package, requirements, lock)
     facts = {
         "file": LOCK,
         "tier": IMAGE,
@@ -51,15 +49,11 @@ def install(call: Call, requirement: object, context: HostContext) -> Effect:
         "package": f"{package.name}=={package.version}",
         "diff": "".join(diff(edit.path, edit.before, edit.after) for edit in edits),
     }
-    consent(
-        call,
-        context,
+    question = (
         f"{package.name} becomes part of what every candidate may import, and the sandbox image is built anew; "
-        "a person must approve it",
-        rule="candidate-package",
-        file_sha256=lock.sha256 if lock else "",
-        facts=facts,
+        "a person must approve it"
     )
+    consent(call, context, question, rule="candidate-package", file_sha256=lock.sha256, facts=facts)
     changed = [edit for edit in edits if edit.before is None or edit.before.data != edit.after]
     message = f"added {facts['package']} to the sandbox image's lock file; the image is built from it now"
     return apply(call, context, changed, IMAGE, message, facts=facts)
@@ -87,7 +81,7 @@ def judge(requirement: object, guard: Guard) -> CandidatePackage:
 
 
 def is_explained(context: HostContext, path: str, data: bytes | None) -> bool:
-    """Tell whether a file of the image is the deployed one plus nothing but packages that the guard allows."""
+    """Return whether a file of the image differs from the deployed one only by packages that the guard allows."""
     deployed = Path(context.config.deployed) / path
     if not context.config.deployed or not deployed.is_file() or data is None:
         return False
@@ -101,10 +95,8 @@ def is_explained(context: HostContext, path: str, data: bytes | None) -> bool:
     return kept == before and set(added) <= allowed and len(set(added)) == len(added)
 
 
-def _with_package(
-    package: CandidatePackage, requirements: Content, lock: Content
-) -> list[tuple[str, Content, str]]:
-    """Return both files with a package, the lock file last: what is cut short before it is done again."""
+def _with_package(package: CandidatePackage, requirements: Content, lock: Content) -> list[Edit]:
+    """Return the edits of both files, the lock file last: a change that is interrupted before it is done again."""
     text = requirements.data.decode("utf-8")
     entries = _lines(LOCK, lock.data.decode("utf-8"))
     names = {entry.partition("==")[0] for entry in entries}
@@ -119,11 +111,14 @@ def _with_package(
     if line not in text.splitlines(keepends=True):
         text = text + ("" if text.endswith("\n") else "\n") + line
     added = sorted([*entries, _line_of(LOCK, package)], key=lambda entry: entry.partition("==")[0].lower())
-    return [(REQUIREMENTS, requirements, text), (LOCK, lock, "".join(added))]
+    return [
+        Edit(REQUIREMENTS, requirements, text.encode("utf-8")),
+        Edit(LOCK, lock, "".join(added).encode("utf-8")),
+    ]
 
 
 def _lines(path: str, text: str) -> list[str]:
-    """Return the entries of a file of the image: those of a lock span several lines."""
+    """Return the entries of one of the two files; an entry of the lock file spans several lines."""
     return [each for each in (_ENTRY.split(text) if path == LOCK else text.splitlines(keepends=True)) if each]
 
 

@@ -1,13 +1,13 @@
-"""Starts one program behind walls: no network, no credential, no other file than it is shown, no rights.
+"""Starts one program in a jail: without network, credentials or rights, and with only the files it is shown.
 
 Run as a program of its own (``python -I -S jail.py``) with a JSON document on standard input, because it leaves
-namespaces and accounts for good. On the file descriptor that the document names it reports which walls stand.
+namespaces and accounts for good. It reports the walls in force on the file descriptor that the document names.
 
-Two modes: ``closed`` shows the program nothing but the named folders (read-only) and one writable folder, in its own
-process, network and mount namespaces; ``open`` leaves it the machine's files as a nobody sees them, for diagnosis.
+There are two modes. ``closed`` shows the program only the named folders (read-only) and one writable folder, in
+process, network and mount namespaces of its own; ``open``, for diagnosis, shows it the machine's files as nobody.
 """
 
-# This program starts at every run, and importing pathlib would take longer than all it does.
+# This program starts with every run, and importing pathlib would take longer than everything it does.
 # ruff: noqa: PTH103, PTH110, PTH112, PTH114, PTH115, PTH120, PTH123, PTH211
 from __future__ import annotations
 
@@ -31,20 +31,28 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 36, 38, 22
 NOBODY = 65534
+"""User and group id without rights."""
 LIMITS = (
     (resource.RLIMIT_CORE, 0),
     (resource.RLIMIT_NOFILE, 256),
     (resource.RLIMIT_FSIZE, 64 << 20),
     (resource.RLIMIT_AS, 4 << 30),
 )
+"""Soft and hard limits of every program: no core dump, open files, bytes a file, bytes of address space."""
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
-# (audit architecture, socket, io_uring_setup)
+"""What a closed run sees of ``/dev``."""
 SYSCALLS = {"x86_64": (0xC000003E, 41, 425), "aarch64": (0xC00000B7, 198, 425)}
+"""Audit architecture, number of ``socket`` and number of ``io_uring_setup``, by machine."""
 AF_UNIX = 1
+"""The only address family that a filtered program may open."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> int:
+    """Start the program that standard input describes; returns its exit status, 126 when the walls could not be raised.
+
+    A strict run that would have an account of value or a network ends with 125, its program not started.
+    """
     spec = json.load(sys.stdin)
     walls: dict[str, str] = {}
     was_root = os.geteuid() == 0
@@ -68,7 +76,7 @@ def main() -> int:
 
 
 def _kill_descendants() -> None:
-    """Kill what the program left behind; being their reaper, we are the parent of all that lost theirs."""
+    """Kill what the program left behind: as the subreaper, this process is the parent of every orphan."""
     for _ in range(1000):
         with open(f"/proc/self/task/{os.getpid()}/children") as file:
             left = [int(pid) for pid in file.read().split()]
@@ -80,7 +88,7 @@ def _kill_descendants() -> None:
 
 
 def _namespaces(closed: bool, was_root: bool, walls: dict[str, str]) -> bool:
-    """Leave the machine's namespaces; returns whether it worked."""
+    """Leave the machine's namespaces; returns whether that worked."""
     flags = NEWNET | NEWIPC | NEWUTS | NEWPID | (NEWNS if closed else 0)
     if was_root and _unshare(flags):
         walls["network"] = "namespace"
@@ -108,7 +116,7 @@ def _enter(spec: dict, jailed: bool, was_root: bool, isolated: bool, walls: dict
         hard = resource.getrlimit(limit)[1]
         soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (soft, soft))
-    os.chdir(spec["cwd"])  # before the account changes: a nobody could not walk there
+    os.chdir(spec["cwd"])  # before the account changes: nobody may lack the rights to get there
     if was_root and not spec["privileged"] and not (jailed or _nobody_reaches(spec)):
         walls["user"] = "the caller's: no other account reaches the program, and there are no namespaces here"
     elif was_root and not spec["privileged"]:
@@ -139,7 +147,7 @@ def _enter(spec: dict, jailed: bool, was_root: bool, isolated: bool, walls: dict
 
 
 def _nobody_reaches(spec: dict) -> bool:
-    """Tell whether a nobody could start the program, walking there without the help of a mount namespace."""
+    """Return whether nobody could start the program at its own path, without a mount namespace."""
     child = os.fork()
     if child == 0:
         os.setgroups([])
@@ -195,7 +203,7 @@ def _unshare(flags: int) -> bool:
 
 
 def _no_sockets() -> bool:
-    """Refuse every socket but local ones by a seccomp filter, which needs no rights; returns whether it stands."""
+    """Refuse all sockets but local ones by a seccomp filter, which needs no rights; returns whether it is in force."""
     machine = SYSCALLS.get(platform.machine())
     if sys.platform != "linux" or machine is None:
         return False

@@ -1,4 +1,4 @@
-"""What this host has done: a call that comes twice is answered, not done, twice."""
+"""What this host has done: a repeated call is answered again, not carried out again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from codec_evolution.host.call import Call
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 LOCK_TIMEOUT_S = 60
+"""How long a call waits for the one that is running."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A result; ``settled`` tells whether its files were surely put in place."""
+    """A call's result.
+
+    Attributes
+    ----------
+    settled
+        Whether its files are known to be in place.
+    """
 
     result: dict[str, Any]
     settled: bool
@@ -35,12 +42,12 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
 
     def known(self, call: Call) -> Entry | None:
-        """Return what was noted of a call, or None.
+        """Return a call's entry, or None.
 
         Raises
         ------
         HostRefusal
-            ``replay-altered``: the id was used for another call.
+            ``replay-altered``: the id belongs to another call.
         """
         path = self._path(call.modification_id)
         if not path.exists():
@@ -51,7 +58,7 @@ class Ledger:
         return Entry(entry["result"], entry["settled"])
 
     def settled(self, modification_id: str) -> dict[str, Any] | None:
-        """Return the result of a call whose effect is surely in place, or None."""
+        """Return the result of a call whose effect is known to be in place, or None."""
         path = self._path(modification_id)
         if not path.exists():
             return None
@@ -59,7 +66,7 @@ class Ledger:
         return entry["result"] if entry["settled"] else None
 
     def note(self, call: Call, result: dict[str, Any], *, settled: bool) -> None:
-        """Keep a result: unsettled before its files are put in place, settled afterwards."""
+        """Store a result: unsettled before its files are written, settled afterwards."""
         entry = {"arguments_sha256": call.arguments_sha256, "result": result, "settled": settled}
         write_whole(self._path(call.modification_id), json.dumps(entry).encode("utf-8"))
 
@@ -69,7 +76,7 @@ class Ledger:
 
 @contextmanager
 def one_at_a_time(state: Path) -> Iterator[None]:
-    """Hold the host's lock; raises `HostRefusal` when another call holds it for a minute."""
+    """Hold the host's lock; raises `HostRefusal` when another call holds it for `LOCK_TIMEOUT_S`."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("w") as lock:
         deadline = time.monotonic() + LOCK_TIMEOUT_S

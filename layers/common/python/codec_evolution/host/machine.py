@@ -15,12 +15,13 @@ from codec_evolution.host.processes import Run, run
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 RESTART_TIMEOUT_S = 60
+"""Of ``systemctl restart``."""
 HOST, CANDIDATES = "host", "candidates"
-"""Whom a package is for."""
+"""Values of ``target``: who imports a package."""
 
 
 def shell(call: Call, context: HostContext) -> Effect:
-    """Run one command without a shell."""
+    """Run one command without a shell; raises `HostRefusal` as `commands.judge` does, or for want of approval."""
     only(call.arguments, {"command"}, {"timeout"})
     judged = commands.judge(call.arguments["command"], context.guard)
     timeout_s = commands.timeout_of(call.arguments.get("timeout"))
@@ -52,7 +53,7 @@ def shell(call: Call, context: HostContext) -> Effect:
 
 
 def install(call: Call, context: HostContext) -> Effect:
-    """Install one allowed package: for the host's own tools, or for candidates as a change of the image's lock file."""
+    """Install one allowed package for the host's own tools, or add it for candidates to the image's lock file."""
     only(call.arguments, {"package"}, {"target"})
     target = call.arguments.get("target", HOST)
     if target not in (HOST, CANDIDATES):
@@ -68,9 +69,10 @@ def install(call: Call, context: HostContext) -> Effect:
 
 
 def restart(call: Call, context: HostContext) -> Effect:
-    """Hand out the amendable files as they are, and restart the host's unit where there is one.
+    """Return the amendable files, and restart the host's unit where there is one.
 
-    What goes live is decided by who called: data by a release, code by publishing.
+    The caller makes them live: data as a release, code by publishing it. Raises `HostRefusal` when a file that no tool
+    may change differs from the last deployment.
     """
     only(call.arguments, set())
     consent(call, context, "", rule="", file_sha256="", facts={})
@@ -88,7 +90,7 @@ def restart(call: Call, context: HostContext) -> Effect:
 
 
 def never_manifest(root: Path, guard: Guard) -> dict[str, str]:
-    """Return the hashes of all files below a checkout that no tool may edit, by path."""
+    """Return the SHA-256 of every file of a checkout that no tool may edit, by path."""
     return {
         path: hashlib.sha256((root / path).read_bytes()).hexdigest()
         for path in _paths(root)
@@ -97,7 +99,7 @@ def never_manifest(root: Path, guard: Guard) -> dict[str, str]:
 
 
 def _verify_never(context: HostContext) -> None:
-    """Refuse to make anything live from a checkout whose guarded files are not those of the last deployment."""
+    """Raise `HostRefusal` when the checkout's guarded files are not those of the last deployment."""
     expected = json.loads(Path(context.config.manifest).read_text("utf-8"))
     found = never_manifest(context.checkout.root, context.guard)
     other = sorted(
@@ -113,7 +115,7 @@ def _verify_never(context: HostContext) -> None:
 
 
 def _is_packages(path: str, context: HostContext) -> bool:
-    """Tell whether a file differs by packages for candidates alone."""
+    """Return whether a file differs only by packages for candidates."""
     if context.guard.tier(path) != IMAGE:
         return False
     content = context.checkout.read(path)
@@ -136,7 +138,7 @@ def _tiered(context: HostContext) -> dict[str, dict[str, str]]:
 
 
 def _paths(root: Path) -> list[str]:
-    """Regular files of the checkout; links and what begins with a dot are not part of the framework."""
+    """Return the regular files of a checkout; links and names that begin with a dot are not part of the framework."""
     skipped = glob("**/__pycache__")
     found = []
     for folder, folders, names in os.walk(root):

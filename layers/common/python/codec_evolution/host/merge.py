@@ -1,4 +1,4 @@
-"""Three-way merge of one file, by git."""
+"""Three-way merge of one file, with git."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 TIMEOUT_S = 20
+"""Of ``git merge-file``."""
 SHOWN_CHARS = 3000
+"""Of a conflict, in the message."""
 
 
 def merge(current: bytes, base: bytes, other: bytes) -> bytes:
-    """Return ``current`` with what led from ``base`` to ``other``.
+    """Return ``current`` with the change from ``base`` to ``other`` applied.
 
     Raises
     ------
     HostRefusal
-        ``merge-conflict``, with the conflict as git marks it.
+        ``merge-conflict``, with the conflict as git marks it; ``merge-failed``.
     """
     with tempfile.TemporaryDirectory(prefix="codec-evolution-merge-") as folder:
         names = {"now": current, "modified": base, "before": other}

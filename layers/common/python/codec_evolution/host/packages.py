@@ -1,4 +1,4 @@
-"""Python packages for the host's own tools: wheels of allowed names and versions, with their hashes on record."""
+"""Python packages for the host's own tools: wheels of allowed names and versions, whose hashes are recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codec_evolution.host.guard import Guard
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 TIMEOUT_S = 80
-"""Of pip, which runs twice within a call."""
+"""Of one run of pip; a call runs it twice."""
 _REQUIREMENT = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?)(?:==([0-9][A-Za-z0-9.]{0,30}))?"
 )
@@ -21,7 +21,7 @@ _REQUIREMENT = re.compile(
 
 @dataclass(frozen=True)
 class Package:
-    """One allowed package in one allowed version."""
+    """A package by its normalised name, in one version ("" for any)."""
 
     name: str
     version: str
@@ -33,7 +33,7 @@ def judge(requirement: object, guard: Guard) -> Package:
     Raises
     ------
     HostRefusal
-        ``package-form`` (options, URLs, extras, markers, anything but ``name`` or ``name==version``),
+        ``package-form`` (anything but ``name`` or ``name==version``, such as options, URLs, extras or markers),
         ``package-unlisted``, ``package-version``.
     """
     given = named(requirement)
@@ -50,7 +50,7 @@ def judge(requirement: object, guard: Guard) -> Package:
 
 
 def named(requirement: object) -> Package:
-    """Return a requirement's normalised name and version ("" for any); raises `HostRefusal` (``package-form``)."""
+    """Return the package that a requirement names; raises `HostRefusal` (``package-form``)."""
     found = _REQUIREMENT.fullmatch(requirement) if isinstance(requirement, str) else None
     if found is None:
         raise HostRefusal(
@@ -60,14 +60,21 @@ def named(requirement: object) -> Package:
 
 
 def install(package: Package, python: str, state: Path, pip_config: str = "") -> dict[str, str]:
-    """Fetch the wheel from the index that the operator configured and unpack it; returns its hash by file name.
+    """Download a package's wheel from the operator's index and unpack it.
 
     Parameters
     ----------
+    python
+        Interpreter that has pip.
     state
         The host's own folder; the package goes to `installed`, where the quick tests find it.
     pip_config
-        The operator's configuration file of pip (its index); empty for the machine's own.
+        pip's configuration file, which names the index; empty for the machine's own.
+
+    Returns
+    -------
+    dict
+        SHA-256 of the wheel, by its file name.
 
     Raises
     ------
@@ -77,32 +84,17 @@ def install(package: Package, python: str, state: Path, pip_config: str = "") ->
     downloads = state / "wheels"
     shutil.rmtree(downloads, ignore_errors=True)
     downloads.mkdir(parents=True)
-    # A folder of the host's own: pip reads a configuration file from its home, and nobody else may put one there.
+    # pip also reads a configuration file from its home, so the home is a folder where nobody else can put one.
     environment = {"HOME": str(downloads)} | ({"PIP_CONFIG_FILE": pip_config} if pip_config else {})
-    wanted = f"{package.name}=={package.version}"
-    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
-    wheels_only = ["--only-binary", ":all:", "--no-deps"]
-    _pip([*pip, "download", "--quiet", *wheels_only, "--dest", str(downloads), wanted], environment)
+    wanted, target = f"{package.name}=={package.version}", str(installed(state))
+    _pip(python, "download", ["--dest", str(downloads), wanted], environment)
     wheels = sorted(downloads.glob("*.whl"))
     if len(wheels) != 1:
         raise HostRefusal(
             "package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED
         )
     hashes = {wheel.name: sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
-    _pip(
-        [
-            *pip,
-            "install",
-            "--quiet",
-            *wheels_only,
-            "--no-index",
-            "--target",
-            str(installed(state)),
-            "--upgrade",
-            str(wheels[0]),
-        ],
-        environment,
-    )
+    _pip(python, "install", ["--no-index", "--target", target, "--upgrade", str(wheels[0])], environment)
     return hashes
 
 
@@ -111,10 +103,13 @@ def installed(state: Path) -> Path:
     return state / "packages"
 
 
-def _pip(command: list[str], environment: dict[str, str]) -> None:
+def _pip(python: str, command: str, arguments: list[str], environment: dict[str, str]) -> None:
+    """Run pip for one wheel without its dependencies; raises `HostRefusal`."""
+    quiet = ["--disable-pip-version-check", "--no-input", "--no-cache-dir"]
+    only_wheels = ["--quiet", "--only-binary", ":all:", "--no-deps"]
     try:
         done = subprocess.run(
-            command,
+            [python, "-I", "-m", "pip", *quiet, command, *only_wheels, *arguments],
             capture_output=True,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environment},
             timeout=TIMEOUT_S,

@@ -1,4 +1,4 @@
-"""Runs programs behind the walls of `jail`, with limits on time and output, and leaves nothing running."""
+"""Runs programs in the jail of `jail`, with limits on time and output, and leaves nothing running."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 JAIL = Path(__file__).with_name("jail.py")
+"""The program that starts every other."""
 OUTPUT_LIMIT_BYTES = 1 << 20
 """A program that writes more is killed."""
 END_TIMEOUT_S = 5
+"""How long the jail may take to end what it started."""
 HEAD_CHARS, TAIL_CHARS = 4000, 4000
+"""Of a long output, in an answer."""
 PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked for."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,15 @@ class Output:
     Attributes
     ----------
     exit_code
-        None when it was killed for its time or its output.
+        None when it was killed because of its time or its output.
+    text
+        Standard output and error together, at most a little over `OUTPUT_LIMIT_BYTES`.
+    bytes
+        Their size.
+    ended
+        ``ended``, or why it was killed.
     walls
-        Which walls stood, by name, in words.
+        The walls that were in force, by name, in words.
     """
 
     exit_code: int | None
@@ -44,7 +54,7 @@ class Output:
     walls: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it with head and tail of a long text."""
+        """Return it as a part of an answer, with only head and tail of a long text."""
         cut = len(self.text) > HEAD_CHARS + TAIL_CHARS
         return {
             "exit_code": self.exit_code,
@@ -69,10 +79,14 @@ class Run:
         Working folder; in a closed run also the only writable one.
     closed
         Whether it sees nothing of the machine but ``read_only`` and ``cwd``.
+    read_only
+        Folders that a closed run may read.
+    environment
+        Its variables, besides `PATH`, a home and a locale.
     privileged
-        Whether it keeps the host's rights; only for process management of our own units.
+        Whether it keeps the host's rights; only for managing our own units.
     strict
-        Whether it is not started at all where it would have an account of value or a network.
+        Whether it must not start where it would have an account of value or a network.
     """
 
     argv: Sequence[str]
@@ -86,7 +100,7 @@ class Run:
 
 
 def run(job: Run) -> Output:
-    """Run a program until it ends, its time is up, or its output is too long; then kill all that it started."""
+    """Run a program until it ends, runs out of time, or writes too much; then kill all that it started."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="codec-evolution-root-") as root:
         spec = {
@@ -116,7 +130,7 @@ def run(job: Run) -> Output:
 
 def _start(report_write: int) -> subprocess.Popen[bytes]:
     def prepare() -> None:
-        # The host's own account keeps root as its saved id for this one purpose: to give up more than it could.
+        # This is what the host's own account keeps root as its saved id for: root can give up more rights.
         with suppress(OSError):
             os.setresuid(0, 0, 0)
             os.setresgid(0, 0, 0)
@@ -160,7 +174,7 @@ def _collect(process: subprocess.Popen[bytes], spec: bytes, deadline: float) -> 
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the launcher, which takes everything below it along; then the session, should the launcher hang."""
+    """End the jail, which ends everything below it; then the whole session, in case the jail hangs."""
     with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
         process.terminate()
         process.wait(END_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""One call of the host: a JSON document in, judged by the guard, done, and a JSON document out."""
+"""One call of the host: read a JSON document, check it against the guard, carry it out, and answer with another."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ TOOLS: Mapping[str, Callable[[Call, HostContext], Effect]] = {
     "install_python_package": machine.install,
     "restart_orchestrator": machine.restart,
 }
+"""The program of each tool. `framework.tool_specs` has the same names, which a test holds: it needs pydantic."""
 
 
 def main(arguments: Sequence[str], source: BinaryIO, target: TextIO) -> int:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str], source: BinaryIO, target: TextIO) -> int:
 
 
 def serve(document: bytes, context: HostContext, only_tool: str = "") -> dict[str, Any]:
-    """Answer one call; whatever is wrong with it is an answer that names the rule, not an exception."""
+    """Answer one call; whatever is wrong with it becomes an answer that names the rule, never an exception."""
     began = time.monotonic()
     try:
         call = parse(document)
@@ -71,7 +72,7 @@ def serve(document: bytes, context: HostContext, only_tool: str = "") -> dict[st
 
 
 def _once(call: Call, context: HostContext) -> dict[str, Any]:
-    """Do a call that was not done before."""
+    """Carry out a call unless that was done before; then return the answer of that time."""
     if context.config.tools == "off":
         raise HostRefusal("tools-off", "the operator switched the framework tools off")
     tool = TOOLS.get(call.tool)
@@ -93,7 +94,7 @@ def _once(call: Call, context: HostContext) -> dict[str, Any]:
 
 
 def _in_place(result: Mapping[str, Any], context: HostContext) -> bool:
-    """Tell whether a call that was cut short had put its files in place."""
+    """Return whether an interrupted call had written all its files."""
     for change in result["changed"]:
         content = context.checkout.read(change["path"])
         if (content.sha256 if content else None) != change["sha256"]:
@@ -102,5 +103,5 @@ def _in_place(result: Mapping[str, Any], context: HostContext) -> bool:
 
 
 def utc_now() -> str:
-    """Return the time now, ISO 8601 in UTC with milliseconds."""
+    """Return the current time, ISO 8601 in UTC with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

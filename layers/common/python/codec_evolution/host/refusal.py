@@ -1,23 +1,26 @@
-"""The one way in which the host says no: a rule by name, and a sentence."""
+"""How the host refuses a call: the name of a rule, and a sentence."""
 
 from __future__ import annotations
 
 DENIED = "denied"
+"""The call is not allowed."""
 FAILED = "failed"
+"""The call is allowed, but did not work."""
 NEEDS_APPROVAL = "needs_approval"
+"""A person must approve the call first."""
 
 
 class HostRefusal(Exception):
-    """A call did not take effect.
+    """A call had no effect.
 
     Parameters
     ----------
     rule
-        Name of the rule, stable, for records and tests.
+        Name of the rule; stable, for records and tests.
     message
-        What the rule wants, with the field and the limit.
+        What the rule demands, with the field and the limit.
     status
-        `DENIED` (must not be), `FAILED` (might have been, did not work), `NEEDS_APPROVAL` (a person decides).
+        `DENIED`, `FAILED` or `NEEDS_APPROVAL`.
     """
 
     def __init__(self, rule: str, message: str, status: str = DENIED) -> None:

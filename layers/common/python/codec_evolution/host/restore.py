@@ -1,7 +1,7 @@
-"""Brings a checkout to where it was: the deployed framework, and over it what the tools had changed.
+"""Restores a checkout: the deployed framework, and over it what the tools had changed.
 
 ``python -s -S -P -m codec_evolution.host.restore CONFIG DEPLOYED OVERLAY``, started by the orchestrator's unit. The
-overlay comes from the bucket; the guard judges each of its files again, so nothing in it reaches what is *never*.
+overlay comes from the bucket; the guard checks each of its files again, so none of them reaches the tier *never*.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from codec_evolution.host.refusal import HostRefusal
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Restore; exit 0 done, 2 when the host is not set up."""
+    """Restore the checkout; returns the exit status: 0 done, 2 when the host is not set up."""
     try:
         config = HostConfig.load(Path(arguments[0]))
         guard = Guard.load(Path(config.guard))
@@ -41,13 +41,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def restore(context: HostContext, overlay: Path) -> int:
-    """Put the files of an overlay into a checkout; returns how many.
+    """Copy the files of an overlay into a checkout; returns how many. A file that is refused is skipped with a message.
 
     Parameters
     ----------
     overlay
-        Folder with one JSON document a changed file (``content``, ``sha256``, and as ``base`` what it was before the
-        first change), at the file's own path.
+        Folder with one JSON document for each changed file, at the file's own path: ``content``, ``sha256``, and as
+        ``base`` the content before the first change.
     """
     checkout, count = context.checkout, 0
     for source in sorted(path for path in overlay.rglob("*") if path.is_file()):
@@ -76,22 +76,29 @@ def restore(context: HostContext, overlay: Path) -> int:
 
 
 def _over(path: str, deployed: bytes | None, base: str | None, changed: bytes | None) -> bytes | None:
-    """Return a changed file over a deployed one that may be newer than what the tools had changed."""
+    """Return a changed file, merged with the deployed one where that is newer than the file the tools changed."""
     old = None if base is None else base.encode("utf-8")
     if old is None or deployed is None or changed is None or deployed == old:
         return changed
     try:
         merged = merge(deployed, old, changed)
-        syntax.check(path, merged)
+        _check_syntax(path, merged)
     except HostRefusal as refused:
-        if refused.rule == "file-type":
-            return merged  # a lock file is judged by its lines
         print(
             f"{path} was deployed anew and changed by a tool; the tool's version stays: {refused.rule}",
             file=sys.stderr,
         )
         return changed
     return merged
+
+
+def _check_syntax(path: str, data: bytes) -> None:
+    """Raise `HostRefusal` for a file that does not parse; a lock file has no parser, but its lines are checked."""
+    try:
+        syntax.check(path, data)
+    except HostRefusal as refused:
+        if refused.rule != "file-type":
+            raise
 
 
 if __name__ == "__main__":

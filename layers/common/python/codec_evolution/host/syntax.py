@@ -1,4 +1,4 @@
-"""Whether a text is what its file name says it is; nothing of it is run."""
+"""Whether a text is valid for the type that its file name says; nothing of it is run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from pathlib import PurePosixPath
 from codec_evolution.host.refusal import FAILED, HostRefusal
 
 PLAIN_TEXT = (".md", ".txt", ".j2")
+"""Types of files that have no syntax to check."""
 SHELL_TIMEOUT_S = 10
+"""Of ``bash -n``."""
 _HIDDEN = re.compile(
     "[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
-"""Controls of terminals, of the direction of text, and characters without width."""
+"""Terminal controls, text direction controls and zero-width characters."""
 
 
 def check(path: str, data: bytes) -> str:
-    """Return the text of a file that may be written.
+    """Return the text of a file, if it may be written.
 
     Raises
     ------
     HostRefusal
-        ``file-encoding``, ``file-null``, ``file-hidden`` (characters that a reader does not see), ``file-type`` (no
-        parser is known for the name), or ``file-syntax``.
+        ``file-encoding``, ``file-null``, ``file-hidden`` (characters that a reader does not see), ``file-type`` (there
+        is no parser for the type), or ``file-syntax``.
     """
     try:
         text = data.decode("utf-8")

@@ -1,4 +1,4 @@
-"""Tries a change on a copy of the checkout: the quick tests run there, behind walls, before anything is changed."""
+"""Tries a change on a copy of the checkout, where the quick tests run in a jail before anything is changed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from codec_evolution.host.processes import Output, Run, run
 from codec_evolution.host.refusal import FAILED, NEEDS_APPROVAL, HostRefusal
 
 TIMEOUT_S = 90
+"""Of the quick tests."""
 SYSTEM_FOLDERS = ("/usr", "/etc/alternatives")
+"""What an interpreter needs of the system."""
 LEFT_OUT = (".git", "__pycache__", ".venv")
+"""What is not copied."""
 SOURCE_FOLDERS = ("layers/common/python", "sandbox_container", ".")
+"""What the tests import from, in this order."""
 SHOWN_CHARS = 1500
+"""Of the output of failed tests, in the message."""
 
 
 def quick_tests(
@@ -38,16 +43,16 @@ def quick_tests(
     tests
         Paths that pytest is given.
     python
-        Interpreter with pytest and what the tests import.
+        Interpreter that has pytest and what the tests import.
     packages
         Folder of the packages that were installed for the host's own tools.
     strict
-        Whether the tests run changed code that nobody has looked at: then they run behind walls or not at all.
+        Whether the tests run changed code that nobody has read: then they run in a full jail or not at all.
 
     Raises
     ------
     HostRefusal
-        ``quick-tests``: they fail with the change. ``walls-missing``: this host cannot wall them in, so none ran.
+        ``quick-tests``: they fail with the change. ``walls-missing``: this host cannot jail them, so none ran.
     """
     with _copy(checkout, changes) as copy:
         output = _pytest(copy, ("-x", *tests), python, packages, TIMEOUT_S, strict=strict)
@@ -64,7 +69,7 @@ def quick_tests(
 def run_tests(
     checkout: Path, arguments: Sequence[str], python: str, packages: Path, timeout_s: float
 ) -> Output:
-    """Run tests of the framework on a copy of the checkout as it is, for diagnosis."""
+    """Run tests of the framework on an unchanged copy of the checkout, for diagnosis."""
     with _copy(checkout, {}) as copy:
         return _pytest(copy, arguments, python, packages, timeout_s)
 
@@ -105,7 +110,7 @@ def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]
         for path, data in changes.items():
             target = copy / path
             if target.is_symlink() or not target.parent.resolve().is_relative_to(copy):
-                # Put in place since the path was checked; writing through it would reach the machine's own files.
+                # It was created after the path was checked; writing through it would reach the machine's own files.
                 raise HostRefusal("path-link", f"{path} leads through a symbolic link")
             if data is None:
                 target.unlink(missing_ok=True)
@@ -120,7 +125,7 @@ def _copy(checkout: Path, changes: Mapping[str, bytes | None]) -> Iterator[Path]
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
-    """Return what is not copied: version control, environments, and whatever is neither file, folder nor link."""
+    """Return what is not copied: `LEFT_OUT`, and whatever is neither a file nor a folder nor a link."""
     special = {name for name in names if not _is_plain((Path(folder) / name).lstat().st_mode)}
     return special | (set(LEFT_OUT) & set(names))
 
@@ -130,7 +135,7 @@ def _is_plain(mode: int) -> bool:
 
 
 def _interpreter(python: str) -> list[str]:
-    """Folders that an interpreter needs: its environment, the installation below it, and the system's libraries."""
+    """Return the folders that an interpreter needs: its environment, its installation and the system's libraries."""
     environment = Path(python).parent.parent
     found = {str(environment), str(Path(os.path.realpath(python)).parent.parent), *SYSTEM_FOLDERS}
     settings = environment / "pyvenv.cfg"
