@@ -1,9 +1,10 @@
-"""Lambda entry point of the benchmark image: one request in, one report out. Keeps one supervisor warm."""
+"""Lambda entry point of the benchmark image: one request in, one report out. One supervisor stays warm."""
 
 import json
 import os
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from codec_sandbox import doctor
 from codec_sandbox.clips import ClipSet
@@ -15,35 +16,39 @@ from codec_sandbox.stages import RUN_WALL_S, Benchmark
 from codec_sandbox.supervisor import Supervisor
 
 TAMPERED_STATUS = 70
+"""Exit status of a process that a worker has changed irrevocably."""
+
 REPORTING_S = 20.0
-"""Left of the function's time for ending the workers and writing the report."""
+"""Part of the function's time reserved for ending the workers and writing the report, in seconds."""
 
 _warm: Benchmark | None = None
 
 
 def benchmark() -> Benchmark:
-    """The benchmark of this environment; its zygote starts with the first invocation."""
+    """Return the benchmark of this environment. Its zygote starts with the first invocation."""
     global _warm
     if _warm is None:
         _warm = Benchmark(Supervisor(), ClipSet(), References())
     return _warm
 
 
-def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Measure a candidate.
 
     Parameters
     ----------
     event : dict
         ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``; or ``control: true`` with
-        ``stages``, which runs the version 0 of this image and tells a broken sandbox from a candidate that breaks it;
-        or ``doctor: true``, which measures nothing and asks what this environment's kernel allows the sandbox.
+        ``stages``, which measures version 0 of this image and so tells a broken sandbox from a candidate that breaks
+        it; or ``doctor: true``, which only reports what this environment's kernel allows the sandbox.
+    context
+        Of the invocation; None outside Lambda.
 
     Returns
     -------
     dict
-        The report. A candidate's fault is a report with ``outcome: failed``. For the doctor, what
-        `codec_sandbox.doctor.report` found.
+        The report. A candidate's fault is a report with ``outcome: failed``. For the doctor, the result of
+        `codec_sandbox.doctor.report`.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         This environment cannot measure.
     """
     started = time.perf_counter()
-    if isinstance(event, dict) and event.get("doctor") is True:
+    if isinstance(event, Mapping) and cast(Mapping[str, Any], event).get("doctor") is True:
         return doctor.report()
     request = parse(event)
     try:
@@ -62,7 +67,13 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except SandboxUnavailable:
         _retire()
         raise
-    log = {
+    _log(request, report, time.perf_counter() - started)
+    return report
+
+
+def _log(request: Request, report: dict[str, Any], seconds: float) -> None:
+    """Log one line of JSON. A failure on held-out clips is not logged."""
+    line = {
         "level": "INFO",
         "message": "measured",
         "attempt_id": request.attempt_id,
@@ -74,14 +85,13 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "cpu_s": report["cpu_s"],
         "timings_s": report["timings_s"],
         "layers": report["layers"],
-        "seconds": round(time.perf_counter() - started, 3),
+        "seconds": round(seconds, 3),
     }
-    print(json.dumps(log), flush=True)
-    return report
+    print(json.dumps(line), flush=True)
 
 
 def wall_s(request: Request, context: Any) -> float:
-    """Seconds that the run may take, so that the report is out before this function's time is over."""
+    """Return the seconds that the run may take, so that the report is out before the function's time is over."""
     if context is None:
         return RUN_WALL_S
     left = context.get_remaining_time_in_millis() / 1000
@@ -91,15 +101,15 @@ def wall_s(request: Request, context: Any) -> float:
 def _retire() -> None:
     """Drop the supervisor; the next invocation starts another.
 
-    Where a worker has changed this process for good (its limits, processors or priority), another supervisor could
-    not see it any more: the process ends, and Lambda starts a clean one.
+    If a worker has changed this process irrevocably (its limits, processors or priority), a new supervisor would take
+    the change for the normal state. The process then ends, and Lambda starts a clean one.
     """
     global _warm
     retired, _warm = _warm, None
     if retired is None:
         return
-    tampered = retired.workshop.tampered
-    retired.workshop.close()
+    tampered = retired.sandbox.tampered
+    retired.sandbox.close()
     if tampered:
         print(json.dumps({"level": "ERROR", "message": "tampered", "changed": tampered}), flush=True)
         os._exit(TAMPERED_STATUS)

@@ -12,35 +12,46 @@ import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from codec_sandbox.frames import Frames
+
 CLIP_DIRECTORY = Path(__file__).resolve().parents[1] / "clips"
+"""The shipped clip set: the committed manifest and, after set-up, the extracted windows."""
+
 WINDOWS_PER_CLIP = 8
 ROLES = ("train", "held_out")
+"""What a clip may be used for. Only the confirming run sees held-out clips."""
+
 HELD_OUT_PICKS = 2
+"""Windows of each held-out clip in a contest."""
+
 MAX_WINDOWS = 6
+"""Most windows in a contest, so that it fits one invocation."""
+
 _CACHED_WINDOWS = 12
 
 
 class ClipError(ValueError):
-    """A clip, a window or the manifest is missing, damaged or not what it says it is."""
+    """A clip, a window or the manifest is missing, damaged, or does not match its hash."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A crop and frame range of a clip: the unit a codec is measured on.
+    """A crop and frame range of a clip: the unit that a codec is measured on.
 
     Attributes
     ----------
     clip, role : str
         Name of the clip; ``train`` or ``held_out``.
     index : int
-        0 to 7. Window 0 is the one of trend figures and never confirms.
+        0 to 7. Window 0 of a training clip is in every contest; no window 0 is used to confirm.
     frames, width, height : int
         Number of frames and their size in pixels; sides are even.
     fps : float
-        Frames a second of the source.
+        Frame rate of the source, in frames per second.
     sha256 : str
         Hash of the frames as (frames, height, width, 3) uint8 RGB in C order.
     """
@@ -56,13 +67,27 @@ class Window:
 
     @property
     def key(self) -> str:
-        """``clip/index``, the name of the window in reports."""
+        """``clip/index``: the window's name in reports."""
         return f"{self.clip}/{self.index}"
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A source clip with its licence as known and its windows."""
+    """A source clip and its windows.
+
+    Attributes
+    ----------
+    name, role : str
+        Its name; ``train`` or ``held_out``.
+    fps : float
+        Frame rate, in frames per second.
+    content, licence : str
+        What it shows, and its licence as far as known.
+    pictures : bool
+        Whether the licence allows frames of it to be shown.
+    windows : tuple of Window
+        Eight, by index.
+    """
 
     name: str
     role: str
@@ -74,17 +99,17 @@ class Clip:
 
 
 def window_path(directory: Path, clip: str, index: int) -> Path:
-    """Where the frames of a window are stored."""
+    """Return the file that holds the frames of a window."""
     return directory / "windows" / clip / f"{index}.npz"
 
 
-def frames_sha256(frames: np.ndarray) -> str:
-    """Hash of frames, (T, H, W, 3) uint8, in C order."""
+def frames_sha256(frames: Frames) -> str:
+    """SHA-256 of frames, (T, H, W, 3) uint8, in C order."""
     return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
 
 
-def read_manifest(path: Path) -> list[dict]:
-    """The clip entries of a manifest file, checked.
+def read_manifest(path: Path) -> list[dict[str, Any]]:
+    """Read and check the clip entries of a manifest file.
 
     Raises
     ------
@@ -108,7 +133,7 @@ def read_manifest(path: Path) -> list[dict]:
     return entries
 
 
-def _clip(entry: dict) -> Clip:
+def _clip(entry: dict[str, Any]) -> Clip:
     windows = tuple(
         Window(
             clip=entry["name"],
@@ -152,29 +177,47 @@ class ClipSet:
         if added.exists():
             entries = entries + read_manifest(added)
         self.clips = tuple(_clip(entry) for entry in entries)
-        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[str, Frames] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def digest(self) -> str:
-        """Hash of the clip set: reports of different sets are never compared."""
+        """SHA-256 of the clip set. Reports on different sets are never compared."""
         rows = sorted([w.clip, w.role, w.index, w.sha256] for clip in self.clips for w in clip.windows)
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def clip(self, name: str) -> Clip:
-        """The clip of this name."""
+        """Return the clip of this name.
+
+        Raises
+        ------
+        ClipError
+            There is none.
+        """
         for clip in self.clips:
             if clip.name == name:
                 return clip
         raise ClipError(f"no clip is named {name!r}; there are {', '.join(c.name for c in self.clips)}")
 
     def choose(self, split: str, seed: str) -> list[Window]:
-        """The windows of a contest.
+        """Choose the windows of a contest.
 
-        Training: window 0 of every training clip, which makes reports of all contests comparable, and one
-        more that the seed picks. Held out: two of windows 1 to 7 of every held-out clip. With so many clips
-        that these would be more than six windows, the seed also picks which clips give a window. The same
-        seed picks the same windows, so the candidate and the incumbent meet on the same frames.
+        Training: window 0 of every training clip, which makes the reports of all contests comparable, and
+        one more per clip that the seed picks. Held out: two of windows 1 to 7 of every held-out clip. Where
+        that would be more than `MAX_WINDOWS`, the seed also picks which clips contribute a window. The same
+        seed picks the same windows, so candidate and incumbent are measured on the same frames.
+
+        Parameters
+        ----------
+        split : str
+            ``train`` or ``held_out``.
+        seed : str
+            Of the contest.
+
+        Raises
+        ------
+        ClipError
+            `split` is neither.
         """
         if split not in ROLES:
             raise ClipError(f"split must be one of {', '.join(ROLES)}, not {split!r}")
@@ -188,12 +231,12 @@ class ClipSet:
         return sorted(chosen, key=lambda window: (names.index(window.clip), window.index))
 
     def control(self) -> Window:
-        """Window 0 of the training clip with the fewest pixels: repeated to show that runs agree."""
+        """Return window 0 of the training clip with the fewest pixels, which the confirming run repeats."""
         firsts = [clip.windows[0] for clip in self.clips if clip.role == "train"]
         return min(firsts, key=lambda w: (w.frames * w.width * w.height, w.clip))
 
-    def load(self, window: Window) -> np.ndarray:
-        """Frames of a window.
+    def load(self, window: Window) -> Frames:
+        """Return the frames of a window.
 
         Returns
         -------
@@ -203,7 +246,7 @@ class ClipSet:
         Raises
         ------
         ClipError
-            The file is missing (the set-up has not run), damaged, or holds other frames than the manifest says.
+            The file is missing (set-up has not run) or damaged, or its frames do not match the manifest.
         """
         with self._lock:
             if window.key in self._cache:
@@ -218,8 +261,8 @@ class ClipSet:
         return frames
 
 
-def read_window(directory: Path, window: Window) -> np.ndarray:
-    """Read and check one window's frames; raises as `ClipSet.load`."""
+def read_window(directory: Path, window: Window) -> Frames:
+    """Read and check the frames of one window; raises as `ClipSet.load`."""
     path = window_path(directory, window.clip, window.index)
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -231,6 +274,6 @@ def read_window(directory: Path, window: Window) -> np.ndarray:
     shape = (window.frames, window.height, window.width, 3)
     if frames.shape != shape or frames.dtype != np.uint8 or frames_sha256(frames) != window.sha256:
         raise ClipError(
-            f"window {window.key} holds other frames than the manifest says; set the clips up again"
+            f"window {window.key} has other frames than the manifest says; run the clip set-up again"
         )
     return frames

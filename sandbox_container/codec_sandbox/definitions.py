@@ -9,10 +9,23 @@ from codec_sandbox.faults import Violation
 
 
 def missing_entry_points(tree: ast.Module, names: tuple[str, ...]) -> list[Violation]:
-    """What is wrong with the functions `names`, which must take three positional arguments."""
+    """Check that the module defines functions that accept three positional arguments.
+
+    Parameters
+    ----------
+    tree : ast.Module
+        The candidate.
+    names : tuple of str
+        Of the functions it must define.
+
+    Returns
+    -------
+    list of Violation
+        One for each function that is missing or has the wrong signature.
+    """
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
     bound = {name for name, _ in bindings(tree)}
-    found = []
+    found: list[Violation] = []
     for name in names:
         if name not in bound:
             found.append(Violation(0, 0, name, f"the module defines no {name}"))
@@ -32,7 +45,7 @@ def _takes_three(arguments: ast.arguments) -> bool:
 
 
 def bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Every (name, node) that binds a name other than by import."""
+    """Yield (name, node) for everything in `tree` that binds a name other than by import."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
@@ -47,10 +60,12 @@ def bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name))
             ):
                 yield name, node
+            case _:
+                pass
 
 
 def members(tree: ast.AST) -> set[str]:
-    """Names of attributes and methods that the candidate itself defines."""
+    """Return the names of the attributes and methods that the candidate itself defines."""
     stored = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     return stored | {name for node in classes for part in node.body for name, _ in bindings(part)}

@@ -1,4 +1,4 @@
-"""Runs one named function of a file in a worker, and tells what became of it."""
+"""Runs one named function of a file in a worker and reports the outcome."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import numpy as np
 
 from codec_sandbox import simulated_lambda
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable
+from codec_sandbox.frames import Frame
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy, ceiling_text
 from codec_sandbox.supervisor import Supervisor
 
 _EDGE = 64
+_LIMITS = Limits(call_s=10.0, cpu_s=30.0)
 _REFUSED, _KILLED = {"policy", "syntax"}, {"crash", "timeout", "budget"}
 
 
@@ -27,22 +29,22 @@ def run(
     policy_text: str | None,
     mode: Literal["full", "lambda"] = "full",
     *,
-    limits: Limits | None = None,
+    limits: Limits = _LIMITS,
 ) -> dict[str, Any]:
     """Run ``function(frame, frame_index, config)`` of `source` in a worker.
 
     Parameters
     ----------
-    source
-        Python, UTF-8.
-    function
-        Its name.
-    policy_text
+    source : bytes
+        Python source, UTF-8.
+    function : str
+        Name of the function to call.
+    policy_text : str or None
         TOML of the language policy; None switches it off.
-    mode
+    mode : {"full", "lambda"}
         ``full`` uses every layer of this machine; ``lambda`` runs under the simulated system call policy of AWS Lambda.
-    limits
-        Of the worker; 10 s a call unless told.
+    limits : Limits
+        Of the worker.
 
     Returns
     -------
@@ -53,30 +55,34 @@ def run(
     Raises
     ------
     SandboxUnavailable
-        If a required layer is missing, or if this machine cannot simulate Lambda.
+        A required layer is missing, or this machine cannot simulate Lambda.
     PolicyError
-        If the policy cannot be used.
+        The policy cannot be used.
     """
-    limits = limits or Limits(call_s=10.0, cpu_s=30.0)
+    limits = limits or _LIMITS
     if mode == "lambda":
         return _in_simulated_lambda(source, function, policy_text, limits)
+    return _in_worker(source, function, policy_text, limits)
+
+
+def _in_worker(source: bytes, function: str, policy_text: str | None, limits: Limits) -> dict[str, Any]:
     policy = Policy.from_toml(policy_text, ceiling_text()) if policy_text is not None else None
     with Supervisor() as supervisor:
-        told = {"layers": supervisor.layers, "minimum": list(supervisor.minimum)}
+        sandbox = {"layers": supervisor.layers, "minimum": list(supervisor.minimum)}
         try:
             with supervisor.worker_for_call(source, policy, limits) as worker:
                 detail = worker.call(function, _frame(), 0, _config())
         except CandidateFault as fault:
             place = {"kind": fault.kind, "line": fault.line, "traceback": fault.traceback}
-            return {"outcome": _outcome(fault.kind), "detail": fault.message, **place, **told}
-    return {"outcome": "returned", "detail": detail, "kind": None, "line": None, "traceback": "", **told}
+            return {"outcome": _outcome(fault.kind), "detail": fault.message, **place, **sandbox}
+    return {"outcome": "returned", "detail": detail, "kind": None, "line": None, "traceback": "", **sandbox}
 
 
 def _outcome(kind: str) -> str:
     return "refused" if kind in _REFUSED else "killed" if kind in _KILLED else "raised"
 
 
-def _frame() -> np.ndarray:
+def _frame() -> Frame:
     y, x = np.mgrid[0:_EDGE, 0:_EDGE]
     return np.stack([x * 4, y * 4, (x + y) * 2], axis=-1).astype(np.uint8)
 
@@ -109,7 +115,7 @@ def _in_simulated_lambda(
 
 
 def main() -> None:
-    """Answer one request from standard input, for `run` in mode ``lambda``."""
+    """Answer one request of `run` in mode ``lambda``: JSON on standard input, JSON on standard output."""
     request = json.load(sys.stdin)
     source, limits = bytes.fromhex(request["source"]), Limits(**request["limits"])
     json.dump(run(source, request["function"], request["policy"], limits=limits), sys.stdout)

@@ -1,4 +1,4 @@
-"""What this platform's kernel allows the sandbox: run it on a laptop, in CI, and once inside a real Lambda."""
+"""Reports which layers of the sandbox this platform's kernel allows. Works on a laptop, in CI and inside Lambda."""
 
 from __future__ import annotations
 
@@ -13,32 +13,23 @@ from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.supervisor import Supervisor
 
 _NOTES = {
-    "macos": "macOS is for development only: its layers do not hold untrusted code",
-    "lambda": "the platform's own walls (isolated subnets, a role that may nothing) are part of the design here",
+    "macos": "macOS is for development only: its layers do not contain untrusted code",
+    "lambda": "the platform's own walls (isolated subnets, a role without permissions) are part of the design here",
 }
 
 
 def report() -> dict[str, Any]:
-    """Which layers are in force, which are required, and what is missing.
+    """Report which layers are in force, which are required, and which are missing.
 
     Returns
     -------
     dict
         ``platform``, ``kernel``, ``machine``, ``python``, ``user``, ``minimum`` (required layers), ``layers`` (layer ->
-        ``ok`` or the reason), ``missing`` (required but not in force -> the reason), ``probes`` (thing tried -> the
+        ``ok`` or the reason), ``missing`` (required but not in force -> the reason), ``probes`` (attempt -> the
         kernel's answer), ``interpreter_readable`` (False makes processes non-dumpable without prctl), ``note``, and
-        ``fit``: whether untrusted code may run here. If the sandbox does not start at all, ``error`` says why.
+        ``fit``: whether untrusted code may run here. If the sandbox does not start, ``error`` says why.
     """
-    where = layers.platform()
-    facts: dict[str, Any] = {
-        "platform": where,
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "user": os.geteuid(),
-        "interpreter_readable": os.access(Path(sys.executable).resolve(), os.R_OK),
-        "note": _NOTES.get(where, ""),
-    }
+    facts = _facts(layers.platform())
     try:
         minimum = layers.configured_minimum()
         with Supervisor(minimum=()) as supervisor:
@@ -61,5 +52,18 @@ def report() -> dict[str, Any]:
         "layers": {name: found[name] for name in walls.LAYERS},
         "missing": missing,
         "probes": probes,
-        "fit": not missing and enough and where != "macos",
+        "fit": not missing and enough and facts["platform"] != "macos",
+    }
+
+
+def _facts(where: str) -> dict[str, Any]:
+    """Describe the platform `where` that this process runs on."""
+    return {
+        "platform": where,
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "user": os.geteuid(),
+        "interpreter_readable": os.access(Path(sys.executable).resolve(), os.R_OK),
+        "note": _NOTES.get(where, ""),
     }

@@ -1,4 +1,4 @@
-"""What can go wrong, and whose doing it was."""
+"""Faults of the candidate, faults of the sandbox, and how a candidate's fault is read from a worker."""
 
 from __future__ import annotations
 
@@ -22,27 +22,36 @@ KINDS = (
     "quality",
     "budget",
 )
+"""Kinds of a candidate's fault, as they stand in reports and on the record."""
+
 MAX_MESSAGE = 2000
+"""Longest message of a fault, in characters."""
+
 MAX_TRACEBACK = 2000
+"""Longest traceback of a fault, in characters."""
+
 _MAX_REPLY = 256 * 1024
 _MAX_LINE = 10**7
 
 
 class SandboxUnavailable(Exception):
-    """A fault of ours: a layer is missing, or the zygote cannot start or has died. Never the candidate's verdict."""
+    """The sandbox itself failed: a layer is missing, or the zygote cannot start or has died.
+
+    Never a verdict on the candidate.
+    """
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach of the language policy.
+    """One violation of the language policy.
 
-    Parameters
+    Attributes
     ----------
-    line, column
-        Position in the source: lines from 1, columns from 1, both 0 if the source as a whole is meant.
-    construct
+    line, column : int
+        Position in the source, counted from 1; both 0 if the source as a whole is meant.
+    construct : str
         What was found, as written: ``np.load``, ``import os``, ``bytearray``.
-    message
+    message : str
         Why it is refused and what to use instead.
     """
 
@@ -58,22 +67,27 @@ class Violation:
 
 
 class CandidateFault(Exception):
-    """Anything that the candidate did: an answer, not a failure of the sandbox.
+    """The candidate failed. This is a result, not a failure of the sandbox.
 
     Parameters
     ----------
-    kind
+    kind : str
         One of `KINDS`.
-    message
-        At most 2000 characters, safe to print.
-    line
-        Line of the candidate's source (from 1), or None if no line of it was running.
-    function
+    message : str
+        Cut to `MAX_MESSAGE` characters and made safe to print.
+    line : int or None
+        Line of the candidate's source, from 1, or None if no line of it was running.
+    function : str or None
         Name of the candidate's function at that line.
-    traceback
-        The candidate's own lines only, outermost first, at most 2000 characters.
-    violations
-        For kind ``policy`` and ``syntax``: every violation found.
+    traceback : str
+        The candidate's own lines only, outermost first; cut to `MAX_TRACEBACK` characters.
+    violations : tuple of Violation
+        For kinds ``policy`` and ``syntax``: every violation found.
+
+    Raises
+    ------
+    ValueError
+        `kind` is not one of `KINDS`.
     """
 
     def __init__(
@@ -98,13 +112,19 @@ class CandidateFault(Exception):
 
 
 def printable(text: str, limit: int) -> str:
-    """`text` without control characters except newline and tab, cut to `limit` characters."""
+    """Replace non-printable characters but newline and tab by ``?``, and cut to `limit` characters."""
     kept = "".join(c if c in "\n\t" or c.isprintable() else "?" for c in text[: limit + 1])
     return kept if len(kept) <= limit else kept[: limit - 4] + " ..."
 
 
 def fault_from_worker(raw: bytes) -> CandidateFault:
-    """Read a worker's own description of a fault. The bytes are hostile: anything unexpected becomes a crash."""
+    """Read a worker's description of a fault.
+
+    Parameters
+    ----------
+    raw : bytes
+        JSON from the worker. It is hostile: anything unexpected becomes a fault of kind ``crash``.
+    """
     try:
         fields: dict[str, Any] = _small_json(raw)
         line, function = fields.get("line"), fields.get("function")
@@ -123,10 +143,15 @@ def fault_from_worker(raw: bytes) -> CandidateFault:
 def violations_from_worker(raw: bytes) -> list[Violation]:
     """Read a worker's list of violations.
 
+    Parameters
+    ----------
+    raw : bytes
+        JSON from the worker; hostile.
+
     Raises
     ------
     CandidateFault
-        If it is not what an honest worker writes.
+        Kind ``crash``: this is not such a list.
     """
     try:
         return list(map(_violation, _small_json(raw)))

@@ -1,8 +1,9 @@
-"""What the interpreter itself offers a candidate while it runs: the policy's builtins and its imports, nothing more."""
+"""The builtins and the import function that a candidate runs with: what the policy allows, and no more."""
 
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -11,8 +12,10 @@ from codec_sandbox.policy import Policy
 
 
 def guarded_builtins(policy: Policy) -> dict[str, Any]:
-    """The ``__builtins__`` of a candidate under `policy`."""
-    allowed = {name: getattr(builtins, name) for name in policy.builtins if hasattr(builtins, name)}
+    """Return the ``__builtins__`` of a candidate under `policy`."""
+    allowed: dict[str, Any] = {
+        name: getattr(builtins, name) for name in policy.builtins if hasattr(builtins, name)
+    }
     if "print" in allowed:
         allowed["print"] = _silent_print
     if "type" in allowed:
@@ -24,13 +27,13 @@ def guarded_builtins(policy: Policy) -> dict[str, Any]:
 
 
 def _silent_print(*_: object, **__: object) -> None:
-    """A worker has nowhere to print to."""
+    """Stand in for ``print``: a worker has no standard output."""
 
 
 def _type_of(value: object) -> type:
     """Stand in for ``type(x)`` without its two powers.
 
-    The type of a class makes classes with any special attribute; that of an array makes objects out of any bytes.
+    The type of a class creates classes with any special attribute; the type of an array turns any bytes into objects.
     """
     found = type(value)
     if issubclass(found, type):
@@ -43,14 +46,17 @@ def _type_of(value: object) -> type:
 def _guarded_import(policy: Policy) -> Any:
     genuine = builtins.__import__
 
-    def guarded(name: str, scope: Any = None, local: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+    def guarded(
+        name: str, scope: Any = None, local: Any = None, fromlist: Sequence[str] | None = None, level: int = 0
+    ) -> Any:
+        names = fromlist or ()
         if type(fromlist) is list and not level:
-            # PyImport_Import, called from the C code of a library, takes the __import__ of the running frame, which is
-            # the candidate's; it passes a list (the compiler passes a tuple or None) and ignores the value.
-            genuine(name, scope, local, fromlist, 0)
+            # When C code of a library calls PyImport_Import, that takes __import__ from the running frame, which is
+            # the candidate's. It passes a list (the compiler passes a tuple or None) and ignores the result.
+            genuine(name, scope, local, names, 0)
             return None
         if level or (name not in policy.modules and name != "__future__"):
             raise ImportError(f"import of {name} is not in the language policy")
-        return genuine(name, scope, local, fromlist, 0)
+        return genuine(name, scope, local, names, 0)
 
     return guarded

@@ -1,4 +1,4 @@
-"""Landlock without a single rule: no path, no TCP port, no signal or abstract socket outside the worker."""
+"""Landlock without a single rule: no path, no TCP port, no signal or abstract socket outside (landlock(7))."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ _TCP_SINCE, _SCOPE_SINCE = 4, 6
 
 
 def restrict() -> str:
-    """Refuse everything Landlock knows to refuse, for good: ``ok`` or the reason why not."""
+    """Refuse, irrevocably, everything that this kernel's Landlock can refuse.
+
+    Returns
+    -------
+    str
+        ``ok``, or why the layer is not in force.
+    """
     abi = syscalls.call("landlock_create_ruleset", None, 0, 1)
     if abi < 1:
         return f"not offered by this kernel ({syscalls.error_name(abi)})"

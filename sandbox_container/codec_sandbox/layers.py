@@ -1,4 +1,4 @@
-"""Which layers must be in force before a candidate may run, and what the self-test says of each."""
+"""Which layers must be in force before a candidate may run, and what the self-test shows about each."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from collections.abc import Mapping, Sequence
 from codec_sandbox.walls import LAYERS
 
 MINIMUM_VARIABLE = "CODEC_SANDBOX_MINIMUM"
-# Without a free descriptor, a new process or a secret to inherit a worker can reach nothing; Lambda's own system call
-# policy refuses what would build the rest.
-LAMBDA_MINIMUM = ("separate_process", "empty_env", "rlimits", "nproc", "fdless")
-LINUX_MINIMUM = (*LAMBDA_MINIMUM, "non_dumpable", "no_new_privs", "seccomp")
-ROOT_MINIMUM = (*LINUX_MINIMUM, "uid")
-MACOS_MINIMUM = ("separate_process", "empty_env")
+"""Environment variable that replaces the platform's minimum."""
 
-# Layer -> probes of the self-test that must have been refused for it to count.
+LAMBDA_MINIMUM = ("separate_process", "empty_env", "rlimits", "nproc", "fdless")
+"""Required inside Lambda. A worker without a free descriptor, a new process or an inherited secret can reach nothing;
+the system calls that the other layers need are refused by Lambda's own policy."""
+
+LINUX_MINIMUM = (*LAMBDA_MINIMUM, "non_dumpable", "no_new_privs", "seccomp")
+"""Required on Linux for an ordinary user."""
+
+ROOT_MINIMUM = (*LINUX_MINIMUM, "uid")
+"""Required on Linux for root, which can give each worker a user of its own."""
+
+MACOS_MINIMUM = ("separate_process", "empty_env")
+"""Required on macOS, which is for development only."""
+
+# Layer -> probes of the self-test that must all be refused for the layer to count.
 _EVIDENCE = {
     "uid": ("become_root",),
     "non_dumpable": ("read_supervisor_memory", "read_zygote_memory"),
@@ -31,11 +39,14 @@ _EVIDENCE = {
         "share_memory_segment",
     ),
 }
-_NOT_A_REFUSAL = ("succeeded", "EFAULT")  # EFAULT: the kernel agreed and merely found no page at that address
+_NOT_A_REFUSAL = (
+    "succeeded",
+    "EFAULT",
+)  # EFAULT: the kernel allowed it and only found no page at that address
 
 
 def platform() -> str:
-    """``lambda``, ``linux-root``, ``linux`` or ``macos``."""
+    """Return ``lambda``, ``linux-root``, ``linux`` or ``macos``."""
     if sys.platform == "darwin":
         return "macos"
     if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
@@ -44,12 +55,14 @@ def platform() -> str:
 
 
 def configured_minimum() -> tuple[str, ...]:
-    """The minimum of this platform, or what ``CODEC_SANDBOX_MINIMUM`` names instead (layers, separated by commas).
+    """Return the layers required here: the platform's, or those that ``CODEC_SANDBOX_MINIMUM`` lists instead.
+
+    The variable holds names of layers, separated by commas.
 
     Raises
     ------
     ValueError
-        If the variable names a layer that does not exist.
+        The variable names an unknown layer.
     """
     if (text := os.environ.get(MINIMUM_VARIABLE)) is not None:
         return checked(tuple(name.strip() for name in text.split(",") if name.strip()))
@@ -63,12 +76,12 @@ def configured_minimum() -> tuple[str, ...]:
 
 
 def checked(minimum: Sequence[str]) -> tuple[str, ...]:
-    """`minimum` as a tuple.
+    """Return `minimum` as a tuple.
 
     Raises
     ------
     ValueError
-        If it names a layer that does not exist.
+        It names an unknown layer.
     """
     if unknown := [name for name in minimum if name not in LAYERS]:
         raise ValueError(
@@ -78,8 +91,21 @@ def checked(minimum: Sequence[str]) -> tuple[str, ...]:
 
 
 def judged(report: Mapping[str, str], probes: Mapping[str, str]) -> dict[str, str]:
-    """A worker's layer report, with every layer struck out whose probe was not refused."""
-    verdict = {}
+    """Correct a worker's layer report by what the self-test found.
+
+    Parameters
+    ----------
+    report : mapping
+        Layer -> ``ok`` or the reason, as the worker reported it.
+    probes : mapping
+        Attempt -> the kernel's answer, from `codec_sandbox.selftest.probes`.
+
+    Returns
+    -------
+    dict
+        As `report`, but a layer that let one of its probes through is not ``ok``.
+    """
+    verdict: dict[str, str] = {}
     for layer in LAYERS:
         breached = [
             p for p in _EVIDENCE.get(layer, ()) if probes.get(p, "succeeded").startswith(_NOT_A_REFUSAL)
@@ -92,5 +118,5 @@ def judged(report: Mapping[str, str], probes: Mapping[str, str]) -> dict[str, st
 
 
 def missing(report: Mapping[str, str], minimum: Sequence[str]) -> dict[str, str]:
-    """Layers of `minimum` that are not in force -> the reason."""
+    """Return the layers of `minimum` that are not in force, each with the reason."""
     return {layer: report.get(layer, "not reported") for layer in minimum if report.get(layer) != "ok"}

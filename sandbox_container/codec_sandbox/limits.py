@@ -1,4 +1,4 @@
-"""What one worker may use."""
+"""The resources that one worker may use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import resource
 from dataclasses import dataclass
 
 MAX_SOURCE_BYTES = 100 * 1024
+"""Largest source of a candidate."""
+
 _META_BYTES = 64 * 1024
 _MB = 1 << 20
 
@@ -16,16 +18,21 @@ class Limits:
 
     Parameters
     ----------
-    call_s
-        Wall clock of one call, in seconds; also of loading the source.
-    cpu_s
-        CPU seconds of the worker's whole life, from the end of loading numpy, cv2 and torch (which it never pays).
-    memory_mb
+    call_s : float
+        Wall clock of one call, or of loading the source, in seconds.
+    cpu_s : float
+        CPU seconds of the worker's whole life. Importing numpy, cv2 and torch is not charged: the zygote did it.
+    memory_mb : int
         Address space in MiB. The imported libraries map about 1000 of it.
-    max_packet_bytes
+    max_packet_bytes : int
         Largest packet.
-    max_frame_bytes
-        Largest frame, as height x width x 3.
+    max_frame_bytes : int
+        Largest frame: height x width x 3.
+
+    Raises
+    ------
+    ValueError
+        A limit is not a positive number below 2**40.
     """
 
     call_s: float = 30.0
@@ -42,13 +49,13 @@ class Limits:
 
     @property
     def area_bytes(self) -> int:
-        """Capacity of the request area and of the reply area."""
+        """Capacity of each of a channel's two areas, in bytes."""
         return max(self.max_packet_bytes, self.max_frame_bytes, 8 * MAX_SOURCE_BYTES) + _META_BYTES
 
     def resource_limits(self) -> dict[str, int]:
-        """The process limits that hold a worker, by name of the ``resource`` constant.
+        """Return the process limits of a worker, by name of the ``resource`` constant (setrlimit(2)).
 
-        Soft and hard limit are equal. CPU is a backstop only: the supervisor's clocks are the real limit.
+        Soft and hard limit are equal. RLIMIT_CPU is a backstop only: the supervisor's own clock is the limit.
         """
         return {
             "RLIMIT_AS": int(self.memory_mb) * _MB + 2 * self.area_bytes,
@@ -65,7 +72,20 @@ class Limits:
 
 
 def set_limit(name: str, value: int) -> bool:
-    """Set one limit, soft and hard, never above the hard limit in force; False if this platform has no such limit."""
+    """Set the soft and the hard value of a process limit, never above the hard value in force.
+
+    Parameters
+    ----------
+    name : str
+        Of the ``resource`` constant.
+    value : int
+        In the unit of that limit.
+
+    Returns
+    -------
+    bool
+        False if this platform has no such limit or did not set it.
+    """
     if not hasattr(resource, name):
         return False
     which = getattr(resource, name)

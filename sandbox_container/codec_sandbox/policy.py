@@ -1,4 +1,4 @@
-"""The language policy: what a candidate may import, name and call. Data, below a ceiling that only an operator changes.
+"""The language policy: what a candidate may import, name and call. Data, below an operator's ceiling.
 
 The policy travels with the candidate; the ceiling lies beside this file, in the image, and nothing in an event replaces
 it. A policy is a set of allow-lists. Rules that are not allow-lists (attributes refused on any object, methods with
@@ -13,14 +13,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from codec_sandbox.faults import Violation
 
 __all__ = ["CEILING_PATH", "LIBRARY_CODECS_VARIABLE", "Policy", "PolicyError", "Violation", "ceiling_text"]
 
 LIBRARY_CODECS_VARIABLE = "CODEC_SANDBOX_LIBRARY_CODECS"
+"""Environment variable: ``on`` lets a policy switch ready-made image codecs on."""
+
 CEILING_PATH = Path(__file__).with_name("policy_ceiling.toml")
+"""The ceiling, which is part of the image."""
+
 _POLICY_KEYS = {"library_codecs", "builtins", "modules"}
 _CEILING_KEYS = _POLICY_KEYS | {
     "library_codec_names",
@@ -34,11 +38,11 @@ _CEILING_KEYS = _POLICY_KEYS | {
 
 
 class PolicyError(ValueError):
-    """The policy or its ceiling cannot be used; the message names every entry that is at fault."""
+    """The policy or its ceiling cannot be used; the message names every wrong entry."""
 
 
 def ceiling_text() -> str:
-    """The ceiling that is part of this image."""
+    """Read the ceiling that is part of this image."""
     return CEILING_PATH.read_text(encoding="utf-8")
 
 
@@ -85,41 +89,34 @@ class Policy:
 
     @classmethod
     def from_toml(cls, policy_text: str, ceiling_text: str, *, library_codecs: bool | None = None) -> Policy:
-        """Read a policy and hold it under its ceiling.
+        """Read a policy and check it against its ceiling.
 
         Parameters
         ----------
-        policy_text, ceiling_text
+        policy_text, ceiling_text : str
             TOML.
-        library_codecs
-            The operator's own setting: whether a policy may switch library codecs on. None takes the word of the
-            environment (``CODEC_SANDBOX_LIBRARY_CODECS=on``), or else of the ceiling.
+        library_codecs : bool or None
+            The operator's setting: whether a policy may switch library codecs on. None means that the environment
+            (``CODEC_SANDBOX_LIBRARY_CODECS=on``) decides, or else the ceiling.
 
         Raises
         ------
         PolicyError
-            If a text is not TOML, has an unknown key or a wrong type, or if the policy names anything that the ceiling
-            does not have. All entries at fault are named at once.
+            A text is not TOML, has an unknown key or a wrong type, or the policy names something that the ceiling
+            lacks. The message names every wrong entry.
         """
         policy = _parse(policy_text, "policy", _POLICY_KEYS)
         ceiling = _parse(ceiling_text, "ceiling", _CEILING_KEYS)
-        said = os.environ.get(LIBRARY_CODECS_VARIABLE)
-        told = ceiling["library_codecs"] if said is None else said == "on"
-        may_switch = told if library_codecs is None else library_codecs
         problems = _excess(policy, ceiling)
-        if policy["library_codecs"] and not may_switch:
+        if policy["library_codecs"] and not _may_switch_codecs(ceiling, library_codecs):
             problems.append(
                 f"library_codecs = true is the operator's to allow ({LIBRARY_CODECS_VARIABLE}=on)"
             )
         if problems:
             raise PolicyError("the language policy exceeds its ceiling: " + "; ".join(problems))
-        modules = {name: frozenset(names) for name, names in policy["modules"].items()}
-        if policy["library_codecs"]:
-            for name, extra in ceiling.get("library_codec_names", {}).items():
-                modules[name] = modules.get(name, frozenset()) | frozenset(extra)
         return cls(
             builtins=frozenset(policy["builtins"]),
-            modules=modules,
+            modules=_modules(policy, ceiling),
             library_codecs=policy["library_codecs"],
             special_methods=frozenset(ceiling.get("special_methods", ())),
             denied_attributes=ceiling.get("denied_attributes", {}),
@@ -136,7 +133,7 @@ class Policy:
         return name in names or any(e[-1] == "*" and name.startswith(e[:-1]) for e in names)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form, for the way into a worker."""
+        """Return the JSON form, in which a policy is sent to a worker."""
         return {
             "builtins": sorted(self.builtins),
             "modules": {name: sorted(names) for name, names in self.modules.items()},
@@ -152,7 +149,7 @@ class Policy:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Policy:
-        """Inverse of `to_dict`."""
+        """Read what `to_dict` returned."""
         return cls(
             builtins=frozenset(fields["builtins"]),
             modules={name: frozenset(names) for name, names in fields["modules"].items()},
@@ -167,6 +164,22 @@ class Policy:
         )
 
 
+def _may_switch_codecs(ceiling: Mapping[str, Any], library_codecs: bool | None) -> bool:
+    """Whether a policy may switch library codecs on: the operator's word, the environment's, or the ceiling's."""
+    if library_codecs is not None:
+        return library_codecs
+    said = os.environ.get(LIBRARY_CODECS_VARIABLE)
+    return ceiling["library_codecs"] if said is None else said == "on"
+
+
+def _modules(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    modules = {name: frozenset(names) for name, names in policy["modules"].items()}
+    if policy["library_codecs"]:
+        for name, extra in ceiling.get("library_codec_names", {}).items():
+            modules[name] = modules.get(name, frozenset()) | frozenset(extra)
+    return modules
+
+
 def _parse(text: str, what: str, keys: set[str]) -> dict[str, Any]:
     try:
         data = tomllib.loads(text)
@@ -179,10 +192,11 @@ def _parse(text: str, what: str, keys: set[str]) -> dict[str, Any]:
     if not isinstance(data["library_codecs"], bool):
         problems.append("library_codecs must be true or false")
     problems += _not_names("builtins", data["builtins"])
-    if not isinstance(data["modules"], dict):
+    modules = data["modules"]
+    if not isinstance(modules, dict):
         problems.append("modules must be a table of lists")
     else:
-        for module, names in data["modules"].items():
+        for module, names in cast(dict[str, Any], modules).items():
             problems += _not_names(f"modules.{module}", names)
     if problems:
         raise PolicyError(f"the {what} cannot be read: " + "; ".join(problems))
@@ -194,7 +208,7 @@ def _not_names(where: str, names: Any) -> list[str]:
         return [f"{where} must be a list of names"]
     return [
         f"{where}: {n!r} is not a name"
-        for n in names
+        for n in cast(list[Any], names)
         if not (isinstance(n, str) and n.removesuffix("*").isidentifier())
     ]
 
@@ -225,7 +239,7 @@ _AMENDABLE = "not in the language policy, but its ceiling allows it: the policy 
 
 
 def _amendable(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, str]:
-    """A hint for everything that the ceiling has and the policy has not."""
+    """Return a hint for everything that the ceiling allows and the policy does not."""
     found = {f"builtins.{name}" for name in set(ceiling["builtins"]) - set(policy["builtins"])}
     for module, names in ceiling["modules"].items():
         if module not in policy["modules"]:

@@ -1,25 +1,33 @@
-"""Stored rate-distortion curves of reference encoders, one set a window. Made by the set-up, only read here."""
+"""Stored rate-distortion curves of reference encoders, one set for each window. Only read here."""
 
 import json
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, Window
 
+Point: TypeAlias = dict[str, float]
+
 ANCHORS = ("x265_zerolatency", "x265_medium")
-"""The curves that travel with a report. Zero latency is the fair one for a causal interface."""
+"""Encoders whose curves are part of a report. The zero-latency one is the fair comparison for a causal codec."""
 
 
 class References:
-    """Curves by window; one whose frames have changed since is not given out.
+    """Reference curves by window. A curve is withheld if the window's frames have changed since it was measured.
 
     Parameters
     ----------
     directory : Path
         Holds ``references.json``, and ``windows/added_references.json`` for an operator's own clips.
+
+    Raises
+    ------
+    ClipError
+        A file is damaged.
     """
 
     def __init__(self, directory: Path = CLIP_DIRECTORY) -> None:
-        self._entries: dict[str, dict] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
         for path in (directory / "references.json", directory / "windows" / "added_references.json"):
             if path.exists():
                 try:
@@ -27,10 +35,20 @@ class References:
                 except (json.JSONDecodeError, KeyError, TypeError) as error:
                     raise ClipError(f"{path.name}: not a file of reference curves ({error})") from error
 
-    def curve(self, window: Window, codec: str) -> list[dict] | None:
-        """Points of one encoder on one window, by rising rate; None if it was not measured on these frames.
+    def curve(self, window: Window, codec: str) -> list[Point] | None:
+        """Return the curve of one encoder on one window, by rising rate.
 
-        A point has ``bitrate_mbps`` (1080p30 equivalent), ``psnr_db`` and ``ms_ssim``.
+        Parameters
+        ----------
+        window : Window
+        codec : str
+            Name of the encoder, such as ``x265_medium``.
+
+        Returns
+        -------
+        list of dict or None
+            Points with ``bitrate_mbps`` (1080p30 equivalent), ``psnr_db`` and ``ms_ssim``; None if the encoder
+            was not measured on these frames.
         """
         entry = self._entries.get(window.key)
         if entry is None or entry["sha256"] != window.sha256 or codec not in entry["curves"]:
@@ -38,12 +56,12 @@ class References:
         return entry["curves"][codec]["points"]
 
     def codecs(self, window: Window) -> list[str]:
-        """Names of the encoders measured on this window."""
+        """Return the names of the encoders measured on this window."""
         entry = self._entries.get(window.key)
         return sorted(entry["curves"]) if entry and entry["sha256"] == window.sha256 else []
 
-    def anchors(self, windows: list[Window]) -> list[dict]:
-        """The anchors of these windows in the form of a report."""
+    def anchors(self, windows: list[Window]) -> list[dict[str, Any]]:
+        """Return the curves of `ANCHORS` on these windows, in the form that a report has."""
         return [
             {
                 "clip": window.clip,

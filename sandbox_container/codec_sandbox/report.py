@@ -1,4 +1,4 @@
-"""The report: what one invocation measured, as plain JSON of at most 30 KB."""
+"""The report of one invocation: plain JSON of at most 30 KB."""
 
 import json
 from typing import Any
@@ -8,16 +8,32 @@ from codec_sandbox.request import Request
 from codec_sandbox.stages import Benchmark, Measurement, Outcome, sequence_sha256
 
 MAX_REPORT_BYTES = 30 * 1024
+"""Largest report; the state machine carries no more."""
+
 MBPS_1080P30 = 1920 * 1080 * 30 / 1e6
+"""Mbps of 1080p30 video at one bit per pixel: 62.208."""
 
 
 def equivalent_mbps(size_bytes: int, pixels: int) -> float:
-    """Rate at 1080p30 with as many bits per pixel: bytes x 8 / pixels x 62.208, in Mbps."""
+    """Rate that the same bits per pixel give at 1080p30.
+
+    Parameters
+    ----------
+    size_bytes : int
+        Of all packets together.
+    pixels : int
+        Of all frames together.
+
+    Returns
+    -------
+    float
+        bytes x 8 / pixels x 62.208, in Mbps.
+    """
     return size_bytes * 8 / pixels * MBPS_1080P30
 
 
 def point(measurement: Measurement) -> dict[str, Any]:
-    """One row of ``points``. Bytes and CPU seconds are those of all its frames together."""
+    """Return one row of ``points``; bytes and CPU seconds are totals over its frames."""
     window, coded, distortion = measurement.window, measurement.coded, measurement.distortion
     pixels = window.frames * window.width * window.height
     return {
@@ -40,12 +56,12 @@ def point(measurement: Measurement) -> dict[str, Any]:
 
 
 def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str, Any]:
-    """The report of an outcome.
+    """Build the report of an outcome.
 
     Raises
     ------
     ValueError
-        It would be larger than 30 KB: the clip set is too large for one invocation.
+        It would be larger than `MAX_REPORT_BYTES`: the clip set is too large for one invocation.
     """
     rows = sorted(outcome.measurements, key=lambda m: (m.window.role, m.window.key, m.quality))
     complete = outcome.windows if outcome.failure is None else []
@@ -60,8 +76,8 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "anchors": benchmark.references.anchors(outcome.windows),
         "packets_sha256": {w.key: sequence_sha256(rows, w, "packets_sha256") for w in complete},
         "frames_sha256": {w.key: sequence_sha256(rows, w, "frames_sha256") for w in complete},
-        "layers": dict(benchmark.workshop.layers),
-        "minimum": list(benchmark.workshop.minimum),
+        "layers": dict(benchmark.sandbox.layers),
+        "minimum": list(benchmark.sandbox.minimum),
         "cpu_s": round(outcome.cpu_s, 3),
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }

@@ -1,48 +1,93 @@
-"""Running a candidate over a sequence: encode everything, kill the encoder, decode in another process."""
+"""Runs a candidate over a sequence: encodes all frames, kills the encoder, and decodes in another process."""
 
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
-from codec_sandbox.faults import CandidateFault
+from codec_sandbox.faults import CandidateFault, Violation
+from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
+from codec_sandbox.worker import Role
+from codec_sandbox.worker_process import Decoded, Packet
+
+Config: TypeAlias = dict[str, Any]
+"""The ``config`` that a candidate's functions are called with."""
 
 FRAMING_BYTES = 2
-"""Charged for every packet: what a container needs to say where it ends; twice as much from 64 KiB on."""
+"""Charged for every packet: its length field in a container. From 64 KiB on it is twice as long."""
 
 MAX_EDGES = 500
+"""``config["max_edges"]`` of every call."""
 
 
-class Workshop(Protocol):
-    """What is needed of `codec_sandbox.supervisor.Supervisor`."""
+class CodecWorker(Protocol):
+    """What a run needs of `codec_sandbox.worker_process.Worker`, which documents the methods."""
 
+    load_cpu_s: float
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def encode(self, frame: Frame, index: int, config: Config) -> Packet:
+        """Encode one frame."""
+        ...
+
+    def decode(self, data: bytes, index: int, config: Config, shape: tuple[int, int, int]) -> Decoded:
+        """Decode one packet."""
+        ...
+
+
+class Sandbox(Protocol):
+    """What the stages need of `codec_sandbox.supervisor.Supervisor`, which documents the members."""
+
+    layers: dict[str, str]
+    minimum: tuple[str, ...]
     tampered: list[str]
-    """What a worker changed of this process and could not be put back."""
 
     def close(self) -> None:
         """End every process."""
+        ...
 
-    def worker(self, role: str, source: bytes, policy: Policy | None, limits: Limits) -> Any:
+    def worker(self, role: Role, source: bytes, policy: Policy | None, limits: Limits) -> CodecWorker:
         """Start a worker with the source loaded."""
+        ...
 
-    def validate(self, source: bytes, policy: Policy) -> list:
-        """Every violation of the policy in the source."""
+    def validate(self, source: bytes, policy: Policy) -> list[Violation]:
+        """Return every violation of the policy in the source."""
+        ...
 
 
 class Stopped(Exception):
-    """The stage is over; this run was given up."""
+    """Another run of the stage has failed, so this one was abandoned."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Where and why a candidate failed; the ``failure`` of a report but for its stage and clip."""
+    """Where and why a candidate failed: a report's ``failure`` without its stage and clip.
+
+    Attributes
+    ----------
+    kind : str
+        One of `codec_sandbox.faults.KINDS`.
+    message : str
+    frame : int or None
+        Index of the frame, from 0.
+    line : int or None
+        Line of the source, from 1.
+    traceback : str
+        The candidate's own lines.
+    """
 
     kind: str
     message: str
@@ -61,23 +106,23 @@ class RunFailed(Exception):
 
 @dataclass(frozen=True)
 class Coded:
-    """A sequence that went through a candidate.
+    """A sequence after encoding and decoding.
 
     Attributes
     ----------
     frames : list of numpy.ndarray
         Decoded, (H, W, 3) uint8 RGB.
     size_bytes : int
-        Packets as the supervisor received them, framing charged.
+        All packets as the supervisor received them, with framing.
     encode_cpu_s, decode_cpu_s : float
         CPU seconds of all frames together, and of loading the source in that role.
     load_cpu_s : float
-        CPU seconds of loading the source, both roles together; they are in the other two already.
+        CPU seconds of loading the source, both roles together. Already part of the other two.
     packets_sha256, frames_sha256 : str
-        Hashes of all packets, each with its length, and of all decoded frames.
+        Hash of all packets, each preceded by its length, and hash of all decoded frames.
     """
 
-    frames: list[np.ndarray]
+    frames: list[Frame]
     size_bytes: int
     encode_cpu_s: float
     decode_cpu_s: float
@@ -88,9 +133,14 @@ class Coded:
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a whole run must have ended: `wall_s` seconds from its start; `ends` is on the monotonic clock.
+    """The end of a whole run. Checked after every call and every load, so a run ends at most one call later.
 
-    It is looked at after every call and every loading, so a run ends at most one call later.
+    Attributes
+    ----------
+    wall_s : float
+        Seconds that the run may take.
+    ends : float
+        On the monotonic clock, in seconds.
     """
 
     wall_s: float
@@ -98,24 +148,31 @@ class Deadline:
 
     @classmethod
     def after(cls, wall_s: float) -> "Deadline":
-        """The deadline of a run that starts now."""
+        """Return the deadline of a run that starts now."""
         return cls(wall_s, time.monotonic() + wall_s)
 
     @property
     def passed(self) -> bool:
-        """Whether the run should be over."""
+        """Whether the deadline has passed."""
         return time.monotonic() > self.ends
 
 
 class CpuMeter:
-    """CPU seconds that a stage's workers have used together, and its limits. Safe to share between threads.
+    """Counts the CPU seconds that all workers of a stage use. Safe to share between threads.
 
     Parameters
     ----------
     limit_s : float
-        CPU seconds.
+        CPU seconds that the stage may use.
     deadline : Deadline or None
-        Of the whole run, which the stage belongs to.
+        Of the whole run.
+
+    Attributes
+    ----------
+    used_s : float
+        CPU seconds so far.
+    stopped : bool
+        Set when a run of the stage has failed, so that the others end too.
     """
 
     def __init__(self, limit_s: float, deadline: Deadline | None = None) -> None:
@@ -125,12 +182,12 @@ class CpuMeter:
         self._lock = threading.Lock()
 
     def charge(self, seconds: float) -> None:
-        """Add what a call used.
+        """Add the CPU seconds of a call.
 
         Raises
         ------
         CandidateFault
-            Kind ``budget``: the stage has used more than its limit, or the run has taken longer than it may.
+            Kind ``budget``: the stage is over its limit, or the run is past its deadline.
         Stopped
             Another run of the stage has failed.
         """
@@ -157,7 +214,7 @@ class Runner:
 
     Parameters
     ----------
-    workshop : Workshop
+    sandbox : Sandbox
         Starts the workers.
     source : bytes
         Of the candidate.
@@ -167,25 +224,25 @@ class Runner:
         Of each worker.
     """
 
-    def __init__(self, workshop: Workshop, source: bytes, policy: Policy | None, limits: Limits) -> None:
-        self._workshop, self._source, self._policy, self._limits = workshop, source, policy, limits
+    def __init__(self, sandbox: Sandbox, source: bytes, policy: Policy | None, limits: Limits) -> None:
+        self._sandbox, self._source, self._policy, self._limits = sandbox, source, policy, limits
 
-    def load(self, role: str, meter: CpuMeter) -> None:
-        """Load the candidate in a role and drop it: finds faults of import and signature.
+    def load(self, role: Role, meter: CpuMeter) -> None:
+        """Load the candidate in a role and discard it, to find faults of import and signature.
 
         Raises
         ------
         RunFailed
-            It cannot be loaded, or loading takes more than the stage may use.
+            It cannot be loaded, or loading uses more CPU seconds than the stage may.
         """
         with self._loaded(role, meter):
             pass
 
     @contextmanager
-    def _loaded(self, role: str, meter: CpuMeter) -> Iterator[Any]:
-        """A worker with the source loaded, and its loading charged."""
+    def _loaded(self, role: Role, meter: CpuMeter) -> Generator[CodecWorker]:
+        """Yield a worker with the source loaded, and charge the loading."""
         try:
-            worker = self._workshop.worker(role, self._source, self._policy, self._limits)
+            worker = self._sandbox.worker(role, self._source, self._policy, self._limits)
         except CandidateFault as fault:
             failed = Fault(fault.kind, fault.message, line=fault.line, traceback=fault.traceback)
             raise RunFailed(failed) from fault
@@ -196,7 +253,7 @@ class Runner:
                 raise RunFailed(Fault(fault.kind, f"loading the {role}: {fault.message}")) from fault
             yield worker
 
-    def code(self, frames: np.ndarray, fps: float, quality: int, meter: CpuMeter) -> Coded:
+    def code(self, frames: Frames, fps: float, quality: int, meter: CpuMeter) -> Coded:
         """Encode all frames, kill the encoder, then decode all packets.
 
         Parameters
@@ -204,7 +261,7 @@ class Runner:
         frames : numpy.ndarray
             (T, H, W, 3) uint8 RGB.
         fps : float
-            Told to the candidate.
+            Frame rate, passed to the candidate.
         quality : int
             0 to 100.
         meter : CpuMeter
@@ -215,20 +272,14 @@ class Runner:
         RunFailed
             The candidate failed; the fault names the frame.
         Stopped
-            The stage is over.
+            Another run of the stage has failed.
         """
-        config = {
-            "quality": quality,
-            "max_edges": MAX_EDGES,
-            "width": int(frames.shape[2]),
-            "height": int(frames.shape[1]),
-            "fps": fps,
-            "frames": len(frames),
-        }
+        config = _config(frames, fps, quality)
         if meter.stopped:
             raise Stopped
         packets, encode_cpu_s, encoder_load_s = self._encoded(frames, config, meter)
-        decoded, decode_cpu_s, decoder_load_s = self._decoded(packets, frames.shape[1:], config, meter)
+        shape = (int(frames.shape[1]), int(frames.shape[2]), 3)
+        decoded, decode_cpu_s, decoder_load_s = self._decoded(packets, shape, config, meter)
         return Coded(
             frames=decoded,
             size_bytes=sum(framed(len(packet)) for packet in packets),
@@ -239,9 +290,10 @@ class Runner:
             frames_sha256=_frames_sha256(decoded),
         )
 
-    def _encoded(self, frames, config, meter) -> tuple[list[bytes], float, float]:
+    def _encoded(self, frames: Frames, config: Config, meter: CpuMeter) -> tuple[list[bytes], float, float]:
+        packets: list[bytes] = []
         with self._loaded("encoder", meter) as worker:
-            packets, cpu_s, index = [], worker.load_cpu_s, 0
+            cpu_s, index = worker.load_cpu_s, 0
             try:
                 for index, frame in enumerate(frames):
                     packet = worker.encode(frame, index, dict(config))
@@ -252,12 +304,15 @@ class Runner:
                 raise RunFailed(_fault("encoding", fault, index)) from fault
             return packets, cpu_s, worker.load_cpu_s
 
-    def _decoded(self, packets, shape, config, meter) -> tuple[list[np.ndarray], float, float]:
+    def _decoded(
+        self, packets: list[bytes], shape: tuple[int, int, int], config: Config, meter: CpuMeter
+    ) -> tuple[list[Frame], float, float]:
+        decoded: list[Frame] = []
         with self._loaded("decoder", meter) as worker:
-            decoded, cpu_s, index = [], worker.load_cpu_s, 0
+            cpu_s, index = worker.load_cpu_s, 0
             try:
                 for index, packet in enumerate(packets):
-                    answer = worker.decode(packet, index, dict(config), tuple(shape))
+                    answer = worker.decode(packet, index, dict(config), shape)
                     decoded.append(answer.frame)
                     cpu_s += answer.cpu_s
                     meter.charge(answer.cpu_s)
@@ -266,8 +321,19 @@ class Runner:
             return decoded, cpu_s, worker.load_cpu_s
 
 
+def _config(frames: Frames, fps: float, quality: int) -> Config:
+    return {
+        "quality": quality,
+        "max_edges": MAX_EDGES,
+        "width": int(frames.shape[2]),
+        "height": int(frames.shape[1]),
+        "fps": fps,
+        "frames": len(frames),
+    }
+
+
 def framed(length: int) -> int:
-    """Bytes that a packet of `length` bytes counts for."""
+    """Return the size that a packet of `length` bytes is charged with, in bytes."""
     return length + FRAMING_BYTES * (1 if length < 1 << 8 * FRAMING_BYTES else 2)
 
 
@@ -285,7 +351,7 @@ def _packets_sha256(packets: list[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _frames_sha256(frames: list[np.ndarray]) -> str:
+def _frames_sha256(frames: list[Frame]) -> str:
     digest = hashlib.sha256()
     for frame in frames:
         digest.update(np.ascontiguousarray(frame).data)

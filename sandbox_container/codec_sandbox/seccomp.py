@@ -1,7 +1,8 @@
-"""The system calls a worker may make: tables, and the few lines that turn them into a BPF program.
+"""The system calls that a worker may make: tables, and the code that turns them into a BPF program.
 
-The style is that of DMOJ's cptbox: policy as data, everything else refused. Refusal is EPERM, not death: a library that
-probes for a feature then takes its other path. A foreign architecture (int 0x80, x32) is death.
+As in DMOJ's cptbox, the policy is data and everything else is refused. A refused call fails with EPERM; a library that
+probes for a feature then takes its other path. A foreign architecture (int 0x80, x32) kills. Sources:
+seccomp(2), include/uapi/linux/seccomp.h and bpf_common.h.
 """
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ import struct
 
 from codec_sandbox import syscalls
 
-# Memory, waiting, signals to oneself, clocks, identity; no path, no new descriptor, no other process. With the
-# default action set to kill, numpy, cv2 and torch make one other call once they are warm: a stat of a path, when a
-# library looks for an optional module; told EPERM, it goes on without.
 ALLOWED = (
     "brk mmap mprotect mremap munmap madvise membarrier "
     "set_robust_list rseq restart_syscall sched_yield "
@@ -24,9 +22,10 @@ ALLOWED = (
     "getpid getppid gettid getuid geteuid getgid getegid getcwd uname sysinfo getrandom "
     "read write close fstat lseek poll ppoll select pselect6 exit exit_group"
 )
+"""Calls without conditions: memory, waiting, signals to oneself, clocks, identity; no path, no new descriptor, no other
+process. With the default action set to kill, warm numpy, cv2 and torch make one other call: they stat a path when
+looking for an optional module. On EPERM they go on without it."""
 
-# Refused with another error than EPERM. A worker without free descriptors would be told EMFILE anyway; here so that the
-# message is the same on every platform. Told ENOSYS, glibc falls back from clone3 to clone, which is refused.
 REFUSED_WITH = {
     "open": errno.EMFILE,
     "openat": errno.EMFILE,
@@ -36,22 +35,31 @@ REFUSED_WITH = {
     "memfd_create": errno.EMFILE,
     "clone3": errno.ENOSYS,
 }
+"""Calls refused with another error than EPERM. A worker without free descriptors gets EMFILE anyway; with it here the
+message is the same on every platform. On ENOSYS glibc falls back from clone3 to clone, which is refused."""
 
 _PR_SET_NAME, _PR_SET_VMA = 15, 0x53564D41
-# CLOCK_REALTIME to CLOCK_TAI. Above them (below 0, to C) lie the CPU clocks of other processes, which the kernel reads
-# to anybody: an encoder that makes its supervisor compute would be heard by the decoder.
+# CLOCK_REALTIME to CLOCK_TAI. Above them (negative, in C) are the CPU clocks of other processes, which the kernel lets
+# anyone read: an encoder could make its supervisor compute, and the decoder could see it.
 _CLOCKS = tuple(range(12))
 _LOW, _HIGH = 0, 4
 _FUTEX_PRIVATE = 128
 
 
 def allowed_for() -> dict[str, list[tuple[int, int, tuple[int, ...]]]]:
-    """Calls allowed only if each (argument, half of it) has one of the values; this process's id is among them."""
+    """Return the calls that are allowed with some arguments only.
+
+    Returns
+    -------
+    dict
+        Call -> conditions, all of which must hold: (number of the argument, its half, allowed values). Some of the
+        values are this process's id.
+    """
     oneself = (0, _LOW, (0, os.getpid()))
     return {
         "tgkill": [(0, _LOW, (os.getpid(),))],  # abort() signals itself
         "prctl": [(0, _LOW, (_PR_SET_NAME, _PR_SET_VMA))],  # glibc and torch name threads and mappings
-        "prlimit64": [oneself, (2, _LOW, (0,)), (2, _HIGH, (0,))],  # without a new limit it only reads
+        "prlimit64": [oneself, (2, _LOW, (0,)), (2, _HIGH, (0,))],  # reads only, as no new limit is given
         "sched_getaffinity": [oneself],
         "get_robust_list": [oneself],
         "clock_gettime": [(0, _LOW, _CLOCKS)],
@@ -66,26 +74,27 @@ _LOAD, _EQUAL, _AT_LEAST, _HAS_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _AT_NUMBER, _AT_ARCHITECTURE, _AT_ARGUMENTS = 0, 4, 16
 _X32_BIT = 0x40000000
 
-Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
+Instruction = tuple[int, int, int, int]
+"""One BPF instruction: code, jump if true, jump if false, value."""
 
 
 def _when(name: str, body: list[Instruction]) -> list[Instruction]:
-    """`body` for the call `name`, or nothing on a machine that has no such call. A body ends in a return."""
+    """Run `body`, which ends in a return, for the call `name`; nothing on a machine without that call."""
     number = syscalls.number(name)
     return [] if number is None else [(_EQUAL, 0, len(body), number), *body]
 
 
 def _one_of(argument: int, half: int, values: tuple[int, ...]) -> list[Instruction]:
-    """Go on if half of an argument has one of `values`, else refuse."""
+    """Continue if half of an argument has one of `values`, else refuse."""
     tests = [(_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
     return [(_LOAD, 0, 0, _AT_ARGUMENTS + 8 * argument + half), *tests, (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
 
 
 def _futex(word: int) -> list[Instruction]:
-    """Allow waiting within this process, and on `word`.
+    """Allow waits within this process, and on `word`.
 
-    Any other shared wait may meet another process: the kernel knows a word of a library's page by its file, so two
-    workers that have nothing else in common could wake one another there.
+    Any other shared wait could reach another process: the kernel identifies a word in a library's page by its file, so
+    two workers with nothing else in common could wake each other there.
     """
     address, operation = _AT_ARGUMENTS, _AT_ARGUMENTS + 8
     return [
@@ -101,7 +110,13 @@ def _futex(word: int) -> list[Instruction]:
 
 
 def program(word: int) -> list[Instruction]:
-    """The filter for this machine and this process, whose channel waits on the word at address `word`."""
+    """Build the filter for this machine and process.
+
+    Parameters
+    ----------
+    word : int
+        Address of the futex word that its channel waits on.
+    """
     code: list[Instruction] = [
         (_LOAD, 0, 0, _AT_ARCHITECTURE),
         (_EQUAL, 1, 0, _ARCHITECTURE[syscalls.MACHINE]),
@@ -122,12 +137,17 @@ def program(word: int) -> list[Instruction]:
 
 
 def install(word: int) -> str:
-    """Install the filter in this process, for good: ``ok`` or the reason why not.
+    """Install the filter in this process, irrevocably.
 
     Parameters
     ----------
-    word
-        Address of the one futex that it shares with another process.
+    word : int
+        Address of the only futex that it shares with another process.
+
+    Returns
+    -------
+    str
+        ``ok``, or why the layer is not in force.
     """
     if syscalls.MACHINE not in _ARCHITECTURE:
         return f"no table for {syscalls.MACHINE}"

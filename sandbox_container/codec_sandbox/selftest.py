@@ -1,4 +1,4 @@
-"""Tries, from inside a worker, what must fail."""
+"""Attempts, from inside a worker, what the layers must refuse."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from codec_sandbox import syscalls
 
 
 def probes(supervisor: int, zygote: int) -> dict[str, str]:
-    """What the kernel answers to each forbidden thing: the name of the error, or ``succeeded``.
+    """Attempt everything that is forbidden.
 
     Parameters
     ----------
-    supervisor, zygote
-        Their process ids, to try signals and memory of.
+    supervisor, zygote : int
+        Process ids, targets of signals and of reads of memory.
+
+    Returns
+    -------
+    dict
+        Attempt -> name of the kernel's error, or ``succeeded``.
     """
     attempts: dict[str, Callable[[], int]] = {
         "open_file": lambda: os.open("/proc/self/status", os.O_RDONLY),
@@ -89,7 +94,7 @@ def _read_memory(pid: int) -> int:
 
 
 def _wake_other_processes() -> int:
-    """Wake whoever waits on a word of a library's page, which the kernel knows by its file and not by its process."""
+    """Wake waiters on a word of a library's page, which the kernel identifies by its file and not by its process."""
     word = ctypes.cast(syscalls.libc.syscall, ctypes.c_void_p).value or 0
     return syscalls.call("futex", word & ~7, 1, 1, None, None, 0)
 

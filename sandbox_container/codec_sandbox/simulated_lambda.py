@@ -1,8 +1,8 @@
-"""Runs a command under what is publicly known of AWS Lambda's own system call policy, as a user without privileges.
+"""Runs a command under what is publicly known of AWS Lambda's system call policy, as a user without privileges.
 
-prctl, seccomp, ptrace, unshare, chroot and kin answer EPERM; Landlock answers ENOSYS (the kernel is 5.10). Sources: the
-public reports of EPERM inside Lambda (catboost#1606, terraform-exec#172, openai/codex#38779, luajit.me wiki) and AWS's
-security overview. A simulation on x86_64: it says nothing about what else Lambda refuses or allows.
+prctl, seccomp, ptrace, unshare, chroot and similar calls fail with EPERM; Landlock fails with ENOSYS (kernel 5.10).
+Sources: public reports of EPERM inside Lambda (catboost#1606, terraform-exec#172, openai/codex#38779, luajit.me wiki)
+and AWS's security overview. For x86_64. It says nothing about what else Lambda refuses or allows.
 
 As a program: ``simulated_lambda.py UID COMMAND...``
 """
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 UNPRIVILEGED_UID = 23456
+"""User that the command runs as, if the caller is root."""
 
 # x86_64: prctl, seccomp, ptrace, process_vm_readv and writev, unshare, setns, chroot, mount, umount, pivot_root, bpf,
 # perf_event_open, userfaultfd
@@ -30,7 +31,7 @@ _SET_NO_NEW_PRIVS, _SECCOMP, _SET_MODE_FILTER = 38, 317, 1
 
 
 def interpreter() -> Path | None:
-    """An interpreter of this version that an unprivileged user can run, or None."""
+    """Find an interpreter of this version that an unprivileged user can run, or None."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     candidates = [Path(sys.executable), Path("/usr/bin") / version, Path("/usr/local/bin") / version]
     if os.geteuid() != 0:
@@ -39,13 +40,13 @@ def interpreter() -> Path | None:
 
 
 def open_to_all(path: Path) -> bool:
-    """Whether every user may reach and use `path`."""
+    """Whether every user may reach and execute `path`."""
     parts = [path.resolve(), *path.resolve().parents]
     return all(part.stat().st_mode & stat.S_IXOTH for part in parts)
 
 
 def why_not() -> str | None:
-    """Why this machine cannot simulate, or None if it can."""
+    """Return why this machine cannot simulate Lambda, or None if it can."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return "the simulated policy is for Linux on x86_64"
     if interpreter() is None or not open_to_all(Path(__file__).parent):
@@ -54,13 +55,13 @@ def why_not() -> str | None:
 
 
 def command(arguments: list[str]) -> list[str]:
-    """The command that runs Python with `arguments` under the policy."""
+    """Return the command that runs Python with `arguments` under the policy."""
     python = str(interpreter())
     return [python, str(Path(__file__).resolve()), str(UNPRIVILEGED_UID), python, *arguments]
 
 
 def install() -> None:
-    """Install the filter; root needs no NO_NEW_PRIVS for it, as the platform does not."""
+    """Install the filter. As on the platform, root does so without NO_NEW_PRIVS; exits if the kernel refuses."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = [(_LOAD, 0, 0, 0)]
     for numbers, error in ((_REFUSED, errno.EPERM), (_UNKNOWN, errno.ENOSYS)):
@@ -77,7 +78,7 @@ def install() -> None:
 
 
 def main() -> None:
-    """Become the user, install the filter, run the command."""
+    """Switch to the user, install the filter, run the command."""
     uid = int(sys.argv[1])
     if os.geteuid() == 0:
         os.setgroups([])

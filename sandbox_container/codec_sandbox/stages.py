@@ -1,6 +1,6 @@
-"""The stages of the benchmark: validate, smoke, screen, measure. Raw points out; the rule is not known here.
+"""The stages of the benchmark: validate, smoke, screen, measure. They return raw points and know no adoption rule.
 
-A candidate's fault ends its stage and is the answer; a fault of the sandbox or of the clip set is an exception.
+A candidate's fault ends its stage and is the result; a fault of the sandbox or of the clip set is an exception.
 """
 
 import hashlib
@@ -9,44 +9,45 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from codec_sandbox.clips import ClipSet, Window
-from codec_sandbox.faults import printable
+from codec_sandbox.curve import QUALITIES, extra_qualities
+from codec_sandbox.faults import Violation, printable
+from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
 from codec_sandbox.request import Request
-from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner, Stopped, Workshop
+from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner, Sandbox, Stopped
+from codec_sandbox.screening import hopeless
 from codec_sandbox.worker import FUNCTIONS
 
-QUALITIES = (10, 30, 50, 70, 90)
-LOWEST, HIGHEST = 0, 100
-SMOKE_QUALITY = 50
-WINDOW_DB = (32.0, 41.0)
-WIDE_GAP_DB = 6.5
-MOST_EXTRA = 2
-SMOKE_SIZE = (1080, 1920, 3)
-SMOKE_FPS = 30.0
-SCREEN_FRAMES = 4
-FALL_TOLERANCE_DB = 0.5
-SCREEN_LEAST_DB = 28.0
-SCREEN_LEAST_SPAN_DB = 0.5
-SCREEN_BUDGET_MARGIN = 1.5
-RUN_WALL_S = 840.0
-"""Seconds for a whole run: the benchmark function has 900, and one call of 30 may still be under way."""
+SMOKE_QUALITY, SMOKE_SIZE, SMOKE_FPS = 50, (1080, 1920, 3), 30.0
+"""Quality, shape and frame rate of the smoke stage's frames."""
 
-Progress = Callable[[dict[str, Any]], None]
-Observer = Callable[[Window, int, np.ndarray, list[np.ndarray]], None]
-"""Told of every measured window: the window, the quality, its frames, the decoded frames."""
+SCREEN_FRAMES = 4
+"""Frames that the screen stage encodes at the lowest and at the highest of `QUALITIES`."""
+
+FALL_TOLERANCE_DB = 0.5
+"""How much PSNR-YUV may fall, in dB, where `quality` rises."""
+
+RUN_WALL_S = 840.0
+"""Seconds for a whole run: the benchmark function has 900, and one call of 30 may still be running."""
+
+Progress: TypeAlias = Callable[[dict[str, Any]], None]
+"""Receives an event at the start of every stage and for every measured window."""
+
+Observer: TypeAlias = Callable[[Window, int, Frames, list[Frame]], None]
+"""Receives every measurement: the window, the quality, its frames, the decoded frames."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One window at one quality."""
+    """One window at one quality; `coded` without its frames."""
 
     window: Window
     quality: int
@@ -55,7 +56,17 @@ class Measurement:
 
 
 class StageFailed(Exception):
-    """The candidate failed in a stage."""
+    """The candidate failed in a stage.
+
+    Parameters
+    ----------
+    stage : str
+        One of `codec_sandbox.request.STAGES`.
+    fault : Fault
+    clip : str or None
+    quality : int or None
+        Where it failed, as far as that is known.
+    """
 
     def __init__(self, stage: str, fault: Fault, clip: str | None = None, quality: int | None = None) -> None:
         super().__init__(fault.message)
@@ -64,13 +75,30 @@ class StageFailed(Exception):
 
 @dataclass
 class Outcome:
-    """What the stages have found so far. Kept when a later stage fails."""
+    """The results so far, kept when a later stage fails.
+
+    Attributes
+    ----------
+    failure : StageFailed or None
+    windows : list of Window
+        Chosen to be measured.
+    measurements : list of Measurement
+        Complete only if there is no failure.
+    cpu_s : float
+        CPU seconds of all workers.
+    timings_s : dict
+        Stage -> wall clock in seconds.
+    """
 
     failure: StageFailed | None = None
-    windows: list[Window] = field(default_factory=list)
-    measurements: list[Measurement] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list[Window])
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
     cpu_s: float = 0.0
-    timings_s: dict[str, float] = field(default_factory=dict)
+    timings_s: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def _ignore(event: dict[str, Any]) -> None:
+    """Take no notice of progress."""
 
 
 class Benchmark:
@@ -78,25 +106,25 @@ class Benchmark:
 
     Parameters
     ----------
-    workshop : Workshop
+    sandbox : Sandbox
         A supervisor; it stays warm between requests.
     clips : ClipSet
     references : References
     cores : int
-        How many pairs of workers run at a time; the machine's number if 0.
+        Windows measured at a time; 0 for the number of processors.
     observe : callable or None
-        Is shown what was decoded, for pictures and further metrics; called from several threads.
+        Receives what was decoded, for pictures and further measures. Called from several threads.
     """
 
     def __init__(
         self,
-        workshop: Workshop,
+        sandbox: Sandbox,
         clips: ClipSet,
         references: References,
         cores: int = 0,
         observe: Observer | None = None,
     ) -> None:
-        self.workshop, self.clips, self.references = workshop, clips, references
+        self.sandbox, self.clips, self.references = sandbox, clips, references
         self.observe = observe
         self.cores = cores or len(os.sched_getaffinity(0))
         self._stages = {
@@ -106,18 +134,26 @@ class Benchmark:
             "measure": self._measure,
         }
 
-    def run(
-        self, request: Request, progress: Progress = lambda event: None, wall_s: float = RUN_WALL_S
-    ) -> Outcome:
-        """Run the stages in order; the first that fails ends the run, and so does a call after `wall_s` seconds.
+    def run(self, request: Request, progress: Progress = _ignore, wall_s: float = RUN_WALL_S) -> Outcome:
+        """Run the stages in order until one fails or the time is over.
+
+        Parameters
+        ----------
+        request : Request
+        progress : callable
+            Receives events.
+        wall_s : float
+            Seconds for the whole run.
 
         Raises
         ------
-        SandboxUnavailable, ClipError
-            Faults of ours.
+        SandboxUnavailable
+            The sandbox failed.
+        ClipError
+            A window is missing or damaged.
         """
         outcome = Outcome()
-        runner = Runner(self.workshop, request.source, request.policy, request.limits)
+        runner = Runner(self.sandbox, request.source, request.policy, request.limits)
         deadline = Deadline.after(wall_s)
         for stage in request.stages:
             started = time.perf_counter()
@@ -135,21 +171,21 @@ class Benchmark:
                 break
         return outcome
 
-    def _validate(self, request, runner, meter, outcome, progress) -> None:
+    def _validate(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:
         if request.policy is not None:
-            violations = self.workshop.validate(request.source, request.policy)
+            violations = self.sandbox.validate(request.source, request.policy)
             if violations:
                 raise StageFailed("validate", _violation_fault(violations))
         runner.load("encoder", meter)
         runner.load("decoder", meter)
 
-    def _smoke(self, request, runner, meter, outcome, progress) -> None:
+    def _smoke(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:
         runner.code(smoke_frames(), SMOKE_FPS, SMOKE_QUALITY, meter)
 
-    def _screen(self, request, runner, meter, outcome, progress) -> None:
+    def _screen(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:
         window = self.clips.choose("train", request.seed)[0]
         frames = self.clips.load(window)[:SCREEN_FRAMES]
-        results = {}
+        results: dict[int, tuple[Coded, Quality]] = {}
         for quality in (QUALITIES[0], QUALITIES[-1]):
             try:
                 coded = runner.code(frames, window.fps, quality, meter)
@@ -161,16 +197,19 @@ class Benchmark:
         load_s = sum(coded.load_cpu_s for coded, _ in results.values()) / len(results)
         per_pixel = (meter.used_s - load_s * len(results)) / (len(results) * frames[..., 0].size)
         expected_s = per_pixel * pixels + load_s * len(QUALITIES) * len(windows)
-        fault = _hopeless(results, frames.nbytes, expected_s, request.total_cpu_s)
+        low, high = results[QUALITIES[0]], results[QUALITIES[-1]]
+        fault = hopeless(low, high, frames.nbytes, expected_s, request.total_cpu_s)
         if fault:
             raise StageFailed("screen", fault, window.clip)
 
     def _windows(self, request: Request) -> list[Window]:
-        """The contest's windows; a held-out contest also repeats one training window, to be compared."""
+        """Return the contest's windows. A held-out contest also repeats one training window, for comparison."""
         windows = self.clips.choose(request.split, request.seed)
         return [*windows, self.clips.control()] if request.split == "held_out" else windows
 
-    def _measure(self, request, runner, meter, outcome, progress) -> None:
+    def _measure(
+        self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
+    ) -> None:
         outcome.windows = self._windows(request)
         jobs = [(window, quality) for quality in QUALITIES for window in outcome.windows]
         measured = _Parallel(self, runner, meter, progress)
@@ -189,7 +228,7 @@ class _Parallel:
     def run(
         self, jobs: list[tuple[Window, int]], repeat: tuple[Window, int] | None = None
     ) -> list[Measurement]:
-        """Measurements in the order of `jobs`. The job `repeat` is run twice and must give the same twice."""
+        """Measure `jobs`, and `repeat` a second time with the same result; returns measurements in their order."""
         self._total += len(jobs)
         todo = [*jobs, repeat] if repeat else jobs
         with ThreadPoolExecutor(max_workers=self._benchmark.cores) as pool:
@@ -238,19 +277,19 @@ class _Parallel:
 
 
 def repeated_job(jobs: list[tuple[Window, int]], seed: str) -> tuple[Window, int]:
-    """The job that is run twice. No candidate is told the seed, so none knows where it has to agree with itself."""
+    """Choose the job that is run twice. Candidates do not learn the seed, so none knows which one must agree."""
     draws = {job: hashlib.sha256(f"{seed}\nrepeat\n{job[0].key}\n{job[1]}".encode()).digest() for job in jobs}
     return min(jobs, key=draws.__getitem__)
 
 
 def _without_frames(coded: Coded) -> Coded:
-    fields = {name: getattr(coded, name) for name in Coded.__dataclass_fields__}
-    return Coded(**{**fields, "frames": []})
+    return replace(coded, frames=[])
 
 
-def _first_failure(futures) -> Exception:
-    """A fault of ours if there is one, else the fault of the earliest job."""
-    errors = [f.exception() for f in futures if f.done() and not f.cancelled() and f.exception() is not None]
+def _first_failure(futures: list[Future[Measurement]]) -> BaseException:
+    """Return the sandbox's own fault if there is one, else the fault of the earliest job."""
+    ended = [future.exception() for future in futures if future.done() and not future.cancelled()]
+    errors = [error for error in ended if error is not None]
     ours = [error for error in errors if not isinstance(error, StageFailed | Stopped)]
     theirs = [error for error in errors if isinstance(error, StageFailed)]
     return (ours or theirs)[0]
@@ -267,7 +306,7 @@ def _check_repeated(first: Measurement, second: Measurement) -> None:
 
 
 def _check_rising(windows: list[Window], measured: list[Measurement]) -> None:
-    """Higher `quality` must not give worse frames; otherwise `quality` is not a quality."""
+    """Check that a higher `quality` does not give worse frames."""
     for window in windows:
         rows = sorted((m for m in measured if m.window == window), key=lambda m: m.quality)
         for lower, higher in itertools.pairwise(rows):
@@ -280,7 +319,7 @@ def _check_rising(windows: list[Window], measured: list[Measurement]) -> None:
 
 
 def _extra_jobs(windows: list[Window], measured: list[Measurement]) -> list[tuple[Window, int]]:
-    """At most two more qualities for each window whose curve does not cover 32 to 41 dB well."""
+    """Return further jobs for the windows whose curves do not cover `WINDOW_DB` well."""
     return [
         (window, quality)
         for window in windows
@@ -290,35 +329,15 @@ def _extra_jobs(windows: list[Window], measured: list[Measurement]) -> list[tupl
     ]
 
 
-def extra_qualities(levels: dict[int, float]) -> list[int]:
-    """Which more to measure: where an end of 32 to 41 dB is not reached, then in the middle of the widest gaps.
-
-    Parameters
-    ----------
-    levels : dict
-        PSNR-YUV in dB by quality.
-    """
-    extra = [LOWEST] if min(levels.values()) > WINDOW_DB[0] else []
-    extra += [HIGHEST] if max(levels.values()) < WINDOW_DB[1] else []
-    gaps = [
-        (levels[low] - levels[high], (low + high) // 2)
-        for low, high in itertools.pairwise(sorted(levels))
-        if levels[high] - levels[low] > WIDE_GAP_DB
-        and levels[low] < WINDOW_DB[1]
-        and levels[high] > WINDOW_DB[0]
-    ]
-    return [*extra, *(middle for _, middle in sorted(gaps))][:MOST_EXTRA]
-
-
-def smoke_frames() -> np.ndarray:
-    """Random, black and gray: (3, 1080, 1920, 3) uint8. They gate; they are never measured."""
+def smoke_frames() -> Frames:
+    """Return a random, a black and a gray frame: (3, 1080, 1920, 3) uint8. They are coded but never measured."""
     frames = np.zeros((3, *SMOKE_SIZE), dtype=np.uint8)
     frames[0] = np.random.default_rng(0).integers(0, 256, SMOKE_SIZE, dtype=np.uint8)
     frames[2] = 128
     return frames
 
 
-def _violation_fault(violations: list) -> Fault:
+def _violation_fault(violations: list[Violation]) -> Fault:
     constructs = {violation.construct.removeprefix("def ") for violation in violations}
     if constructs & {"syntax", "source"}:
         kind = "syntax"
@@ -329,38 +348,21 @@ def _violation_fault(violations: list) -> Fault:
     return Fault(kind, printable(shown + more, 2000), line=violations[0].line or None)
 
 
-def _hopeless(results: dict, raw_bytes: int, cpu_s: float, allowed_s: float) -> Fault | None:
-    """Why a candidate need not be measured, from a few frames at the lowest and the highest quality."""
-    (low, low_quality), (_, high_quality) = (results[q] for q in (QUALITIES[0], QUALITIES[-1]))
-    span = high_quality.psnr_db - low_quality.psnr_db
-    if high_quality.psnr_db < SCREEN_LEAST_DB:
-        message = (
-            f"at quality {QUALITIES[-1]} the decoded frames reach only {high_quality.psnr_db:.1f} dB PSNR-YUV; "
-            f"{SCREEN_LEAST_DB:g} dB is the least that is measured"
-        )
-        return Fault("quality", message)
-    if low.size_bytes >= raw_bytes:
-        message = (
-            f"at quality {QUALITIES[0]} the packets are no smaller than the raw frames: nothing is compressed"
-        )
-        return Fault("quality", message)
-    if span < SCREEN_LEAST_SPAN_DB:
-        message = (
-            f"`quality` has no effect: {low_quality.psnr_db:.1f} dB at {QUALITIES[0]} and "
-            f"{high_quality.psnr_db:.1f} dB at {QUALITIES[-1]}; higher quality must give better frames"
-        )
-        return Fault("quality", message)
-    if cpu_s > SCREEN_BUDGET_MARGIN * allowed_s:
-        message = (
-            f"measuring would take about {cpu_s:.0f} CPU seconds and {allowed_s:g} are allowed: "
-            "encode and decode faster"
-        )
-        return Fault("budget", message)
-    return None
-
-
 def sequence_sha256(measurements: list[Measurement], window: Window, name: str) -> str:
-    """One hash over a window's base qualities, in order: `name` is ``packets_sha256`` or ``frames_sha256``."""
+    """Hash what a window gave at `QUALITIES`, in order.
+
+    Parameters
+    ----------
+    measurements : list of Measurement
+        Of any windows.
+    window : Window
+    name : {"packets_sha256", "frames_sha256"}
+
+    Returns
+    -------
+    str
+        SHA-256 over the hashes.
+    """
     digest = hashlib.sha256()
     for measurement in sorted(measurements, key=lambda m: m.quality):
         if measurement.window == window and measurement.quality in QUALITIES:

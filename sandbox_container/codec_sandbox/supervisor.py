@@ -1,4 +1,4 @@
-"""The trusted side: owns the zygote, starts workers behind the required layers, and believes nothing they say."""
+"""The trusted side: owns the zygote, starts workers behind the required layers, and trusts nothing they send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from codec_sandbox import layers, walls, worker
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable, Violation, violations_from_worker
@@ -17,6 +17,7 @@ from codec_sandbox.policy import Policy
 from codec_sandbox.sweep import throwaway_uids
 from codec_sandbox.turns import Turns
 from codec_sandbox.validator import check_bytes
+from codec_sandbox.worker import Role
 from codec_sandbox.worker_process import Decoded, Packet, Worker
 from codec_sandbox.zygote_process import ZygoteProcess
 
@@ -35,28 +36,32 @@ _VALIDATE_LIMITS = Limits(call_s=20.0, cpu_s=20.0, max_packet_bytes=1 << 20, max
 
 
 class Supervisor:
-    """Starts workers behind the walls.
+    """Starts workers behind the walls. A context manager that ends every process.
 
     Parameters
     ----------
-    minimum
+    minimum : sequence of str or None
         Layers that must be in force; None for the platform's configured minimum.
-    python
+    python : str
         Interpreter of the zygote.
 
     Attributes
     ----------
-    layers
+    layers : dict
         Layer -> ``ok`` or the reason why it is not in force, from the self-test at start.
-    minimum
-        The layers that are required.
-    probes
-        What the kernel answered to each thing that the self-test tried.
+    minimum : tuple of str
+        The required layers.
+    probes : dict
+        Attempt of the self-test -> the kernel's answer.
+    non_dumpable : str
+        Whether this process's memory is closed to its user: ``ok`` or the reason why not.
+    tampered : list of str
+        What a worker changed of this process and could not be restored. From then on no worker starts.
 
     Raises
     ------
     SandboxUnavailable
-        If a required layer is missing (it is named), or if the zygote cannot start.
+        A required layer is missing (the message names it), or the zygote cannot start.
     """
 
     def __init__(self, *, minimum: Sequence[str] | None = None, python: str = sys.executable) -> None:
@@ -87,39 +92,45 @@ class Supervisor:
     ) -> None:
         self.close()
 
-    def worker(
-        self, role: Literal["encoder", "decoder"], source: bytes, policy: Policy | None, limits: Limits
-    ) -> Worker:
+    def worker(self, role: Role, source: bytes, policy: Policy | None, limits: Limits) -> Worker:
         """Start a worker and load a candidate into it.
 
         Parameters
         ----------
-        role
+        role : {"encoder", "decoder"}
             Which of the two functions it will run.
-        source
-            Of the candidate, at most 100 KB of UTF-8.
-        policy
+        source : bytes
+            Of the candidate: UTF-8, at most 100 KiB.
+        policy : Policy or None
             None switches the language policy off.
-        limits
-            Of this worker's life.
+        limits : Limits
+            Of the worker's whole life.
 
         Raises
         ------
         CandidateFault
-            If the source cannot be loaded.
+            The source cannot be loaded.
         SandboxUnavailable
-            If the worker cannot be started behind the required layers.
+            The worker cannot be started behind the required layers.
+        ValueError
+            `role` is neither.
         """
         if role not in worker.FUNCTIONS:
             raise ValueError(f"role must be encoder or decoder, got {role!r}")
         return self._loaded(source, policy, limits, role)
 
     def worker_for_call(self, source: bytes, policy: Policy | None, limits: Limits) -> Worker:
-        """As `worker`, for `Worker.call`: neither of the two functions is required."""
+        """Start a worker for `Worker.call`: as `worker`, but neither of the two functions is required."""
         return self._loaded(source, policy, limits, None)
 
     def validate(self, source: bytes, policy: Policy) -> list[Violation]:
-        """Every violation of `policy` in `source`, by position. Parsing is done behind the walls."""
+        """Return every violation of `policy` in `source`, by position. Parsing is done in a worker.
+
+        Raises
+        ------
+        SandboxUnavailable
+            The worker cannot be started behind the required layers.
+        """
         if (unfit := check_bytes(source)) is not None:
             return [unfit]
         with self._start(_VALIDATE_LIMITS) as started:
@@ -131,7 +142,7 @@ class Supervisor:
 
     @property
     def zygote_pid(self) -> int:
-        """Process id of the present zygote, 0 if there is none."""
+        """Process id of the current zygote, 0 if there is none."""
         return self._zygote.process.pid if self._zygote is not None else 0
 
     def close(self) -> None:
@@ -143,9 +154,7 @@ class Supervisor:
                 self._zygote.close()
                 self._zygote = None
 
-    # -- inside
-
-    def _loaded(self, source: bytes, policy: Policy | None, limits: Limits, role: str | None) -> Worker:
+    def _loaded(self, source: bytes, policy: Policy | None, limits: Limits, role: Role | None) -> Worker:
         if (unfit := check_bytes(source)) is not None:
             raise CandidateFault("syntax", str(unfit.message), line=unfit.line or None, violations=(unfit,))
         started = self._start(limits, role)
@@ -158,7 +167,7 @@ class Supervisor:
             raise
         return started
 
-    def _start(self, limits: Limits, role: str | None = None) -> Worker:
+    def _start(self, limits: Limits, role: Role | None = None) -> Worker:
         if self.tampered:
             changed = ", ".join(self.tampered)
             raise SandboxUnavailable(f"a worker changed this process for good ({changed}); start a new one")

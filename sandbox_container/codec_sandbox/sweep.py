@@ -1,4 +1,4 @@
-"""What a worker left behind is removed before the next one starts."""
+"""Removes what a worker left behind before the next one starts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from pathlib import Path
 
 from codec_sandbox import layers, syscalls
 
-# Left free by systemd's plan of user ids (systemd.io/UIDS-GIDS); and, where a container maps fewer, its dynamic users.
+# Unused in systemd's plan of user ids (https://systemd.io/UIDS-GIDS); where a container maps fewer, its dynamic users.
 _UNUSED_UIDS, _DYNAMIC_UIDS = range(1_879_048_192, 2_147_483_647), range(61_184, 65_520)
 _WRITABLE = ("/tmp", "/var/tmp", "/dev/shm")
-_IPC_RMID = 0
+_IPC_RMID = 0  # shmctl(2), msgctl(2), semctl(2)
+# keyctl(2)
 _KEYCTL_CLEAR, _KEYCTL_GET_PERSISTENT = 7, 22
 _PROCESS_KEYRING, _USER_KEYRING, _USER_SESSION_KEYRING, _OUR_USER = -2, -4, -5, -1
 _IDENTIFIER = {"shm": "shmid", "msg": "msqid", "sem": "semid"}
 
 
 def throwaway_uids() -> Iterator[int]:
-    """User ids for workers, none of them anybody's, from a random start."""
+    """Yield user ids for workers from a random start. None of them belongs to an account."""
     span = _UNUSED_UIDS if _is_mapped(_UNUSED_UIDS[-1]) else _DYNAMIC_UIDS
     start = random.SystemRandom().randrange(len(span))
     for step in itertools.count():
@@ -33,7 +34,7 @@ def throwaway_uids() -> Iterator[int]:
 
 
 def _is_mapped(uid: int) -> bool:
-    """Whether this user namespace knows `uid`."""
+    """Whether this user namespace maps `uid`."""
     try:
         rows = [
             map(int, row.split())
@@ -45,16 +46,25 @@ def _is_mapped(uid: int) -> bool:
 
 
 class Sweep:
-    """Remembers the state before a worker, and restores it after.
+    """Records the state before a worker runs, and restores it afterwards.
 
-    With a throw-away user everything of that user goes. Without one, names are removed only inside Lambda, where the
-    user is nobody else's, and only if no layer kept the worker from making any: removing a person's files is not ours
-    to do.
+    With a throw-away user, everything that belongs to that user is removed. Without one, names are removed only inside
+    Lambda, where nobody else has this user, and only if no layer kept the worker from creating any: elsewhere they may
+    be a person's files.
 
     Parameters
     ----------
-    uid
-        Throw-away user of the worker, or None.
+    uid : int or None
+        Throw-away user of the worker.
+
+    Attributes
+    ----------
+    owner : int
+        User whose files and objects are looked at.
+    active : bool
+        Whether anything is removed here at all.
+    before : set
+        (kind, name) of what existed before, where the user is shared.
     """
 
     def __init__(self, uid: int | None) -> None:
@@ -62,7 +72,7 @@ class Sweep:
         self.owner = uid if uid is not None else os.geteuid()
         self.active = sys.platform == "linux" and (uid is not None or layers.platform() == "lambda")
         shared = uid is None and self.active
-        self.before = set(self._present()) if shared else set()
+        self.before = set(self._present() if shared else ())
         self._modes = dict(self._own_directories()) if shared else {}
 
     def run(self, layers_in_force: Container[str]) -> None:
@@ -70,8 +80,8 @@ class Sweep:
 
         Parameters
         ----------
-        layers_in_force
-            Of the worker. Landlock or seccomp would have kept it from making a name.
+        layers_in_force : container of str
+            Of the worker. With Landlock or seccomp it could not create a name.
         """
         self._kill_processes()
         held = "seccomp" in layers_in_force or "landlock" in layers_in_force
@@ -86,7 +96,7 @@ class Sweep:
                 _reset(directory, mode)
 
     def _own_directories(self) -> Iterator[tuple[str, int]]:
-        """The writable directories that are ours, and so ours to mark, with their modes."""
+        """Yield the writable directories that belong to this user, who can mark them, with their modes."""
         for directory in _WRITABLE:
             with contextlib.suppress(OSError):
                 found = os.stat(directory)  # noqa: PTH116
@@ -115,7 +125,7 @@ class Sweep:
                 yield fields[_IDENTIFIER[kind]]
 
     def _kill_processes(self) -> None:
-        """Kill every process of the throw-away user; a worker may start none, so there is none to be found."""
+        """Kill every process of the throw-away user. There should be none, as a worker cannot start one."""
         if self.uid is None or sys.platform != "linux":
             return
         for entry in Path("/proc").iterdir():
@@ -126,14 +136,14 @@ class Sweep:
 
 
 def _clear_keyrings() -> None:
-    """Forget the keys that outlive a process: of the user, of its session, and the persistent ones."""
+    """Clear the keyrings that outlive a process: the user's, its session's, and the persistent one."""
     persistent = syscalls.call("keyctl", _KEYCTL_GET_PERSISTENT, _OUR_USER, _PROCESS_KEYRING, 0, 0)
     for keyring in (_USER_KEYRING, _USER_SESSION_KEYRING, persistent):
         syscalls.call("keyctl", _KEYCTL_CLEAR, keyring, 0, 0, 0)
 
 
 def _reset(directory: str, mode: int) -> None:
-    """Take off a directory what its owner can write on it: mode, extended attributes and times."""
+    """Reset what its owner can store in a directory's own metadata: mode, extended attributes and times."""
     with contextlib.suppress(OSError):
         os.chmod(directory, mode)  # noqa: PTH101
         for name in os.listxattr(directory):

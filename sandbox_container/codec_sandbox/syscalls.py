@@ -1,4 +1,4 @@
-"""System call numbers of the two machines we run on, and a raw call."""
+"""System call numbers of the two supported machines, and a raw call (syscall(2))."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import errno
 import os
 
 libc = ctypes.CDLL(None, use_errno=True)
-MACHINE = os.uname().machine
+"""The C library."""
 
-# name: (x86_64, aarch64); None where the machine has no such call. Source: asm/unistd_64.h, asm-generic/unistd.h.
+MACHINE = os.uname().machine
+"""``x86_64`` or ``aarch64``."""
+
 TABLE: dict[str, tuple[int | None, int | None]] = {
     "brk": (12, 214),
     "clock_getres": (229, 114),
@@ -84,21 +86,31 @@ TABLE: dict[str, tuple[int | None, int | None]] = {
     "uname": (63, 160),
     "write": (1, 64),
 }
+"""Name -> number on x86_64 and on aarch64; None where there is no such call. Sources: arch/x86/entry/syscalls/
+syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux."""
+
 _COLUMN = {"x86_64": 0, "aarch64": 1}.get(MACHINE)
 
 
 def number(name: str) -> int | None:
-    """Number of the call `name` here, or None if this machine has none or is not in the table."""
+    """Return the number of the call `name` on this machine, or None if it has no such call or is not in the table."""
     return None if _COLUMN is None else TABLE[name][_COLUMN]
 
 
 def call(name: str, *arguments: object) -> int:
     """Make a system call.
 
+    Parameters
+    ----------
+    name : str
+        In `TABLE`.
+    *arguments
+        Integers are passed as C ``long``; anything else as ctypes converts it.
+
     Returns
     -------
     int
-        Its result, or minus the error number; minus ENOSYS where the machine has no such call.
+        Its result, or the negated error number; -ENOSYS where the machine has no such call.
     """
     nr = number(name)
     if nr is None:
@@ -109,12 +121,12 @@ def call(name: str, *arguments: object) -> int:
 
 
 def error_name(code: int) -> str:
-    """Name of an error number, such as ``EPERM``."""
+    """Return the name of an error number, such as ``EPERM``; its sign is ignored."""
     return errno.errorcode.get(abs(code), str(code))
 
 
 def prctl(option: int, value: int) -> str:
-    """Call ``prctl(option, value)``: ``ok`` or the name of the error."""
+    """Call ``prctl(option, value)`` (prctl(2)) and return ``ok`` or the name of the error."""
     zero = ctypes.c_ulong(0)
     done = (
         libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)

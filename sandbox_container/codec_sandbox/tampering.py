@@ -1,6 +1,6 @@
-"""Where a worker shares our user, it may change our limits, processors and priorities; we look, and undo it.
+"""Detects and undoes changes that a worker of the same user makes to the limits, processors and priorities of others.
 
-What is marked on the zygote is inherited by the next worker, so it is a channel too.
+The next worker inherits the zygote's, so a change there is also a channel from one worker to the next.
 """
 
 from __future__ import annotations
@@ -14,14 +14,31 @@ from dataclasses import dataclass
 
 from codec_sandbox import syscalls
 
-_ATTRIBUTES_BYTES = 48  # struct sched_attr, first version: policy, nice, real-time priority, slice
-_PROCESS = 1  # IOPRIO_WHO_PROCESS
+_ATTRIBUTES_BYTES = (
+    48  # struct sched_attr, first version: policy, nice, real-time priority, slice (sched_setattr(2))
+)
+_PROCESS = 1  # IOPRIO_WHO_PROCESS (ioprio_set(2))
 _LIMITS = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What one process of a user can change of another of the same user without touching its memory."""
+    """What a process can change of another process of the same user without touching its memory.
+
+    Attributes
+    ----------
+    pid : int
+    limits : tuple
+        (soft, hard) of every ``RLIMIT_``, by name (prlimit(2)).
+    processors : frozenset of int
+        CPU affinity (sched_setaffinity(2)).
+    priority : int
+        Nice value (setpriority(2)).
+    scheduling : bytes
+        ``struct sched_attr`` (sched_setattr(2)).
+    io_priority : int
+        As ioprio_get(2) returns it.
+    """
 
     pid: int
     limits: tuple[tuple[int, int], ...]
@@ -32,7 +49,7 @@ class ProcessState:
 
     @classmethod
     def of(cls, pid: int) -> ProcessState | None:
-        """State of a process; None if it is gone or the platform does not tell."""
+        """Read the state of a process; None if it has ended or the platform does not provide it."""
         if sys.platform != "linux":
             return None
         try:
@@ -47,7 +64,7 @@ class ProcessState:
         return cls(pid, limits, processors, priority, attributes.raw, io_priority)
 
     def differences(self) -> list[str]:
-        """What is not as it was, by name."""
+        """Return the names of what has changed; ``process`` if it has ended."""
         now = ProcessState.of(self.pid)
         if now is None:
             return ["process"]
@@ -56,7 +73,7 @@ class ProcessState:
         return found + [name for name in others if getattr(self, name) != getattr(now, name)]
 
     def restore(self) -> list[str]:
-        """Put everything back: the names of what could not be."""
+        """Restore everything, and return the names of what could not be restored."""
         if not (changed := self.differences()):
             return []
         for name, bounds in zip(_LIMITS, self.limits, strict=True):

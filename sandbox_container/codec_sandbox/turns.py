@@ -1,8 +1,8 @@
-"""Who may run beside whom, where the kernel lets two workers of one user signal one another.
+"""Which workers may run at the same time, where the kernel lets two workers of one user signal each other.
 
-A benchmark runs the same candidate several times at once. Where nothing filters system calls, its encoder, which has
-the picture, could tell it to a decoder of another run, and so could a decoder with good packets. A decoder then runs
-alone.
+A benchmark runs the same candidate several times at once. Where system calls are not filtered, an encoder, which has
+the frames, could send them to the decoder of another run, and so could a decoder with good packets. A decoder then
+runs alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _LONGEST_S = 900.0  # a whole invocation
 
 
 class Turns:
-    """Lets encoders run together and every decoder alone.
+    """Lets encoders run together and each decoder alone.
 
     Attributes
     ----------
-    apart
-        Whether that is needed; if not, nobody waits.
+    apart : bool
+        Whether that is needed. If not, nobody waits.
     """
 
     def __init__(self) -> None:
@@ -29,19 +29,24 @@ class Turns:
         self._changed = threading.Condition()
 
     def take(self, role: str | None, seconds: float = _LONGEST_S) -> object:
-        """Wait for a turn: what `give` takes back.
+        """Wait for a turn.
 
         Parameters
         ----------
-        role
-            ``encoder`` or ``decoder``; None for a worker that runs no codec, which disturbs nobody.
-        seconds
-            The longest that it waits.
+        role : str or None
+            ``encoder`` or ``decoder``; None for a worker that runs neither function, which need not wait.
+        seconds : float
+            The longest to wait.
+
+        Returns
+        -------
+        object
+            The turn, to be passed to `give`.
 
         Raises
         ------
         SandboxUnavailable
-            If the others do not end in time.
+            The others did not end in time.
         """
         turn = object()
         with self._changed:

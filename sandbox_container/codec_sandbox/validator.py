@@ -137,6 +137,8 @@ class _Check:
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 for name in names:
                     self.name_form(node, name)
+            case _:
+                pass
 
     # -- imports
 
@@ -307,6 +309,8 @@ class _Check:
                 return
             case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, place]) if place is child:
                 return
+            case _:
+                pass
         self.refuse(
             node,
             full,
@@ -341,16 +345,17 @@ class _Check:
         parent = self.parents.get(node)
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             return True
-        called = isinstance(parent, ast.Call) and parent.func is node
-        return called and all(keyword.arg is not None for keyword in parent.keywords)
+        if not (isinstance(parent, ast.Call) and parent.func is node):
+            return False
+        return all(keyword.arg is not None for keyword in parent.keywords)
 
     def format_call(self, node: ast.AST, construct: str) -> None:
-        constant = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Constant)
-        text = node.value.value if constant else None
-        if not isinstance(text, str):
-            return self.refuse(
-                node, construct, "str.format is allowed on a constant string only; use an f-string"
-            )
+        match node:
+            case ast.Attribute(value=ast.Constant(value=str(text))):
+                pass
+            case _:
+                message = "str.format is allowed on a constant string only; use an f-string"
+                return self.refuse(node, construct, message)
         try:
             parsed = list(string.Formatter().parse(text))
             fields = [field or "" for _, field, _, _ in parsed]

@@ -1,7 +1,7 @@
-"""The hard wall: what a worker gives up, for good, before it sees a byte of a candidate.
+"""The hard wall: what a worker gives up, irrevocably, before it reads a byte of a candidate.
 
-Order matters: the uid first (it needs privilege), then what needs a descriptor (Landlock), then quantities, then all
-descriptors, and the system call filter last, because it refuses the calls that built the others.
+Order matters: first the user id (which needs privilege), then Landlock (which needs a descriptor), then limits, then
+all descriptors, and last the system call filter, because it refuses the calls that built the other layers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ LAYERS = (
     "fdless",
     "seccomp",
 )
-_PR_SET_DUMPABLE, _PR_GET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 3, 38
+"""Names of the layers, in the order in which they are built."""
+
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -36,25 +38,25 @@ _ENVIRONMENT = {
 
 
 def environment() -> dict[str, str]:
-    """The whole environment of the zygote, and so of every worker: a few constants and nothing else."""
+    """Return the whole environment of the zygote and of every worker: a few constants."""
     return dict(_ENVIRONMENT)
 
 
 def build(limits: Limits, uid: int | None, word: int) -> dict[str, str]:
-    """Give everything up.
+    """Build every layer in this process.
 
     Parameters
     ----------
-    limits
+    limits : Limits
         Of this worker.
-    uid
-        Throw-away user to become, or None if the caller is not root.
-    word
-        Address of the futex of this worker's channel, the only one that it may share.
+    uid : int or None
+        Throw-away user to become; None if the caller is not root.
+    word : int
+        Address of the futex word of this worker's channel, the only one that it may share.
 
     Returns
     -------
-    dict[str, str]
+    dict
         Layer -> ``ok`` or the reason why it is not in force.
     """
     report = {"separate_process": "ok", "empty_env": _environment_report()}
@@ -77,10 +79,15 @@ def build(limits: Limits, uid: int | None, word: int) -> dict[str, str]:
 
 
 def non_dumpable() -> str:
-    """Close this process's memory and environment to others of its user: ``ok`` or the reason why not.
+    """Close this process's memory and environment to other processes of its user (PR_SET_DUMPABLE in prctl(2)).
 
-    Where ``prctl`` is refused, an interpreter that its user may execute but not read gives the same: the kernel then
-    hands ``/proc/self`` to root.
+    Where ``prctl`` is refused, an interpreter that its user may execute but not read has the same effect: the kernel
+    then gives ``/proc/self`` to root.
+
+    Returns
+    -------
+    str
+        ``ok``, or why the layer is not in force.
     """
     done = syscalls.prctl(_PR_SET_DUMPABLE, 0)
     if done == "ok":

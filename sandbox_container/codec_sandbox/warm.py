@@ -1,4 +1,7 @@
-"""Everything that the libraries import late, done early: a worker has no file to import from."""
+"""Imports early what the libraries import late, because a worker has no files to import from."""
+
+# pyright: standard
+# The stubs of numpy and torch are incomplete.
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import importlib
 import sys
 from typing import Any
 
-MODULES = [
+MODULES = [  # every module that a candidate may be allowed, and what those import on first use
     "numpy",
     "numpy.fft",
     "numpy.linalg",
@@ -76,11 +79,11 @@ MODULES = [
     "__future__",
 ]
 OPTIONAL = ["torchvision", "torchvision.transforms", "torchvision.transforms.functional", "pywt"]
-"""Libraries that an image may have been built with."""
+"""Libraries that only some images are built with."""
 
 
 def import_libraries() -> None:
-    """Import all that a candidate may be allowed, with one thread each."""
+    """Import everything that a candidate may be allowed, with one thread each."""
     for name in MODULES:
         importlib.import_module(name)
     for name in OPTIONAL:
@@ -93,19 +96,19 @@ def import_libraries() -> None:
     torch.set_num_interop_threads(1)
     cv2.setNumThreads(1)
     _hold_buffers(torch)
-    # A worker has one thread and can start no other; asking for more, as much code does, must not end it.
+    # A worker cannot start a second thread. Asking for more, as much code does, must not end it.
     torch.set_num_threads = torch.set_num_interop_threads = cv2.setNumThreads = _one_thread
 
 
 def _one_thread(number: int) -> None:
-    """Stand in for the libraries' own setters: there is one thread."""
+    """Stand in for the libraries' setters of the number of threads: there is one."""
 
 
 def _hold_buffers(torch: Any) -> None:
-    """Keep a buffer from being resized under the tensor that was made of it.
+    """Keep a buffer from being resized while a tensor uses its memory.
 
-    These two keep the buffer's owner but not its memory: a bytearray that shrinks would leave them on freed memory. An
-    array of numpy between them holds it.
+    The two functions keep the buffer's owner alive but do not lock its memory: after a bytearray shrinks, the tensor
+    would point to freed memory. A numpy array in between locks it.
     """
     import numpy as np
 
@@ -123,20 +126,20 @@ def _hold_buffers(torch: Any) -> None:
 
 
 def exercise() -> None:
-    """Call what is known to import on first use, so that it has been imported; then fix the random states."""
+    """Call what is known to import on first use, then fix the random states and close what only modules may do."""
     _numpy()
     _torch()
     _seed()
     _fix_fields()
-    # From here on an enumeration is a class statement: the call would make classes with names that nobody has read.
+    # The functional form would create classes with names that the validator has not seen.
     enum.EnumMeta._create_ = _no_enumeration  # type: ignore[method-assign]
 
 
 def _fix_fields() -> None:
-    """Let nobody but its module change a field: a dataclass writes source out of its fields' names, and runs it."""
+    """Let only its own module change a field: a dataclass generates source from its fields' names, and runs it."""
 
     def assign(field: Any, name: str, value: Any) -> None:
-        if sys._getframe(1).f_globals is not vars(dataclasses):
+        if sys._getframe(1).f_globals is not dataclasses.__dict__:
             raise AttributeError("a field cannot be changed")
         object.__setattr__(field, name, value)
 
@@ -187,7 +190,7 @@ def _torch() -> None:
 
 
 def _seed() -> None:
-    """Give every worker the same random numbers, so that a codec that forgets to seed is still reproducible."""
+    """Give every worker the same random numbers, so that a codec which forgets to seed is still reproducible."""
     import cv2
     import numpy as np
     import torch

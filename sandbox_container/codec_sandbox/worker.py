@@ -1,4 +1,4 @@
-"""The program of a worker: trusted until it executes the candidate, and worth nothing as a witness from then on."""
+"""The program of a worker. It is trusted until it executes the candidate; after that nothing it reports is."""
 
 from __future__ import annotations
 
@@ -12,38 +12,58 @@ import struct
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from codec_sandbox import channel, selftest, walls
-from codec_sandbox.faults import CandidateFault
+from codec_sandbox.faults import CandidateFault, Violation
 from codec_sandbox.guard import guarded_builtins
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
 from codec_sandbox.validator import check
 
 LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE = range(1, 7)
-FUNCTIONS = {"encoder": "compress_video_frame", "decoder": "decompress_video_frame"}
+"""Operations of a request."""
+
+Role: TypeAlias = Literal["encoder", "decoder"]
+
+FUNCTIONS: dict[Role, str] = {"encoder": "compress_video_frame", "decoder": "decompress_video_frame"}
+"""Role -> the function that a candidate must define for it."""
+
 FILENAME = "<candidate>"
+"""File name of the candidate in tracebacks."""
+
 MODULE = "candidate"
+"""Name of the candidate's module."""
+
 _META = struct.Struct("<I")
 _ORPHAN_CHECK_S = 0.5
 _NO_HANDLES = "the sandbox has no files, sockets, processes or late imports"
 _NO_HANDLE_ERRORS = (errno.EMFILE, errno.EPERM, errno.EACCES, errno.EAGAIN)
 
 
-def pack_request(meta: dict[str, Any], payload_bytes: int) -> bytes:
-    """Length and JSON that precede `payload_bytes` of raw payload in a request."""
+def pack_request(meta: dict[str, Any]) -> bytes:
+    """Return what precedes the payload in a request: the length of `meta` as JSON, then that JSON."""
     text = json.dumps(meta).encode()
     return _META.pack(len(text)) + text
 
 
 def main(descriptor: int, limits: Limits, uid: int | None) -> None:
-    """Run as a worker, for ever, on the channel behind `descriptor`; leaves by ``os._exit``."""
+    """Serve requests as a worker until killed; ends by ``os._exit`` if the zygote is gone.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the channel's shared memory.
+    limits : Limits
+        Of this worker.
+    uid : int or None
+        Throw-away user to become.
+    """
     os.setsid()
     line = channel.Channel(descriptor, limits.area_bytes, limits.area_bytes)
     sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    random.seed(0)  # as the zygote did for the other generators; this one reseeds itself after a fork
+    random.seed(0)  # the zygote did so for the other generators; this one reseeds itself after a fork
     zygote = os.getppid()
     worker = _Worker(line)
     worker.reply(json.dumps(walls.build(limits, uid, line.address)).encode())
@@ -107,7 +127,7 @@ class _Worker:
         self.source_lines = source.decode("utf-8").splitlines()
         policy = Policy.from_dict(meta["policy"]) if meta["policy"] is not None else None
         tree, violations = check(source, policy, entry_points=())
-        if violations:
+        if tree is None or violations:
             kind = "syntax" if tree is None else "policy"
             raise CandidateFault(
                 kind,
@@ -170,7 +190,7 @@ class _Worker:
     # -- errors
 
     def describe(self, error: BaseException) -> dict[str, Any]:
-        """Kind, message and the candidate's own lines of an error that it let out."""
+        """Describe an error that the candidate raised: kind, message and its own lines."""
         try:
             text = str(error)[:1500]
         except BaseException:
@@ -189,8 +209,9 @@ class _Worker:
         return {"kind": kind, "message": message, "line": line, "function": function, "traceback": traceback}
 
     def candidate_frames(self, error: BaseException) -> list[tuple[int, str]]:
-        """Line and function of every frame of `error` that is the candidate's, outermost first."""
-        frames, step = [], error.__traceback__
+        """Return line and function of every frame of `error` that is the candidate's, outermost first."""
+        frames: list[tuple[int, str]] = []
+        step = error.__traceback__
         while step is not None:
             if step.tb_frame.f_code.co_filename == FILENAME:
                 frames.append((step.tb_lineno, step.tb_frame.f_code.co_name))
@@ -201,8 +222,8 @@ class _Worker:
         return self.source_lines[number - 1].strip()[:120] if 0 < number <= len(self.source_lines) else ""
 
 
-def vars_of(violation: Any) -> list[Any]:
-    """A violation as a JSON list."""
+def vars_of(violation: Violation) -> list[Any]:
+    """Return a violation as a JSON list."""
     return [violation.line, violation.column, violation.construct, violation.message]
 
 
@@ -213,13 +234,12 @@ def _frame(meta: dict[str, Any], payload: memoryview) -> Any:
 
 
 def _type_name(value: object) -> str:
-    return str(type.__dict__["__name__"].__get__(type(value)))[
-        :80
-    ]  # a metaclass cannot lie to the descriptor
+    # Through the descriptor, because a metaclass could lie.
+    return str(type.__dict__["__name__"].__get__(type(value)))[:80]
 
 
 def _late_import(error: BaseException) -> str | None:
-    """Name of the module whose import failed because a worker has no files, or None."""
+    """Return the name of the module whose import failed because a worker has no files, or None."""
     if not isinstance(error, OSError | ImportError):
         return None
     step, name = error.__traceback__, None

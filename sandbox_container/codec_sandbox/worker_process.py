@@ -1,4 +1,4 @@
-"""The supervisor's handle on one worker: one request at a time, on our clocks; and its end."""
+"""The supervisor's handle on one worker: one request at a time, timed by the supervisor's clocks; and its end."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from codec_sandbox import channel, worker
 from codec_sandbox.faults import MAX_MESSAGE, CandidateFault, SandboxUnavailable, fault_from_worker, printable
+from codec_sandbox.frames import Frame
 from codec_sandbox.limits import Limits
 from codec_sandbox.sweep import Sweep
 from codec_sandbox.tampering import ProcessState
@@ -28,7 +29,15 @@ _SLICE_S = 0.02
 
 @dataclass(frozen=True)
 class Packet:
-    """What an encoder returned: `data`, the wall clock and the worker's CPU time it took, in seconds."""
+    """What a call returned.
+
+    Attributes
+    ----------
+    data : bytes
+        Hostile.
+    wall_s, cpu_s : float
+        Wall clock and the worker's CPU time, in seconds, measured by the supervisor.
+    """
 
     data: bytes
     wall_s: float
@@ -37,40 +46,48 @@ class Packet:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder returned: a uint8 `frame` of the shape asked for, the wall clock and CPU time, in seconds."""
+    """What a decoder returned.
 
-    frame: np.ndarray
+    Attributes
+    ----------
+    frame : numpy.ndarray
+        uint8, of the requested shape.
+    wall_s, cpu_s : float
+        As in `Packet`.
+    """
+
+    frame: Frame
     wall_s: float
     cpu_s: float
 
 
 class Worker:
-    """One process with one candidate in one role. Made by `Supervisor.worker`; a context manager that kills it.
+    """One process with one candidate in one role. A context manager that kills it; created by `Supervisor.worker`.
 
     Parameters
     ----------
-    zygote
-        To fork it from.
-    limits
+    zygote : ZygoteProcess
+        Forks it.
+    limits : Limits
         Of its whole life.
-    uid
-        Throw-away user, or None if it shares ours.
-    on_gone
-        Told once, when the process is gone, with what it changed of this process and could not be put back.
+    uid : int or None
+        Throw-away user, or None if it has the supervisor's.
+    on_gone : callable
+        Called once, when the process is gone, with what it changed of the supervisor and could not be restored.
 
     Attributes
     ----------
     pid
         Its process id.
     layers
-        Layer -> ``ok`` or the reason why it is not in force, as the worker itself said before it saw the candidate.
+        Layer -> ``ok`` or the reason why it is not in force, as the worker reported before it read the candidate.
     load_cpu_s
-        CPU seconds that loading the candidate took, the code that runs when its source is imported included.
+        CPU seconds of loading the candidate, including the code that runs at import.
 
     Raises
     ------
     SandboxUnavailable
-        If it does not come up.
+        It does not start.
     """
 
     def __init__(
@@ -112,24 +129,24 @@ class Worker:
     ) -> None:
         self.kill()
 
-    # -- what a stage asks for
-
-    def encode(self, frame: np.ndarray, index: int, config: dict[str, Any]) -> Packet:
+    def encode(self, frame: Frame, index: int, config: dict[str, Any]) -> Packet:
         """Run ``compress_video_frame``.
 
         Parameters
         ----------
-        frame
-            uint8, (H, W, 3), RGB.
-        index
+        frame : numpy.ndarray
+            (H, W, 3) uint8 RGB.
+        index : int
             Of the frame in its sequence, from 0.
-        config
+        config : dict
             JSON values only.
 
         Raises
         ------
         CandidateFault
-            Whatever the candidate did; after kinds ``timeout``, ``crash`` and ``budget`` the worker is dead.
+            The candidate failed. After kinds ``timeout``, ``crash`` and ``budget`` the worker is dead.
+        ValueError
+            The frame has another type or exceeds the limits.
         """
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.nbytes > self.limits.max_frame_bytes:
             raise ValueError(f"frame must be uint8 (H, W, 3) of at most {self.limits.max_frame_bytes} bytes")
@@ -143,12 +160,21 @@ class Worker:
         return packet
 
     def decode(self, data: bytes, index: int, config: dict[str, Any], shape: tuple[int, int, int]) -> Decoded:
-        """Run ``decompress_video_frame``; the frame has exactly `shape`, whatever the worker claims.
+        """Run ``decompress_video_frame``.
+
+        Parameters
+        ----------
+        data : bytes
+            The packet.
+        index, config
+            As for `encode`.
+        shape : tuple of int
+            (H, W, 3). The frame returned has this shape, whatever the worker claims.
 
         Raises
         ------
-        CandidateFault
-            As `encode`.
+        CandidateFault, ValueError
+            As for `encode`.
         """
         size = math.prod(shape)
         if size > self.limits.max_frame_bytes or len(data) > self.limits.max_packet_bytes:
@@ -161,14 +187,20 @@ class Worker:
         frame = np.frombuffer(answer.data, np.uint8).reshape(shape)
         return Decoded(frame, answer.wall_s, answer.cpu_s)
 
-    def call(self, function: str, frame: np.ndarray, index: int, config: dict[str, Any]) -> str:
-        """Run ``function(frame, index, config)`` of the candidate: type and text of what it returned."""
+    def call(self, function: str, frame: Frame, index: int, config: dict[str, Any]) -> str:
+        """Run ``function(frame, index, config)`` of the candidate, and return type and ``repr`` of its result.
+
+        Raises
+        ------
+        CandidateFault
+            As for `encode`.
+        """
         meta = {"function": function, "shape": list(frame.shape), "index": index, "config": config}
         raw = self.request(worker.CALL, meta, np.ascontiguousarray(frame).data.cast("B")).data
         return printable(raw.decode("utf-8", "replace"), MAX_MESSAGE)
 
     def kill(self) -> None:
-        """Kill the worker, wait until it is gone, and remove what it left. Safe to call twice."""
+        """Kill the worker, wait for its end, and remove what it left behind. Safe to call twice."""
         if self._end is None:
             self._end = self._killed()
         if not self._gone:
@@ -180,16 +212,30 @@ class Worker:
 
     def _undo_tampering(self) -> list[str]:
         if self._zygote_state is not None and self._zygote_state.differences():
-            self._zygote.kill()  # its workers would inherit the change, and could read it
+            self._zygote.kill()  # the next workers would inherit the change, and could read it
         return self._own_state.restore() if self._own_state is not None else []
 
-    # -- one request
-
     def request(self, operation: int, meta: dict[str, Any], payload: bytes | memoryview) -> Packet:
-        """Send one request and wait for its answer, on our clocks."""
+        """Send one request and wait for the reply.
+
+        Parameters
+        ----------
+        operation : int
+            One of `codec_sandbox.worker`'s.
+        meta : dict
+            JSON values.
+        payload : bytes or memoryview
+
+        Raises
+        ------
+        CandidateFault
+            As for `encode`.
+        ValueError
+            The request does not fit the channel.
+        """
         if self._end is not None:
             raise CandidateFault("crash", "the worker has already ended")
-        head = worker.pack_request(meta, len(payload))
+        head = worker.pack_request(meta)
         length = len(head) + len(payload)
         if length > self._channel.request_bytes:
             raise ValueError(f"a request of {length} bytes does not fit the channel")
@@ -212,7 +258,9 @@ class Worker:
         if length > self._channel.reply_bytes:
             raise CandidateFault("output_size", f"the worker claims a reply of {length} bytes")
         at = self._channel.reply_at
-        data = self._channel.memory[at : at + length]  # copied out before anybody looks at it
+        data = self._channel.memory[
+            at : at + length
+        ]  # copied before it is checked, so that it cannot change afterwards
         self._channel.idle()
         return status, data
 
@@ -241,40 +289,37 @@ class Worker:
         return CandidateFault("timeout", f"no answer within {seconds:g} s")
 
     def _killed(self) -> dict[str, Any]:
-        """Have the zygote kill and reap it; if the zygote cannot, do it here."""
+        """Have the zygote kill and reap the process; if it does not, kill it here."""
         end: dict[str, Any] | None = None
         with contextlib.suppress(OSError):
-            self._line.socket.sendall(b"k")  # fails if it has ended by itself; then that is told below
+            self._line.socket.sendall(b"k")  # fails if the worker has ended by itself; the next read tells
         with contextlib.suppress(EOFError):
             end = self._line.read(ANSWER_S)
         if end is None:
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGKILL)
             if self._zygote.alive:
-                self._zygote.kill()  # it does not answer: the next worker gets a new one
+                self._zygote.kill()  # it does not reply; the next worker gets a new one
             _await_death(self.pid)
             end = {"status": signal.SIGKILL, "cpu_s": 0.0}
         return end
 
-    # -- the worker's CPU clock, read from the kernel by us
-
     def _cpu_clock(self) -> float:
+        """CPU seconds of the worker's life, read from the kernel (CPUCLOCK_SCHED, clock_getcpuclockid(3))."""
         try:
-            return time.clock_gettime(
-                (~self.pid << 3) | 2
-            )  # CPUCLOCK_SCHED of that process: see clock_getcpuclockid(3)
+            return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:  # already reaped, or a platform without such clocks
             return self._charged
 
     def _charge(self) -> float:
-        """CPU seconds since the last charge, so that work done between calls is charged too."""
+        """Return the CPU seconds since the last charge, so that work between calls is charged too."""
         now = self._cpu_clock()
         spent, self._charged = now - self._charged, now
         return max(spent, 0.0)
 
 
 def _await_death(pid: int) -> None:
-    """Wait for the end of an orphan, which is not ours to reap."""
+    """Wait for the end of an orphan, which another process reaps."""
     end = time.monotonic() + ANSWER_S
     while not is_dead(pid):
         if time.monotonic() > end:
@@ -283,7 +328,7 @@ def _await_death(pid: int) -> None:
 
 
 def is_dead(pid: int) -> bool:
-    """Whether no such process runs; one that only waits to be reaped does not."""
+    """Whether the process has ended. One that waits to be reaped has."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""The zygote: exec'd with an empty environment, imports the libraries once, and forks one worker a request.
+"""The zygote: started with an empty environment, imports the libraries once, and forks one worker per request.
 
-It is trusted and runs no candidate. Its one thread is what makes the fork safe: a process that has run a parallel
-region has a thread pool, and a child forked from it hangs.
+It is trusted and runs no candidate. It has one thread, which makes the fork safe: after a parallel region a process has
+a thread pool, and a child forked from it hangs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(descriptor: int) -> None:
     warm.import_libraries()
     warm.exercise()
     for name in os.environ.keys() - walls.environment().keys():
-        del os.environ[name]  # cv2 and torch set a few of their own
+        del os.environ[name]  # cv2 and torch set some of their own
     threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1  # noqa: PTH208
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the workers
@@ -35,12 +35,24 @@ def main(descriptor: int) -> None:
             Zygote(control).serve()
 
 
+def _wake(number: int, frame: object) -> None:
+    """Handle SIGCHLD: `signal.set_wakeup_fd` does the work, but only if there is a handler."""
+
+
 def _send(line: socket.socket, message: dict[str, object]) -> None:
     line.sendall(json.dumps(message).encode() + b"\n")
 
 
 class Zygote:
-    """Forks, reaps and kills. Each worker has a private line to the supervisor's end, on which its end is told."""
+    """Forks, reaps and kills workers.
+
+    Each worker has a private socket to the supervisor, on which the zygote reports its end.
+
+    Parameters
+    ----------
+    control : socket.socket
+        Receives requests to fork.
+    """
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
@@ -50,10 +62,10 @@ class Zygote:
         waker.setblocking(False)
         self._waker = waker  # signal.set_wakeup_fd does not keep it alive
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _wake)
 
     def serve(self) -> None:
-        """Until the supervisor is gone; then every worker is killed."""
+        """Serve until the supervisor is gone, then kill every worker."""
         while True:
             poll = select.poll()
             by_number = {line.fileno(): pid for pid, line in self.lines.items()}
@@ -70,6 +82,7 @@ class Zygote:
             self.reap()
 
     def fork(self) -> bool:
+        """Fork a worker as the next message on the control socket asks; False if the supervisor is gone."""
         message, descriptors, _, _ = socket.recv_fds(self.control, 4096, 2)
         if not message:
             return False
@@ -89,7 +102,7 @@ class Zygote:
         return True
 
     def kill(self, pid: int) -> None:
-        """Kill a worker that is asked away, or whose supervisor has closed its line."""
+        """Kill a worker at the supervisor's request, or because the supervisor has closed its socket."""
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(OSError):
                 kill(pid, signal.SIGKILL)
@@ -100,20 +113,21 @@ class Zygote:
         self.bury(pid)
 
     def reap(self) -> None:
-        """Tell the end of every worker that has ended by itself."""
+        """Report the end of every worker that has ended by itself."""
         for pid in list(self.lines):
             self.bury(pid, os.WNOHANG)
 
     def bury(self, pid: int, options: int = 0) -> None:
-        """Reap one worker, kill whatever is left of its process group, and tell its end."""
+        """Reap one worker, kill what is left of its process group, and report its end."""
         ended, status, usage = os.wait4(pid, options)
         if ended == 0:
             return
         with contextlib.suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)  # as long as the group has a member, its number is nobody else's
+            os.killpg(pid, signal.SIGKILL)  # while the group has a member, no other group gets its number
         with contextlib.suppress(OSError), self.lines.pop(pid) as line:
             _send(line, {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime})
 
     def kill_all(self) -> None:
+        """Kill every worker."""
         for pid in list(self.lines):
             self.kill(pid)

@@ -1,4 +1,4 @@
-"""The supervisor's handle on the zygote: start it, ask it for forks, notice its death."""
+"""The supervisor's handle on the zygote: starts it, asks it to fork, notices its death."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ from codec_sandbox import walls
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.limits import Limits
 
-START_S, ANSWER_S = 120.0, 5.0
+START_S = 120.0
+"""Longest start of a zygote, in seconds."""
+
+ANSWER_S = 5.0
+"""Longest wait for a reply of the zygote, in seconds."""
+
 _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; from codec_sandbox.zygote import main; main(int(sys.argv[1]))"
 )
 
 
 def _library_paths() -> list[str]:
-    """Directories that hold this package and the libraries, found without importing them."""
+    """Return the directories that hold this package and the libraries, found without importing them."""
     paths = [str(Path(__file__).resolve().parent.parent)]
     for library in ("numpy", "cv2", "torch", "torchvision"):
         spec = importlib.util.find_spec(library)
@@ -38,18 +43,24 @@ def _library_paths() -> list[str]:
 
 
 class Line:
-    """A socket that carries JSON messages, one a line, with a timeout on every read."""
+    """A socket that carries JSON messages, one per line, with a timeout on every read.
+
+    Parameters
+    ----------
+    end : socket.socket
+        Closed with the line.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         self.socket, self._pending = end, b""
 
     def read(self, seconds: float) -> dict[str, Any] | None:
-        """Next message; None if none came within `seconds`.
+        """Read the next message; None if none arrives within `seconds`.
 
         Raises
         ------
         EOFError
-            If the other end is gone.
+            The other end is gone.
         """
         end = time.monotonic() + seconds
         while b"\n" not in self._pending:
@@ -67,7 +78,7 @@ class Line:
         return json.loads(message)
 
     def close(self) -> None:
-        """Close; the zygote takes that as an order to kill the worker of this line."""
+        """Close the socket. The zygote then kills the worker of this line."""
         self.socket.close()
 
 
@@ -76,13 +87,19 @@ class ZygoteProcess:
 
     Parameters
     ----------
-    python
+    python : str
         Interpreter to start it with.
+
+    Attributes
+    ----------
+    process : subprocess.Popen
+    non_dumpable : str
+        Whether the zygote's memory is closed to its user: ``ok`` or the reason why not.
 
     Raises
     ------
     SandboxUnavailable
-        If it does not come up within 120 s; the message has the end of its standard error.
+        It does not start within `START_S`; the message has the end of its standard error.
     """
 
     def __init__(self, python: str = sys.executable) -> None:
@@ -127,16 +144,30 @@ class ZygoteProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
+        """Whether the process is still running."""
         return self.process.poll() is None
 
     def fork(self, memory: int, limits: Limits, uid: int | None) -> tuple[int, Line]:
-        """Fork a worker on the shared memory behind descriptor `memory`: its process id and its private line.
+        """Fork a worker.
+
+        Parameters
+        ----------
+        memory : int
+            Descriptor of its channel's shared memory.
+        limits : Limits
+            Of its whole life.
+        uid : int or None
+            Throw-away user to become.
+
+        Returns
+        -------
+        tuple
+            Its process id and its private line.
 
         Raises
         ------
         SandboxUnavailable
-            If the zygote is dead or does not answer; it is then killed.
+            The zygote is dead or does not reply. It has been killed.
         """
         ours, theirs = socket.socketpair()
         line = Line(ours)
@@ -158,14 +189,14 @@ class ZygoteProcess:
         return answer["pid"], line
 
     def kill(self) -> None:
-        """Kill it and wait for its end. Its workers are left to whoever holds their process ids."""
+        """Kill it and wait for its end. Its workers live on; whoever holds their process ids must kill them."""
         self.control.close()
         with contextlib.suppress(OSError):
             os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=ANSWER_S)
 
     def close(self) -> None:
-        """Let it end by itself, killing its workers; kill it if it does not."""
+        """Let it kill its workers and end by itself; kill it if it does not."""
         self.control.close()
         try:
             self.process.wait(timeout=2.0)

@@ -256,7 +256,7 @@ def test_the_lambda_handler_answers_twice_from_one_warm_supervisor_and_logs_json
         first = handler.benchmark()
         assert handler.benchmark() is first
     finally:
-        first.workshop.close()
+        first.sandbox.close()
     assert [report["outcome"] for report in reports] == ["passed", "passed"]
     logs = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert [(log["attempt_id"], log["outcome"]) for log in logs] == [("a#1", "passed")] * 2

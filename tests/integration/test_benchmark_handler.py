@@ -1,4 +1,4 @@
-"""The image's entry point: what it does with a sandbox that is no longer to be trusted."""
+"""The image's entry point: what it does with a sandbox that can no longer be trusted."""
 
 import json
 import subprocess
@@ -19,13 +19,13 @@ sys.path.insert(0, {folder!r})
 import handler
 from codec_sandbox.faults import SandboxUnavailable
 
-class Workshop:
+class Sandbox:
     tampered = {tampered!r}
     def close(self):
         print("closed", flush=True)
 
 class Broken:
-    workshop = Workshop()
+    sandbox = Sandbox()
     def run(self, request, wall_s):
         raise SandboxUnavailable("not to be trusted")
 

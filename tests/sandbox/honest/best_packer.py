@@ -1,9 +1,10 @@
 """Whatever packer is best for the frame, chosen with match."""
 
+import bz2
+import lzma
 import struct
 import zlib
-import lzma
-import bz2
+
 import numpy as np
 
 RAW, ZLIB, LZMA, BZ2 = range(4)

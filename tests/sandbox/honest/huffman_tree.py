@@ -2,7 +2,8 @@
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Optional, Dict
+from typing import Dict, Optional
+
 import numpy as np
 
 

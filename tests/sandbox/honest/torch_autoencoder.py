@@ -3,10 +3,10 @@
 import math
 import zlib
 
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-import numpy as np
 
 torch.manual_seed(0)
 torch.set_num_threads(4)

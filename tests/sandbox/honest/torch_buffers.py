@@ -1,7 +1,9 @@
 """A transform as a torch module with a buffer, and tensors made of bytes."""
 
 from __future__ import annotations
+
 import zlib
+
 import numpy as np
 import torch
 import torch.nn as nn

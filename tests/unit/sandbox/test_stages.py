@@ -1,4 +1,4 @@
-"""The order of things in a measurement, seen from a workshop that runs codecs in this process and takes notes."""
+"""The order of a measurement, seen by a sandbox that runs codecs in this process and records the calls."""
 
 import itertools
 import time
@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from codec_sandbox.clips import ClipSet
+from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import CandidateFault
 from codec_sandbox.limits import Limits
 from codec_sandbox.references import References
 from codec_sandbox.report import build
 from codec_sandbox.request import Request
 from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
-from codec_sandbox.stages import QUALITIES, Benchmark, extra_qualities, repeated_job, smoke_frames
+from codec_sandbox.stages import Benchmark, repeated_job, smoke_frames
 
 from tests.unit.sandbox.test_clips import make_clip
 
@@ -38,38 +39,42 @@ class Rounding:
         return SimpleNamespace(frame=frame.astype(np.uint8).reshape(shape), cpu_s=self.cpu_s)
 
 
-class Workshop:
-    """Runs one codec in this process and notes what was asked for, in order."""
+class RecordingSandbox:
+    """Runs one codec in this process and records the calls, in order."""
 
     def __init__(self, codec):
-        self.codec, self.notes, self.layers, self.minimum = codec, [], {"none": "ok"}, []
+        self.codec, self.notes, self.tampered = codec, [], []
+        self.layers, self.minimum = {"none": "ok"}, ()
+
+    def close(self):
+        pass
 
     def worker(self, role, source, policy, limits):
-        return Worker(self, role)
+        return RecordingWorker(self, role)
 
     def validate(self, source, policy):
         return []
 
 
-class Worker:
-    def __init__(self, workshop, role):
-        self.workshop, self.role = workshop, role
-        self.load_cpu_s = workshop.codec.load_cpu_s
+class RecordingWorker:
+    def __init__(self, sandbox, role):
+        self.sandbox, self.role = sandbox, role
+        self.load_cpu_s = sandbox.codec.load_cpu_s
 
     def __enter__(self):
-        self.workshop.notes.append(f"start {self.role}")
+        self.sandbox.notes.append(f"start {self.role}")
         return self
 
     def __exit__(self, *error):
-        self.workshop.notes.append(f"kill {self.role}")
+        self.sandbox.notes.append(f"kill {self.role}")
 
     def encode(self, frame, index, config):
-        self.workshop.notes.append(f"encode {index}")
-        return self.workshop.codec.encode(frame, index, config)
+        self.sandbox.notes.append(f"encode {index}")
+        return self.sandbox.codec.encode(frame, index, config)
 
     def decode(self, data, index, config, shape):
-        self.workshop.notes.append(f"decode {index}")
-        return self.workshop.codec.decode(data, index, config, shape)
+        self.sandbox.notes.append(f"decode {index}")
+        return self.sandbox.codec.decode(data, index, config, shape)
 
 
 @pytest.fixture
@@ -82,17 +87,17 @@ def clips(tmp_path):
 def measure(
     clips, codec, *, split="train", total_cpu_s=100.0, stages=("measure",), observe=None, wall_s=100.0
 ):
-    workshop = Workshop(codec)
-    benchmark = Benchmark(workshop, clips, References(clips.directory), cores=2, observe=observe)
+    sandbox = RecordingSandbox(codec)
+    benchmark = Benchmark(sandbox, clips, References(clips.directory), cores=2, observe=observe)
     request = Request("a", b"source", None, stages, split, "s", Limits(), total_cpu_s)
-    return build(benchmark, request, benchmark.run(request, wall_s=wall_s)), workshop.notes
+    return build(benchmark, request, benchmark.run(request, wall_s=wall_s)), sandbox.notes
 
 
 def run_once(codec, meter=None):
-    workshop = Workshop(codec)
+    sandbox = RecordingSandbox(codec)
     frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-    coded = Runner(workshop, b"", None, Limits()).code(frames, 25.0, 50, meter or CpuMeter(10.0))
-    return coded, workshop.notes
+    coded = Runner(sandbox, b"", None, Limits()).code(frames, 25.0, 50, meter or CpuMeter(10.0))
+    return coded, sandbox.notes
 
 
 def test_everything_is_encoded_and_the_encoder_killed_before_the_decoder_starts():

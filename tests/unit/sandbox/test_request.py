@@ -1,0 +1,75 @@
+"""What a benchmark invocation may ask for."""
+
+import base64
+import hashlib
+import zlib
+
+import pytest
+from codec_sandbox.request import CONTROL_SOURCE, RequestError, parse
+
+from tests.sandbox.conftest import POLICY_PATH
+
+
+def event(**changes):
+    """A request for version 0 with some fields changed."""
+    text = CONTROL_SOURCE.read_bytes()
+    policy = POLICY_PATH.read_bytes()
+    fields = {
+        "attempt_id": "2026-11-21T00:00:00Z#000",
+        "envelope": {
+            "source_sha256": hashlib.sha256(text).hexdigest(),
+            "source_zb64": base64.b64encode(zlib.compress(text)).decode(),
+            "policy": {
+                "sha256": hashlib.sha256(policy).hexdigest(),
+                "toml_zb64": base64.b64encode(zlib.compress(policy)).decode(),
+            },
+        },
+        "stages": ["validate"],
+        "split": "train",
+        "seed": "s",
+        "limits": {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048},
+    }
+    return {**fields, **changes}
+
+
+def test_a_request_is_read_as_it_was_written():
+    request = parse(event())
+    assert request.source == CONTROL_SOURCE.read_bytes()
+    assert request.stages == ("validate",)
+    assert (request.limits.call_s, request.total_cpu_s) == (30, 240)
+    assert request.policy is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": ["measure", "validate"]}, "stages must be"),
+        ({"stages": []}, "stages must be"),
+        ({"split": "all"}, "split must be one of train, held_out"),
+        ({"limits": {"call_s": 0}}, "limits.call_s"),
+        ({"limits": {"total_cpu_s": "much"}}, "limits.total_cpu_s"),
+        ({"limits": {"memory_mb": 10**9}}, "limits.memory_mb"),
+        ({"envelope": None}, "envelope is missing"),
+        ({"attempt_id": 7}, "attempt_id must be text"),
+        ({"seed": "x" * 401}, "seed must be text"),
+    ],
+)
+def test_a_wrong_request_names_the_field(changes, message):
+    with pytest.raises(RequestError, match=message):
+        parse(event(**changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source_sha256": "0" * 64}, "source_sha256"),
+        ({"source_zb64": "!"}, "source_zb64 is damaged"),
+        ({"source_zb64": base64.b64encode(zlib.compress(b"abc")[:-3]).decode()}, "ends too early"),
+        ({"source_zb64": base64.b64encode(zlib.compress(bytes(1 << 22))).decode()}, "larger than"),
+        ({"policy": None}, "policy is missing"),
+    ],
+)
+def test_a_wrong_envelope_names_the_field(change, message):
+    whole = event()
+    with pytest.raises(RequestError, match=message):
+        parse({**whole, "envelope": {**whole["envelope"], **change}})
