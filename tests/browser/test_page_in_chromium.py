@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from infra.commands.framework_calls import invoke, modifications_of
+from infra.local.loopback import LoopbackServer
 from infra.local.page import Backend, Page
 from infra.local.session import LINEAGE, Session, open_session
 
@@ -181,6 +185,25 @@ def test_a_page_of_another_site_cannot_press_a_button(stack, chromium, address):
             [f"{address}action", body, mode, kind],
         )
     context.close()
+    assert stack.control.state(LINEAGE).paused is False
+
+
+@pytest.mark.usefixtures("resumed")
+def test_a_page_of_another_port_cannot_hide_a_press_in_a_refused_request(stack, chromium, address):
+    host, action = urlsplit(address).netloc, json.dumps({"action": "pause", "lineage": LINEAGE})
+    fields = (f"Host: {host}", f"Origin: http://{host}", "Content-Type: application/json")
+    hidden = "\r\n".join(["POST /action HTTP/1.1", *fields, f"Content-Length: {len(action)}", "", action])
+    with LoopbackServer(PlainTextResponse("elsewhere")) as elsewhere:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(elsewhere.url)
+        sent = page.evaluate(
+            "([url, body]) => fetch(url, {method: 'POST', mode: 'no-cors', body}).then(r => r.type)",
+            [f"{address}action", hidden],
+        )
+        page.wait_for_timeout(1000)
+        context.close()
+    assert sent == "opaque", "the request itself has reached the page and was refused"
     assert stack.control.state(LINEAGE).paused is False
 
 
