@@ -1,4 +1,4 @@
-"""A bare git repository that is read and changed by git's plumbing commands only."""
+"""A bare git repository, read and changed with git's plumbing commands only."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TIMEOUT_S = 30
 
 
 class GitError(Exception):
-    """A git command failed; the text is what it said."""
+    """A git command failed; the message is its error output."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Author or committer; ``date`` is ISO 8601 or empty for now."""
+    """Author or committer; ``date`` is ISO 8601, or empty for the current time."""
 
     name: str
     email: str
@@ -32,7 +32,7 @@ class Person:
 
 @dataclass(frozen=True)
 class TreeChange:
-    """One file of a tree: new ``content``, a stored blob by its ``sha``, or neither to remove the path."""
+    """A change of one file of a tree: new ``content``, the ``sha`` of a stored blob, or neither to remove the path."""
 
     path: str
     mode: str
@@ -42,7 +42,7 @@ class TreeChange:
 
 @dataclass(frozen=True)
 class TreeEntry:
-    """One line of a tree."""
+    """One entry of a tree; ``kind`` is ``blob``, ``tree`` or ``commit``."""
 
     path: str
     mode: str
@@ -52,7 +52,7 @@ class TreeEntry:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit as git stores it."""
+    """One commit, as git stores it."""
 
     sha: str
     tree: str
@@ -76,7 +76,7 @@ class BareRepository:
         }
 
     def create(self, branch: str, files: dict[str, str], message: str, author: Person) -> None:
-        """Make the repository with a first commit; a kill half-way leaves nothing under its name."""
+        """Create the repository with a first commit; if the process is killed, nothing is left under its name."""
         made = BareRepository(Path(tempfile.mkdtemp(dir=self.git_dir.parent, prefix="unfinished-")))
         made.text("init", "--quiet", "--bare", f"--initial-branch={branch}", str(made.git_dir))
         made.text("config", "gc.auto", "0")
@@ -86,22 +86,22 @@ class BareRepository:
         made.git_dir.rename(self.git_dir)
 
     def clean_up(self) -> None:
-        """Remove what killed git commands left; only safe while nobody else changes the repository."""
+        """Remove what killed git commands have left; safe only while nothing else changes the repository."""
         for lock in (*self.git_dir.glob("refs/**/*.lock"), *self.git_dir.glob("*.lock")):
             lock.unlink(missing_ok=True)
         for folder in (*self.git_dir.parent.glob("unfinished-*"), *self.git_dir.glob("index-*")):
             shutil.rmtree(folder)
 
     def text(self, *arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
-        """Run one git command and return its output without the last line end; raises `GitError`."""
+        """Run a git command and return its output without the final newline; raises `GitError`."""
         return self._run(arguments, data, environment or {}).decode("utf-8", "replace").removesuffix("\n")
 
     def is_ref(self, name: str) -> bool:
-        """Tell whether a name can be that of a ref."""
+        """Tell whether a name is valid for a ref."""
         return name.startswith("refs/") and self._succeeds("check-ref-format", name)
 
     def resolve(self, name: str, kind: str) -> str | None:
-        """Return the hash of a ``commit`` or ``tree`` by its hash or ref, or None."""
+        """Return the hash of a ``commit`` or ``tree`` given by hash or ref; None if there is none."""
         if not SHA.fullmatch(name) and not self.is_ref(name):
             return None
         try:
@@ -110,15 +110,15 @@ class BareRepository:
             return None
 
     def contains(self, commit: str, ancestor: str) -> bool:
-        """Tell whether a commit's history holds another."""
+        """Tell whether a commit is, or descends from, ``ancestor``."""
         return self._succeeds("merge-base", "--is-ancestor", ancestor, commit)
 
     def move(self, ref: str, new: str, old: str) -> bool:
-        """Point a ref from one commit (`ZERO`: it must not exist) to another; False if it was elsewhere."""
+        """Move a ref from ``old`` (`ZERO`: it must not exist) to ``new``; False if it was not at ``old``."""
         return self._succeeds("update-ref", ref, new, old)
 
     def history(self, commit: str, skip: int, limit: int) -> list[Commit]:
-        """Return commits, newest first."""
+        """Return at most ``limit`` commits of a history, newest first, after the first ``skip``."""
         shas = self.text("rev-list", f"--max-count={limit}", f"--skip={skip}", commit).split()
         return self.commits(shas)
 
@@ -134,7 +134,7 @@ class BareRepository:
         return found
 
     def entries(self, tree: str, *, recursive: bool) -> list[TreeEntry]:
-        """Return the entries of a tree, folders included."""
+        """Return the entries of a tree, including folders."""
         flags = ("-r", "-t") if recursive else ()
         lines = self._run(("ls-tree", "-z", *flags, tree), b"", {}).decode("utf-8").split("\0")
         split = [line.partition("\t") for line in lines if line]
@@ -145,7 +145,7 @@ class BareRepository:
         return self._run(("cat-file", "blob", sha), b"", {})
 
     def write_tree(self, base: str | None, changes: list[TreeChange]) -> str:
-        """Return the tree that a base becomes by some changes."""
+        """Store a tree, ``base`` with some changes, and return its hash."""
         lines = []
         for change in changes:
             sha = change.sha
@@ -164,7 +164,7 @@ class BareRepository:
             return self.text("write-tree", environment=index)
 
     def write_commit(self, message: str, tree: str, parents: list[str], author: Person) -> str:
-        """Store a commit that no ref names yet, and return its hash."""
+        """Store a commit, which no ref names yet, and return its hash."""
         signed = {
             "GIT_AUTHOR_NAME": author.name,
             "GIT_AUTHOR_EMAIL": author.email,

@@ -1,4 +1,4 @@
-"""Pull requests beside a bare repository; merging them is done by a person, with git."""
+"""Pull requests of a bare repository; a person merges them with git."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class PullRequests:
     Parameters
     ----------
     folder
-        Made if missing.
+        Created if missing.
     git
-        The repository whose branches they join.
+        The repository.
     owner
-        Who the branches belong to, for messages.
+        The owner of the branches, for messages.
     """
 
     def __init__(self, folder: Path, git: BareRepository, owner: str) -> None:
@@ -36,9 +36,9 @@ class PullRequests:
         return [self.get(number) for number in numbers]
 
     def get(self, number: int) -> dict[str, Any]:
-        """Return one pull request; raises `LookupError`.
+        """Return one pull request; raises `LookupError` if there is none.
 
-        One whose base has come to contain its head is merged from then on.
+        It becomes merged once its base contains its head.
         """
         path = self._folder / f"{number}.json"
         with self._lock:
@@ -53,7 +53,7 @@ class PullRequests:
             return pull
 
     def create(self, head: str, base: str, title: str, body: str) -> dict[str, Any]:
-        """Open a pull request; raises `ValueError` with GitHub's words for what it refuses."""
+        """Open a pull request; raises `ValueError` with GitHub's message if GitHub would refuse it."""
         commits = [self._git.resolve(f"refs/heads/{name}", "commit") for name in (head, base)]
         if commits[0] is None or commits[1] is None:
             raise ValueError("head or base is not a branch")
@@ -71,7 +71,7 @@ class PullRequests:
             return self._write(pull | {"title": title, "body": body, "state": "open", "merged": False})
 
     def edit(self, number: int, changes: dict[str, Any]) -> dict[str, Any]:
-        """Change title, body or state; raises `LookupError`."""
+        """Change title, body or state; raises `LookupError` if there is no such pull request."""
         with self._lock:
             kept = {name: changes[name] for name in ("title", "body", "state") if name in changes}
             return self._write(self.get(number) | kept)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from codec_evolution.clock import day_of, utc_now
 from starlette.responses import PlainTextResponse
 
 from infra.commands.framework_calls import invoke, modifications_of
@@ -265,10 +266,12 @@ def test_nothing_is_cut_off_at_400_pixels(stack, open_page, scheme):
     running = Evolution(stack)
     running.begin()
     running.conclude(hypothesis="x" * 600, reason="averyveryverylongwordwithoutanyspace" * 20)
+    stack.control.count(LINEAGE, day_of(utc_now()), "looks", 1, 1000)
     waiting = long_call(stack)
     page = open_page(width=400, height=800, scheme=scheme)
     card(page, "evolution").get_by_text("xxxxxxxx").first.wait_for()
     card(page, "approvals").get_by_text(DEEP).first.wait_for()
+    card(page, "money").locator("table").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     for box in page.locator(".card").evaluate_all("cards => cards.map(c => c.getBoundingClientRect().right)"):
         assert box <= 400

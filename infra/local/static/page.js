@@ -1,5 +1,5 @@
-// Fetches the widgets again and again, shows what changed, and presses the buttons of CloudWatch's custom widgets:
-// an element followed by <cwdb-action action="call"> calls a function with the JSON inside.
+// Polls the widgets, shows what has changed, and handles the buttons of CloudWatch's custom widgets: an element followed
+// by <cwdb-action action="call"> calls a function with the JSON inside it.
 "use strict";
 
 const EVERY_MS = 1500;
@@ -23,9 +23,9 @@ async function refresh() {
     try {
       html = await fetchWidget(widget);
     } catch (error) {
-      problem ||= String(error.message || error); // the others may still answer
+      problem ||= String(error.message || error); // the other widgets may still load
     }
-    if (mine !== round) return; // a newer round has begun
+    if (mine !== round) return; // a newer refresh has begun
     widget.classList.toggle("stale", html === null);
     if (html !== null) show(widget, html);
   }

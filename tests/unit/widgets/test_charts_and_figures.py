@@ -37,7 +37,23 @@ def test_a_mark_outside_the_axis_is_not_drawn():
         height=200,
         marks=[Mark(0.5, "in"), Mark(2, "out")],
     )
-    assert [label for _, label in drawing.marks] == ["in"]
+    assert [mark.label for mark in drawing.marks] == ["in"]
+
+
+def test_the_label_of_a_mark_is_at_the_end_where_the_line_is_farther_away():
+    falling = Series([(0, 0.9), (1, 0.2)], "", "accent")
+    drawing = draw(
+        "t",
+        Axis(0, 1, "x"),
+        Axis(0, 1, "y"),
+        [falling],
+        width=300,
+        height=200,
+        marks=[Mark(0.8, "high"), Mark(0.1, "low")],
+    )
+    high, low = drawing.marks
+    assert (high.anchor, high.label_x <= drawing.right) == ("end", True)
+    assert (low.anchor, low.label_x >= drawing.left) == ("start", True)
 
 
 def test_labels_of_lines_that_end_together_do_not_cover_each_other():

@@ -109,6 +109,7 @@ class Line:
 
     path: str
     dots: list[tuple[float, float]]
+    ends: tuple[tuple[float, float], tuple[float, float]]
     label: str
     label_x: float
     label_y: float
@@ -121,6 +122,16 @@ class Line:
         width = SIGN_PX * len(self.label)
         left = self.label_x - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
         return left, left + width
+
+
+@dataclass(frozen=True)
+class DrawnMark:
+    """A drawn mark; its label is at the end of the line where the series are farther away."""
+
+    y: float
+    label: str
+    label_x: float
+    anchor: str
 
 
 @dataclass(frozen=True)
@@ -138,7 +149,7 @@ class Drawing:
     y_title: str
     x_ticks: list[tuple[float, str]] = field(default_factory=list)
     y_ticks: list[tuple[float, str]] = field(default_factory=list)
-    marks: list[tuple[float, str]] = field(default_factory=list)
+    marks: list[DrawnMark] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
 
 
@@ -163,13 +174,20 @@ class _Plane:
         places = [(self.at_x(x), self.at_y(y)) for x, y in series.points]
         path = "M" + " L".join(f"{x},{y}" for x, y in places)
         dots = places if series.dots else []
-        x, y = places[-1]
+        ends, (x, y) = (places[0], places[-1]), places[-1]
         if series.aside:
-            return Line(path, dots, series.label, x + ASIDE_GAP, y + 4, series.weight, "start")
+            return Line(path, dots, ends, series.label, x + ASIDE_GAP, y + 4, series.weight, "start")
         # A line that ends near the right edge has its label to the left of its end.
         edge = self.right - SIGN_PX * len(series.label) / 2
         anchor = "end" if series.weight == REFERENCE or x > edge else "middle"
-        return Line(path, dots, series.label, x, y - LABEL_RISE, series.weight, anchor)
+        return Line(path, dots, ends, series.label, x, y - LABEL_RISE, series.weight, anchor)
+
+    def mark(self, mark: Mark, lines: Sequence[Line]) -> DrawnMark:
+        y = self.at_y(mark.value)
+        starts, ends = ([abs(line.ends[side][1] - y) for line in lines] for side in (0, 1))
+        if min(starts, default=0.0) >= min(ends, default=0.0):
+            return DrawnMark(y, mark.label, self.left + 2, "start")
+        return DrawnMark(y, mark.label, self.right - 2, "end")
 
 
 def draw(
@@ -196,6 +214,7 @@ def draw(
     aside = ASIDE_PX if any(each.aside for each in series) else 0
     plane = _Plane(x, y, LEFT, width - RIGHT - aside, TOP, height - BOTTOM)
     columns, rows = (plane.right - plane.left) // TICK_X_PX, (plane.bottom - plane.top) // TICK_Y_PX
+    lines = [plane.line(each) for each in series]
     return Drawing(
         width=width,
         height=height,
@@ -208,8 +227,8 @@ def draw(
         y_title=y.title,
         x_ticks=[(plane.at_x(value), number(value)) for value in x.ticks(max(2, int(columns)))],
         y_ticks=[(plane.at_y(value), number(value)) for value in y.ticks(max(2, int(rows)))],
-        marks=[(plane.at_y(mark.value), mark.label) for mark in marks if y.low <= mark.value <= y.high],
-        lines=_spread([plane.line(each) for each in series]),
+        marks=[plane.mark(mark, lines) for mark in marks if y.low <= mark.value <= y.high],
+        lines=_spread(lines),
     )
 
 

@@ -8,6 +8,8 @@ from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
 DAYS = 14
 VERSIONS = 100
+BARS_FROM_PX = 420
+"""A narrower table has no space for bars."""
 
 
 def money(context: WidgetContext, request: WidgetRequest) -> str:
@@ -19,6 +21,7 @@ def money(context: WidgetContext, request: WidgetRequest) -> str:
     adoptions = sum(
         1 for each in versions if first and each["adopted_version"] > 0 and each["attempt_id"] >= first
     )
+    most = max(spent.values(), default=0.0)
     today = spent.get(day_of(context.now()), 0.0)
     return render(
         "money.html.j2",
@@ -33,7 +36,8 @@ def money(context: WidgetContext, request: WidgetRequest) -> str:
             }
             for each in days
         ],
-        most=max(spent.values(), default=0.0),
+        most=most,
+        bars=most > 0 and request.width >= BARS_FROM_PX,
         today=today,
         left=max(0.0, context.daily_budget_usd - today),
         budget=context.daily_budget_usd,

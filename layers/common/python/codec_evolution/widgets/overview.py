@@ -77,7 +77,7 @@ def loop_words(state: LoopState) -> str:
         since = f"paused since {moment(state.paused_at)} UTC" if state.paused_at else "paused"
         return f"{since}; the running cycle ends first" if running else since
     if running:
-        return f"cycle of {moment(state.cycle_id)} UTC is running"
+        return f"the cycle of {moment(state.cycle_id)} UTC is running"
     if state.cycle_id:
         return f"idle since the cycle of {moment(state.cycle_id)} UTC"
     return "no cycle has run yet"

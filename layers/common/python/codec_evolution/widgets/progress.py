@@ -21,7 +21,7 @@ def progress(context: WidgetContext, request: WidgetRequest) -> str:
     versions = context.record.versions(request.lineage, MOST_VERSIONS)[::-1]
     width = request.width if request.narrow else (request.width - GAP) // 2
     charts = [chart for chart in (_rate(versions, width), _bd_rate(versions, width)) if chart is not None]
-    return render("charts.html.j2", context, request, charts=charts, nothing="No version was adopted yet.")
+    return render("charts.html.j2", context, request, charts=charts, nothing="No versions adopted yet.")
 
 
 def _rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:

@@ -32,7 +32,7 @@ def rate_distortion(context: WidgetContext, request: WidgetRequest) -> str:
         columns = 1 if request.narrow else 2
         width = (request.width - GAP * (columns - 1)) // columns
         charts = [_chart(clip, reports, newest, width) for clip in clips[:MOST_CLIPS]]
-    return render("charts.html.j2", context, request, charts=charts, nothing="No version was measured yet.")
+    return render("charts.html.j2", context, request, charts=charts, nothing="No versions measured yet.")
 
 
 def shown(version: int) -> list[int]:
