@@ -18,7 +18,8 @@ from aws_cdk import App
 from infra import nag
 from infra.app_stack import AppStack
 from infra.data_stack import DataStack
-from infra.settings import APP_STACK, DATA_STACK, Settings, SettingsError
+from infra.errors import UserError
+from infra.settings import APP_STACK, DATA_STACK, Settings
 
 CDK_JSON = Path(__file__).resolve().parents[1] / "cdk.json"
 
@@ -35,7 +36,7 @@ def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, Data
 
     Raises
     ------
-    SettingsError
+    UserError
         If a setting is outside its limit.
     """
     app = App(context=context, outdir=outdir, analytics_reporting=False)
@@ -66,8 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
         context[key] = value
     try:
         app, _, _ = build(context, options.output)
-    except SettingsError as wrong:
-        print(f"setting refused: {wrong}", file=sys.stderr)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        # What a bundler raised comes back from jsii behind this mark.
+        _, is_ours, message = str(error).partition("@jsii/kernel.RuntimeError: ")
+        if not is_ours:
+            raise
+        print(message, file=sys.stderr)
         return 2
     try:
         app.synth()
@@ -75,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = nag.findings(Path(options.output))
         if not found:
             raise
-        print(f"{len(found)} findings that nobody acknowledged:\n{nag.table(found)}", file=sys.stderr)
+        print(f"{len(found)} unacknowledged findings:\n{nag.table(found)}", file=sys.stderr)
         print(str(refused).splitlines()[0], file=sys.stderr)
         return 1
     return 0

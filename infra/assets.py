@@ -15,6 +15,7 @@ from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.errors import UserError
 from infra.settings import PYTHON_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,10 +33,6 @@ _BUNDLE_TIMEOUT_S = 600
 _BUNDLE_FORMAT = "1"
 
 
-class BundlingError(RuntimeError):
-    """A layer could not be put together; the message says what is missing."""
-
-
 @jsii.implements(ILocalBundling)
 class _WheelBundler:
     """Installs the locked wheels for the functions' platform with uv."""
@@ -49,7 +46,7 @@ class _WheelBundler:
         command += ["--no-compile-bytecode", "--target", str(target), "-r", str(LOCK)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_BUNDLE_TIMEOUT_S, check=False)
         if done.returncode:
-            raise BundlingError(f"uv could not install {LOCK.name} for the layer: {done.stderr[-2000:]}")
+            raise UserError(f"uv could not install {LOCK.name} for the layer: {done.stderr[-2000:]}")
         for pattern in _UNUSED_IN_WHEELS:
             for path in list(target.glob(pattern)):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -107,11 +104,11 @@ def shipped_files() -> list[Path]:
 
     Raises
     ------
-    BundlingError
+    UserError
         If the baseline codec is missing.
     """
     if not BASELINE.is_file():
-        raise BundlingError(f"{SHIPPED[1]} is missing, but the loop starts from it")
+        raise UserError(f"{SHIPPED[1]} is missing, but the loop starts from it")
     return sorted(path for pattern in SHIPPED for path in ROOT.glob(pattern) if path.is_file())
 
 
@@ -148,5 +145,5 @@ def _bundled_uv() -> str:
     try:
         from uv import find_uv_bin
     except ImportError:
-        raise BundlingError("uv is needed to bundle the layers: pip install uv") from None
+        raise UserError("uv is needed to bundle the layers: pip install uv") from None
     return str(find_uv_bin())

@@ -13,6 +13,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from codec_evolution.planner_specs import CLAUDE, PLANNERS
+from codec_sandbox.limits import Limits
+
+from infra.errors import UserError
 
 DATA_STACK = "CodecEvolutionData"
 APP_STACK = "CodecEvolutionApp"
@@ -25,11 +28,11 @@ FRAMEWORK_TOOLS = ("on", "approve_all", "off")
 FRAMEWORK_AUTONOMIES = ("data", "code")
 PROVIDERS = ("anthropic", "bedrock")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-BENCHMARK_CALL_S = 30
-BENCHMARK_MEMORY_MB = 2048
-"""Limits of a candidate's process: what the state machine passes to the sandbox and the prompt tells the planner."""
+BENCHMARK_CALL_S = int(Limits.call_s)
+BENCHMARK_MEMORY_MB = Limits.memory_mb
+"""Limits of a candidate's process: the state machine passes them to the sandbox, the prompt tells the planner."""
 LIBRARY_CODECS = "CODEC_SANDBOX_LIBRARY_CODECS"
-"""Variable by which the sandbox knows the setting, and OpenCycle when it publishes a lineage's first release."""
+"""The variable of the setting `library_codecs`, which the sandbox reads under this name too."""
 MAX_SLOTS = 40
 """AWS runs at most 40 iterations of an inline Map at the same time."""
 
@@ -66,10 +69,6 @@ _PATTERNS = {
     "github_api_url": (r"https?://[^\s?#]{1,200}", "an http or https address"),
 }
 """What each setting may be, checked when `Settings` is made."""
-
-
-class SettingsError(ValueError):
-    """A setting has a value that it must not have; the message names the field and the limit."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class Settings:
     daily_budget_usd: float = 20.0
     max_attempts_per_day: int = 1440
     confirm_looks_per_day: int = 48
-    benchmark_cpu_s: float = 240.0
+    benchmark_cpu_s: float = Limits.cpu_s
     github_repository: str = ""
     github_branch: str = "main"
     github_api_url: str = "https://api.github.com"
@@ -152,18 +151,18 @@ class Settings:
 
         Raises
         ------
-        SettingsError
+        UserError
             If a value is outside the limit of its field.
         """
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
-                raise SettingsError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+                raise UserError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
-                raise SettingsError(f"{name} must be between {low} and {high}, not {getattr(self, name)}")
+                raise UserError(f"{name} must be between {low} and {high}, not {getattr(self, name)}")
         for name, (pattern, what) in _PATTERNS.items():
             if not re.fullmatch(pattern, getattr(self, name)):
-                raise SettingsError(f"{name} must be {what}, not {getattr(self, name)!r}")
+                raise UserError(f"{name} must be {what}, not {getattr(self, name)!r}")
 
     @property
     def slots_at_once(self) -> int:
@@ -182,7 +181,7 @@ class Settings:
 
         Raises
         ------
-        SettingsError
+        UserError
             If there is no such setting, or a value has another type than its field or is outside its limit.
         """
         kinds = {field.name: type(field.default) for field in fields(cls)}
@@ -190,29 +189,33 @@ class Settings:
             if name not in kinds and re.fullmatch(r"[A-Za-z0-9_]+", name):
                 near = difflib.get_close_matches(name, kinds, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(kinds)}"
-                raise SettingsError(f"{name} is no setting; {hint}")
+                raise UserError(f"{name} is no setting; {hint}")
         return cls(
             **{name: _read(name, context[name], kind) for name, kind in kinds.items() if name in context}
         )
 
     def to_context(self) -> Mapping[str, str]:
-        """The same settings as context strings: ``from_context`` reads them back unchanged."""
+        """Return the same settings as context strings; `from_context` reads them back unchanged."""
         return {field.name: str(getattr(self, field.name)) for field in fields(self)}
 
-
-def on_or_off(switch: bool) -> str:
-    """A switch as a function's environment variable has it."""
-    return "on" if switch else "off"
+    def variables(self, *names: str) -> dict[str, str]:
+        """Return settings as environment variables of a function: the field's name in capitals, a switch on or off."""
+        found = {}
+        for name in names:
+            value = getattr(self, name)
+            variable = LIBRARY_CODECS if name == "library_codecs" else name.upper()
+            found[variable] = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        return found
 
 
 def _read(name: str, value: Any, kind: type) -> Any:
     text = str(value).strip()
     if kind is bool:
         if text.lower() not in ("true", "false"):
-            raise SettingsError(f"{name} must be true or false, not {text!r}")
+            raise UserError(f"{name} must be true or false, not {text!r}")
         return text.lower() == "true"
     try:
         return kind(text)
     except ValueError:
         what = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{name} must be {what}, not {text!r}") from None
+        raise UserError(f"{name} must be {what}, not {text!r}") from None

@@ -13,7 +13,7 @@ from infra.assets import ROOT
 from infra.capabilities.aliases import live_alias
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_wildcard, allow, service_role
-from infra.settings import LIBRARY_CODECS, PYTHON_VERSION, Settings, on_or_off
+from infra.settings import PYTHON_VERSION, Settings
 
 NAME = "Benchmark"
 MEMORY_MB = 3538
@@ -61,7 +61,7 @@ class Benchmark(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=MEMORY_MB,
             timeout=Duration.seconds(TIMEOUT_S),
-            environment={LIBRARY_CODECS: on_or_off(settings.library_codecs)},
+            environment=settings.variables("library_codecs"),
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),

@@ -21,9 +21,7 @@ from infra.settings import (
     BENCHMARK_CALL_S,
     BENCHMARK_MEMORY_MB,
     DATA_STACK,
-    LIBRARY_CODECS,
     Settings,
-    on_or_off,
 )
 
 SHIPPED_DIR = "/opt"
@@ -38,6 +36,9 @@ ARTIFACT_OBJECTS = (
 
 IMAGE_LOCK = "framework/overlay/sandbox_container/requirements.lock"
 """The sandbox image's requirements as the framework tools left them."""
+
+PLANNER = ("planner", "planner_provider", "planner_models", "planner_max_tokens")
+"""Settings of the planner that OpenCycle needs as well as Plan."""
 
 GET = "dynamodb:GetItem"
 QUERY = "dynamodb:Query"
@@ -107,20 +108,21 @@ class Functions(Construct):
         self._widgets()
 
     def _open_cycle(self, state_machine_name: str) -> None:
-        settings = self._settings
         function = self._function(
             "OpenCycle",
             {
                 **self._loop_names(),
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
-                "LINEAGE": settings.lineage,
-                "SLOTS": str(settings.slots),
-                **self._planner_names(),
-                "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
-                "MAX_ATTEMPTS_PER_DAY": str(settings.max_attempts_per_day),
-                "FRAMEWORK_TOOLS": settings.framework_tools,
+                **self._settings.variables(
+                    *PLANNER,
+                    "lineage",
+                    "slots",
+                    "daily_budget_usd",
+                    "max_attempts_per_day",
+                    "framework_tools",
+                    "library_codecs",
+                ),
                 "SHIPPED_DIR": SHIPPED_DIR,
-                LIBRARY_CODECS: on_or_off(settings.library_codecs),
             },
         )
         self._allow_table(function, self._data.evolution_record, [GET, QUERY, PUT])
@@ -148,13 +150,15 @@ class Functions(Construct):
                 **self._loop_names(),
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
-                **self._planner_names(),
-                "PLANNER_EFFORT": settings.planner_effort,
-                "PLANNER_BASE_URL": settings.planner_base_url,
-                "SEARCH_SEED": str(settings.search_seed),
-                "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
+                **settings.variables(
+                    *PLANNER,
+                    "planner_effort",
+                    "planner_base_url",
+                    "search_seed",
+                    "daily_budget_usd",
+                    "benchmark_cpu_s",
+                ),
                 "BENCHMARK_CALL_S": str(BENCHMARK_CALL_S),
-                "BENCHMARK_CPU_S": str(settings.benchmark_cpu_s),
                 "BENCHMARK_MEMORY_MB": str(BENCHMARK_MEMORY_MB),
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
@@ -179,8 +183,7 @@ class Functions(Construct):
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
                 "ARTIFACT_BUCKET": self._data.artifacts.bucket_name,
-                "FRAMEWORK_TOOLS": self._settings.framework_tools,
-                "LINEAGE": self._settings.lineage,
+                **self._settings.variables("framework_tools", "lineage"),
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
         )
@@ -210,7 +213,7 @@ class Functions(Construct):
     def _conclude(self) -> None:
         function = self._function(
             "Conclude",
-            {**self._loop_names(), "CONFIRM_LOOKS_PER_DAY": str(self._settings.confirm_looks_per_day)},
+            {**self._loop_names(), **self._settings.variables("confirm_looks_per_day")},
         )
         # Put and not update: an attempt is written once.
         self._allow_table(function, self._data.evolution_record, [GET, PUT])
@@ -218,16 +221,13 @@ class Functions(Construct):
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
 
     def _commit(self) -> None:
-        settings = self._settings
         function = self._function(
             "Commit",
             {
                 **self._loop_names(),
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 "GITHUB_SECRET_ARN": self._data.github_secret.secret_arn,
-                "GITHUB_REPOSITORY": settings.github_repository,
-                "GITHUB_BRANCH": settings.github_branch,
-                "GITHUB_API_URL": settings.github_api_url,
+                **self._settings.variables("github_repository", "github_branch", "github_api_url"),
             },
         )
         self._allow_table(function, self._data.evolution_record, [GET, UPDATE], ["by_version"])
@@ -277,16 +277,14 @@ class Functions(Construct):
         )
 
     def _widgets(self) -> None:
-        settings = self._settings
         function = self._function(
             "Widgets",
             {
                 **self._loop_names(),
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
-                "LINEAGE": settings.lineage,
-                "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
-                "GITHUB_REPOSITORY": settings.github_repository,
-                "GITHUB_API_URL": settings.github_api_url,
+                **self._settings.variables(
+                    "lineage", "daily_budget_usd", "github_repository", "github_api_url"
+                ),
                 "CONSOLE_URL": f"https://{Aws.REGION}.console.aws.amazon.com",
                 "ACTIONS_ARN": self.aliases["Actions"].function_arn,
             },
@@ -296,15 +294,6 @@ class Functions(Construct):
         self._allow_table(function, self._data.framework_modifications, [GET, QUERY], ["by_status"])
         self._allow_artifacts(function, ["s3:GetObject"])
         self._deny_operators(function)
-
-    def _planner_names(self) -> dict[str, str]:
-        settings = self._settings
-        return {
-            "PLANNER": settings.planner,
-            "PLANNER_PROVIDER": settings.planner_provider,
-            "PLANNER_MODELS": settings.planner_models,
-            "PLANNER_MAX_TOKENS": str(settings.planner_max_tokens),
-        }
 
     def _loop_names(self) -> dict[str, str]:
         return {

@@ -21,8 +21,7 @@ from infra.commands.options import (
     progress_console,
 )
 from infra.commands.target import Target
-from infra.errors import UserError
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
@@ -52,32 +51,23 @@ def run(
     The exit status is 1 when a cycle may not run or fails; attempts concluded before are shown and kept.
     """
     from infra.commands.run_screen import RunScreen
-    from infra.local.runner import RunSettings, run_cycles
+    from infra.local.runner import run_cycles
 
-    _check(model, daily_budget_usd)
-    settings = RunSettings(
-        state_dir=state_dir,
-        cycles=cycles,
-        slots=slots,
+    settings = Settings(
         planner=planner,
-        seed=seed,
-        models=model,
+        slots=slots,
+        search_seed=seed,
+        planner_models=model,
         daily_budget_usd=daily_budget_usd,
         library_codecs=library_codecs,
     )
-    result = run_cycles(settings, screen := RunScreen(progress_console))
+    screen = RunScreen(progress_console)
+    result = run_cycles(settings, cycles, state_dir, screen)
     if as_json:
         print_json(result.as_dict())
     else:
         screen.summary(result)
     raise typer.Exit(FAILED if result.refused or result.failed else DONE)
-
-
-def _check(model: str, daily_budget_usd: float) -> None:
-    try:
-        Settings(planner_models=model, daily_budget_usd=daily_budget_usd)
-    except SettingsError as error:
-        raise UserError(str(error)) from None
 
 
 @app.command()

@@ -18,8 +18,7 @@ from infra.commands.options import (
     progress,
 )
 from infra.commands.target import Target
-from infra.errors import UserError
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
@@ -90,9 +89,6 @@ def estimate(
 
 
 def _settings(model: str, slots: int, daily_budget_usd: float) -> Settings:
-    try:
-        if model == "none":
-            return Settings(planner=SEARCH, slots=slots, daily_budget_usd=daily_budget_usd)
-        return Settings(planner=CLAUDE, planner_models=model, slots=slots, daily_budget_usd=daily_budget_usd)
-    except SettingsError as error:
-        raise UserError(str(error)) from None
+    if model == "none":
+        return Settings(planner=SEARCH, slots=slots, daily_budget_usd=daily_budget_usd)
+    return Settings(planner=CLAUDE, planner_models=model, slots=slots, daily_budget_usd=daily_budget_usd)

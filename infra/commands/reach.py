@@ -59,6 +59,8 @@ def reach(target: TargetName, state_dir: Path, progress: Progress) -> Iterator[T
             raise UserError(
                 f"the local stack stopped answering, perhaps because its run or page has ended; try again: {error}"
             ) from None
+        except ClientError as error:
+            raise UserError(f"the local stack refused a call: {error}") from None
 
 
 def _local_target(session: Session) -> Target:

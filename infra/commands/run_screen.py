@@ -59,7 +59,11 @@ class RunScreen:
         """Print the finished cycle's attempts and commits."""
         self._stop()
         console = self._console
-        print_paragraph(console, f"{self._title} took {result.stages_s.get('total', 0.0):.1f} s", "bold")
+        took = f"{self._title} took {result.stages_s.get('total', 0.0):.1f} s"
+        prepare_s = result.stages_s.get("prepare", 0.0)
+        if prepare_s:
+            took += f", {prepare_s:.1f} s of them measuring the new incumbent"
+        print_paragraph(console, took, "bold")
         for record in result.attempts:
             print_paragraph(console, _attempt_line(record), first=INDENT, rest=DETAIL_INDENT)
             for name in ("hypothesis", "reason"):

@@ -22,14 +22,9 @@ def stack_outputs(stack: str) -> dict[str, str]:
     UserError
         No region or credentials are set, the stack does not exist, or it cannot be read.
     """
-    session = boto3.Session()
+    client = _cloudformation()
     try:
-        client: Any = session.client("cloudformation", config=client_config(READ_TIMEOUT_S))
         found = client.describe_stacks(StackName=stack)["Stacks"][0]
-    except NoRegionError:
-        raise UserError(
-            "no AWS region is set: set AWS_DEFAULT_REGION or choose a profile with AWS_PROFILE"
-        ) from None
     except NoCredentialsError:
         raise UserError(
             "no AWS credentials were found: log in, or choose a profile with AWS_PROFILE"
@@ -37,8 +32,20 @@ def stack_outputs(stack: str) -> dict[str, str]:
     except (ClientError, BotoCoreError) as error:
         if "does not exist" in str(error):
             raise UserError(
-                f"there is no stack {stack} in {session.region_name} of this account: make deploy first, or "
+                f"there is no stack {stack} in {client.meta.region_name} of this account: make deploy first, or "
                 "choose another place with AWS_PROFILE and AWS_DEFAULT_REGION"
             ) from None
         raise UserError(f"the stack {stack} cannot be read: {error}") from None
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+
+
+def _cloudformation() -> Any:
+    try:
+        return boto3.Session().client("cloudformation", config=client_config(READ_TIMEOUT_S))
+    except NoRegionError:
+        raise UserError(
+            "no AWS region is set: set AWS_DEFAULT_REGION or choose a profile with AWS_PROFILE"
+        ) from None
+    except BotoCoreError as error:
+        # A profile that does not exist, a configuration file that cannot be read.
+        raise UserError(f"AWS cannot be reached with this environment: {error}") from None

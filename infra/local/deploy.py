@@ -43,10 +43,6 @@ _CLIENT = Config(
 )
 
 
-class DeploymentError(UserError):
-    """A stack did not come up in the emulator; the message names the resource and the reason."""
-
-
 @dataclass(frozen=True)
 class LocalDeployment:
     """The deployed app.
@@ -121,7 +117,7 @@ def deploy(
 
     Raises
     ------
-    DeploymentError
+    UserError
         If a stack fails, takes longer than two minutes, or an override names no variable.
     """
     overrides = {"SHIPPED_DIR": str(ROOT), **NOT_LOCAL, **(environment or {})}
@@ -171,7 +167,7 @@ def _check_overrides(environment: Mapping[str, str], app: Lowered) -> None:
     }
     unknown = sorted(set(environment) - known)
     if unknown:
-        raise DeploymentError(f"no function has the environment variable {', '.join(unknown)}")
+        raise UserError(f"no function has the environment variable {', '.join(unknown)}")
 
 
 def _apply(endpoint: str, stack: str, template: dict[str, Any]) -> dict[str, str]:
@@ -192,7 +188,7 @@ def _apply(endpoint: str, stack: str, template: dict[str, Any]) -> dict[str, str
             cloudformation.update_stack(**request)
         except ClientError as error:
             if "No updates are to be performed" not in str(error):
-                raise DeploymentError(f"{stack} cannot be updated: {error}") from error
+                raise UserError(f"{stack} cannot be updated: {error}") from error
     return _await_stack(cloudformation, stack)
 
 
@@ -211,14 +207,14 @@ def _await_stack(cloudformation: Any, stack: str) -> dict[str, str]:
     while time.monotonic() < deadline:
         found = _find(cloudformation, stack)
         if found is None:
-            raise DeploymentError(f"{stack} is gone")
+            raise UserError(f"{stack} is gone")
         status = found["StackStatus"]
         if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
         if not status.endswith("IN_PROGRESS"):
-            raise DeploymentError(f"{stack} ended as {status}: {_reasons(cloudformation, stack)}")
+            raise UserError(f"{stack} ended as {status}: {_reasons(cloudformation, stack)}")
         time.sleep(0.05)
-    raise DeploymentError(f"{stack} was not up within {_DEPLOY_TIMEOUT_S:.0f} s")
+    raise UserError(f"{stack} was not up within {_DEPLOY_TIMEOUT_S:.0f} s")
 
 
 def _reasons(cloudformation: Any, stack: str) -> str:

@@ -45,10 +45,6 @@ runpy.run_module("ministack", run_name="__main__")
 """
 
 
-class EmulatorError(UserError):
-    """The emulator cannot run; the message says what to do about it."""
-
-
 def answers(endpoint: str, timeout_s: float) -> bool:
     """Tell whether an emulator answers at an address within so many seconds."""
     try:
@@ -99,7 +95,7 @@ class Emulator:
     def pid(self) -> int:
         """Process id of the running emulator."""
         if self._process is None:
-            raise EmulatorError("the emulator was not started")
+            raise UserError("the emulator was not started")
         return self._process.pid
 
     def start(self) -> None:
@@ -107,12 +103,12 @@ class Emulator:
 
         Raises
         ------
-        EmulatorError
+        UserError
             If its environment is missing, the port or the state directory is in use, the state is of another
             format, or it does not answer within a minute.
         """
         if not self._python.exists():
-            raise EmulatorError(f"the emulator's environment is missing ({self._python}); run: make setup")
+            raise UserError(f"the emulator's environment is missing ({self._python}); run: make setup")
         self._claim_state()
         try:
             self._port = _free_port(self._port)
@@ -127,7 +123,7 @@ class Emulator:
 
         Raises
         ------
-        EmulatorError
+        UserError
             If it had to be killed, so that its last writes may be lost.
         """
         process, self._process = self._process, None
@@ -139,7 +135,7 @@ class Emulator:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait(_STOP_TIMEOUT_S)
-                    raise EmulatorError(
+                    raise UserError(
                         f"the emulator did not stop within {_STOP_TIMEOUT_S:.0f} s and was killed; "
                         "its last writes to DynamoDB may be lost"
                     ) from None
@@ -167,14 +163,14 @@ class Emulator:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise EmulatorError(f"the state directory {self.root.parent} is in use by another run") from None
+            raise UserError(f"the state directory {self.root.parent} is in use by another run") from None
         self._lock = lock
         stamp = self.root / "format"
         if stamp.exists() and stamp.read_text().strip() != STATE_FORMAT:
             found = stamp.read_text().strip()[:20]
             self._lock = None
             lock.close()
-            raise EmulatorError(
+            raise UserError(
                 f"the state directory {self.root.parent} has format {found!r}, this version reads {STATE_FORMAT!r}; "
                 "use another --state-dir"
             )
@@ -223,13 +219,11 @@ class Emulator:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.running:
-                raise EmulatorError(f"the emulator ended while it started: {self._log_tail()}")
+                raise UserError(f"the emulator ended while it started: {self._log_tail()}")
             if answers(self.endpoint, _PROBE_TIMEOUT_S):
                 return
             time.sleep(0.05)
-        raise EmulatorError(
-            f"the emulator did not answer within {_START_TIMEOUT_S:.0f} s: {self._log_tail()}"
-        )
+        raise UserError(f"the emulator did not answer within {_START_TIMEOUT_S:.0f} s: {self._log_tail()}")
 
     def _log_tail(self) -> str:
         return self.log_file.read_text(errors="replace")[-_LOG_TAIL:].strip() or "its log is empty"
@@ -241,7 +235,7 @@ def _free_port(wanted: int) -> int:
         try:
             probe.bind((HOST, wanted))
         except OverflowError:
-            raise EmulatorError(f"the port must be between 0 and 65535, not {wanted}") from None
+            raise UserError(f"the port must be between 0 and 65535, not {wanted}") from None
         except OSError as error:
-            raise EmulatorError(f"port {wanted} on {HOST} cannot be used: {error.strerror}") from None
+            raise UserError(f"port {wanted} on {HOST} cannot be used: {error.strerror}") from None
         return int(probe.getsockname()[1])

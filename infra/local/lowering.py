@@ -92,10 +92,6 @@ _CDK_HASH = re.compile(r"[0-9a-f]{32}$")
 """What the CDK ends a version's logical id with: a hash of the function as it would be on AWS."""
 
 
-class LoweringError(UserError):
-    """A template holds something that has no local form; the message names the resource."""
-
-
 @dataclass(frozen=True)
 class Lowered:
     """A template for the emulator.
@@ -151,15 +147,12 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
 
     Raises
     ------
-    LoweringError
+    UserError
         If a type is unknown, a resource refers to one that is left out, or a function's code is not an asset
         of the manifest.
     """
     lowered = copy.deepcopy(dict(template))
-    for parameter in lowered.get("Parameters", {}).values():
-        if str(parameter.get("Default", "")).startswith(_PUBLIC_PARAMETER):
-            # The emulator has no public parameters, and refuses to be given them.
-            parameter.update(Type="String", Default="ami-00000000000000000")
+    _fix_parameters(lowered)
     resources: dict[str, Any] = lowered["Resources"]
     packages: dict[str, bytes] = {}
     layers = {name: each for name, each in resources.items() if each["Type"] == "AWS::Lambda::LayerVersion"}
@@ -174,12 +167,23 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     for name in [name for name, each in resources.items() if each["Type"] in NAMED_ANYWAY]:
         resources.update({other: _without(each, name) for other, each in resources.items() if other != name})
     _leave_out(lowered, {*layers, *buckets, *gone})
+    _check_types(resources)
+    return Lowered(_with_versions_by_content(lowered), packages, sorted(buckets.values()))
+
+
+def _fix_parameters(template: Mapping[str, Any]) -> None:
+    """Give parameters that name a public parameter of AWS a value: the emulator has none, and refuses them."""
+    for parameter in template.get("Parameters", {}).values():
+        if str(parameter.get("Default", "")).startswith(_PUBLIC_PARAMETER):
+            parameter.update(Type="String", Default="ami-00000000000000000")
+
+
+def _check_types(resources: Mapping[str, Any]) -> None:
     unknown = sorted({each["Type"] for each in resources.values()} - SUPPORTED)
     if unknown:
-        raise LoweringError(
+        raise UserError(
             f"no local form is known for {', '.join(unknown)}: support it or leave it out by name"
         )
-    return Lowered(_with_versions_by_content(lowered), packages, sorted(buckets.values()))
 
 
 def _lower_function(
@@ -196,7 +200,7 @@ def _lower_function(
         folder = _asset_folder(name, properties["Code"].get("S3Key"), manifest, checkout.assembly)
         handler = checkout.handlers.get(folder.name, properties["Handler"])
     else:
-        raise LoweringError(f"{name} has the runtime {properties.get('Runtime')!r}, which cannot run locally")
+        raise UserError(f"{name} has the runtime {properties.get('Runtime')!r}, which cannot run locally")
     paths = [folder]
     for layer in properties.get("Layers", []):
         content = layers[layer["Ref"]]["Properties"]["Content"]
@@ -221,7 +225,7 @@ def _image_folder(properties: Mapping[str, Any], manifest: Mapping[str, Any], as
     for digest, image in manifest.get("dockerImages", {}).items():
         if digest in uri:
             return assembly / image["source"]["directory"]
-    raise LoweringError(f"the image {uri} is not an asset of this stack")
+    raise UserError(f"the image {uri} is not an asset of this stack")
 
 
 def _image_handler(folder: Path) -> str:
@@ -229,16 +233,14 @@ def _image_handler(folder: Path) -> str:
     try:
         return str(json.loads(commands[-1][len("CMD ") :])[0])
     except (IndexError, ValueError):
-        raise LoweringError(
-            f'{folder / "Dockerfile"} does not end with CMD ["<module>.<function>"]'
-        ) from None
+        raise UserError(f'{folder / "Dockerfile"} does not end with CMD ["<module>.<function>"]') from None
 
 
 def _asset_folder(name: str, key: str | None, manifest: Mapping[str, Any], assembly: Path) -> Path:
     for asset in manifest.get("files", {}).values():
         if any(place["objectKey"] == key for place in asset["destinations"].values()):
             return assembly / asset["source"]["path"]
-    raise LoweringError(f"the code of {name} is not an asset of this stack")
+    raise UserError(f"the code of {name} is not an asset of this stack")
 
 
 def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
@@ -316,7 +318,7 @@ def _leave_out(template: dict[str, Any], gone: set[str]) -> None:
         if kept:
             resource["DependsOn"] = kept
         for used in sorted(set(_references(resource)) & gone):
-            raise LoweringError(f"{name} refers to {used}, which is left out locally")
+            raise UserError(f"{name} refers to {used}, which is left out locally")
     for name, output in list(template.get("Outputs", {}).items()):
         if set(_references(output)) & gone:
             del template["Outputs"][name]

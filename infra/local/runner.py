@@ -1,4 +1,4 @@
-"""Runs cycles of the real state machine on this machine and tells what happens meanwhile."""
+"""Runs cycles of the real state machine on this machine and reports their progress."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from codec_evolution.loop.cycle import stage_of
+from codec_evolution import artifacts
+from codec_evolution.loop.cycle import PREPARATION, stage_of
 from codec_evolution.planner_specs import PLANNERS
+from codec_evolution.ports import Objects
 
 from infra.local.key_endpoint import planner_environment
-from infra.local.session import LINEAGE, Session, borrow_session
-from infra.settings import LIBRARY_CODECS, Settings, on_or_off
+from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
+from infra.settings import Settings
 from infra.workbench.run_plot import draw_versions
+
+RUN_SETTINGS = ("planner", "slots", "search_seed", "planner_models", "daily_budget_usd", "library_codecs")
+"""Settings that each run may choose; the functions are deployed with them."""
 
 POLL_S = 0.25
 RECORDS_A_CYCLE = 60
+PREPARING = "measuring the new incumbent"
+"""Stage of the pass that measures a new incumbent on the windows of its next contest; it is no attempt."""
+
 NO_KEY = (
     "ANTHROPIC_API_KEY is not set: Claude's attempts will be skipped. Export a key, or use --planner search, which "
     "needs none."
@@ -32,25 +40,14 @@ class CycleFailed(Exception):
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """What `codec-evolution run` was asked for."""
-
-    state_dir: Path
-    cycles: int
-    slots: int
-    planner: str
-    seed: int
-    library_codecs: bool = False
-    models: str = Settings.planner_models
-    daily_budget_usd: float = Settings.daily_budget_usd
-
-
-@dataclass(frozen=True)
 class CycleResult:
     """One cycle: its attempts as the record has them, and the seconds of each stage.
 
     Attributes
     ----------
+    stages_s
+        Seconds in Plan and in the sandbox, summed over the attempts (``plan``, ``measure``, ``confirm``); in the
+        sandbox for a new incumbent (``prepare``); and the wall clock of the whole cycle (``total``).
     waiting
         Why adopted versions or framework changes are not in the repository yet; empty when all are.
     """
@@ -129,46 +126,51 @@ class Screen(Protocol):
         """Show a finished cycle."""
 
 
-def run_cycles(settings: RunSettings, screen: Screen) -> RunResult:
+def run_cycles(settings: Settings, cycles: int, state_dir: Path, screen: Screen) -> RunResult:
     """Run cycles one after the other, until one may not run or fails.
+
+    Parameters
+    ----------
+    settings
+        The fields named in `RUN_SETTINGS` hold for this run; the others are those of the local stack.
+    cycles
+        How many to run at most.
 
     Raises
     ------
     UserError
         The stack cannot start.
     """
-    overrides = {
-        "PLANNER": settings.planner,
-        "SLOTS": str(settings.slots),
-        "SEARCH_SEED": str(settings.seed),
-        "PLANNER_MODELS": settings.models,
-        "DAILY_BUDGET_USD": str(settings.daily_budget_usd),
-        LIBRARY_CODECS: on_or_off(settings.library_codecs),
-    }
     if PLANNERS[settings.planner].language_model and not os.environ.get("ANTHROPIC_API_KEY", "").strip():
         screen.note(NO_KEY)
     result = RunResult(LINEAGE)
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    make_state_dir(state_dir)
     with (
-        planner_environment(settings.planner, os.environ, settings.state_dir) as credential,
-        borrow_session(settings.state_dir, {**overrides, **credential}, screen.note) as session,
+        planner_environment(settings.planner, os.environ, state_dir) as credential,
+        borrow_session(
+            state_dir, {**settings.variables(*RUN_SETTINGS), **credential}, screen.note
+        ) as session,
     ):
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
-        for number in range(1, settings.cycles + 1):
-            screen.cycle_began(number, settings.cycles)
-            try:
-                cycle = _run_cycle(session, screen)
-            except CycleFailed as failed:
-                result.failed = str(failed)
-                break
-            result.cycles.append(cycle)
-            result.version = session.control.state(LINEAGE).version
-            screen.cycle_ended(cycle)
-            if cycle.refused:
-                result.refused = cycle.refused
-                break
+        _run_until_stopped(session, cycles, screen, result)
         result.plot = str(draw_versions(session) or "")
     return result
+
+
+def _run_until_stopped(session: Session, cycles: int, screen: Screen, result: RunResult) -> None:
+    for number in range(1, cycles + 1):
+        screen.cycle_began(number, cycles)
+        try:
+            cycle = _run_cycle(session, screen)
+        except CycleFailed as failed:
+            result.failed = str(failed)
+            return
+        result.cycles.append(cycle)
+        result.version = session.control.state(LINEAGE).version
+        screen.cycle_ended(cycle)
+        if cycle.refused:
+            result.refused = cycle.refused
+            return
 
 
 def _run_cycle(session: Session, screen: Screen) -> CycleResult:
@@ -199,7 +201,11 @@ def _run_cycle(session: Session, screen: Screen) -> CycleResult:
     return CycleResult(
         cycle_id=cycle_id,
         attempts=records,
-        stages_s=stage_seconds(records, time.monotonic() - began),
+        stages_s={
+            **stage_seconds(records),
+            "prepare": preparation_seconds(session.bucket, cycle_id),
+            "total": round(time.monotonic() - began, 3),
+        },
         committed=output.get("committed") or [],
         refused="" if output["go"] else output["reason"],
         waiting=output.get("waiting", ""),
@@ -215,7 +221,9 @@ def _watch(session: Session, client: Any, execution: str) -> Iterator[list[Stage
     while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
         state = session.control.state(LINEAGE)
         if state.execution == execution:
-            yield [_stage(session, attempt_id, concluded) for attempt_id in state.due]
+            preparation = [Stage(f"{state.cycle_id}#{PREPARATION}", PREPARING)]
+            # Only a pass that prepares has no attempt due.
+            yield [_stage(session, attempt_id, concluded) for attempt_id in state.due] or preparation
         time.sleep(POLL_S)
 
 
@@ -229,10 +237,20 @@ def _stage(session: Session, attempt_id: str, concluded: dict[str, dict[str, Any
     return Stage(attempt_id, stage_of(session.bucket, LINEAGE, attempt_id))
 
 
-def stage_seconds(records: list[dict[str, Any]], total_s: float) -> dict[str, float]:
-    """Return seconds by stage summed over a cycle's attempts, and the wall time of the whole cycle."""
-    stages = {
+def stage_seconds(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Return seconds by stage, summed over a cycle's attempts."""
+    return {
         name: round(sum(record.get(f"{name}_s", 0.0) for record in records), 3)
         for name in ("plan", "measure", "confirm")
     }
-    return {**stages, "total": round(total_s, 3)}
+
+
+def preparation_seconds(objects: Objects, cycle_id: str) -> float:
+    """Return the seconds for which a cycle measured a new incumbent; 0 where the old one stayed.
+
+    Preparing leaves no item in the record, only its two reports in the bucket.
+    """
+    attempt_id = f"{cycle_id}#{PREPARATION}"
+    keys = (artifacts.report(LINEAGE, attempt_id), artifacts.held_out_report(LINEAGE, attempt_id))
+    reports = [objects.get_json(key) or {} for key in keys]
+    return round(sum(sum(report.get("timings_s", {}).values()) for report in reports), 3)

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as EndpointError
-from botocore.exceptions import HTTPClientError
 from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
@@ -100,46 +100,60 @@ def open_session(
     UserError
         The state directory is in use or of another version, a port is taken, or a part does not start.
     """
-    timings: dict[str, float] = {}
+    make_state_dir(state_dir)
     with ExitStack() as stack:
-        with _timed(
-            timings, "synthesise", progress, "synthesising the app (cached while it does not change)"
-        ):
-            assembly = synthesise(SYNTHESIS_CACHE, _settings())
-        with _timed(timings, "start", progress, "starting the emulator and the GitHub stand-in"):
-            emulator = stack.enter_context(Emulator(state_dir, python=EMULATOR_PYTHON))
-            token = json.loads(PLACEHOLDER_SECRET)["token"]
-            github = stack.enter_context(GithubStandin(state_dir.resolve() / "github", token=token))
-        with _timed(timings, "deploy", progress, "deploying the stacks"):
-            overrides = {
-                "GITHUB_API_URL": github.url,
-                "GITHUB_REPOSITORY": github.repository,
-                "LINEAGE": LINEAGE,
-                "FRAMEWORK_HOST": str(host.set_up(state_dir, Path(github.git_dir), _settings(), progress)),
-                **environment,
-            }
-            deployment = _deploy(emulator.endpoint, assembly, overrides)
-        stack.enter_context(_credentials(emulator.endpoint))
-        session = Session(
-            state_dir, deployment, Path(github.git_dir), emulator.pid, timings, overrides, lends
-        )
-        with _timed(timings, "replay", progress, ""):
-            replayed = replay_lost(session)
-            brought_up = replay_lost_modifications(session)
-        if replayed:
-            progress(f"replayed {replayed} attempts that the emulator had lost")
-        if brought_up:
-            progress(f"replayed {brought_up} framework modifications that the emulator had lost")
+        session, log_file = _start(state_dir, environment, progress, stack, lends=lends)
         live = _announce(session)
         try:
             yield session
         except (EndpointError, HTTPClientError) as error:
             raise UserError(
-                f"the emulator stopped answering ({emulator.log_file} may say why); every concluded attempt is kept, "
+                f"the emulator stopped answering ({log_file} may say why); every concluded attempt is kept, "
                 "run the same command again"
             ) from error
+        except ClientError as error:
+            raise UserError(f"the local stack refused a call ({log_file} may say why): {error}") from error
         finally:
             live.unlink(missing_ok=True)
+
+
+def _start(
+    state_dir: Path, environment: Mapping[str, str], progress: Progress, stack: ExitStack, *, lends: bool
+) -> tuple[Session, Path]:
+    """Start every part of the stack, to be stopped with `stack`; returns the session and the emulator's log file."""
+    timings: dict[str, float] = {}
+    with _timed(timings, "synthesise", progress, "synthesising the app (cached until it changes)"):
+        assembly = synthesise(SYNTHESIS_CACHE, _settings())
+    with _timed(timings, "start", progress, "starting the emulator and the GitHub stand-in"):
+        emulator = stack.enter_context(Emulator(state_dir, python=EMULATOR_PYTHON))
+        token = json.loads(PLACEHOLDER_SECRET)["token"]
+        github = stack.enter_context(GithubStandin(state_dir.resolve() / "github", token=token))
+    with _timed(timings, "deploy", progress, "deploying the stacks"):
+        git_dir = Path(github.git_dir)
+        overrides = {
+            "GITHUB_API_URL": github.url,
+            "GITHUB_REPOSITORY": github.repository,
+            "LINEAGE": LINEAGE,
+            "FRAMEWORK_HOST": str(host.set_up(state_dir, git_dir, _settings(), progress)),
+            **environment,
+        }
+        deployment = _deploy(emulator.endpoint, assembly, overrides)
+    stack.enter_context(_credentials(emulator.endpoint))
+    session = Session(state_dir, deployment, git_dir, emulator.pid, timings, overrides, lends)
+    with _timed(timings, "replay", progress, ""):
+        attempts, modifications = replay_lost(session), replay_lost_modifications(session)
+    for count, what in ((attempts, "attempts"), (modifications, "framework modifications")):
+        if count:
+            progress(f"replayed {count} {what} that the emulator had lost")
+    return session, emulator.log_file
+
+
+def make_state_dir(state_dir: Path) -> None:
+    """Make a state directory where it is missing; raises `UserError` where that is impossible."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the state directory {state_dir} cannot be made: {error.strerror}") from None
 
 
 @contextmanager
@@ -169,7 +183,6 @@ def lend_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
     """Use the stack of a run that goes on in another process, or start one that runs may borrow."""
     live = _live(state_dir)
     if live is None:
-        state_dir.mkdir(parents=True, exist_ok=True)
         with open_session(state_dir, {}, progress, lends=True) as session:
             yield session
         return
@@ -216,7 +229,8 @@ def replay_lost(session: Session) -> int:
         if known and key <= artifacts.journal(LINEAGE, known):
             continue
         journalled = bucket.get_json(key)
-        count += conclusion.replay(journalled, control, record)
+        if journalled is not None:
+            count += conclusion.replay(journalled, control, record)
     return count
 
 

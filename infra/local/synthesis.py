@@ -21,20 +21,25 @@ _INPUTS = (
     "infra/*.py",
     "infra/capabilities/*.py",
     "infra/capabilities/host_files/*",
+    "layers/common/python/codec_evolution/contracts.py",
+    "layers/common/python/codec_evolution/framework/tool_specs.py",
+    "layers/common/python/codec_evolution/judging/adoption.py",
+    "layers/common/python/codec_evolution/judging/rate_distortion.py",
+    "layers/common/python/codec_evolution/loop/cycle.py",
     "layers/common/python/codec_evolution/loop/metrics.py",
+    "layers/common/python/codec_evolution/planner_specs.py",
     "layers/common/python/codec_evolution/record.py",
     "layers/common/python/codec_evolution/widgets/views.py",
     "layers/dependencies/requirements.lock",
     "sandbox_container/Dockerfile",
+    "sandbox_container/codec_sandbox/limits.py",
 )
+"""What the templates are made from, as patterns below the repository's root."""
+
 _LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
 _TIMEOUT_S = 300
 SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 """Where programs are looked for: first beside the interpreter, where `make setup` puts Node if the system has none."""
-
-
-class SynthesisError(UserError):
-    """The templates could not be written; the message is what the app said."""
 
 
 def synthesise(cache: Path, settings: Settings) -> Path:
@@ -56,12 +61,21 @@ def synthesise(cache: Path, settings: Settings) -> Path:
 
     Raises
     ------
-    SynthesisError
+    UserError
         If the app fails or takes longer than five minutes.
     """
     assembly = cache / _fingerprint(settings)
     if (assembly / "manifest.json").exists():
         return assembly
+    _replace(assembly, settings)
+    if not (assembly / "manifest.json").exists():
+        raise UserError(f"the templates could not be moved to {assembly}")
+    return assembly
+
+
+def _replace(assembly: Path, settings: Settings) -> None:
+    """Write an assembly, in place of every other one in its cache."""
+    cache = assembly.parent
     cache.mkdir(parents=True, exist_ok=True)
     unfinished = cache / f"unfinished-{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -75,9 +89,6 @@ def synthesise(cache: Path, settings: Settings) -> Path:
             unfinished.rename(assembly)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    if not (assembly / "manifest.json").exists():
-        raise SynthesisError(f"the templates could not be moved to {assembly}")
-    return assembly
 
 
 def _run_app(output: Path, settings: Settings) -> None:
@@ -101,9 +112,9 @@ def _run_app(output: Path, settings: Settings) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise SynthesisError(f"the CDK app did not finish within {_TIMEOUT_S} s") from None
+        raise UserError(f"the CDK app did not finish within {_TIMEOUT_S} s") from None
     if done.returncode:
-        raise SynthesisError(f"the CDK app failed (exit {done.returncode}): {done.stderr[-4000:].strip()}")
+        raise UserError(f"the CDK app failed (exit {done.returncode}): {done.stderr[-4000:].strip()}")
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -14,25 +14,25 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / "layers/common/python"
 HANDLERS = sorted((ROOT / "functions").glob("*/handler.py"))
 NAME = re.compile(r"[A-Z][A-Z0-9_]+")
+MAPPING = re.compile(r"(^os|\benviron|\bsettings)$")
 SET_BY_LAMBDA = re.compile(r"AWS_\w+")
 
 Resources = dict[str, dict[str, Any]]
 
 
 def names_read(source: str) -> set[str]:
-    """Return the constants in capitals by which a module takes a value from a mapping."""
+    """Return the variables that a module reads from the environment, or from the settings that it was handed."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        key: ast.expr | None = None
         if isinstance(node, ast.Subscript):
-            key = node.slice
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
-            key = node.args[0] if node.args else None
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "os.getenv":
-            key = node.args[0]
-        if isinstance(key, ast.Constant) and isinstance(key.value, str) and NAME.fullmatch(key.value):
-            found.add(key.value)
-    return {name for name in found if not SET_BY_LAMBDA.fullmatch(name)}
+            mapping, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute):
+            mapping, key = node.func.value, node.args[0]
+        else:
+            continue
+        if MAPPING.search(ast.unparse(mapping)) and isinstance(key, ast.Constant):
+            found.add(str(key.value))
+    return {name for name in found if NAME.fullmatch(name) and not SET_BY_LAMBDA.fullmatch(name)}
 
 
 def layer_modules(source: str) -> Iterator[Path]:
@@ -57,8 +57,7 @@ def reads(handler: Path) -> set[str]:
             if path not in seen:
                 seen.add(path)
                 waiting.append(path)
-                source = path.read_text("utf-8")
-                found |= names_read(source) if re.search(r"os\.(environ|getenv)\b", source) else set()
+                found |= names_read(path.read_text("utf-8"))
     return found
 
 
@@ -80,14 +79,13 @@ def test_a_function_has_the_variables_that_its_handler_reads_and_no_other(
 
 
 def test_each_way_to_read_a_variable_is_seen() -> None:
-    source = (
-        'a = os.environ["ONE"]; b = settings["TWO"]; c = os.environ.get("THREE", ""); d = os.getenv("FOUR")'
-    )
-    assert names_read(source) == {"ONE", "TWO", "THREE", "FOUR"}
+    direct = 'a = os.environ["ONE"]; b = os.environ.get("TWO", ""); c = os.getenv("THREE")'
+    handed_on = 'd = settings["FOUR"]; e = connections.settings["FIVE"]'
+    assert names_read(f"{direct}; {handed_on}") == {"ONE", "TWO", "THREE", "FOUR", "FIVE"}
 
 
 def test_what_lambda_sets_itself_and_keys_that_name_no_variable_do_not_count() -> None:
-    assert names_read('os.environ["AWS_REGION"]; item["status"]; rows[0]') == set()
+    assert names_read('os.environ["AWS_REGION"]; given["LOCK_SHA256"]; settings["status"]; rows[0]') == set()
 
 
 def test_a_read_in_a_module_behind_an_import_is_seen(tmp_path: Path, monkeypatch) -> None:

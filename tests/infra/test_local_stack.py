@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.deploy import PLACEHOLDER_SECRET, DeploymentError, LocalDeployment, deploy, emulator_client
-from infra.local.emulator import Emulator, EmulatorError
+from infra.errors import UserError
+from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy, emulator_client
+from infra.local.emulator import Emulator
 from infra.local.synthesis import ROOT
 
 STUBS = Path(__file__).with_name("stubs")
@@ -231,7 +232,7 @@ def test_functions_get_the_overrides_and_the_live_alias_follows(
 
 
 def test_an_override_that_no_function_reads_is_refused(emulator: Emulator, stub_assembly: Path) -> None:
-    with pytest.raises(DeploymentError, match="PLANER"):
+    with pytest.raises(UserError, match="PLANER"):
         deploy(emulator.endpoint, stub_assembly, python=PYTHON, environment={"PLANER": "search"})
 
 
@@ -250,24 +251,24 @@ def test_a_port_in_use_is_one_clear_sentence(
     emulator: Emulator, emulator_python: Path, tmp_path: Path
 ) -> None:
     port = int(emulator.endpoint.rsplit(":", 1)[1])
-    with pytest.raises(EmulatorError, match=f"port {port} on 127.0.0.1 cannot be used"):
+    with pytest.raises(UserError, match=f"port {port} on 127.0.0.1 cannot be used"):
         Emulator(tmp_path, python=emulator_python, port=port).start()
 
 
 def test_a_state_directory_serves_one_run_at_a_time(emulator: Emulator, emulator_python: Path) -> None:
-    with pytest.raises(EmulatorError, match="in use by another run"):
+    with pytest.raises(UserError, match="in use by another run"):
         Emulator(emulator.root.parent, python=emulator_python).start()
 
 
 def test_a_state_directory_of_another_format_is_refused(emulator_python: Path, tmp_path: Path) -> None:
     (tmp_path / "emulator").mkdir()
     (tmp_path / "emulator/format").write_text("99")
-    with pytest.raises(EmulatorError, match="format '99'"):
+    with pytest.raises(UserError, match="format '99'"):
         Emulator(tmp_path, python=emulator_python).start()
 
 
 def test_a_missing_emulator_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(EmulatorError, match="make setup"):
+    with pytest.raises(UserError, match="make setup"):
         Emulator(tmp_path, python=tmp_path / "nowhere/python").start()
 
 

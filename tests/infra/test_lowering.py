@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, LoweringError, lower
+from infra.errors import UserError
+from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
 
 FUNCTION = {
     "Type": "AWS::Lambda::Function",
@@ -203,12 +204,12 @@ def test_a_parameter_that_the_emulator_cannot_look_up_becomes_a_plain_value(tmp_
 
 
 def test_an_unknown_type_is_an_error_that_names_it(checkout: Checkout) -> None:
-    with pytest.raises(LoweringError, match="AWS::Quantum::Computer"):
+    with pytest.raises(UserError, match="AWS::Quantum::Computer"):
         lowered(checkout, Extra={"Type": "AWS::Quantum::Computer", "Properties": {}})
 
 
 def test_a_reference_to_something_left_out_is_an_error_that_names_both(checkout: Checkout) -> None:
-    with pytest.raises(LoweringError, match="Queue refers to Extra"):
+    with pytest.raises(UserError, match="Queue refers to Extra"):
         lowered(
             checkout,
             Extra={"Type": "AWS::EC2::FlowLog", "Properties": {}},
@@ -236,13 +237,13 @@ def test_what_the_local_host_stands_for_is_left_out_and_named_where_it_was_meant
 def test_a_function_of_another_runtime_is_an_error(checkout: Checkout) -> None:
     node = copy.deepcopy(FUNCTION)
     node["Properties"]["Runtime"] = "nodejs24.x"
-    with pytest.raises(LoweringError, match="nodejs24"):
+    with pytest.raises(UserError, match="nodejs24"):
         lowered(checkout, Other=node)
 
 
 def test_an_image_without_a_command_is_an_error(checkout: Checkout) -> None:
     (checkout.assembly / "sandbox dir/Dockerfile").write_text("FROM base\n")
-    with pytest.raises(LoweringError, match="does not end with CMD"):
+    with pytest.raises(UserError, match="does not end with CMD"):
         lowered(checkout)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import UserError
 from infra.local.synthesis import synthesise
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_without_bedrock_there_is_no_permission_for_it(app_resources):
     ],
 )
 def test_a_bad_setting_of_the_planner_is_named(name, value):
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(UserError, match=name):
         Settings(**{name: value})
 
 

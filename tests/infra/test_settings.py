@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings, SettingsError
+from infra.errors import UserError
+from infra.settings import Settings
 
 README = Path(__file__).resolve().parents[2] / "infra/README.md"
 
@@ -36,7 +37,7 @@ README = Path(__file__).resolve().parents[2] / "infra/README.md"
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_its_limit(name: str, value: str, limit: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} must be .*{limit}"):
+    with pytest.raises(UserError, match=f"^{name} must be .*{limit}"):
         Settings.from_context({name: value})
 
 
@@ -69,7 +70,7 @@ def test_all_slots_run_at_once_unless_the_operator_says_otherwise() -> None:
     ("name", "hint"), [("slot", "did you mean slots"), ("budget", "there are framework_tools, ")]
 )
 def test_a_misspelt_setting_is_refused_instead_of_ignored(name: str, hint: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} is no setting; {hint}"):
+    with pytest.raises(UserError, match=f"^{name} is no setting; {hint}"):
         Settings.from_context({name: "4"})
 
 

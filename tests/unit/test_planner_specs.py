@@ -7,14 +7,15 @@ from codec_evolution.planner_specs import PLANNERS, PlannerName, author_label
 from codec_evolution.planners.wiring import BUILDERS
 from codec_evolution.pricing import load_prices
 
-from infra.settings import Settings, SettingsError
+from infra.errors import UserError
+from infra.settings import Settings
 
 
 def test_every_planner_that_the_settings_offer_has_a_builder():
     assert set(BUILDERS) == set(PLANNERS) == set(get_args(PlannerName))
     for name in PLANNERS:
         assert Settings(planner=name).planner == name
-    with pytest.raises(SettingsError, match="planner must be one of claude, search, not 'guess'"):
+    with pytest.raises(UserError, match="planner must be one of claude, search, not 'guess'"):
         Settings(planner="guess")
 
 

@@ -39,12 +39,13 @@ def ended(**output) -> dict:
 def answering(monkeypatch: pytest.MonkeyPatch, tmp_path):
     """Run the command against executions that end as told."""
 
-    def run(*answers: dict, cycles: int = 3):
+    def run(*answers: dict, cycles: int = 3, reports: dict | None = None):
         machine = StateMachine(*answers)
         session = SimpleNamespace(
             deployment=SimpleNamespace(client=lambda _: machine, state_machine_arn="arn", schedule_input={}),
             record=SimpleNamespace(latest=lambda *_: []),
             control=SimpleNamespace(state=lambda lineage: LoopState(lineage, version=2)),
+            bucket=SimpleNamespace(get_json=(reports or {}).get),
             timings_s={},
             git_dir=tmp_path,
         )
@@ -92,3 +93,46 @@ def test_what_github_refused_is_in_the_result_and_on_the_screen(answering):
 def test_a_run_of_all_its_cycles_ends_with_status_0(answering):
     done = answering(ended(), ended(), cycles=2)
     assert (done.exit_code, json.loads(done.stdout)["refused"]) == (0, "")
+
+
+CYCLE = "attempts/main/2026-11-21T22:00:00.000Z_prep/report.json"
+
+
+def test_the_time_that_measuring_a_new_incumbent_took_is_in_the_result(answering):
+    reports = {
+        CYCLE: {"timings_s": {"validate": 0.5, "measure": 20.0}},
+        f"operators/held_out/{CYCLE}": {"timings_s": {"measure": 30.25}},
+    }
+    (cycle,) = json.loads(answering(ended(), cycles=1, reports=reports).stdout)["cycles"]
+    assert cycle["stages_s"]["prepare"] == 50.75
+
+
+def test_a_cycle_whose_incumbent_stayed_took_no_time_to_prepare_it(answering):
+    (cycle,) = json.loads(answering(ended(), cycles=1).stdout)["cycles"]
+    assert cycle["stages_s"]["prepare"] == 0
+
+
+def test_the_screen_says_how_much_of_a_cycle_a_new_incumbent_took():
+    def shown(**stages_s: float) -> str:
+        console = Console(record=True, width=100, file=io.StringIO())
+        RunScreen(console).cycle_ended(runner.CycleResult("c", [], stages_s, []))
+        return console.export_text()
+
+    assert "took 99.1 s, 50.8 s of them measuring the new incumbent" in shown(total=99.1, prepare=50.75)
+    assert "incumbent" not in shown(total=40.0, prepare=0.0)
+
+
+def test_while_no_attempt_is_due_the_new_incumbent_is_measured():
+    statuses = iter(["RUNNING", "RUNNING", "SUCCEEDED"])
+    dues = iter([(), ("c#00",)])
+    session = SimpleNamespace(
+        control=SimpleNamespace(
+            state=lambda lineage: LoopState(lineage, execution="arn", cycle_id="c", due=next(dues))
+        ),
+        record=SimpleNamespace(get=lambda *_: {"status": "rejected"}),
+    )
+    client = SimpleNamespace(describe_execution=lambda **_: {"status": next(statuses)})
+    seen = [
+        [(each.attempt_id, each.name) for each in stages] for stages in runner._watch(session, client, "arn")
+    ]
+    assert seen == [[("c#prep", "measuring the new incumbent")], [("c#00", "rejected")]]
