@@ -41,7 +41,7 @@ def test_a_rejected_codec_of_a_new_family_is_remembered_and_shown(office):
     desk.attempt_id = "2026-11-21T22:01:00.000Z#00"
     desk.plan()
     shown = desk.last_message()
-    assert f"* {ATTEMPT}: " in shown.partition("# Archive")[2].partition("# Last failures")[0]
+    assert f"* {ATTEMPT}: " in shown.partition("# Archive")[2].partition("# Latest failures")[0]
 
 
 def test_a_codec_that_the_held_out_windows_do_not_confirm_is_not_remembered(office):

@@ -242,7 +242,7 @@ def test_the_prompt_shows_the_newest_framework_changes_and_no_more():
     changes = [modification(m % 60) for m in range(MODIFICATIONS, 0, -1)]
     text = rendered(reading(modifications=changes), governance())
     assert text.count("Outcome: ") == SHOWN_MODIFICATIONS
-    assert f"modify_framework_file: {MODIFICATIONS} calls of late, 100 % of the finished ones" in text
+    assert f"modify_framework_file: {MODIFICATIONS} recent calls, 100 % of the finished ones succeeded" in text
 
 
 def test_a_late_decision_of_a_person_reaches_the_planner():
@@ -339,7 +339,7 @@ def test_without_framework_tools_the_report_advises_none():
         rendered(reading(item=ITEM.model_copy(update={"tools": tools})), report) for tools in (True, False)
     ]
     assert ["modify_framework_file" in text for text in texts] == [True, False]
-    assert "Work round it in the code" in texts[1]
+    assert "Work around it in the code" in texts[1]
 
 
 @pytest.mark.parametrize("name", [SYSTEM, CYCLE, GOVERNANCE, NOTICES])
