@@ -242,7 +242,9 @@ def test_the_prompt_shows_the_newest_framework_changes_and_no_more():
     changes = [modification(m % 60) for m in range(MODIFICATIONS, 0, -1)]
     text = rendered(reading(modifications=changes), governance())
     assert text.count("Outcome: ") == SHOWN_MODIFICATIONS
-    assert f"modify_framework_file: {MODIFICATIONS} recent calls, 100 % of the finished ones succeeded" in text
+    assert (
+        f"modify_framework_file: {MODIFICATIONS} recent calls, 100 % of the finished ones succeeded" in text
+    )
 
 
 def test_a_late_decision_of_a_person_reaches_the_planner():

@@ -19,13 +19,16 @@ from codec_evolution.pricing import UnknownPrice, Usage, load_prices
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 90.0
-"""Seconds without a single byte of the stream, which sends a ping at least every few seconds."""
+"""Seconds without a byte of the stream, which carries a ping at least every few seconds."""
 COUNT_TIMEOUT_S = 20.0
+"""Seconds for a free request: a model's facts, a token count."""
 STABLE_TTL = "1h"
-"""How long the provider keeps tools and system prompt: a cycle may take longer than the ordinary five minutes."""
+"""How long the provider caches tools and system prompt; a cycle may take longer than the default five minutes."""
 RETIREMENT_NOTICE = timedelta(days=30)
+"""A model that retires sooner is refused."""
 LEAST_CONTEXT_TOKENS = 150_000
 LEAST_OUTPUT_TOKENS = 32_000
+"""What a model must be able to read and write: a large prompt with five rounds, and a whole codec after thinking."""
 
 _RETRIED = (
     anthropic.RateLimitError,
@@ -53,28 +56,30 @@ _NEVER_SENT = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
-"""What fails before a byte of the request has left; whatever else fails on the way may have reached the provider."""
+"""Failures before the first byte of the request is sent. Any other one may have reached the provider."""
 _THINKING = ("thinking", "redacted_thinking")
 _NEEDS_THINKING = ("xhigh", "max")
-"""Efforts that the API refuses with thinking switched off."""
+"""Efforts that the API refuses when thinking is off."""
 _SPENT = ("spend_limit", "billing", "credit balance", "api usage limits")
-"""What the provider's codes and messages call an exhausted account; no retry helps before a person acts."""
+"""Words for an exhausted account in the provider's codes and messages; no retry helps until a person acts."""
 
 
 @dataclass
 class ClaudeApi:
-    """One provider; implements `planners.model.LanguageModel`.
+    """One provider; implements `planners.claude.language_model.LanguageModel`.
 
     Attributes
     ----------
     client
-        An SDK client whose own retries are off: each try is a call that the budget must know.
+        An SDK client without retries of its own, because the budget must know of every call.
+    provider
+        Its name, by which prices are found.
     deadline
-        Returns the monotonic time at which a stream is given up.
+        Returns the monotonic time at which a stream is abandoned.
     effort
-        The effort that every call will ask for; a model must know it.
+        The effort that every call will ask for; a model must support it.
     max_tokens
-        The most output tokens that a call will ask for.
+        Most output tokens that a call will ask for.
     """
 
     client: Any
@@ -86,7 +91,7 @@ class ClaudeApi:
     _facts: dict[str, ModelFacts] = field(default_factory=dict)
 
     def facts(self, model: str) -> ModelFacts:
-        """Check a model: it exists, stays for 30 days, thinks as it is asked to, and has room for the prompt."""
+        """Check a model: it exists, does not retire within 30 days, supports the settings, and is large enough."""
         if model not in self._facts:
             found = self._retrieve(model) if self.provider == "anthropic" else self._tabled(model)
             written = max(self.max_tokens, LEAST_OUTPUT_TOKENS)
@@ -100,7 +105,7 @@ class ClaudeApi:
         return self._facts[model]
 
     def count(self, call: ModelCall) -> int:
-        """Return the input tokens of a call by the provider's own count, which is free."""
+        """Return the input tokens of a call as the provider counts them, which is free."""
         body = _body(call)
         for name in ("max_tokens", "stream"):
             body.pop(name, None)
@@ -109,11 +114,11 @@ class ClaudeApi:
         return int(_expected(counted, MessageTokensCount).input_tokens)
 
     def send(self, call: ModelCall) -> ModelAnswer:
-        """Make a call once, streaming, so that no idle connection is cut."""
+        """Make a call once; it streams, so that no idle connection is cut."""
         started = False
         try:
             with self.client.messages.stream(**_body(call), timeout=self._timeout()) as stream:
-                # The SDK keeps pings to itself, and a model that thinks in silence sends nothing else for minutes.
+                # The SDK does not pass pings on, and a model that is thinking sends nothing else for minutes.
                 stream.response.stream = _Punctual(stream.response.stream, self.deadline)
                 for event in stream:
                     started = started or event.type == "message_start"
@@ -123,11 +128,11 @@ class ClaudeApi:
         except anthropic.APIError as error:
             raise _fault(error, started=started) from None
         except httpx2.HTTPError as error:
-            # A connection that breaks within the stream is not wrapped by the SDK.
+            # The SDK does not wrap a connection that breaks within the stream.
             kind = "timed_out" if isinstance(error, httpx2.TimeoutException) else "connection_lost"
             raise ModelFault(kind, str(error)[:300], retry=True, billed=True) from None
         except ValueError as error:
-            # The SDK's word for tool input that is not JSON.
+            # The SDK raises this for tool input that is not JSON.
             raise ModelFault("malformed_tool_input", str(error)[:300], retry=True, billed=True) from None
         if message.stop_reason is None:
             raise ModelFault("connection_lost", "the stream ended early", retry=True, billed=True)
@@ -163,7 +168,7 @@ class ClaudeApi:
         )
 
     def _check_abilities(self, model: str, able: Any) -> None:
-        """Refuse a model that would answer every call with 400: no adaptive thinking, no such effort."""
+        """Refuse a model that would answer every call with 400: without adaptive thinking, or without the effort."""
         if able is None:
             return
         if not able.thinking.types.adaptive.supported:
@@ -173,7 +178,7 @@ class ClaudeApi:
             raise ModelFault("model_unfit", f"{model} has no effort {self.effort!r}: set another one")
 
     def _tabled(self, model: str) -> ModelFacts:
-        """Bedrock has no catalogue with these facts, and holds no tool input to its schema on every model."""
+        """Return the price table's facts: Bedrock has no catalogue of them, and not all its models are strict."""
         try:
             price = load_prices().model(model, self.provider)
         except UnknownPrice as unknown:
@@ -182,14 +187,14 @@ class ClaudeApi:
 
 
 def anthropic_client(api_key: str, base_url: str) -> Any:
-    """Return a client of the Anthropic API; an empty address is the provider's own."""
+    """Return a client of the Anthropic API; an empty address means the provider's own."""
     return anthropic.Anthropic(
         api_key=api_key, base_url=base_url or "https://api.anthropic.com", max_retries=0
     )
 
 
 def bedrock_client(base_url: str) -> Any:
-    """Return a client of Amazon Bedrock in this function's region, signed with its role."""
+    """Return a client of Amazon Bedrock in this function's region that signs with the function's role."""
     return AnthropicBedrockMantle(base_url=base_url or None, max_retries=0)
 
 
@@ -197,7 +202,7 @@ PROVIDERS: Mapping[str, Callable[[str, str], Any]] = {
     "anthropic": anthropic_client,
     "bedrock": lambda _, base_url: bedrock_client(base_url),
 }
-"""Client factories by the setting's name: from a key and an address. A further provider is one more entry."""
+"""Client factories by the name in the settings: each takes a key and an address. A new provider is one entry."""
 
 
 def _body(call: ModelCall) -> dict[str, Any]:
@@ -205,8 +210,8 @@ def _body(call: ModelCall) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": call.model,
         "max_tokens": call.max_tokens,
-        # Two of the four breakpoints: one after what never changes, one that moves with the conversation. Set by
-        # hand, because not every provider places the second by itself.
+        # Two of the four cache breakpoints: one after the stable part, one that moves with the conversation. Both are
+        # explicit, because not every provider places the second automatically.
         "system": [{"type": "text", "text": call.system, "cache_control": stable}],
         "tools": list(call.tools),
         "messages": _marked(_unthought(call.messages) if call.forced else list(call.messages)),
@@ -223,14 +228,14 @@ def _body(call: ModelCall) -> dict[str, Any]:
 
 
 def _marked(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return messages with a cache breakpoint at the end; what is stored of the conversation has none."""
+    """Return messages with a cache breakpoint at the end; the stored conversation has none."""
     *earlier, last = messages
     *blocks, block = last["content"]
     return [*earlier, {**last, "content": [*blocks, {**block, "cache_control": {"type": "ephemeral"}}]}]
 
 
 def _unthought(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return messages without thinking: with thinking off it is ignored, or refused where it is bound to the tools."""
+    """Return messages without thinking: with thinking off, the API ignores it or refuses it."""
     found = []
     for message in messages:
         kept = [block for block in message["content"] if block["type"] not in _THINKING]
@@ -242,18 +247,18 @@ def _unthought(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 def _returnable(block: Any) -> dict[str, Any]:
     """Return a content block as the API takes it back."""
     plain: dict[str, Any] = block.to_dict(mode="json", exclude_unset=True)
-    # What the SDK's stream adds is no part of the API's block.
+    # Added by the SDK's stream; not part of the API's block.
     plain.pop("parsed_output", None)
     return plain
 
 
 def _unsigned(block: Any) -> bool:
-    """Tell whether a thinking block was cut off before its signature; the API takes none back without one."""
+    """Return whether a thinking block was cut off before its signature; the API accepts none without one."""
     return block.type == "thinking" and not block.signature
 
 
 def _detail(stop_details: Any) -> str:
-    """Return why an answer was refused, as far as the provider says so."""
+    """Return why the model declined to answer, as far as the provider says so."""
     if stop_details is None:
         return ""
     return ": ".join(part for part in (stop_details.category, stop_details.explanation) if part)[:300]
@@ -262,7 +267,7 @@ def _detail(stop_details: Any) -> str:
 def _usage(usage: Any) -> Usage:
     written = usage.cache_creation_input_tokens or 0
     kinds = usage.cache_creation
-    # Without the breakdown everything is taken to have been written at the higher price.
+    # Without the breakdown, everything counts as written at the higher price.
     short = min(written, kinds.ephemeral_5m_input_tokens) if kinds is not None else 0
     return Usage(
         input=usage.input_tokens,
@@ -275,7 +280,7 @@ def _usage(usage: Any) -> Usage:
 
 @contextmanager
 def _mapped(asked: str = "") -> Iterator[None]:
-    """Map the SDK's errors of a request that is free."""
+    """Map the SDK's errors of a free request to `ModelFault`."""
     try:
         yield
     except anthropic.APIError as error:
@@ -283,19 +288,19 @@ def _mapped(asked: str = "") -> Iterator[None]:
         fault.billed = False
         raise fault from None
     except (anthropic.AnthropicError, RuntimeError) as error:
-        # Bedrock: without a region, or without credentials to sign with, for which the SDK has no type of its own.
+        # Bedrock without a region or without credentials; the SDK has no type of its own for these.
         raise ModelFault("no_credential", str(error)[:300]) from None
 
 
 def _expected(answer: Any, kind: type) -> Any:
-    """Return an answer of the expected kind; the SDK hands a page of some other server on as it is."""
+    """Return an answer if it is of the expected type; the SDK passes on the page of any other server."""
     if not isinstance(answer, kind):
         raise ModelFault("wrong_address", "the address answers with something else than the Messages API")
     return answer
 
 
 class _Punctual(httpx2.SyncByteStream):
-    """Bytes of an answer until the deadline; pings count as bytes, so a silent thinker is noticed."""
+    """The bytes of an answer until the deadline. Pings count as bytes, so a model that only thinks is cut off too."""
 
     def __init__(self, inner: Any, deadline: Callable[[], float]) -> None:
         self._inner, self._deadline = inner, deadline
@@ -311,7 +316,7 @@ class _Punctual(httpx2.SyncByteStream):
 
 
 def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> ModelFault:
-    """Map the SDK's errors; whatever breaks once the request is on its way may be charged for."""
+    """Map an error of the SDK to `ModelFault`; any failure after the request was sent may be charged for."""
     if not isinstance(error, anthropic.APIStatusError):
         timeout = isinstance(error, anthropic.APITimeoutError)
         kind = "timed_out" if timeout else "connection_lost"
@@ -326,7 +331,7 @@ def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> Mode
     if error.type == "overloaded_error":
         kind = "overloaded"
     if kind == "unknown_model" and error.type != "not_found_error":
-        # Some other server's 404: the address is not one of the Messages API.
+        # A 404 of some other server: the address is not the Messages API's.
         kind, message = "wrong_address", f"{error.request.url} is not there ({error.message})"
     elif asked and kind == "unknown_model":
         message = f"the provider has no {asked}: check planner_models (locally: run --model)"
@@ -342,7 +347,7 @@ def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> Mode
 
 
 def _seconds(header: str | None) -> float:
-    """Return the seconds of a Retry-After header; a date, which the provider never sends, counts as none."""
+    """Return the seconds of a Retry-After header; a date, which the provider never sends, counts as 0."""
     try:
         return max(0.0, float(header or 0))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Secrets Manager, read at run time and cached for five minutes; a secret is never an environment variable."""
+"""Reads Secrets Manager at run time. A secret is never an environment variable."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from codec_evolution.adapters.clients import client_config
 
 MAX_AGE_S = 300
-
-
+"""Seconds for which a secret is cached."""
 LOOPBACK = "http://127.0.0.1:"
+"""Starts the address that stands for an ARN on a person's own machine."""
 LOOPBACK_TIMEOUT_S = 5
 
 
 def read_secret(arn: str) -> str:
-    """Return a secret's text, or "" when nothing was put into it yet.
+    """Return a secret's text, or "" if it has no value yet.
 
-    On a person's own machine the name may be an address of this machine instead of an ARN: the runner hands out the
-    key of the person's shell there, because the emulator of AWS would write it to disk.
+    Parameters
+    ----------
+    arn
+        ARN of the secret. On a person's own machine it may be an address of this machine instead: there the runner
+        serves the key of the person's shell, because the AWS emulator would write it to disk.
     """
     if arn.startswith(LOOPBACK):
         with urllib.request.urlopen(arn, timeout=LOOPBACK_TIMEOUT_S) as answer:
@@ -38,5 +41,5 @@ def read_secret(arn: str) -> str:
 
 @cache
 def _provider() -> parameters.SecretsProvider:
-    """One provider a process: the cache of values lives in it."""
+    """Return the one provider of this process, which holds the cached values."""
     return parameters.SecretsProvider(boto_config=client_config())

@@ -1,1 +1,1 @@
-"""Planners: who writes the next candidate."""
+"""Planners write the next candidate: `search` from a grammar of codecs, `claude` with a language model."""

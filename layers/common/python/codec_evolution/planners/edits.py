@@ -1,4 +1,4 @@
-"""SEARCH/REPLACE edits against a source that both sides know."""
+"""SEARCH/REPLACE edits of a source."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 COMPARED_LINES = 60
-"""Lines of a search text that are compared; bounds the work, however long it is."""
+"""Lines of a search text that are compared; bounds the work for a long one."""
 COMPARED_CHARS = 200
+"""Characters of a line that are compared and shown."""
 SHOWN_LINES = 20
+"""Most lines that are shown as similar."""
 SIMILAR = 0.6
-"""Likeness of two single lines, 0 to 1, from which one is shown for the other."""
+"""Similarity of two lines, 0 to 1, from which one is suggested for the other (`difflib`)."""
 
 
 class EditFailed(ValueError):
-    """An edit does not fit; the message starts with a short machine word and names the edit.
+    """An edit cannot be applied; the message starts with a machine word and names the edit.
 
     Attributes
     ----------
     nearest
-        Numbered lines of the source that resemble the search texts most, "" for none. Text of a model.
+        Numbered lines of the source that are most similar to the search texts; "" for none. Written by a model.
     """
 
     def __init__(self, message: str, nearest: str = "") -> None:
@@ -30,19 +32,19 @@ class EditFailed(ValueError):
 
 @dataclass(frozen=True)
 class Edit:
-    """One replacement: ``search`` must stand exactly once in the source."""
+    """One replacement; ``search`` must occur exactly once in the source."""
 
     search: str
     replace: str
 
 
 def apply_edits(source: str, edits: Sequence[Edit]) -> str:
-    """Return the source with all edits made, in order.
+    """Return the source with all edits applied, in order.
 
     Raises
     ------
     EditFailed
-        Naming every edit that does not fit, not only the first.
+        At least one edit cannot be applied; the message names all of those, not only the first.
     """
     problems, nearest = [], []
     for number, edit in enumerate(edits, 1):
@@ -54,8 +56,8 @@ def apply_edits(source: str, edits: Sequence[Edit]) -> str:
         elif found:
             lines = ", ".join(str(line) for line in _places(source, edit.search)[:10])
             problems.append(
-                f"edit_ambiguous: the search text of edit {number} stands {found} times in the source, on lines "
-                f"{lines}; give more lines around it"
+                f"edit_ambiguous: the search text of edit {number} occurs {found} times in the source, on lines "
+                f"{lines}; include more of the surrounding lines"
             )
         else:
             problems.append(_not_found(number, edit.search, source))
@@ -66,7 +68,7 @@ def apply_edits(source: str, edits: Sequence[Edit]) -> str:
 
 
 def nearest_lines(source: str, search: str) -> str:
-    """Return the lines of a source that resemble a search text most, with their numbers, or ""."""
+    """Return the lines of a source that are most similar to a search text, with their numbers, or ""."""
     lines = source.splitlines()
     wanted = search.strip("\n").splitlines()[:COMPARED_LINES]
     stripped = [line.strip() for line in lines]
@@ -85,7 +87,7 @@ def nearest_lines(source: str, search: str) -> str:
 
 
 def _similar_line(lines: Sequence[str], sought: Sequence[str]) -> int:
-    """Return the index of the line that is most like the first line sought, -1 where none is."""
+    """Return the index of the line most similar to the first line sought, -1 if none is similar."""
     target = next((line[:COMPARED_CHARS] for line in sought if line), "")
     cut = [line[:COMPARED_CHARS] for line in lines]
     close = difflib.get_close_matches(target, set(cut), n=1, cutoff=SIMILAR) if target else []
@@ -97,12 +99,12 @@ def _not_found(number: int, search: str, source: str) -> str:
     if not search.strip():
         return text
     if "".join(search.split()) in "".join(source.split()):
-        return f"{text}, only with other white space"
-    return f"{text}, it begins with {search.strip().splitlines()[0][:80]!r}"
+        return f"{text}, except with different white space"
+    return f"{text}; it begins with {search.strip().splitlines()[0][:80]!r}"
 
 
 def _places(source: str, search: str) -> list[int]:
-    """Return the numbers of the lines on which a text begins."""
+    """Return the numbers of the lines on which a text starts."""
     found, at = [], source.find(search)
     while at >= 0:
         found.append(source.count("\n", 0, at) + 1)

@@ -1,4 +1,4 @@
-"""The prompts: Markdown templates of the release, rendered with what is enforced."""
+"""The prompts: Markdown templates of the release, rendered with the limits that are enforced."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from codec_evolution.record import STATUSES
 
 SYSTEM, CYCLE, GOVERNANCE, NOTICES = "system", "cycle", "governance", "notices"
 NAMES = (SYSTEM, CYCLE, GOVERNANCE, NOTICES)
+"""The templates of a release, by file name without its extension."""
 FULLY_LISTED = 60
-"""A module with at most so many allowed names is listed with all of them, a larger one with their number."""
-
+"""A module with at most this many allowed names is listed with all of them, a larger one with their number."""
 
 FRAMING_BYTES = 2
-"""What the sandbox adds to the rate for every packet; a test holds it to the sandbox."""
-
+"""Bytes that the sandbox adds to the rate for every packet; a test compares this with the sandbox."""
 
 _FAULTS_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What expressions in a template raise besides; the planner may have written it."""
+"""What else an expression in a template may raise; the planner may have written the template."""
 
 
 class PromptBroken(ValueError):
@@ -42,7 +41,17 @@ class PromptBroken(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the sandbox enforces on a candidate, from the operator's settings."""
+    """What the sandbox enforces on a candidate, from the operator's settings.
+
+    Attributes
+    ----------
+    call_s
+        Seconds for one call of the codec.
+    total_cpu_s
+        CPU seconds for the whole benchmark.
+    memory_mb
+        Memory of a worker in MB.
+    """
 
     call_s: float
     total_cpu_s: float
@@ -53,13 +62,18 @@ class Limits:
 class Prompts:
     """The templates of one release.
 
-    They are data that the planner may amend, so they are rendered in Jinja's sandbox and an unknown name is an error.
+    The planner may amend them, so they are rendered in Jinja's sandbox, and an unknown name is an error.
+
+    Attributes
+    ----------
+    templates
+        Texts of the templates by name.
     """
 
     templates: Mapping[str, str]
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
-        """Return one part of the prompt; raises `PromptBroken`."""
+        """Return a template rendered with a context; raises `PromptBroken`."""
         template = self.compile(name)
         try:
             text = template.render(context)
@@ -68,7 +82,7 @@ class Prompts:
         return text.strip() + "\n"
 
     def compile(self, name: str) -> jinja2.Template:
-        """Return one template; raises `PromptBroken` with its line where it does not parse."""
+        """Return one template; raises `PromptBroken`, with the line, if it does not parse."""
         if name not in self.templates:
             raise PromptBroken(f"prompt_broken: the release has no prompts/{name}.md")
         try:
@@ -79,7 +93,7 @@ class Prompts:
 
 
 def load_prompts(objects: Objects, release: str, names: Sequence[str] = NAMES) -> Prompts:
-    """Return templates of a release; one that is missing shows when it is rendered."""
+    """Return templates of a release; a missing one raises only when it is rendered."""
     found = {name: objects.get_text(artifacts.release(release, f"prompts/{name}.md")) for name in names}
     return Prompts({name: text for name, text in found.items() if text is not None})
 
@@ -91,7 +105,7 @@ def shipped_prompts(folder: Path) -> Prompts:
 
 @lru_cache(maxsize=32)
 def _compiled(template: str) -> jinja2.Template:
-    """Compile a template once a process: it takes longer than rendering it."""
+    """Compile a template once per process: compiling takes longer than rendering."""
     environment = ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
@@ -100,32 +114,32 @@ def _compiled(template: str) -> jinja2.Template:
 
 
 def fence(text: str, name: str = "data") -> str:
-    """Return a text between marks that it cannot contain, so that nothing in it can pass for an instruction.
+    """Return a text between marks that it cannot contain, so that nothing in it reads as an instruction.
 
-    The marks hold a hash of the text itself: whoever wrote the text could not have written its end.
+    The marks hold a hash of the text, so the author of the text cannot have written the closing mark.
     """
     mark = sha256_hex(text)[:12]
     return f"<<{name} {mark}\n{text.rstrip()}\n{mark} {name}>>"
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """Return a text that a model or a traceback wrote as one line of a table."""
+    """Return a text from a model or a traceback as one line that fits a table, at most ``limit`` characters."""
     flat = " ".join(str(text).replace("|", "/").replace("`", "'").split())
     return flat if len(flat) <= limit else flat[: limit - 3] + "..."
 
 
 def figure(value: float | None, digits: int = 2, unit: str = "") -> str:
-    """Return a number for a table, a dash for none."""
+    """Return a number for a table; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}{unit}"
 
 
 def policy_summary(policy_toml: str) -> dict[str, Any]:
-    """Return what the language policy allows, in the order of its text.
+    """Return what the language policy allows, in the order in which it is written.
 
     Returns
     -------
-    ``builtins`` (names), ``modules`` (each with ``name``, ``allowed`` and ``names``; the latter only for a module with
-    at most `FULLY_LISTED`), ``library_codecs``.
+    ``builtins`` (names), ``modules`` (each with ``name``, ``allowed``, and ``names`` if they are at most
+    `FULLY_LISTED`), ``library_codecs``.
     """
     policy = tomllib.loads(policy_toml)
     modules = [
@@ -141,7 +155,7 @@ def policy_summary(policy_toml: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def framework_reach() -> dict[str, Any]:
-    """Return what the framework tools reach, by the guard's own data: paths, programs and packages.
+    """Return what the framework tools can change or run, from the guard's own data.
 
     Returns
     -------
@@ -159,7 +173,7 @@ def framework_reach() -> dict[str, Any]:
 
 
 def system_context(policy_toml: str, limits: Limits, *, tools: bool) -> dict[str, Any]:
-    """Return what the system prompt is rendered with: nothing that changes from one cycle to the next."""
+    """Return what the system prompt is rendered with; nothing in it changes from one cycle to the next."""
     return {
         "encoder": ENCODER,
         "decoder": DECODER,

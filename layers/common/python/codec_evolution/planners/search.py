@@ -1,4 +1,4 @@
-"""The offline planner: a seeded search over a grammar of codecs. It needs no model, no key and no network."""
+"""The offline planner: a seeded search over a grammar of codecs, without a model, a key or a network."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from codec_evolution.planners.grammar.moves import TOOLS, Move, setting_moves
 from codec_evolution.planners.grammar.writer import describe, write_codec
 
 MAX_WRITTEN = 120
-"""Sources written and compared with those tried before one call gives up; each takes about 50 ms."""
+"""Sources that one call writes and compares with those already tested before it gives up; about 50 ms each."""
 
 PROMISING = -0.5
-"""BD-rate in percent below which a rejected change is worth carrying on in a bundle."""
+"""BD-rate in percent at or below which a rejected change is kept for later bundles."""
 
 TITLE_END = ": "
 JOINT = " + "
+"""How a hypothesis begins: titles of moves joined by `JOINT`, then `TITLE_END`. Lessons are read from it."""
 
 
 class SearchPlanner:
-    """Proposes one mutation of the incumbent's genome at a time.
+    """Proposes one mutation of the incumbent's genome at a time; implements `planners.base.RoundPlanner`.
 
-    While the incumbent lacks large coding tools, a proposal adds one or two of them. Later, when one change is
-    seldom worth the ten percent that an adoption takes, a proposal bundles changes: those which earlier
-    attempts against the same incumbent found promising (crossover), and new ones.
+    While the incumbent lacks large coding tools, a proposal adds one or two of them. Later, when a single change
+    rarely gains the ten percent that an adoption takes, a proposal bundles changes: those that were promising in
+    earlier attempts against the same incumbent (crossover), and new ones.
     """
 
     def step(self, context: RoundContext) -> Step:
@@ -60,7 +61,7 @@ class SearchPlanner:
 
 
 def _slot(attempt_id: str) -> int:
-    """Return the slot of an attempt: slot 2 takes the third codec, so that the slots of a cycle differ."""
+    """Return the slot of an attempt. Slot 2 takes the third codec, so that the slots of a cycle differ."""
     slot = attempt_id.rpartition("#")[2]
     return int(slot) if slot.isdecimal() else 0
 
@@ -91,7 +92,7 @@ def _bundles(genome: Genome, briefing: Briefing, draw: random.Random) -> Iterato
 
 
 def _tool_bundle(tools: list[Move], disliked: set[str], draw: random.Random) -> list[Move]:
-    """Return the next coding tools to add: the weightiest that are missing, drawn by weight."""
+    """Return the next coding tools to add: one of those of the lowest rank still missing, perhaps with a second one."""
     preferred = [move for move in tools if move.title not in disliked] or tools
     rank = min(move.rank for move in preferred)
     candidates = [move for move in preferred if move.rank == rank]
@@ -104,7 +105,7 @@ def _tool_bundle(tools: list[Move], disliked: set[str], draw: random.Random) -> 
 
 
 def _without_conflicts(bundle: list[Move]) -> list[Move]:
-    """Return the moves of a bundle without those that set a gene which an earlier one sets."""
+    """Return the moves of a bundle without those that set a gene an earlier one already sets."""
     kept: list[Move] = []
     taken: set[str] = set()
     for move in bundle:
@@ -115,7 +116,7 @@ def _without_conflicts(bundle: list[Move]) -> list[Move]:
 
 
 def _lessons(briefing: Briefing) -> tuple[list[str], set[str]]:
-    """Return the titles of changes that helped and those that hurt, from attempts against this incumbent."""
+    """Return the titles of moves that helped, best first, and of those that hurt, against this incumbent."""
     scores: dict[str, list[float]] = {}
     for attempt in _since_adoption(briefing.outcomes):
         if attempt.planner != SEARCH:
@@ -123,7 +124,7 @@ def _lessons(briefing: Briefing) -> tuple[list[str], set[str]]:
         titles = attempt.hypothesis.split(TITLE_END)[0].split(JOINT)
         rate = attempt.bd_rate_vs_incumbent
         for title in titles:
-            # a change in a bundle earns its share; a failure counts as a clear loss
+            # Each change of a bundle is credited with its share; a failure counts as a clear loss.
             scores.setdefault(title.strip(), []).append(5.0 if rate is None else rate / len(titles))
     means = {title: sum(values) / len(values) for title, values in scores.items()}
     liked = sorted((title for title, mean in means.items() if mean <= PROMISING), key=lambda t: (means[t], t))
@@ -138,7 +139,7 @@ def _since_adoption(outcomes: tuple[PastAttempt, ...]) -> Iterator[PastAttempt]:
 
 
 def _hypothesis(moves: list[Move]) -> str:
-    """Return one sentence: what changes, why, and what is expected of it."""
+    """Return one sentence: what changes, why, and the expected gain."""
     titles = JOINT.join(move.title for move in moves)
     if len(moves) == 1:
         return f"{titles}{TITLE_END}{moves[0].reason}; expect {moves[0].expectation}."
@@ -147,7 +148,7 @@ def _hypothesis(moves: list[Move]) -> str:
 
 
 def _summary(parent: Genome, child: Genome, declared: bool) -> str:
-    """Return what the codec is made of and what changed."""
+    """Return the codec's coding tools and the genes that changed."""
     before, after = asdict(parent), asdict(child)
     changed = [f"{gene} {before[gene]} -> {value}" for gene, value in after.items() if value != before[gene]]
     origin = "the incumbent" if declared else "the plain codec (the incumbent is not of this grammar)"

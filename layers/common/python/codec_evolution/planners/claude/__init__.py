@@ -1,1 +1,1 @@
-"""Claude as the planner: the conversation, its tools, and how its calls are paid for."""
+"""Claude as the planner: the conversation, its tools, and the budget of its calls."""

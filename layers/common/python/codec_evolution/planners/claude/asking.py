@@ -1,4 +1,4 @@
-"""Asking the model once a round: reserved before, settled after, retried within a bound."""
+"""Calls the model once a round: dollars reserved before, settled after, a bounded number of retries."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from codec_evolution.planners.claude.transcript import LOST, RELEASED, RESERVED,
 from codec_evolution.pricing import ModelPrice
 
 CALLS_A_ROUND = 3
-"""Calls that one round may buy, those of a crashed try of the same round included."""
+"""Calls that one round may make, including those of an earlier run of the same round that crashed."""
 FIRST_WAIT_S = 2.0
 MAX_WAIT_S = 20.0
+"""Bounds of the wait before a retry, in seconds: exponential with full jitter."""
 LEAST_CALL_S = 120.0
-"""Time that a repeated call must have: one that is given up half-way is paid for in full."""
+"""Seconds that must remain for a repeated call: one that is abandoned half-way is paid for in full."""
 LONGEST_WAIT_S = 60.0
-"""Longest wait that a provider may ask for; beyond it the attempt ends, and a later cycle tries again."""
+"""Longest wait in seconds that a provider may ask for. Beyond it the attempt ends, and a later cycle tries again."""
 
 
 @dataclass
@@ -34,9 +35,9 @@ class Asker:
     Attributes
     ----------
     save
-        Stores the transcript; called before a call with its reservation, and after it.
+        Stores the transcript. Called before each call, with its reservation, and after it.
     deadline
-        Returns the monotonic time by which the last answer must have come.
+        Returns the monotonic time by which the last answer must have arrived.
     """
 
     model: LanguageModel
@@ -52,9 +53,9 @@ class Asker:
         Raises
         ------
         ModelFault
-            No answer within the bound, or none can be had.
+            No call within the bound returned an answer, or none can.
         codec_evolution.budget.BudgetSpent
-            The worst case of the call does not fit; it was not made.
+            The worst case of the call exceeds a budget; the call was not made.
         """
         for tries in range(1, CALLS_A_ROUND + 1):
             if sum(each.round == number for each in talk.calls) >= CALLS_A_ROUND:
@@ -89,14 +90,14 @@ class Asker:
         cost = self.price.cost(answer.usage)
         entry.end(SETTLED, cost)
         talk.hear(answer.content)
-        # Stored before it is settled: a crash in between leaves too much booked, and the answer is not lost.
+        # Stored before it is settled: after a crash in between, too much is booked, but the answer is not lost.
         self.save()
         self.purse.settle(worst, cost)
         return answer
 
 
 def write_off(talk: Transcript) -> None:
-    """Book calls that a crashed process left under way: their worst case stays spent."""
+    """Book the calls that a crashed process left in flight: their worst case stays spent."""
     for call in talk.calls:
         if call.state == RESERVED:
             call.end(LOST, call.reserved_usd)

@@ -1,4 +1,4 @@
-"""The language model's seam: a call goes in, an answer or a typed fault comes out."""
+"""The interface to a language model: a call goes in, an answer or a typed fault comes out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from codec_evolution.pricing import Usage
 
 Block = dict[str, Any]
+"""A content block of the Messages API."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,19 @@ class ModelCall:
 
     Attributes
     ----------
+    model
+        Name of the model, as the provider knows it.
     system, tools
-        The stable part: byte for byte the same from cycle to cycle, so that the provider's cache has it.
+        The stable part: byte for byte the same from cycle to cycle, so that the provider's cache holds it.
     messages
-        The conversation; only ever appended to, because newer models refuse thinking blocks whose prefix changed.
+        The conversation. It is only ever appended to, because newer models refuse thinking blocks whose prefix
+        changed.
+    max_tokens
+        Most output tokens, thinking included.
     effort
         ``low`` to ``max``.
     forced
-        Thinking off and a tool call forced; only for models that allow it.
+        Whether thinking is off and a tool call is forced; only for models that allow it.
     """
 
     model: str
@@ -42,8 +48,10 @@ class ModelAnswer:
 
     Attributes
     ----------
+    stop_reason
+        Why the model stopped, in the provider's words.
     detail
-        Why it stopped, where the provider says more than the stop reason.
+        More about why it stopped, if the provider says so.
     """
 
     content: list[Block]
@@ -60,14 +68,16 @@ class ModelAnswer:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a provider says of a model.
+    """What is known of a model.
 
     Attributes
     ----------
+    context_tokens, max_output_tokens
+        Most tokens that it reads and writes in one call.
     can_force
-        Whether thinking may be switched off, which a forced tool call needs.
+        Whether thinking can be switched off, which a forced tool call requires.
     strict
-        Whether tool inputs can be held to their schema by the provider.
+        Whether the provider can hold tool inputs to their schemas.
     """
 
     context_tokens: int
@@ -77,18 +87,18 @@ class ModelFacts:
 
 
 class ModelFault(Exception):
-    """A call that gave no answer.
+    """A call that returned no answer.
 
     Attributes
     ----------
     kind
-        A short machine word, which becomes the reason of the attempt.
+        A short machine word; the reason of the attempt starts with it.
     retry
-        Whether the same call may succeed in a moment.
+        Whether the same call may succeed if it is repeated soon.
     billed
-        Whether the provider may charge for it; then what was reserved stays spent.
+        Whether the provider may charge for it. If so, the reservation stays spent.
     wait_s
-        How long the provider asks to wait, 0 when it does not say.
+        Seconds that the provider asks to wait; 0 if it does not say.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The conversation of one attempt, stored before and after every call of the model.
 
-A crash buys nothing twice but the one call that was under way: before a call its reservation is stored, after it the
-answer, and only then the money is settled. A stored answer is read again without asking.
+If the function crashes, at most the one in-flight call is paid for twice: its reservation is stored before the call,
+its answer after it, and only then is it settled. A stored answer is read again without another call.
 """
 
 from __future__ import annotations
@@ -13,12 +13,22 @@ from codec_evolution.planners.claude.language_model import ModelAnswer
 from codec_evolution.pricing import Usage
 
 RESERVED, SETTLED, RELEASED, LOST = "reserved", "settled", "released", "lost"
-"""States of a call: under way; answered and booked; failed without a bill; broken off, its worst case booked."""
+"""States of a call: in flight; answered and booked; failed without a charge; lost, with its worst case booked."""
 
 
 @dataclass
 class Call:
-    """One request to the provider and its money."""
+    """One request to the provider, and what it cost.
+
+    Attributes
+    ----------
+    round
+        The round that it belongs to.
+    fault
+        Why it returned no answer; "" otherwise.
+    detail
+        More about why the model stopped, if the provider says so.
+    """
 
     round: int
     reserved_usd: float
@@ -31,7 +41,7 @@ class Call:
     detail: str = ""
 
     def end(self, state: str, cost_usd: float) -> None:
-        """Book the call."""
+        """Move the call to its final state with the dollars booked for it."""
         self.state, self.cost_usd = state, cost_usd
 
     @property
@@ -42,22 +52,22 @@ class Call:
 
 @dataclass
 class Transcript:
-    """Everything that was said, asked and paid in one attempt.
+    """Everything that was said, called and paid in one attempt.
 
     Attributes
     ----------
     system, tools
-        As they were in the first call; later calls repeat them unchanged.
+        As in the first call; later calls repeat them unchanged.
     incumbent
-        SHA-256 of the incumbent that the prompt shows; another slot may have moved it since.
+        SHA-256 of the incumbent that the prompt shows. Another slot may have replaced it since.
     prompts
-        SHA-256 of each rendered part of the prompt, by its name.
+        SHA-256 of each rendered part of the prompt, by name; ``all`` is the whole.
     outcomes
-        What each round led to, by its number as text.
+        Outcome of each round, by its number as text.
     draft
         SHA-256 of the source that was sent last.
     passed
-        SHA-256 of drafts that the sandbox passed.
+        SHA-256 of the drafts that passed in the sandbox.
     """
 
     model: str
@@ -85,7 +95,7 @@ class Transcript:
 
     @property
     def cost_usd(self) -> float:
-        """Dollars of all calls so far; one under way counts with what is reserved for it."""
+        """Dollars of all calls so far; one in flight counts with its reservation."""
         return sum(call.booked_usd for call in self.calls)
 
     def cost_of(self, number: int) -> float:
@@ -93,7 +103,7 @@ class Transcript:
         return sum(call.booked_usd for call in self.calls if call.round == number)
 
     def usage(self) -> dict[str, Any]:
-        """Return what the record keeps of the conversation."""
+        """Return what the record keeps of the conversation: model, tokens, calls, dollars, prompt hashes."""
         return {
             "model": self.model,
             "tokens_in": sum(call.usage.input for call in self.calls),
@@ -106,16 +116,16 @@ class Transcript:
         }
 
     def say(self, text: str) -> None:
-        """Append what the user's side says."""
+        """Append a text of the user's side."""
         self.messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
 
     def hear(self, content: list[dict[str, Any]]) -> None:
-        """Append an answer of the model, exactly as it came."""
+        """Append an answer of the model, exactly as it was received."""
         if content:
             self.messages.append({"role": "assistant", "content": content})
 
     def answered(self, number: int) -> ModelAnswer | None:
-        """Return the answer of a round that a crashed process stored and did not read, or None."""
+        """Return the answer of a round that a crashed process stored but did not read, or None."""
         call = next((c for c in self.calls if c.round == number and c.state == SETTLED), None)
         if call is None or str(number) in self.outcomes:
             return None

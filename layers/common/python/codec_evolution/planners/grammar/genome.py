@@ -1,4 +1,4 @@
-"""The genome of a codec: which coding tools it has, and their settings."""
+"""The genome of a codec: its coding tools and their settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MARK = "# genome: "
+"""Starts the line of a source that declares its genome."""
 
 GENES: dict[str, tuple[Any, ...]] = {
     "prediction": ("none", "replenish", "motion"),
@@ -35,12 +36,12 @@ GENES: dict[str, tuple[Any, ...]] = {
     "cascade_step": (1.1, 1.2, 1.3),
     "deblocking": (0.0, 0.2, 0.4, 0.6),
 }
-"""The values that each gene may take, from plain to strong where there is an order."""
+"""The values that each gene may take; ordered ones from plain to strong."""
 
 
 @dataclass(frozen=True)
 class Genome:
-    """One codec of the grammar; the defaults are the plain one from which a search starts.
+    """One codec of the grammar; the defaults are the plain codec from which a search starts.
 
     The fields are the genes of `GENES`. Steps and weights are factors; roundings are fractions of a quantiser
     step; `reconstruction_bias` counts 1/32 of a step; `search_range` counts luma samples.
@@ -73,7 +74,7 @@ class Genome:
     deblocking: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a value that is not in the grammar; raises ValueError with the gene's name."""
+        """Raise ValueError, with the gene's name, for a value that is not in the grammar."""
         for gene, values in GENES.items():
             if not _is_among(getattr(self, gene), values):
                 raise ValueError(f"gene {gene}: {getattr(self, gene)!r} is not one of {values}")
@@ -90,11 +91,11 @@ class Genome:
 
     @property
     def temporal(self) -> bool:
-        """Whether blocks are predicted from the frame before."""
+        """Whether blocks are predicted from the previous frame."""
         return self.prediction != "none"
 
     def canonical(self) -> Genome:
-        """Return the same codec with the genes that it does not use at their defaults."""
+        """Return the same codec, with every gene that it does not use at its default."""
         unused: list[str] = []
         if not self.arithmetic:
             unused += ["memory"]
@@ -128,7 +129,7 @@ class Genome:
         return replace(self, **genes).canonical()
 
     def line(self) -> str:
-        """Return the comment line that carries the genome in a source: the genes that are not at their default."""
+        """Return the comment line that declares the genome in a source: the genes that are not at their default."""
         genes = asdict(self)
         return MARK + json.dumps({gene: value for gene, value in genes.items() if value != _DEFAULTS[gene]})
 
@@ -141,7 +142,7 @@ _DEFAULTS = asdict(Genome())
 
 
 def read_genome(source: str) -> Genome | None:
-    """Return the genome that a source declares, or None if it declares none of this grammar."""
+    """Return the genome that a source declares, or None if it declares no valid one."""
     for line in source.splitlines():
         if line.startswith(MARK):
             try:

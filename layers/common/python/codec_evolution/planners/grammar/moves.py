@@ -1,4 +1,4 @@
-"""The mutations of the search: coding tools in the order of their weight, then settings."""
+"""The mutations of the search: coding tools, the most effective first, then settings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Move:
     Attributes
     ----------
     title
-        Unique, without a colon or a plus sign: outcomes are credited to it.
+        Unique, without a colon or a plus sign, because results are credited by title.
     genes
-        The genes that it sets.
+        The genes that it sets, with their values.
     reason, expectation
         Parts of the hypothesis.
     rank
         Tools of a lower rank come first.
     small
-        Whether it rarely reaches an adoption alone.
+        Whether it is rarely enough for an adoption by itself.
     needs
-        Whether the tools that it builds on are there.
+        Returns whether a genome has the tools that the move builds on.
     """
 
     title: str
@@ -215,7 +215,7 @@ SETTING_REASONS = {
 
 @lru_cache(maxsize=1)
 def setting_moves() -> tuple[Move, ...]:
-    """Return one move for every value of every setting; it can be made from the values next to it."""
+    """Return one move for every value of every setting; it starts from a neighbouring value."""
     return tuple(
         Move(f"{gene.replace('_', ' ')} {value}", {gene: value}, reason, needs=_beside(gene, place))
         for gene, reason in SETTING_REASONS.items()
@@ -224,5 +224,5 @@ def setting_moves() -> tuple[Move, ...]:
 
 
 def _beside(gene: str, place: int) -> Callable[[Genome], bool]:
-    """Return a test for genomes whose gene has a value next to the one at a place."""
+    """Return a test whether a genome's gene has a value next to the one at this place in `GENES`."""
     return lambda genome: abs(GENES[gene].index(getattr(genome, gene)) - place) == 1

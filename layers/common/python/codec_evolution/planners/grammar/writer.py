@@ -1,4 +1,4 @@
-"""Writes the Python source of a genome: only the tools that it uses are in the text."""
+"""Writes the Python source of a genome, with only the coding tools that it uses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _environment() -> jinja2.Environment:
 
 
 def write_codec(genome: Genome) -> str:
-    """Return the complete source of one codec, at most about 60 KB; the same genome gives the same text."""
+    """Return the complete source of a codec, at most about 60 KB; the same genome gives the same text."""
     genome = genome.canonical()
     units = 2 if genome.motion_block == "split" else 1
     text = (
@@ -58,7 +58,7 @@ def write_codec(genome: Genome) -> str:
 
 
 def _rounding_argument(genome: Genome, rounding: float) -> str:
-    """Return the last argument of a call of `quantise`, which density quantisation does not take."""
+    """Return the last argument of a call of `quantise`; density quantisation takes none."""
     return f", {rounding}" if genome.quantisation == "fixed" else ""
 
 
