@@ -127,7 +127,9 @@ class Replayer:
         )
 
     def _bring_up(self, folder: str, status: str) -> bool:
-        item = self.objects.get_json(f"{folder}/states/{status}.json")
+        item: dict[str, Any] | None = self.objects.get_json(f"{folder}/states/{status}.json")
+        if item is None:
+            return False
         modification_id = item["modification_id"]
         self.table.put_once({**item, "status": states.REQUESTED})
         stored = self.table.get(modification_id) or {}

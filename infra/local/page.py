@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.widgets.views import VIEWS
 from jinja2 import Environment, StrictUndefined
 from starlette.applications import Starlette
@@ -100,7 +101,7 @@ class Backend:
             try:
                 answer = client.invoke(
                     FunctionName=session.deployment.functions[function],
-                    Qualifier="live",
+                    Qualifier=LIVE_ALIAS,
                     Payload=json.dumps(event).encode(),
                 )
                 text = answer["Payload"].read().decode("utf-8")

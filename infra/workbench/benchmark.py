@@ -30,7 +30,6 @@ POLICY_PATH = (
     Path(__file__).resolve().parents[2] / "layers/common/python/codec_evolution/data/language_policy.toml"
 )
 DEFAULT_SEED = "benchmark"
-TOTAL_CPU_S = 240.0
 POINT_FIELDS = (
     "quality",
     "bytes",
@@ -138,7 +137,7 @@ def measure_source(
     *,
     split: str = "train",
     seed: str = DEFAULT_SEED,
-    total_cpu_s: float = TOTAL_CPU_S,
+    total_cpu_s: float = Limits.cpu_s,
     library_codecs: bool = False,
     progress: Progress = lambda line: None,
 ) -> dict[str, Any]:

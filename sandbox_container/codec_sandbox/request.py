@@ -163,9 +163,9 @@ def _unpacked(fields: Fields, name: str, limit: int) -> bytes:
 
 
 def _limits(given: Fields) -> tuple[Limits, float]:
-    call_s = _number(given, "call_s", 30.0, MAX_CALL_S)
-    total_cpu_s = _number(given, "total_cpu_s", 240.0, MAX_TOTAL_CPU_S)
-    memory_mb = _number(given, "memory_mb", 2048, MAX_MEMORY_MB)
+    call_s = _number(given, "call_s", Limits.call_s, MAX_CALL_S)
+    total_cpu_s = _number(given, "total_cpu_s", Limits.cpu_s, MAX_TOTAL_CPU_S)
+    memory_mb = _number(given, "memory_mb", Limits.memory_mb, MAX_MEMORY_MB)
     return Limits(call_s=call_s, cpu_s=total_cpu_s, memory_mb=int(memory_mb)), total_cpu_s
 
 

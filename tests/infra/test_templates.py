@@ -1,121 +1,15 @@
-"""What the templates promise: who may reach what, what survives, what is off."""
+"""What the app's template promises: who may do what, what expires, what is off."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from infra.commands import aws_usage
-
-Resources = dict[str, dict[str, Any]]
-NOTHING = {"CidrIp": "255.255.255.255/32", "IpProtocol": "icmp"}
-
-
-def of_type(resources: Resources, kind: str) -> Iterator[dict[str, Any]]:
-    return (resource for resource in resources.values() if resource["Type"] == kind)
-
-
-def named(resources: Resources, kind: str, part: str) -> dict[str, Any]:
-    found = [each for name, each in resources.items() if each["Type"] == kind and part in name]
-    assert len(found) == 1, f"{len(found)} resources of {kind} with {part} in their name"
-    return found[0]
-
-
-def statements(resources: Resources, role: str) -> list[dict[str, Any]]:
-    policy = named(resources, "AWS::IAM::Policy", f"{role}RoleDefaultPolicy")
-    found = policy["Properties"]["PolicyDocument"]["Statement"]
-    return [{**each, "Action": _list(each["Action"]), "Resource": _list(each["Resource"])} for each in found]
-
-
-def allowed(resources: Resources, role: str) -> set[str]:
-    return {
-        action
-        for each in statements(resources, role)
-        if each["Effect"] == "Allow"
-        for action in each["Action"]
-    }
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-# --- data -----------------------------------------------------------------------------------------
-
-
-def test_every_table_is_on_demand_recoverable_and_protected_from_deletion(data_resources: Resources) -> None:
-    tables = list(of_type(data_resources, "AWS::DynamoDB::GlobalTable"))
-    assert len(tables) == 3
-    for table in tables:
-        assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
-        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
-        (replica,) = table["Properties"]["Replicas"]
-        assert replica["DeletionProtectionEnabled"] is True
-        assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-
-
-@pytest.mark.parametrize(
-    ("table", "keys", "indexes"),
-    [
-        (
-            "EvolutionRecord",
-            ["lineage", "attempt_id"],
-            {
-                "by_status": ["lineage", "status", "attempt_id"],
-                "by_version": ["lineage", "adopted_version"],
-                "by_source": ["source_key", "attempt_id"],
-            },
-        ),
-        ("LoopControl", ["lineage", "item"], {}),
-        (
-            "FrameworkModifications",
-            ["host", "modification_id"],
-            {
-                "by_status": ["host", "status", "modification_id"],
-                "by_file": ["host", "file", "modification_id"],
-            },
-        ),
-    ],
-)
-def test_tables_have_the_keys_and_indexes_of_the_design(
-    data_resources: Resources, table: str, keys: list[str], indexes: dict[str, list[str]]
-) -> None:
-    properties = named(data_resources, "AWS::DynamoDB::GlobalTable", table)["Properties"]
-    assert [key["AttributeName"] for key in properties["KeySchema"]] == keys
-    found = {
-        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
-        for index in properties.get("GlobalSecondaryIndexes", [])
-    }
-    assert found == indexes
-    types = {each["AttributeName"]: each["AttributeType"] for each in properties["AttributeDefinitions"]}
-    assert {name for name, kind in types.items() if kind == "N"} <= {"adopted_version"}
-    for index in properties.get("GlobalSecondaryIndexes", []):
-        assert len(index["Projection"]["NonKeyAttributes"]) <= 20, "DynamoDB's limit for one index"
-
-
-def test_the_bucket_is_private_encrypted_versioned_and_kept(data_resources: Resources) -> None:
-    bucket = named(data_resources, "AWS::S3::Bucket", "Artifacts")
-    assert bucket["DeletionPolicy"] == "Retain"
-    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
-    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
-    policy = json.dumps(named(data_resources, "AWS::S3::BucketPolicy", "Artifacts")["Properties"])
-    assert '"aws:SecureTransport": "false"' in policy
-
-
-def test_secrets_hold_no_value_in_the_template_and_are_kept(data_resources: Resources) -> None:
-    secrets = list(of_type(data_resources, "AWS::SecretsManager::Secret"))
-    assert len(secrets) == 2
-    for secret in secrets:
-        assert secret["DeletionPolicy"] == "Retain"
-        assert not {"SecretString", "GenerateSecretString"} & set(secret["Properties"])
-
-
-# --- functions ------------------------------------------------------------------------------------
+from tests.support.templates import Resources, allowed, listed, named, of_type, statements
 
 
 def test_no_environment_variable_holds_more_than_names_and_limits(app_resources: Resources) -> None:
@@ -140,7 +34,7 @@ def test_each_function_has_a_role_of_its_own_without_managed_policies(app_resour
 def test_no_statement_allows_every_action(app_resources: Resources) -> None:
     for policy in of_type(app_resources, "AWS::IAM::Policy"):
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            for action in _list(statement["Action"]):
+            for action in listed(statement["Action"]):
                 assert "*" not in action, f"{action} is a pattern"
 
 
@@ -152,7 +46,7 @@ def test_only_logging_tracing_network_interfaces_and_the_agent_name_no_resource(
         for name, policy in app_resources.items()
         if policy["Type"] == "AWS::IAM::Policy"
         for each in policy["Properties"]["PolicyDocument"]["Statement"]
-        if each["Effect"] == "Allow" and "*" in _list(each["Resource"])
+        if each["Effect"] == "Allow" and "*" in listed(each["Resource"])
     }
     assert {re.sub(r"RoleDefaultPolicy\w+$", "", name) for name in wide} == {
         "CycleStateMachine",
@@ -339,67 +233,6 @@ def test_a_function_may_do_what_its_handler_does_and_no_more(
     app_resources: Resources, function: str, actions: set[str]
 ) -> None:
     assert allowed(app_resources, f"Functions{function}") == actions | LOGS
-
-
-# --- the sandbox ----------------------------------------------------------------------------------
-
-
-def test_nothing_comes_into_or_goes_out_of_the_sandbox(app_resources: Resources) -> None:
-    group = named(app_resources, "AWS::EC2::SecurityGroup", "Sandbox")
-    assert "SecurityGroupIngress" not in group["Properties"]
-    for rule in group["Properties"]["SecurityGroupEgress"]:
-        assert {key: rule[key] for key in NOTHING} == NOTHING, "only the rule that matches no address"
-
-
-def test_the_sandbox_network_has_no_way_out(app_resources: Resources) -> None:
-    sandbox = {name: resource for name, resource in app_resources.items() if name.startswith("Sandbox")}
-    kinds = {resource["Type"] for resource in sandbox.values()}
-    ways = {
-        "AWS::EC2::InternetGateway",
-        "AWS::EC2::NatGateway",
-        "AWS::EC2::Route",
-        "AWS::EC2::VPCEndpoint",
-        "AWS::EC2::SecurityGroupIngress",
-        "AWS::EC2::SecurityGroupEgress",
-        "AWS::EC2::VPCPeeringConnection",
-    }
-    assert not ways & kinds
-    for subnet in of_type(sandbox, "AWS::EC2::Subnet"):
-        assert subnet["Properties"]["MapPublicIpOnLaunch"] is False
-
-
-def test_the_sandbox_role_may_only_log_and_hold_its_interface(app_resources: Resources) -> None:
-    interfaces = {
-        "ec2:CreateNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:DeleteNetworkInterface",
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:UnassignPrivateIpAddresses",
-    }
-    assert allowed(app_resources, "SandboxBenchmark") == {
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        *interfaces,
-    }
-    (denied,) = [each for each in statements(app_resources, "SandboxBenchmark") if each["Effect"] == "Deny"]
-    assert set(denied["Action"]) == interfaces
-    assert "lambda:SourceFunctionArn" in denied["Condition"]["ArnLike"]
-
-
-def test_the_sandbox_function_is_bounded_and_knows_nothing(app_resources: Resources) -> None:
-    benchmark = named(app_resources, "AWS::Lambda::Function", "Benchmark")["Properties"]
-    assert benchmark["Environment"]["Variables"] == {"CODEC_SANDBOX_LIBRARY_CODECS": "off"}
-    opener = named(app_resources, "AWS::Lambda::Function", "OpenCycle")["Properties"]
-    assert opener["Environment"]["Variables"]["CODEC_SANDBOX_LIBRARY_CODECS"] == "off"
-    assert benchmark["MemorySize"] == 3538
-    assert benchmark["Timeout"] == 900
-    assert benchmark["EphemeralStorage"] == {"Size": 1024}
-    assert benchmark["ReservedConcurrentExecutions"] == 3, "as many as slots"
-    assert len(benchmark["VpcConfig"]["SubnetIds"]) == 2
-
-
-# --- the schedule ---------------------------------------------------------------------------------
 
 
 def test_the_schedule_is_deployed_disabled_and_never_piles_up(app_resources: Resources) -> None:
