@@ -1,5 +1,6 @@
 """A planner at work: real tables and a real bucket (moto), the real SDK, a scripted Messages API."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Item, Planned, PlanRequest
-from codec_evolution.framework import release
+from codec_evolution.framework import release, rendering
 from codec_evolution.loop.planning import PlanStage
 from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
 from codec_evolution.planners.prompts import Limits
@@ -36,6 +37,14 @@ INDEXES = {
     "by_version": (["lineage"], "adopted_version", "N"),
     "by_source": (["source_key"], "attempt_id", "S"),
 }
+
+
+@pytest.fixture(autouse=True)
+def render_in_this_process(monkeypatch):
+    """Starting a process for each prompt is what `tests/unit/framework/test_rendering.py` tests."""
+    monkeypatch.setattr(
+        rendering, "render_in_child", lambda request: rendering.answer_to(json.loads(request))
+    )
 
 
 @dataclass

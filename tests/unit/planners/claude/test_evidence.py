@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from codec_evolution.contracts import MAX_ROUNDS, Item
 from codec_evolution.framework.release import POLICY_PATH
+from codec_evolution.framework.rendering import fence
 from codec_evolution.planners import prompts
 from codec_evolution.planners.evidence import (
     MODIFICATIONS,
@@ -27,9 +28,8 @@ from codec_evolution.planners.prompts import (
     Limits,
     PromptBroken,
     Prompts,
-    fence,
     policy_summary,
-    shipped_prompts,
+    shipped_templates,
     system_context,
 )
 from codec_evolution.repair.release_checks import check_prompts
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[4]
 GOLDEN = ROOT / "tests" / "golden"
 POLICY = (ROOT / "layers/common/python/codec_evolution/data/language_policy.toml").read_text("utf-8")
 SMALL_POLICY = (GOLDEN / "policy.toml").read_text("utf-8")
-PROMPTS = shipped_prompts(ROOT / "prompts")
+PROMPTS = Prompts(shipped_templates(ROOT / "prompts"))
 SOURCE = "def compress_video_frame(frame, frame_index, config):\n    return frame.tobytes()\n"
 CHARS_A_TOKEN = 3
 """Fewer than a token of English or of code has on average: the bound errs on the safe side."""

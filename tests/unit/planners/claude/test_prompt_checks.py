@@ -23,7 +23,8 @@ TOML = POLICY.read_text("utf-8")
         ("governance", "{% if not tools %}{{ analyses }}{% endif %}", "analyses"),
         ("notices", "{% if notice == 'inspection' %}{{ texts }}{% endif %}", "texts"),
         ("system", "{{ limits.call_s | figure('x') }}", "prompts/system.md"),
-        ("system", "{{ cycler.__init__.__globals__ }}", "unsafe"),
+        ("system", "{{ cycler.__init__.__globals__ }}", "undefined"),
+        ("cycle", "{{ item.parse_raw('x', allow_pickle=true) }}", "cannot call"),
         ("brand_new", "{% if %}", "brand_new.md, line 1"),
     ],
 )

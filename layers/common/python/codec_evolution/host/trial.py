@@ -60,9 +60,7 @@ def quick_tests(
         _need_walls(output)
     if output.exit_code != 0:
         said = output.text[-SHOWN_CHARS:].strip()
-        raise HostRefusal(
-            "quick-tests", f"the framework's tests fail with this change ({output.ended}): {said}", FAILED
-        )
+        raise HostRefusal("quick-tests", f"the framework's tests fail ({output.ended}): {said}", FAILED)
     return output
 
 

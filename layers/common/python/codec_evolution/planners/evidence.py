@@ -136,7 +136,7 @@ def cycle_context(
         "modifications": reading.modifications[:SHOWN_MODIFICATIONS],
         "tool_usage": [row for row in usage(reading.modifications) if row["calls"]],
         "healed": healed_rows(reading.modifications, reading.recent),
-        "counts": dict(Counter(attempt["status"] for attempt in reading.recent)),
+        "counts": list(Counter(attempt["status"] for attempt in reading.recent).items()),
         "read": len(reading.recent),
         "attempts_today": int(reading.day.get("attempts", 0)),
         "left_today_usd": max(0.0, reading.daily_budget_usd - reading.day.get("spent_usd", 0.0)),

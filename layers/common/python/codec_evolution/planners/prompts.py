@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel
 
 from codec_evolution import artifacts
-from codec_evolution.candidate import DECODER, ENCODER, GRAMMAR, MAX_SOURCE_BYTES, sha256_hex
+from codec_evolution.candidate import DECODER, ENCODER, GRAMMAR, MAX_SOURCE_BYTES
 from codec_evolution.contracts import MAX_ROUNDS
+from codec_evolution.framework import rendering
 from codec_evolution.framework.release import POLICY_PATH
+from codec_evolution.framework.rendering import Part, TemplateFailed
 from codec_evolution.judging.adoption import RULE
 from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, MINIMUM_POINTS, WINDOW_DB
 from codec_evolution.ports import Objects
@@ -30,9 +33,6 @@ FULLY_LISTED = 60
 
 FRAMING_BYTES = 2
 """Bytes that the sandbox adds to the rate for every packet; a test compares this with the sandbox."""
-
-_FAULTS_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What else an expression in a template may raise; the planner may have written the template."""
 
 
 class PromptBroken(ValueError):
@@ -60,77 +60,75 @@ class Limits:
 
 @dataclass(frozen=True)
 class Prompts:
-    """The templates of one release.
-
-    The planner may amend them, so they are rendered in Jinja's sandbox, and an unknown name is an error.
+    """The templates of one release, which the planner may have written.
 
     Attributes
     ----------
     templates
-        Texts of the templates by name.
+        Templates by name, without ``.md``.
+    shipped
+        The templates of this deployment, used if those of the release do not render. Empty for no fallback.
+    on_fallback
+        Called with the reason when they are used.
     """
 
     templates: Mapping[str, str]
+    shipped: Mapping[str, str] = field(default_factory=dict)
+    on_fallback: Callable[[str], None] = lambda reason: None
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
-        """Return a template rendered with a context; raises `PromptBroken`."""
-        template = self.compile(name)
+        """Return one part of the prompt; raises `PromptBroken`."""
+        return self.render_all([Part(name, context)])[0]
+
+    def render_all(self, parts: Sequence[Part]) -> list[str]:
+        """Return parts of the prompt, rendered by one child process; raises `PromptBroken`.
+
+        If the fallback is used, every context gets the reason as ``prompt_problem``.
+        """
+        data = [replace(part, context=as_data(part.context)) for part in parts]
         try:
-            text = template.render(context)
-        except (jinja2.TemplateError, *_FAULTS_OF_A_TEMPLATE) as error:
-            raise PromptBroken(f"prompt_broken: prompts/{name}.md: {error}") from None
-        return text.strip() + "\n"
-
-    def compile(self, name: str) -> jinja2.Template:
-        """Return one template; raises `PromptBroken`, with the line, if it does not parse."""
-        if name not in self.templates:
-            raise PromptBroken(f"prompt_broken: the release has no prompts/{name}.md")
+            return rendering.render(self.templates, data)
+        except TemplateFailed as error:
+            reason = f"prompt_broken: {error}"
+        if not self.shipped:
+            raise PromptBroken(reason)
+        self.on_fallback(reason)
+        told = [
+            part
+            if part.context is None
+            else replace(part, context={**part.context, "prompt_problem": reason})
+            for part in data
+        ]
         try:
-            return _compiled(self.templates[name])
-        except jinja2.TemplateSyntaxError as error:
-            where = f"prompts/{name}.md, line {error.lineno}"
-            raise PromptBroken(f"prompt_broken: {where}: {error.message}") from None
+            return rendering.render(self.shipped, told)
+        except TemplateFailed as error:
+            raise PromptBroken(f"prompt_broken: {error}") from None
 
 
-def load_prompts(objects: Objects, release: str, names: Sequence[str] = NAMES) -> Prompts:
-    """Return templates of a release; a missing one raises only when it is rendered."""
+def as_data(value: Any) -> Any:
+    """Return plain data in place of models, dataclasses, mappings, sequences and decimals; no number for NaN."""
+    if isinstance(value, BaseModel):
+        return as_data(value.model_dump(exclude_none=True))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: as_data(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): as_data(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_data(each) for each in value]
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def load_templates(objects: Objects, release: str, names: Sequence[str] = NAMES) -> dict[str, str]:
+    """Return templates of a release by name; one that is missing shows when it is rendered."""
     found = {name: objects.get_text(artifacts.release(release, f"prompts/{name}.md")) for name in names}
-    return Prompts({name: text for name, text in found.items() if text is not None})
+    return {name: text for name, text in found.items() if text is not None}
 
 
-def shipped_prompts(folder: Path) -> Prompts:
-    """Return the templates that the system ships with."""
-    return Prompts({path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))})
-
-
-@lru_cache(maxsize=32)
-def _compiled(template: str) -> jinja2.Template:
-    """Compile a template once per process: compiling takes longer than rendering."""
-    environment = ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    environment.filters |= {"data": fence, "line": one_line, "figure": figure}
-    return environment.from_string(template)
-
-
-def fence(text: str, name: str = "data") -> str:
-    """Return a text between marks that it cannot contain, so that nothing in it reads as an instruction.
-
-    The marks hold a hash of the text, so the author of the text cannot have written the closing mark.
-    """
-    mark = sha256_hex(text)[:12]
-    return f"<<{name} {mark}\n{text.rstrip()}\n{mark} {name}>>"
-
-
-def one_line(text: object, limit: int = 300) -> str:
-    """Return a text from a model or a traceback as one line that fits a table, at most ``limit`` characters."""
-    flat = " ".join(str(text).replace("|", "/").replace("`", "'").split())
-    return flat if len(flat) <= limit else flat[: limit - 3] + "..."
-
-
-def figure(value: float | None, digits: int = 2, unit: str = "") -> str:
-    """Return a number for a table; a dash for None."""
-    return "-" if value is None else f"{value:.{digits}f}{unit}"
+def shipped_templates(folder: Path) -> dict[str, str]:
+    """Return the templates that the system ships with, by name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))}
 
 
 def policy_summary(policy_toml: str) -> dict[str, Any]:

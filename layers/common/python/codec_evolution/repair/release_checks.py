@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.framework.rendering import Part
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
 from codec_evolution.planners.prompts import (
@@ -51,21 +52,23 @@ def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
         could mend it.
     """
     prompts = Prompts({PurePosixPath(path).stem: text for path, text in files.items()})
-    for name in prompts.templates:
-        prompts.compile(name)
+    prompts.render_all([Part(name, None) for name in prompts.templates])
     for tools in (True, False):
-        contexts = {
-            SYSTEM: [system_context(policy_toml, LIMITS, tools=tools)],
-            GOVERNANCE: [
-                {"analysis": _analysis(), "framework_advised": advised, "tools": tools}
-                for advised in (True, False)
-            ],
-            CYCLE: [_cycle(_first(tools)), _cycle(_later(tools))],
-            NOTICES: [{**given, "rounds_left": left} for given in NOTICES_GIVEN for left in (0, 1)],
-        }
-        for name, given in contexts.items():
-            for context in given:
-                prompts.render(name, context)
+        prompts.render_all(_parts(policy_toml, tools))
+
+
+def _parts(policy_toml: str, tools: bool) -> list[Part]:
+    """Return every part of a prompt with everything that it may be given, and with nothing."""
+    contexts: dict[str, list[dict[str, Any]]] = {
+        SYSTEM: [system_context(policy_toml, LIMITS, tools=tools)],
+        GOVERNANCE: [
+            {"analysis": _analysis(), "framework_advised": advised, "tools": tools}
+            for advised in (True, False)
+        ],
+        CYCLE: [_cycle(_first(tools)), _cycle(_later(tools))],
+        NOTICES: [{**given, "rounds_left": left} for given in NOTICES_GIVEN for left in (0, 1)],
+    }
+    return [Part(name, context) for name, given in contexts.items() for context in given]
 
 
 def _analysis() -> FailureAnalysis:

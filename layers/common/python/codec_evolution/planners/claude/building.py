@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import NoProposal
 from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
 from codec_evolution.planners.connections import Connections
-from codec_evolution.planners.prompts import Limits
+from codec_evolution.planners.prompts import Limits, shipped_templates
 from codec_evolution.pricing import parse_models
 
 NO_CREDENTIAL = (
@@ -35,6 +36,7 @@ def build_claude(connections: Connections) -> ClaudePlanner | NoProposal:
         now=connections.now,
         deadline=connections.deadline,
         observe=connections.observe,
+        shipped=shipped_templates(Path(connections.settings["SHIPPED_DIR"]) / "prompts"),
     )
 
 

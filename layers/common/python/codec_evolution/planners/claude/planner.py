@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from codec_evolution import artifacts
@@ -14,6 +14,7 @@ from codec_evolution.budget import BudgetSpent, Purse
 from codec_evolution.candidate import Candidate, sha256_hex
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.framework.rendering import Part
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import (
     ContinueRound,
@@ -46,7 +47,7 @@ from codec_evolution.planners.prompts import (
     Limits,
     PromptBroken,
     Prompts,
-    load_prompts,
+    load_templates,
     system_context,
 )
 from codec_evolution.ports import Control, Modifications, Objects, Record
@@ -98,6 +99,8 @@ class ClaudePlanner:
         Returns the monotonic time after which no further call is started.
     observe
         Called with signs of stagnation and the size of the prompt, for metrics and alarms.
+    shipped
+        This deployment's templates, used if those of the release do not render.
     """
 
     model: LanguageModel
@@ -110,6 +113,7 @@ class ClaudePlanner:
     deadline: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
     observe: Callable[[Mapping[str, Any]], None] = lambda signs: None
+    shipped: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, context: RoundContext) -> Step:
         """Take one round, or return the outcome of the same round taken before."""
@@ -119,7 +123,8 @@ class ClaudePlanner:
         if talk is not None and str(number) in talk.outcomes:
             return Step(self._restored(talk.outcomes[str(number)]), talk.cost_of(number))
         try:
-            prompts = load_prompts(self.objects, item.release, NAMES if talk is None else (NOTICES,))
+            templates = load_templates(self.objects, item.release, NAMES if talk is None else (NOTICES,))
+            prompts = Prompts(templates, self.shipped, self._fallen_back)
             if talk is None:
                 talk = self._begin(context, prompts)
             outcome = self._round(talk, context, prompts)
@@ -134,6 +139,9 @@ class ClaudePlanner:
         (self._save if talk.calls else self._book)(item, talk)
         return Step(outcome, talk.cost_of(number))
 
+    def _fallen_back(self, reason: str) -> None:
+        self.observe({"prompt_problem": reason})
+
     def _begin(self, context: RoundContext, prompts: Prompts) -> Transcript:
         """Start the conversation: the model is drawn and checked, the evidence read, the prompt rendered."""
         item = context.item
@@ -142,25 +150,28 @@ class ClaudePlanner:
         name = self.settings.draw(item.attempt_id)
         facts = self.model.facts(name)
         stable = system_context(context.policy_toml, self.settings.limits, tools=item.tools)
-        system = prompts.render(SYSTEM, stable)
-        parts = self._evidence(context, prompts)
-        self.observe({"prompt_chars": len(system) + len(parts[CYCLE])})
-        hashes = {SYSTEM: sha256_hex(system), **{part: sha256_hex(text) for part, text in parts.items()}}
+        parts = [Part(SYSTEM, stable), *self._evidence(context)]
+        texts = dict(zip((part.name for part in parts), prompts.render_all(parts), strict=True))
+        system, cycle = texts[SYSTEM], texts[CYCLE]
+        self.observe({"prompt_chars": len(system) + len(cycle)})
         talk = Transcript(
             model=name,
             effort=self.settings.effort,
             can_force=facts.can_force,
             system=system,
             tools=toolbox.definitions(framework=item.tools, strict=facts.strict),
-            prompts={**hashes, "all": sha256_hex(system + parts[CYCLE])},
+            prompts={
+                **{name: sha256_hex(text) for name, text in texts.items()},
+                "all": sha256_hex(system + cycle),
+            },
             messages=[],
             incumbent=context.incumbent.sha256,
         )
-        talk.say(parts[CYCLE])
+        talk.say(cycle)
         return talk
 
-    def _evidence(self, context: RoundContext, prompts: Prompts) -> dict[str, str]:
-        """Return the rendered parts of the cycle's prompt by name."""
+    def _evidence(self, context: RoundContext) -> list[Part]:
+        """Return the parts of the cycle's prompt with what they are rendered with."""
         item = context.item
         reader = EvidenceReader(
             self.record, self.control, self.objects, self.modifications, self.settings.daily_budget_usd
@@ -177,17 +188,16 @@ class ClaudePlanner:
                 "identical_reports": stagnation.identical,
             }
         )
-        parts = {}
+        parts = []
         if report.leads:
             facts = {
                 "analysis": report.analysis,
                 "framework_advised": report.framework_advised,
                 "tools": item.tools,
             }
-            parts[GOVERNANCE] = prompts.render(GOVERNANCE, facts)
+            parts.append(Part(GOVERNANCE, facts, into="governance_text"))
         shown = cycle_context(reading, report, rounds=MAX_ROUNDS, limits=self.settings.limits)
-        parts[CYCLE] = prompts.render(CYCLE, {**shown, "governance_text": parts.get(GOVERNANCE, "")})
-        return parts
+        return [*parts, Part(CYCLE, {"governance_text": "", **shown})]
 
     def _round(self, talk: Transcript, context: RoundContext, prompts: Prompts) -> Outcome:
         """Give the model the answer to its last request, ask it, and read its answer."""
