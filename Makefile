@@ -17,31 +17,49 @@ CONTEXT = $(foreach setting,$(SETTINGS),-c $(setting))
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Prints how long a step took, and ends as it ended: $(call timed,NAME,COMMAND).
+timed = began=$$(date +%s); $(2); ended=$$?; echo "$(1): $$(($$(date +%s) - began)) s"; exit $$ended
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lint synth deploy destroy lock clean
+.PHONY: help setup run test coverage check lint style types fast-tests all-tests bench synth deploy destroy lock clean
 
 help: ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+##@ Use
 run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNER=search
 	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --state-dir $(STATE_DIR)
 
-test: setup ## Run every test: unit, infra and integration on all cores, then sandbox and browser
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m pytest --numprocesses auto --dist loadfile tests/unit tests/infra tests/integration tests/bench
-	$(PY) -m pytest tests/sandbox tests/browser
+##@ Change
+check: setup ## Check what you edit, in a minute: format, lint and the fast unit tests, side by side
+	@$(call timed,check,$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target style fast-tests)
 
-check: lint ## Check what one edits: style, then unit tests on all cores
-	$(PY) -m pytest --numprocesses auto tests/unit
+test: setup ## Check everything: format, lint and every test, with the branch coverage of the pure rooms
+	@$(call timed,test,$(MAKE) --no-print-directory style all-tests)
+
+lint: style ## Check style only
+
+coverage: setup ## Measure the branch coverage of the pure rooms by the unit tests alone
+	$(PY) -m pytest --numprocesses auto --dist loadfile --cov tests/unit
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench
 
-lint: setup ## Check style only
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
+style: setup
+	@$(call timed,style,$(PY) -m ruff format --check . && $(PY) -m ruff check .)
 
+types: setup
+	@$(call timed,types,$(VENV)/bin/pyright)
+
+fast-tests: setup
+	@$(call timed,fast unit tests,$(PY) -m pytest -q --numprocesses $$(nproc) --dist loadfile --durations=15 -m "not slow" tests/unit)
+
+# What disturbs other tests, or is disturbed by them, runs alone at the end.
+all-tests: setup
+	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --dist loadfile --durations=15 -m "not alone" --cov tests)
+	@$(call timed,tests that run alone,$(PY) -m pytest -q -m alone tests/unit)
+
+##@ Deploy
 synth: setup ## Write the CloudFormation templates to cdk.out (no Docker, no AWS credentials)
 	$(PY) -m infra.app $(CONTEXT)
 	@echo "the templates are in cdk.out"
@@ -59,6 +77,7 @@ destroy: setup ## Remove the app from AWS; says which data it keeps and how to d
 	$(CDK) destroy CodecEvolutionApp
 	@$(PY) -m infra.leftovers
 
+##@ Set up
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
 
 # torch comes without a hash: which build is right depends on the machine (TORCH_INDEX names another index).

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NAME, VERSION = "tiny-codec-tool", "1.2.0"
 
 

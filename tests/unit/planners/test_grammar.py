@@ -78,6 +78,7 @@ def assert_round_trip(source: str, quality: int) -> float:
     return psnr(FRAMES, decoded)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("genome", ONE_GENE_CHANGED, ids=lambda genome: "")
 def test_every_gene_value_round_trips_exactly_on_an_odd_size(genome: Genome) -> None:
     assert assert_round_trip(source_of(genome), 60) > 25

@@ -57,12 +57,14 @@ def test_seeds_and_slots_give_different_searches() -> None:
     assert len(by_slot) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_no_codec_is_proposed_twice(seed: int) -> None:
     hashes = [p.candidate.normalised_sha256 for p in proposals(15, seed=seed)]
     assert len(set(hashes)) == len(hashes)
 
 
+@pytest.mark.slow
 def test_with_everything_tried_there_is_nothing_to_propose() -> None:
     answer = SearchPlanner().propose(briefing(tried=Everything()))
     assert isinstance(answer, NoProposal)

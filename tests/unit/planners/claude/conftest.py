@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,16 @@ class Office:
             budget_usd=self.attempt_budget_usd,
         )
 
+    @cached_property
+    def client(self) -> Any:
+        """The SDK's client, made once: each new one loads all certificates, 25 ms."""
+        return anthropic_client("key", self.url)
+
     def planner(self) -> ClaudePlanner:
         """Return a planner as a fresh function environment has it."""
         ends = time.monotonic() + self.seconds_left
         return ClaudePlanner(
-            model=ClaudeApi(anthropic_client("key", self.url), "anthropic", lambda: ends),
+            model=ClaudeApi(self.client, "anthropic", lambda: ends),
             record=self.record,
             control=self.control,
             objects=self.objects,

@@ -187,6 +187,7 @@ def fresh() -> Transcript:
     return talk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False], ids=["shares bind", "the day binds"])
 @pytest.mark.parametrize("seed", range(8))
 def test_no_interleaving_and_no_death_passes_the_limit_or_hides_a_charge(office, seed, shared):

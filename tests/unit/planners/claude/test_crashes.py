@@ -10,6 +10,8 @@ from codec_evolution.pricing import Usage, load_prices
 from tests.unit.planners.claude.conftest import ATTEMPT, LINEAGE
 from tests.unit.planners.claude.test_rounds import FAILED, PASSED, submits
 
+pytestmark = pytest.mark.slow
+
 TURNS = (submits("import os\n"), submits())
 ANSWERS = (None, FAILED, PASSED)
 ENDING = ["draft", "draft", "candidate"]
