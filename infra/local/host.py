@@ -163,6 +163,11 @@ def _refresh(
         target = places.checkout / path
         current = _sha256(target) if target.is_file() else None
         if path not in installed:
+            if current not in (None, known[path]):
+                progress(
+                    f"{path} is no longer part of the framework, so a tool's change to it no longer applies; its "
+                    "modification keeps the diff"
+                )
             target.unlink(missing_ok=True)
             continue
         new = (ROOT / path).read_bytes()

@@ -82,6 +82,19 @@ def test_where_both_changed_the_same_line_the_tools_version_stays_and_the_user_i
     assert any(PROMPT in note for note in installed.notes)
 
 
+def test_a_file_that_the_framework_no_longer_has_goes_and_a_tools_change_to_it_is_reported(installed):
+    installed.write("prompts/old.md", "old\n")
+    clone = installed.set_up()
+    (clone / PROMPT).write_text("changed\n")
+    (clone / "prompts/old.md").write_text("changed\n")
+    for path in (PROMPT, "prompts/old.md", "infra/app.py"):
+        (installed.root / path).unlink()
+    installed.set_up()
+    assert not any((clone / path).exists() for path in (PROMPT, "prompts/old.md", "infra/app.py"))
+    reported = [note.split()[0] for note in installed.notes if "no longer part of the framework" in note]
+    assert reported == ["prompts/old.md", PROMPT], "only what a tool had changed"
+
+
 def test_a_lost_clone_comes_back_with_what_was_pushed(installed):
     clone = installed.set_up()
     git = BareRepository(installed.git_dir)
