@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from codec_evolution.record import LISTED
 from constructs import Construct
 
 from infra.nag import acknowledge
 
 STRING = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
-
-LIST_COLUMNS = [
-    "status",
-    "reason",
-    "version",
-    "adopted_version",
-    "parent_version",
-    "improvement",
-    "summary",
-    "planner",
-    "bitrate_mbps",
-    "compression_ratio",
-    "psnr_db",
-    "ms_ssim",
-    "bd_rate_vs_incumbent",
-    "bd_rate_vs_hevc",
-    "failure_stage",
-    "failure_kind",
-    "llm_cost_usd",
-    "deployment_status",
-    "github_commit_hash",
-    "source_sha256",
-]
-"""What a listing shows; DynamoDB allows 20 projected attributes an index."""
 
 MODIFICATION_COLUMNS = [
     "tool",
@@ -61,9 +39,9 @@ class DataStack(Stack):
             "EvolutionRecord",
             ("lineage", "attempt_id"),
             [
-                _index("by_status", ["lineage", "status"], ("attempt_id", STRING), LIST_COLUMNS),
-                _index("by_version", ["lineage"], ("adopted_version", NUMBER), LIST_COLUMNS),
-                _index("by_source", ["source_key"], ("attempt_id", STRING), LIST_COLUMNS),
+                _index("by_status", ["lineage", "status"], ("attempt_id", STRING), LISTED),
+                _index("by_version", ["lineage"], ("adopted_version", NUMBER), LISTED),
+                _index("by_source", ["source_key"], ("attempt_id", STRING), LISTED),
             ],
         )
         self.loop_control = _table(self, "LoopControl", ("lineage", "item"), [])
@@ -122,7 +100,7 @@ def _table(
 
 
 def _index(
-    name: str, partition: list[str], sort: tuple[str, dynamodb.AttributeType], columns: list[str]
+    name: str, partition: list[str], sort: tuple[str, dynamodb.AttributeType], columns: Sequence[str]
 ) -> dynamodb.GlobalSecondaryIndexPropsV2:
     keys = {*partition, sort[0]}
     return dynamodb.GlobalSecondaryIndexPropsV2(

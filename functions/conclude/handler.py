@@ -29,7 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
         now=utc_now,
         looks_per_day=int(os.environ["CONFIRM_LOOKS_PER_DAY"]),
-        told=lambda record, measure: emit(metrics.of_attempt(record, measure)),
+        on_recorded=lambda attempt, measure: emit(metrics.attempt_samples(attempt, measure)),
     )
     concluded = concluder.conclude(request)
     logger.info(

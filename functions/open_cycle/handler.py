@@ -45,7 +45,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
         StateMachineExecutions(),
         SETTINGS,
-        told=lambda record: emit(metrics.of_attempt(record, None)),
+        on_recorded=lambda attempt: emit(metrics.attempt_samples(attempt, None)),
     )
     modifications = FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"])
     expired = operations.expire_overdue(modifications, utc_now())
@@ -57,6 +57,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     opened = opener.open(start, shipped)
     logger.info("cycle", extra={"go": opened.go, "reason": opened.reason, "cycle_id": opened.cycle_id})
     if request.preparation == 0 or not opened.go:  # a cycle that opens again after preparing is one tick
-        spent = control.day(opened.lineage, day_of(opened.cycle_id)).get("spent_usd", 0.0)
+        spent = control.day(opened.lineage, day_of(opened.cycle_id)).spent_usd
         emit(metrics.of_tick(opened, control.state(opened.lineage), spent, SETTINGS.daily_budget_usd))
     return answer(opened, "open_cycle")

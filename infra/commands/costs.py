@@ -9,6 +9,7 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.adapters.tables import EvolutionRecord
+from codec_evolution.ports import DayCounters
 from codec_evolution.pricing import PriceTable, load_prices
 
 from infra.commands.target import Target
@@ -89,7 +90,7 @@ def cost_row(attempt: Mapping[str, Any]) -> dict[str, Any]:
 def read_attempts(record: EvolutionRecord, lineage: str, days: int) -> list[dict[str, Any]]:
     """Return the attempts of the last days."""
     since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
-    return record.since(lineage, since, MAX_ATTEMPTS)
+    return [each.to_item() for each in record.since(lineage, since, MAX_ATTEMPTS)]
 
 
 def _days(target: Target, lineage: str, days: int) -> list[dict[str, Any]]:
@@ -97,14 +98,8 @@ def _days(target: Target, lineage: str, days: int) -> list[dict[str, Any]]:
     for back in range(days):
         day = (datetime.now(UTC) - timedelta(days=back)).date().isoformat()
         counters = target.control.day(lineage, day)
-        if counters:
-            rows.append(
-                {
-                    "day": day,
-                    "spent_usd": counters.get("spent_usd", 0.0),
-                    "attempts": int(counters.get("attempts", 0)),
-                }
-            )
+        if counters != DayCounters(day):
+            rows.append({"day": day, "spent_usd": counters.spent_usd, "attempts": counters.attempts})
     return rows
 
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from codec_evolution.record import Measured
+
 FIRST_COLUMNS = (
     "attempt_id",
     "status",
@@ -16,12 +18,7 @@ FIRST_COLUMNS = (
     "parent_version",
     "reason",
     "hypothesis",
-    "bitrate_mbps",
-    "compression_ratio",
-    "psnr_db",
-    "ms_ssim",
-    "bd_rate_vs_incumbent",
-    "bd_rate_vs_hevc",
+    *Measured.model_fields,
 )
 """The leading columns of a CSV; the other attributes follow in order of their names."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

@@ -88,7 +88,8 @@ def show_modification(at: Target, modification_id: str) -> dict[str, Any]:
 def analyse(at: Target) -> dict[str, Any]:
     """Return ``{"tools", "healed"}``: how the tools are used, and which failures stopped after a release."""
     items = at.modifications.latest(ANALYSED)
-    return {"tools": usage(items), "healed": healed(items, at.record.latest(at.lineage, ANALYSED))}
+    attempts = [each.to_item() for each in at.record.latest(at.lineage, ANALYSED)]
+    return {"tools": usage(items), "healed": healed(items, attempts)}
 
 
 def modifications_of(session: Session) -> FrameworkModifications:

@@ -29,5 +29,6 @@ def read_history(target: Target, lineage: str, *, status: str | None, limit: int
         raise UserError(f"--status must be one of {', '.join(STATUSES)}, not {status!r}")
     found = target.record.latest(lineage, limit, status)
     if status is not None:
-        found = [target.record.get(lineage, row["attempt_id"]) or row for row in found]
-    return {"lineage": lineage, "version": target.control.state(lineage).version, "attempts": found}
+        found = [target.record.get(lineage, row.attempt_id) or row for row in found]
+    attempts = [each.to_item() for each in found]
+    return {"lineage": lineage, "version": target.control.state(lineage).version, "attempts": attempts}

@@ -70,7 +70,7 @@ def show_lineage(target: Target, version: Version, lineage: Lineage = "", as_jso
     from infra.workbench.versions import ancestry
 
     lineage = lineage or target.lineage
-    found = ancestry(target.record, lineage, version)
+    found = [each.to_item() for each in ancestry(target.record, lineage, version)]
     if as_json:
         print_json({"lineage": lineage, "version": version, "ancestry": found})
     else:
@@ -106,7 +106,7 @@ def export(
     """Write all attempts of a lineage, oldest first."""
     from infra.commands.export import as_csv, as_json_lines
 
-    attempts = list(target.record.every(lineage or target.lineage))
+    attempts = [each.to_item() for each in target.record.every(lineage or target.lineage)]
     text = as_csv(attempts) if form is ExportFormat.CSV else as_json_lines(attempts)
     if output is None:
         typer.echo(text, nl=False)

@@ -15,6 +15,7 @@ from codec_evolution import artifacts
 from codec_evolution.loop.cycle import PREPARATION, stage_of
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.ports import Objects
+from codec_evolution.record import Attempt
 
 from infra.local.key_endpoint import planner_environment
 from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
@@ -107,7 +108,7 @@ class Stage:
 
     attempt_id: str
     name: str
-    record: dict[str, Any] | None = None
+    record: Attempt | None = None
 
 
 class Screen(Protocol):
@@ -196,13 +197,15 @@ def _run_cycle(session: Session, screen: Screen) -> CycleResult:
         )
     output = json.loads(answer["output"])
     cycle_id = output["cycle_id"]
-    records = [r for r in session.record.latest(LINEAGE, RECORDS_A_CYCLE) if r.get("cycle_id") == cycle_id]
-    records.sort(key=lambda record: record["attempt_id"])
+    newest = session.record.latest(LINEAGE, RECORDS_A_CYCLE)
+    concluded = sorted(
+        (each for each in newest if each.cycle_id == cycle_id), key=lambda each: each.attempt_id
+    )
     return CycleResult(
         cycle_id=cycle_id,
-        attempts=records,
+        attempts=[each.to_item() for each in concluded],
         stages_s={
-            **stage_seconds(records),
+            **stage_seconds(concluded),
             "prepare": preparation_seconds(session.bucket, cycle_id),
             "total": round(time.monotonic() - began, 3),
         },
@@ -217,7 +220,7 @@ def _watch(session: Session, client: Any, execution: str) -> Iterator[list[Stage
 
     The emulator's history shows top-level states only, so the stage is read from what the attempt has stored.
     """
-    concluded: dict[str, dict[str, Any]] = {}
+    concluded: dict[str, Attempt] = {}
     while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
         state = session.control.state(LINEAGE)
         if state.execution == execution:
@@ -227,20 +230,20 @@ def _watch(session: Session, client: Any, execution: str) -> Iterator[list[Stage
         time.sleep(POLL_S)
 
 
-def _stage(session: Session, attempt_id: str, concluded: dict[str, dict[str, Any]]) -> Stage:
+def _stage(session: Session, attempt_id: str, concluded: dict[str, Attempt]) -> Stage:
     if attempt_id not in concluded:
         record = session.record.get(LINEAGE, attempt_id)
         if record is not None:
             concluded[attempt_id] = record
     if attempt_id in concluded:
-        return Stage(attempt_id, concluded[attempt_id]["status"], concluded[attempt_id])
+        return Stage(attempt_id, concluded[attempt_id].status, concluded[attempt_id])
     return Stage(attempt_id, stage_of(session.bucket, LINEAGE, attempt_id))
 
 
-def stage_seconds(records: list[dict[str, Any]]) -> dict[str, float]:
+def stage_seconds(attempts: list[Attempt]) -> dict[str, float]:
     """Return seconds by stage, summed over a cycle's attempts."""
     return {
-        name: round(sum(record.get(f"{name}_s", 0.0) for record in records), 3)
+        name: round(sum(each.stage_seconds(name) or 0.0 for each in attempts), 3)
         for name in ("plan", "measure", "confirm")
     }
 

@@ -19,6 +19,7 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.loop import conclusion
 from codec_evolution.planner_specs import SEARCH
+from codec_evolution.record import Attempt
 
 from infra.errors import UserError
 from infra.local import host
@@ -221,7 +222,7 @@ def replay_lost(session: Session) -> int:
     """
     record, control, bucket = session.record, session.control, session.bucket
     newest = record.latest(LINEAGE, 1)
-    known = newest[0]["attempt_id"] if newest else ""
+    known = newest[0].attempt_id if newest else ""
     count = 0
     for key in bucket.keys(f"attempts/{LINEAGE}/"):
         if not key.endswith("/record.json"):
@@ -230,7 +231,7 @@ def replay_lost(session: Session) -> int:
             continue
         journalled = bucket.get_json(key)
         if journalled is not None:
-            count += conclusion.replay(journalled, control, record)
+            count += conclusion.replay(Attempt.from_item(journalled), control, record)
     return count
 
 

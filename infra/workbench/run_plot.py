@@ -26,7 +26,7 @@ def draw_versions(session: Session) -> Path | None:
     curves = []
     for number in numbers:
         record = session.record.of_version(LINEAGE, number) if newest >= 0 else None
-        report = record and session.bucket.get_json(artifacts.report(LINEAGE, record["attempt_id"]))
+        report = record and session.bucket.get_json(artifacts.report(LINEAGE, record.attempt_id))
         if report and report["clip_set"] == clips.digest:
             curves.append((f"version {number}", summary(report, {})["clips"]))
     if not curves:

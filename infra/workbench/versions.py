@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord
+from codec_evolution.record import Attempt
 
 from infra.errors import UserError
 
 
-def ancestry(record: EvolutionRecord, lineage: str, version: int) -> list[dict[str, Any]]:
+def ancestry(record: EvolutionRecord, lineage: str, version: int) -> list[Attempt]:
     """Return the records of a version and of its ancestors, down to version 0.
 
     Raises
@@ -21,8 +21,8 @@ def ancestry(record: EvolutionRecord, lineage: str, version: int) -> list[dict[s
         There is no such version.
     """
     found = [_version(record, lineage, version)]
-    while (parent := found[-1].get("parent_version")) is not None:
-        found.append(_version(record, lineage, int(parent)))
+    while (parent := found[-1].parent_version) is not None:
+        found.append(_version(record, lineage, parent))
     return found
 
 
@@ -49,14 +49,14 @@ def version_source(record: EvolutionRecord, bucket: ArtifactBucket, lineage: str
     UserError
         There is no such version, or its source is not in the bucket.
     """
-    sha = _version(record, lineage, version)["source_sha256"]
+    sha = _version(record, lineage, version).source_sha256
     text = bucket.get_text(artifacts.source(sha))
     if text is None:
         raise UserError(f"the source of version {version} ({sha[:12]}) is not in the bucket")
     return text
 
 
-def _version(record: EvolutionRecord, lineage: str, version: int) -> dict[str, Any]:
+def _version(record: EvolutionRecord, lineage: str, version: int) -> Attempt:
     found = record.of_version(lineage, version)
     if found is None:
         raise UserError(f"lineage {lineage} has no version {version}")

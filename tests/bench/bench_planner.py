@@ -23,6 +23,7 @@ from codec_evolution.planners.claude.language_model import (
 )
 from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
 from codec_evolution.planners.prompts import Limits
+from codec_evolution.record import Attempt
 
 from infra.local.session import Session, open_session
 from tests.support.messages_api import MessagesApi, Script
@@ -123,28 +124,28 @@ def _fill(session: Session, attempts: int) -> str:
     sha = sha256_hex(SOURCE)
     session.bucket.put_text(artifacts.source(sha), SOURCE)
     session.control.adopt(
-        {
-            "lineage": LINEAGE,
-            "attempt_id": "2026-11-20T00:00:00.000Z#00",
-            "status": "adopted",
-            "reason": "baseline",
-            "adopted_version": 0,
-            "source_sha256": sha,
-            "clip_set": "clips",
-        },
+        Attempt(
+            lineage=LINEAGE,
+            attempt_id="2026-11-20T00:00:00.000Z#00",
+            status="adopted",
+            reason="baseline",
+            adopted_version=0,
+            source_sha256=sha,
+            clip_set="clips",
+        ),
         session.control.state(LINEAGE),
     )
     for number in range(attempts):
         session.record.put_once(
-            {
-                "lineage": LINEAGE,
-                "attempt_id": f"2026-11-21T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}.000Z#00",
-                "status": "rejected" if number % 3 else "test_failed",
-                "reason": "a reason of ordinary length " * 4,
-                "hypothesis": "a hypothesis of ordinary length " * 8,
-                "failure_kind": "runtime",
-                "bitrate_mbps": 3.1,
-            }
+            Attempt(
+                lineage=LINEAGE,
+                attempt_id=f"2026-11-21T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}.000Z#00",
+                status="rejected" if number % 3 else "test_failed",
+                reason="a reason of ordinary length " * 4,
+                hypothesis="a hypothesis of ordinary length " * 8,
+                failure_kind="runtime",
+                bitrate_mbps=3.1,
+            )
         )
     return release.publish(session.bucket, release.shipped_files(ROOT))
 

@@ -63,7 +63,7 @@ def _measured(session: Session, incumbent: int) -> None:
     for version in shown(incumbent):
         record = session.record.of_version(LINEAGE, version)
         if record is not None:
-            session.bucket.put_json(artifacts.report(LINEAGE, record["attempt_id"]), report)
+            session.bucket.put_json(artifacts.report(LINEAGE, record.attempt_id), report)
 
 
 def _modification(number: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.clock import utc_now
+from codec_evolution.record import Attempt
 
 from infra.local.session import LINEAGE, Session
 
@@ -43,15 +44,17 @@ class Evolution:
         """Write the record and give the lease back."""
         cycle = self.attempt_id.partition("#")[0]
         self._session.record.put_once(
-            {
-                "lineage": LINEAGE,
-                "attempt_id": self.attempt_id,
-                "cycle_id": cycle,
-                "started_at": cycle,
-                "status": "rejected",
-                "reason": "BD-rate -3.0% against the incumbent",
-                "hypothesis": "smaller blocks",
-                **fields,
-            }
+            Attempt.from_item(
+                {
+                    "lineage": LINEAGE,
+                    "attempt_id": self.attempt_id,
+                    "cycle_id": cycle,
+                    "started_at": cycle,
+                    "status": "rejected",
+                    "reason": "BD-rate -3.0% against the incumbent",
+                    "hypothesis": "smaller blocks",
+                    **fields,
+                }
+            )
         )
         self._session.control.release_lease(LINEAGE, self.execution)

@@ -15,6 +15,7 @@ from codec_evolution.adapters.emf import emit
 from codec_evolution.contracts import CycleOpened
 from codec_evolution.loop import metrics
 from codec_evolution.ports import LoopState
+from codec_evolution.record import Attempt
 
 from infra.local.synthesis import synthesise
 from infra.settings import Settings
@@ -40,8 +41,10 @@ def tick(outcome: str = "opened", spent: float = 1.0, **state: Any) -> None:
 
 
 def attempt(status: str, layers: int = 5, **fields: Any) -> None:
-    record = {"lineage": "main", "status": status, "reason": "infrastructure: x", "failure_kind": "crash"}
-    emit(metrics.of_attempt(record | fields, {"layers": {f"layer{n}": "ok" for n in range(layers)}}))
+    record = {"lineage": "main", "attempt_id": "a#00", "status": status, "failure_kind": "crash"}
+    record["reason"] = "infrastructure: x"
+    report = {"layers": {f"layer{n}": "ok" for n in range(layers)}}
+    emit(metrics.attempt_samples(Attempt.from_item(record | fields), report))
 
 
 def quiet() -> None:

@@ -12,6 +12,7 @@ from codec_evolution.contracts import CycleOpened
 from codec_evolution.loop import metrics
 from codec_evolution.loop.metrics import Metric
 from codec_evolution.ports import LoopState
+from codec_evolution.record import Attempt
 from codec_evolution.widgets.views import VIEWS
 
 from infra.capabilities.dashboard import FAILURE_KINDS, TICK_OUTCOMES
@@ -59,13 +60,13 @@ def test_the_code_emits_every_metric_that_is_listed() -> None:
         **dict.fromkeys(("bitrate_mbps", "compression_ratio", "psnr_db", "bd_rate_vs_hevc"), 1.0),
         **dict.fromkeys(("tokens_in", "tokens_cache_read", "tokens_cache_write", "tokens_out"), 1),
         **{"bd_rate_vs_incumbent": 0.0, "llm_cost_usd": 0.1, "compute_cost_usd": 0.1, "plan_s": 1.0},
-        **{"lineage": "main", "reason": "x", "failure_kind": "timeout"},
+        **{"lineage": "main", "attempt_id": "a#00", "reason": "x", "failure_kind": "timeout"},
     }
     report = {"layers": {"seccomp": "ok"}}
     samples = [
         sample
         for status in ("adopted", "test_failed", "skipped")
-        for sample in metrics.of_attempt({**attempt, "status": status}, report)
+        for sample in metrics.attempt_samples(Attempt.from_item({**attempt, "status": status}), report)
     ]
     opened = CycleOpened(go=True, lineage="main", cycle_id="c")
     samples += metrics.of_tick(opened, LoopState("main"), 1.0, 2.0)

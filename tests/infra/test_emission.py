@@ -25,8 +25,12 @@ FIGURES = {
     **dict.fromkeys(("bitrate_mbps", "compression_ratio", "psnr_db", "bd_rate_vs_hevc"), 1.0),
     **dict.fromkeys(("tokens_in", "tokens_cache_read", "tokens_cache_write", "tokens_out"), 1),
     **dict.fromkeys(("plan_s", "measure_s", "confirm_s", "llm_cost_usd", "compute_cost_usd"), 1.0),
-    **{"lineage": LINEAGE, "bd_rate_vs_incumbent": 0.0},
+    **{"lineage": LINEAGE, "attempt_id": "a#00", "bd_rate_vs_incumbent": 0.0},
 }
+
+
+def attempt(**fields: str) -> record.Attempt:
+    return record.Attempt.from_item({**FIGURES, **fields})
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +47,9 @@ def told(capsys, monkeypatch) -> set[Series]:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "conclude")
     report = {"layers": {"seccomp": "ok"}}
     for status in record.STATUSES:
-        emit(metrics.of_attempt({**FIGURES, "status": status, "reason": "infrastructure: gone"}, report))
+        emit(metrics.attempt_samples(attempt(status=status, reason="infrastructure: gone"), report))
     for kind in (*faults.KINDS, "anything else"):
-        emit(metrics.of_attempt({**FIGURES, "status": "test_failed", "failure_kind": kind}, None))
+        emit(metrics.attempt_samples(attempt(status="test_failed", failure_kind=kind), None))
     for outcome in ("opened", *cycle.REFUSALS):
         opened = CycleOpened(go=outcome == "opened", reason=outcome, lineage=LINEAGE, cycle_id="c")
         emit(metrics.of_tick(opened, LoopState(LINEAGE), 1.0, 2.0))

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from codec_evolution.record import Attempt
 
-def adopted_record(lineage: str, version: int, attempt_id: str = "", **fields: Any) -> dict[str, Any]:
-    """Return the record of an adopted attempt."""
-    return {
+
+def adopted_record(lineage: str, version: int, attempt_id: str = "", **fields: Any) -> Attempt:
+    """Return the record of an adopted attempt; a field that is None is left out."""
+    item = {
         "lineage": lineage,
         "attempt_id": attempt_id or f"2026-11-20T00:00:0{version}.000Z#00",
         "status": "adopted",
@@ -16,6 +18,7 @@ def adopted_record(lineage: str, version: int, attempt_id: str = "", **fields: A
         "clip_set": "clips",
         **fields,
     }
+    return Attempt.from_item(item)
 
 
 TRAIN = (("bunny", 0), ("carphone", 0))

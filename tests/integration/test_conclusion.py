@@ -5,6 +5,7 @@ from codec_evolution import artifacts
 from codec_evolution.contracts import ConcludeRequest
 from codec_evolution.loop.conclusion import Concluder, replay
 from codec_evolution.ports import Conflict
+from codec_evolution.record import Attempt
 
 from tests.integration.support import report
 
@@ -62,7 +63,7 @@ class Evolution:
     def attempt(self, slot: int) -> str:
         return f"{CYCLE}#{slot:02d}"
 
-    def record(self, slot: int) -> dict:
+    def record(self, slot: int) -> Attempt | None:
         return self.session.record.get(self.lineage, self.attempt(slot))
 
     @property
@@ -72,8 +73,8 @@ class Evolution:
 
 def test_version_0_starts_as_incumbent_and_is_prepared_for_its_contest(evolution):
     assert (evolution.state.version, evolution.state.prepared_version) == (0, 0)
-    assert evolution.record(0)["status"] == "adopted"
-    assert evolution.record(0)["adopted_version"] == 0
+    assert evolution.record(0).status == "adopted"
+    assert evolution.record(0).adopted_version == 0
 
 
 def test_a_better_candidate_is_asked_to_confirm_and_then_adopted(evolution):
@@ -84,14 +85,14 @@ def test_a_better_candidate_is_asked_to_confirm_and_then_adopted(evolution):
     concluded = evolution.conclude(1, train, held_out)
     assert (concluded.status, concluded.version) == ("adopted", 1)
     record = evolution.record(1)
-    assert (record["improvement"], record["confirmed"]) == ("20.0% bitrate reduction", True)
+    assert (record.improvement, record.confirmed) == ("20.0% bitrate reduction", True)
     assert (evolution.state.version, evolution.state.incumbent) == (1, GOOD)
 
 
 def test_a_candidate_just_short_of_the_margin_is_rejected_with_its_figures(evolution):
     evolution.propose(1, GOOD)
     assert evolution.conclude(1, report(GOOD, scale=0.91)).status == "rejected"
-    assert evolution.record(1)["bd_rate_vs_incumbent"] == pytest.approx(-9.0)
+    assert evolution.record(1).bd_rate_vs_incumbent == pytest.approx(-9.0)
     assert evolution.state.version == 0
 
 
@@ -99,8 +100,8 @@ def test_a_candidate_that_shines_only_on_the_training_clips_is_rejected_without_
     evolution.propose(1, GOOD)
     train, held_out = report(GOOD, scale=0.5), report(GOOD, "held_out", scale=0.97)
     assert evolution.conclude(1, train, held_out).status == "rejected"
-    assert "held-out" in evolution.record(1)["reason"]
-    assert "3.0" not in evolution.record(1)["reason"]
+    assert "held-out" in evolution.record(1).reason
+    assert "3.0" not in evolution.record(1).reason
 
 
 def test_concluding_twice_changes_nothing(evolution):
@@ -115,8 +116,8 @@ def test_the_loser_of_a_race_is_judged_again_against_the_winner(evolution):
     for slot, sha, scale in ((1, GOOD, 0.6), (2, OTHER, 0.8)):
         evolution.propose(slot, sha)
         evolution.conclude(slot, report(sha, scale=scale), report(sha, "held_out", scale=scale))
-    assert evolution.record(1)["status"] == "adopted"
-    assert evolution.record(2)["status"] == "rejected"
+    assert evolution.record(1).status == "adopted"
+    assert evolution.record(2).status == "rejected"
     assert evolution.state.incumbent == GOOD
 
 
@@ -124,9 +125,9 @@ def test_a_loser_that_also_beats_the_winner_becomes_the_next_version(evolution):
     for slot, sha, scale in ((1, GOOD, 0.8), (2, OTHER, 0.5)):
         evolution.propose(slot, sha)
         evolution.conclude(slot, report(sha, scale=scale), report(sha, "held_out", scale=scale))
-    assert [evolution.record(slot)["adopted_version"] for slot in (1, 2)] == [1, 2]
-    assert evolution.record(2)["parent_version"] == 1
-    assert evolution.record(2)["improvement"] == "37.5% bitrate reduction"
+    assert [evolution.record(slot).adopted_version for slot in (1, 2)] == [1, 2]
+    assert evolution.record(2).parent_version == 1
+    assert evolution.record(2).improvement == "37.5% bitrate reduction"
 
 
 def test_a_race_that_is_lost_in_the_transaction_is_judged_again(evolution, monkeypatch):
@@ -155,7 +156,7 @@ def test_a_failed_candidate_keeps_the_stage_kind_line_and_message(evolution):
     failed = report(GOOD, outcome="failed", failure=failure, points=[])
     assert evolution.conclude(1, failed).status == "test_failed"
     record = evolution.record(1)
-    assert (record["failure_stage"], record["failure_kind"], record["failure_line"]) == (
+    assert (record.failure_stage, record.failure_kind, record.failure_line) == (
         "smoke",
         "runtime",
         9,
@@ -173,7 +174,7 @@ def test_a_failure_on_held_out_clips_names_neither_clip_nor_message(evolution):
     }
     confirm = report(GOOD, "held_out", outcome="failed", failure=failure, points=[])
     evolution.conclude(1, report(GOOD, scale=0.5), confirm)
-    assert evolution.record(1)["status"] == "test_failed"
+    assert evolution.record(1).status == "test_failed"
     assert "bikes" not in str(evolution.record(1))
 
 
@@ -181,31 +182,31 @@ def test_other_packets_in_the_confirming_run_are_nondeterminism(evolution):
     evolution.propose(1, GOOD)
     confirm = report(GOOD, "held_out", scale=0.5, packets_sha256={"carphone/0": "0" * 64})
     evolution.conclude(1, report(GOOD, scale=0.5), confirm)
-    assert evolution.record(1)["failure_kind"] == "nondeterministic"
+    assert evolution.record(1).failure_kind == "nondeterministic"
     assert evolution.state.version == 0
 
 
 def test_a_report_of_another_source_is_no_ones_verdict(evolution):
     evolution.propose(1, GOOD)
     assert evolution.conclude(1, report(OTHER, scale=0.1)).status == "skipped"
-    assert "another source" in evolution.record(1)["reason"]
+    assert "another source" in evolution.record(1).reason
 
 
 def test_a_candidate_that_kills_the_sandbox_fails_and_a_broken_sandbox_skips(evolution):
     for slot, kind in ((1, "killed_sandbox"), (2, "infrastructure")):
         evolution.propose(slot, GOOD)
         evolution.conclude(slot, fault={"kind": kind, "stage": "measure", "error": "Runtime.ExitError"})
-    assert (evolution.record(1)["status"], evolution.record(1)["reason"]) == (
+    assert (evolution.record(1).status, evolution.record(1).reason) == (
         "test_failed",
         "killed the sandbox",
     )
-    assert evolution.record(2)["status"] == "skipped"
-    assert evolution.record(2)["reason"].startswith("infrastructure")
+    assert evolution.record(2).status == "skipped"
+    assert evolution.record(2).reason.startswith("infrastructure")
 
 
 def test_nothing_proposed_is_skipped_with_the_planners_reason(evolution):
     evolution.conclude(1, plan={"reason": "no_credential"})
-    assert (evolution.record(1)["status"], evolution.record(1)["reason"]) == ("skipped", "no_credential")
+    assert (evolution.record(1).status, evolution.record(1).reason) == ("skipped", "no_credential")
 
 
 def test_looks_at_the_held_out_windows_are_limited_per_day(evolution):
@@ -213,13 +214,13 @@ def test_looks_at_the_held_out_windows_are_limited_per_day(evolution):
         evolution.propose(slot, GOOD)
         last = evolution.conclude(slot, report(GOOD, scale=0.5))
     assert (last.next, last.status) == ("done", "skipped")
-    assert evolution.record(11)["reason"].startswith("held_out_looks_used")
+    assert evolution.record(11).reason.startswith("held_out_looks_used")
 
 
 def test_another_clip_set_asks_for_the_incumbent_to_be_measured_first(evolution):
     evolution.propose(1, GOOD)
     assert evolution.conclude(1, report(GOOD, scale=0.5, clip_set="new clips")).status == "skipped"
-    assert evolution.record(1)["reason"].startswith("incumbent_not_measured")
+    assert evolution.record(1).reason.startswith("incumbent_not_measured")
     assert evolution.state.prepared_version == -1
 
 
@@ -236,7 +237,7 @@ def test_a_journalled_adoption_is_replayed_once_and_in_order(session, lineage, e
     second = session.bucket.get_json(artifacts.journal(lineage, evolution.attempt(1)))
     first = session.bucket.get_json(artifacts.journal(lineage, evolution.attempt(0)))
     fresh = f"{lineage}-fresh"
-    first, second = first | {"lineage": fresh}, second | {"lineage": fresh}
+    first, second = (Attempt.from_item(each | {"lineage": fresh}) for each in (first, second))
     assert replay(second, session.control, session.record) is False
     assert replay(first, session.control, session.record) is True
     assert replay(second, session.control, session.record) is True
@@ -256,14 +257,14 @@ def test_a_repeat_that_was_overtaken_answers_from_the_record_and_keeps_the_journ
     assert evolution.conclude(1, train, held_out).status == "adopted"
     monkeypatch.undo()
     journal = session.bucket.get_json(artifacts.journal(lineage, evolution.attempt(1)))
-    assert (journal["status"], evolution.record(1)["status"]) == ("adopted", "adopted")
+    assert (journal["status"], evolution.record(1).status) == ("adopted", "adopted")
 
 
 def test_asking_again_is_the_same_look(session, lineage, evolution):
     evolution.propose(1, GOOD)
     for _ in range(3):
         assert evolution.conclude(1, report(GOOD, scale=0.5)).next == "confirm"
-    assert session.control.day(lineage, CYCLE[:10])["looks"] == 1
+    assert session.control.day(lineage, CYCLE[:10]).looks == 1
 
 
 def test_operators_find_the_held_out_report_of_a_failed_confirmation(session, lineage, evolution):
@@ -283,7 +284,7 @@ def test_operators_find_the_held_out_figures_of_a_verdict(session, lineage, evol
 
 
 def test_version_0_is_not_called_confirmed(evolution):
-    assert evolution.record(0)["confirmed"] is False
+    assert evolution.record(0).confirmed is False
 
 
 def test_an_incumbent_that_fails_on_its_next_windows_pauses_the_lineage_with_the_reason(evolution):

@@ -3,6 +3,7 @@
 import pytest
 from codec_evolution.contracts import answer
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
+from codec_evolution.record import Attempt
 
 from tests.integration.support import adopted_record
 
@@ -31,7 +32,7 @@ def opener(session, lineage):
             "max_attempts_per_day": 100,
             "tools": True,
         }
-        told = changes.pop("told", lambda record: None)
+        on_recorded = changes.pop("on_recorded", lambda attempt: None)
         settings |= changes
         return CycleOpener(
             session.record,
@@ -39,7 +40,7 @@ def opener(session, lineage):
             session.bucket,
             executions or Running(),
             CycleSettings(**settings),
-            told,
+            on_recorded,
         )
 
     return build
@@ -116,22 +117,21 @@ def test_an_execution_that_was_started_for_another_lineage_is_refused_by_name(op
 @pytest.mark.usefixtures("evolved")
 def test_a_dead_holders_attempts_are_concluded_as_infrastructure(opener, session, lineage):
     first = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
-    done = {"lineage": lineage, "attempt_id": first.slots[0].attempt_id, "status": "rejected"}
-    session.record.put_once(done)
+    session.record.put_once(Attempt(lineage=lineage, attempt_id=first.slots[0].attempt_id, status="rejected"))
     told = []
-    opened = opener(told=told.append).open(CycleStart("b", NEXT, 0), SHIPPED)
+    opened = opener(on_recorded=told.append).open(CycleStart("b", NEXT, 0), SHIPPED)
     assert opened.go is True
     lost = session.record.get(lineage, first.slots[1].attempt_id)
-    assert (lost["status"], lost["reason"].split(":")[0]) == ("skipped", "infrastructure")
-    assert [each["attempt_id"] for each in told] == [lost["attempt_id"]], "the metrics hear of it, once"
-    assert session.record.get(lineage, first.slots[0].attempt_id)["status"] == "rejected"
+    assert (lost.status, lost.reason.split(":")[0]) == ("skipped", "infrastructure")
+    assert [each.attempt_id for each in told] == [lost.attempt_id], "the metrics hear of it, once"
+    assert session.record.get(lineage, first.slots[0].attempt_id).status == "rejected"
 
 
 @pytest.mark.usefixtures("evolved")
 def test_opening_twice_gives_the_same_slots_and_counts_them_once(opener, session, lineage):
     start = CycleStart("a", CYCLE, 0)
     assert opener().open(start, SHIPPED) == opener().open(start, SHIPPED)
-    assert session.control.day(lineage, CYCLE[:10])["attempts"] == 2
+    assert session.control.day(lineage, CYCLE[:10]).attempts == 2
 
 
 def test_forty_slots_of_the_longest_lineage_fit_on_the_edge(session):

@@ -4,6 +4,7 @@ from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.loop.commit import GithubAway
 from codec_evolution.loop.deployment import Deployer
+from codec_evolution.record import Attempt
 
 from tests.integration.support import adopted_record
 
@@ -22,7 +23,7 @@ class Repository:
         return f"{len(self.messages):040x}"
 
 
-def adopt(session, lineage: str, version: int) -> dict:
+def adopt(session, lineage: str, version: int) -> Attempt:
     source = f"version = {version}\n"
     entry = adopted_record(
         lineage,
@@ -34,7 +35,7 @@ def adopt(session, lineage: str, version: int) -> dict:
         planner="search",
         **({"parent_version": version - 1, "improvement": "20.0% bitrate reduction"} if version else {}),
     )
-    session.bucket.put_text(artifacts.source(entry["source_sha256"]), source)
+    session.bucket.put_text(artifacts.source(entry.source_sha256), source)
     session.control.adopt(entry, session.control.state(lineage))
     return entry
 
@@ -50,7 +51,7 @@ def test_every_version_is_committed_in_order_and_marked(session, lineage):
     done = deployer(session, repository).commit_due(lineage)
     assert [made["version"] for made in done.committed] == [0, 1, 2]
     assert session.control.state(lineage).committed_version == 2
-    assert session.record.of_version(lineage, 1)["deployment_status"] == "deployed"
+    assert session.record.of_version(lineage, 1).deployment_status == "deployed"
     assert deployer(session, repository).commit_due(lineage).committed == []
 
 

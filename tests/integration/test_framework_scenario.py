@@ -91,7 +91,7 @@ def run_cycle(session: Session) -> dict[str, Any]:
         time.sleep(0.3)
     found = client.describe_execution(executionArn=execution)
     assert found["status"] == "SUCCEEDED", found.get("cause")
-    return session.record.latest(LINEAGE, 1)[0]
+    return session.record.latest(LINEAGE, 1)[0].to_item()
 
 
 def planners_calls(session: Session) -> dict[str, dict[str, Any]]:

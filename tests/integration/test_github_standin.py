@@ -17,9 +17,9 @@ from codec_evolution.loop.commit import (
     GithubRefused,
     push,
     reconcile,
-    trailer_of,
     version_commit,
 )
+from codec_evolution.loop.commit_message import trailer_of
 from github import Auth, Github, InputGitTreeElement
 from github.GithubException import GithubException
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from codec_evolution import artifacts, record
 from codec_evolution.loop.metrics import NAMESPACE
+from codec_evolution.record import Attempt
 
 from infra.local.emulator import Emulator
 from infra.local.session import EMULATOR_PYTHON, LINEAGE, open_session
@@ -198,10 +199,10 @@ def test_what_an_emulator_that_was_killed_had_lost_is_replayed(tmp_path):
     with open_session(tmp_path, {}, lambda text: None) as session:
         for version in range(3):
             entry = adopted_record(LINEAGE, version)
-            session.bucket.put_json(artifacts.journal(LINEAGE, entry["attempt_id"]), entry)
+            session.bucket.put_json(artifacts.journal(LINEAGE, entry.attempt_id), entry.to_item())
             session.control.adopt(entry, session.control.state(LINEAGE))
-        rejected = {"lineage": LINEAGE, "attempt_id": "2026-11-20T01:00:00.000Z#00", "status": "rejected"}
-        session.bucket.put_json(artifacts.journal(LINEAGE, rejected["attempt_id"]), rejected)
+        rejected = Attempt(lineage=LINEAGE, attempt_id="2026-11-20T01:00:00.000Z#00", status="rejected")
+        session.bucket.put_json(artifacts.journal(LINEAGE, rejected.attempt_id), rejected.to_item())
         session.record.put_once(rejected)
         os.kill(session.emulator_pid, signal.SIGKILL)
     with open_session(tmp_path, {}, lambda text: None) as session:

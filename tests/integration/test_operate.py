@@ -17,6 +17,7 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.clock import utc_now
 from codec_evolution.loop.steering import Operator, Refused
+from codec_evolution.record import Attempt
 from codec_evolution.widgets.request import Links, WidgetContext
 from codec_evolution.widgets.views import VIEWS, render_view
 from typer.testing import CliRunner
@@ -92,15 +93,14 @@ def three_versions(session, lineage):
     for version in range(3):
         source = f"QUALITY = {version}\n"
         record = adopted_record(lineage, version, parent_version=version - 1 if version else None)
-        record = {name: value for name, value in record.items() if value is not None}
-        session.bucket.put_text(artifacts.source(record["source_sha256"]), source)
+        session.bucket.put_text(artifacts.source(record.source_sha256), source)
         session.control.adopt(record, session.control.state(lineage))
     return lineage
 
 
 def test_the_lineage_of_a_version_ends_at_version_0(session, three_versions):
     found = ancestry(session.record, three_versions, 2)
-    assert [each["adopted_version"] for each in found] == [2, 1, 0]
+    assert [each.adopted_version for each in found] == [2, 1, 0]
     with pytest.raises(UserError, match="has no version 9"):
         ancestry(session.record, three_versions, 9)
 
@@ -114,9 +114,9 @@ def test_the_difference_of_two_versions_is_a_unified_diff(session, three_version
 def test_an_export_holds_every_attempt_oldest_first(session, lineage):
     for number in range(7):
         session.record.put_once(
-            {"lineage": lineage, "attempt_id": f"2026#{number}", "status": "rejected", "reason": "x"}
+            Attempt(lineage=lineage, attempt_id=f"2026#{number}", status="rejected", reason="x")
         )
-    found = list(session.record.every(lineage))
+    found = [each.to_item() for each in session.record.every(lineage)]
     lines = [json.loads(line) for line in as_json_lines(found).splitlines()]
     assert [each["attempt_id"] for each in lines] == [f"2026#{number}" for number in range(7)]
     rows = list(csv.DictReader(io.StringIO(as_csv(found))))

@@ -71,13 +71,17 @@ def versions(session) -> str:
     """A lineage of two versions with what they cost."""
     lineage = "on-aws"
     for version in range(2):
-        record = adopted_record(lineage, version, parent_version=version - 1 if version else None)
-        record |= {"llm_cost_usd": 0.25, "llm_calls": 2, "model": "claude-opus-5-5", "hypothesis": "[b]x[/b]"}
-        session.bucket.put_text(artifacts.source(record["source_sha256"]), f"QUALITY = {version}\n")
-        session.control.adopt(
-            {name: value for name, value in record.items() if value is not None},
-            session.control.state(lineage),
+        record = adopted_record(
+            lineage,
+            version,
+            parent_version=version - 1 if version else None,
+            llm_cost_usd=0.25,
+            llm_calls=2,
+            model="claude-opus-5-5",
+            hypothesis="[b]x[/b]",
         )
+        session.bucket.put_text(artifacts.source(record.source_sha256), f"QUALITY = {version}\n")
+        session.control.adopt(record, session.control.state(lineage))
     return lineage
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from codec_evolution.record import Attempt
 
 from tests.integration.queries import console_queries, query_parameters
 from tests.integration.support import adopted_record
@@ -15,21 +16,24 @@ def filled(session):
     """A lineage with four versions, failures, spending and a modification that waits."""
     lineage, control = "queries", session.control
     for version in range(4):
-        record = adopted_record(lineage, version, bitrate_mbps=12.0 - 3 * version, parent_version=version - 1)
+        parent = version - 1 if version else None
+        record = adopted_record(lineage, version, bitrate_mbps=12.0 - 3 * version, parent_version=parent)
         control.adopt(record, control.state(lineage))
     for slot, kind in enumerate(["timeout", "policy", "timeout"]):
         session.record.put_once(
-            {
-                "lineage": lineage,
-                "attempt_id": f"2026-11-{20 + slot // 2}T22:00:00.000Z#0{slot}",
-                "status": "test_failed",
-                "failure_kind": kind,
-                "failure_stage": "measure",
-                "reason": f"{kind}: x",
-            }
+            Attempt.from_item(
+                {
+                    "lineage": lineage,
+                    "attempt_id": f"2026-11-{20 + slot // 2}T22:00:00.000Z#0{slot}",
+                    "status": "test_failed",
+                    "failure_kind": kind,
+                    "failure_stage": "measure",
+                    "reason": f"{kind}: x",
+                }
+            )
         )
     session.record.put_once(
-        {"lineage": lineage, "attempt_id": "2026-11-21T22:00:00.000Z#00", "status": "skipped", "reason": "x"}
+        Attempt(lineage=lineage, attempt_id="2026-11-21T22:00:00.000Z#00", status="skipped", reason="x")
     )
     for day, dollars in (("2026-11-20", 1.5), ("2026-11-21", 2.5)):
         control.count(lineage, day, "spent_usd", dollars, 100)

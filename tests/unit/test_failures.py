@@ -9,7 +9,7 @@ from codec_evolution.planners.failures import (
     find_stagnation,
     pattern_of,
 )
-from codec_evolution.record import IDENTICAL_REPORTS
+from codec_evolution.record import IDENTICAL_REPORTS, Attempt
 
 NOW = "2026-11-21T12:00:00.000Z"
 
@@ -30,9 +30,9 @@ class Listing:
     def __init__(self, *failures: dict) -> None:
         self.failures = sorted(failures, key=lambda f: f["attempt_id"], reverse=True)
 
-    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[dict]:
+    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[Attempt]:
         assert (lineage, status) == ("main", "test_failed")
-        return self.failures[:limit]
+        return [Attempt.from_item({"lineage": lineage, **each}) for each in self.failures[:limit]]
 
 
 def analyst(*failures: dict) -> FailureAnalyst:

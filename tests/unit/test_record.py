@@ -3,7 +3,17 @@
 import pytest
 from codec_evolution.contracts import ConcludeRequest
 from codec_evolution.pricing import load_prices
-from codec_evolution.record import TEXT_LIMIT, Ruling, attempt_id, build_record, clip_text, summarise
+from codec_evolution.record import (
+    TEXT_LIMIT,
+    Attempt,
+    Figures,
+    ProposalFacts,
+    Ruling,
+    attempt_id,
+    build_record,
+    clip_text,
+    summarise,
+)
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 ITEM = {
@@ -18,7 +28,7 @@ ITEM = {
     "tools": False,
     "budget_usd": 2.0,
 }
-PROPOSAL = {"planner": "search", "hypothesis": "Skip what does not move.", "source_sha256": "ab" * 32}
+PROPOSAL = ProposalFacts(planner="search", hypothesis="Skip what does not move.", source_sha256="ab" * 32)
 
 
 def build(ruling: Ruling, **fields):
@@ -34,24 +44,24 @@ def test_attempt_ids_sort_by_time_then_slot():
 
 
 def test_an_adopted_attempt_says_so_in_the_seeds_words():
-    figures = {"bitrate_mbps": 1.85, "improvement": "15.3% bitrate reduction"}
+    figures = Figures(bitrate_mbps=1.85, improvement="15.3% bitrate reduction")
     record = build(Ruling("adopted", "held_out", figures=figures, confirmed=True, adopted_version=5))
-    assert record["summary"] == "Search evolved codec to v5 - 15.3% bitrate reduction, 1.85 Mbps"
-    assert (record["code_changed"], record["version"], record["adopted_version"]) == (True, 5, 5)
-    assert (record["parent_version"], record["deployment_status"]) == (4, "not_deployed")
-    assert record["github_committed"] is False
+    assert record.summary == "Search evolved codec to v5 - 15.3% bitrate reduction, 1.85 Mbps"
+    assert (record.code_changed, record.version, record.adopted_version) == (True, 5, 5)
+    assert (record.parent_version, record.deployment_status) == (4, "not_deployed")
+    assert record.github_committed is False
 
 
 def test_an_attempt_that_was_not_adopted_has_no_adopted_version_and_keeps_the_incumbents():
     record = build(Ruling("rejected", "not_better"))
-    assert "adopted_version" not in record
-    assert (record["version"], record["code_changed"], record["confirmed"]) == (4, False, False)
+    assert "adopted_version" not in record.to_item()
+    assert (record.version, record.code_changed, record.confirmed) == (4, False, False)
 
 
 def test_a_failure_keeps_its_stage_kind_and_message():
     failure = {"stage": "smoke", "kind": "runtime", "message": "ZeroDivisionError", "line": 7}
     record = build(Ruling("test_failed", "runtime: ZeroDivisionError", failure=failure))
-    assert (record["failure_stage"], record["failure_kind"], record["failure_line"]) == (
+    assert (record.failure_stage, record.failure_kind, record.failure_line) == (
         "smoke",
         "runtime",
         7,
@@ -61,8 +71,8 @@ def test_a_failure_keeps_its_stage_kind_and_message():
 def test_stage_seconds_come_from_the_reports_and_the_plan():
     measure = {"timings_s": {"validate": 0.5, "measure": 2.0}, "clip_set": "c"}
     record = build(Ruling("rejected", "x"), measure=measure, plan={"reason": None, "elapsed_s": 1.25})
-    assert (record["plan_s"], record["measure_s"]) == (1.25, 2.5)
-    assert "confirm_s" not in record
+    assert (record.plan_s, record.measure_s) == (1.25, 2.5)
+    assert "confirm_s" not in record.to_item()
 
 
 def test_the_seconds_of_an_attempt_are_priced_as_lambda_bills_them():
@@ -72,8 +82,8 @@ def test_the_seconds_of_an_attempt_are_priced_as_lambda_bills_them():
         Ruling("rejected", "x"), measure=measure, confirm=confirm, plan={"reason": None, "elapsed_s": 60.0}
     )
     billed = 30.0 * 3538 / 1024 * aws["lambda_x86_gb_second"] + 60.0 * 1.0 * aws["lambda_arm64_gb_second"]
-    assert record["compute_cost_usd"] == pytest.approx(billed, abs=1e-6)
-    assert build(Ruling("skipped", "no_credential"))["compute_cost_usd"] == 0.0
+    assert record.compute_cost_usd == pytest.approx(billed, abs=1e-6)
+    assert build(Ruling("skipped", "no_credential")).compute_cost_usd == 0.0
 
 
 @pytest.mark.parametrize("text", ["é" * 3000, "x" * 5000])
@@ -84,10 +94,15 @@ def test_long_text_is_cut_to_whole_characters_below_the_limit(text):
 
 
 def test_a_record_is_flat_and_has_no_empty_attribute():
-    record = build(Ruling("rejected", "x", figures={"achievement": "", "psnr_db": None, "bitrate_mbps": 1.0}))
+    record = build(
+        Ruling("rejected", "x", figures=Figures(achievement="", psnr_db=None, bitrate_mbps=1.0))
+    ).to_item()
     assert all(isinstance(value, str | int | float | bool) for value in record.values())
     assert "achievement" not in record and "psnr_db" not in record
 
 
 def test_a_skipped_attempt_is_summarised_by_its_reason():
-    assert summarise({"status": "skipped", "reason": "no_credential"}) == "Attempt skipped - no_credential"
+    assert (
+        summarise(Attempt(lineage="main", attempt_id="a#00", status="skipped", reason="no_credential"))
+        == "Attempt skipped - no_credential"
+    )

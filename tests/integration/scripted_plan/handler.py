@@ -65,7 +65,7 @@ def needs_repair(item: dict[str, Any]) -> bool:
     return bool(
         item["tools"]
         and latest
-        and latest[0]["status"] == "test_failed"
+        and latest[0].status == "test_failed"
         and "bytearray" in latest[0]["failure_message"]
         and latest[0]["release"] == item["release"]
     )

@@ -6,17 +6,19 @@ import pytest
 from codec_evolution.judging.archive import MAX_NICHES, choose, decode_seconds, elite_of, family_of
 from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
+from codec_evolution.record import Attempt, Elite
 
 from tests.integration.support import report
 
 VERSION_0 = Path(__file__).resolve().parents[3] / "sandbox_container" / "codecs" / "version_0.py"
-RECORD = {
-    "attempt_id": "a",
-    "status": "rejected",
-    "bitrate_mbps": 3.2,
-    "hypothesis": "h",
-    "source_sha256": "f" * 64,
-}
+RECORD = Attempt(
+    lineage="main",
+    attempt_id="a",
+    status="rejected",
+    bitrate_mbps=3.2,
+    hypothesis="h",
+    source_sha256="f" * 64,
+)
 
 
 def with_times(seconds: float) -> dict:
@@ -49,19 +51,13 @@ def test_a_source_that_does_not_parse_has_a_family_too():
 
 def test_only_a_measured_codec_enters():
     niche, elite = elite_of(RECORD, "x = 1", with_times(0.1))
-    assert (niche, elite["fitness"]) == ("none/other/fast", 3.2)
-    assert elite_of({**RECORD, "bitrate_mbps": None}, "x = 1", with_times(0.1)) is None
-    assert elite_of({**RECORD, "status": "test_failed"}, "x = 1", with_times(0.1)) is None
+    assert (niche, elite.fitness) == ("none/other/fast", 3.2)
+    assert elite_of(RECORD.model_copy(update={"bitrate_mbps": None}), "x = 1", with_times(0.1)) is None
+    assert elite_of(RECORD.model_copy(update={"status": "test_failed"}), "x = 1", with_times(0.1)) is None
 
 
-def elite(name: str, fitness: float, prediction: str = "none", transform: str = "cosine") -> dict:
-    return {
-        "attempt_id": name,
-        "fitness": fitness,
-        "prediction": prediction,
-        "transform": transform,
-        "decode": "fast",
-    }
+def elite(name: str, fitness: float, prediction: str = "none", transform: str = "cosine") -> Elite:
+    return Elite(attempt_id=name, fitness=fitness, prediction=prediction, transform=transform, decode="fast")
 
 
 def test_the_best_are_shown_first_and_then_the_most_different():
@@ -71,7 +67,7 @@ def test_the_best_are_shown_first_and_then_the_most_different():
         elite("near", 1.2, "intra"),
         elite("far", 9.0, "motion", "wavelet"),
     ]
-    assert [e["attempt_id"] for e in choose(elites, 2, 1)] == ["best", "second", "far"]
+    assert [e.attempt_id for e in choose(elites, 2, 1)] == ["best", "second", "far"]
     assert choose([], 2, 1) == []
 
 

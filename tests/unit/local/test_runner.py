@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from codec_evolution.ports import LoopState
+from codec_evolution.record import Attempt
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -129,7 +130,7 @@ def test_while_no_attempt_is_due_the_new_incumbent_is_measured():
         control=SimpleNamespace(
             state=lambda lineage: LoopState(lineage, execution="arn", cycle_id="c", due=next(dues))
         ),
-        record=SimpleNamespace(get=lambda *_: {"status": "rejected"}),
+        record=SimpleNamespace(get=lambda *_: Attempt(lineage="main", attempt_id="c#00", status="rejected")),
     )
     client = SimpleNamespace(describe_execution=lambda **_: {"status": next(statuses)})
     seen = [

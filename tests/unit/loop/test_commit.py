@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from decimal import Decimal
 
 import pytest
 from codec_evolution.loop.commit import (
@@ -14,34 +13,34 @@ from codec_evolution.loop.commit import (
     Committed,
     GithubAway,
     framework_commit,
-    one_line,
     reconcile,
-    trailer_of,
     version_commit,
 )
+from codec_evolution.loop.commit_message import one_line, trailer_of
+from codec_evolution.record import Attempt
 
 SOURCE = "# größe\r\ndef compress_video_frame(frame, frame_index, config):\n    return b''\n"
 SHA256 = hashlib.sha256(SOURCE.encode()).hexdigest()
 ATTEMPT_ID = "2026-11-21T22:00:00.000Z#00"
 
 
-def record(**changes: object) -> dict:
+def record(**changes: object) -> Attempt:
     adopted = {
         "lineage": "main",
         "attempt_id": ATTEMPT_ID,
         "status": "adopted",
-        "version": Decimal(2),
-        "adopted_version": Decimal(2),
-        "parent_version": Decimal(1),
+        "version": 2,
+        "adopted_version": 2,
+        "parent_version": 1,
         "improvement": "15.3% bitrate reduction",
         "summary": "LLM evolved codec to v2 - 15.3% bitrate reduction, 1.85 Mbps",
         "hypothesis": "Context modelling of the zig-zag tail saves bits.",
         "source_sha256": SHA256,
-        "bitrate_mbps": Decimal("1.8512"),
-        "compression_ratio": Decimal("12.3456"),
-        "psnr_db": Decimal("36.00"),
-        "ms_ssim": Decimal("0.981"),
-        "bd_rate_vs_incumbent": Decimal("-15.3"),
+        "bitrate_mbps": 1.8512,
+        "compression_ratio": 12.3456,
+        "psnr_db": 36.00,
+        "ms_ssim": 0.981,
+        "bd_rate_vs_incumbent": -15.3,
         "clip_set": "c1",
         "confirmed": True,
         "planner": "claude",
@@ -49,10 +48,13 @@ def record(**changes: object) -> dict:
         "started_at": "2026-11-21T22:00:00.000Z",
         "finished_at": "2026-11-21T22:00:42.000Z",
     }
-    return {name: value for name, value in (adopted | changes).items() if value is not None}
+    return Attempt.from_item(
+        {name: value for name, value in (adopted | changes).items() if value is not None}
+    )
 
 
-PARENT = {"adopted_version": 1, "bitrate_mbps": Decimal("2.18"), "clip_set": "c1"}
+def parent(**changes: object) -> Attempt:
+    return record(adopted_version=1, bitrate_mbps=2.18, **changes)
 
 
 def metrics(plan: CommitPlan) -> dict:
@@ -60,7 +62,7 @@ def metrics(plan: CommitPlan) -> dict:
 
 
 def test_the_message_has_the_format_of_a_version() -> None:
-    assert version_commit(record(), SOURCE, PARENT).message == (
+    assert version_commit(record(), SOURCE, parent()).message == (
         "Autonomous Code Evolution - v2\n"
         "\n"
         "LLM evolved codec to v2 - 1.85 Mbps, 12.35x compression\n"
@@ -98,8 +100,8 @@ def test_the_baseline_claims_no_improvement() -> None:
 
 
 def test_rates_on_other_clips_are_not_compared() -> None:
-    assert "(v1:" not in version_commit(record(), SOURCE, PARENT | {"clip_set": "c2"}).message
-    assert "(v3:" not in version_commit(record(), SOURCE, PARENT | {"adopted_version": 3}).message
+    assert "(v1:" not in version_commit(record(), SOURCE, parent(clip_set="c2")).message
+    assert "(v3:" not in version_commit(record(), SOURCE, record(adopted_version=3)).message
 
 
 def test_the_committed_source_is_the_tested_one() -> None:
@@ -311,7 +313,7 @@ class Shelf:
         return f"sha{len(self.messages)}"
 
 
-def due(*versions: int) -> list[dict]:
+def due(*versions: int) -> list[Attempt]:
     return [
         record(adopted_version=version, parent_version=version - 1, attempt_id=f"a#{version}")
         for version in versions

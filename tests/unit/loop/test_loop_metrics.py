@@ -8,10 +8,11 @@ from codec_evolution.contracts import CycleOpened
 from codec_evolution.loop import metrics
 from codec_evolution.loop.metrics import Sample
 from codec_evolution.ports import LoopState
-from codec_evolution.record import IDENTICAL_REPORTS
+from codec_evolution.record import IDENTICAL_REPORTS, Attempt
 
 ADOPTED = {
     "lineage": "main",
+    "attempt_id": "a#00",
     "status": "adopted",
     "reason": "better",
     "bitrate_mbps": 4.5,
@@ -31,7 +32,7 @@ def named(samples, name):
 
 
 def test_an_adopted_attempt_tells_its_figures_by_verdict():
-    samples = metrics.of_attempt(ADOPTED, LAYERS)
+    samples = metrics.attempt_samples(Attempt.from_item(ADOPTED), LAYERS)
     verdict = {"Lineage": "main", "Status": "adopted"}
     assert named(samples, "Attempts") == [(1, verdict)]
     assert named(samples, "Bitrate") == [(4.5, verdict)]
@@ -44,18 +45,31 @@ def test_an_adopted_attempt_tells_its_figures_by_verdict():
 def test_a_failure_is_counted_by_its_kind_and_a_skip_by_its_word():
     failed = {
         "lineage": "main",
+        "attempt_id": "a#00",
         "status": "test_failed",
         "reason": "timeout: 30 s",
         "failure_kind": "timeout",
     }
-    skipped = {"lineage": "main", "status": "skipped", "reason": "infrastructure: gone: twice"}
-    assert named(metrics.of_attempt(failed, None), "Failures")[0][1]["FailureKind"] == "timeout"
-    assert named(metrics.of_attempt(skipped, None), "Skips")[0][1]["Reason"] == "infrastructure"
+    skipped = {
+        "lineage": "main",
+        "attempt_id": "a#00",
+        "status": "skipped",
+        "reason": "infrastructure: gone: twice",
+    }
+    assert (
+        named(metrics.attempt_samples(Attempt.from_item(failed), None), "Failures")[0][1]["FailureKind"]
+        == "timeout"
+    )
+    assert (
+        named(metrics.attempt_samples(Attempt.from_item(skipped), None), "Skips")[0][1]["Reason"]
+        == "infrastructure"
+    )
 
 
 def test_a_candidate_that_measures_as_the_incumbent_is_counted_as_identical():
     same = {**ADOPTED, "status": "rejected", "bd_rate_vs_incumbent": 0.0}
-    assert named(metrics.of_attempt(same, None), "IdenticalResults") == [(1, {"Lineage": "main"})]
+    samples = metrics.attempt_samples(Attempt.from_item(same), None)
+    assert named(samples, "IdenticalResults") == [(1, {"Lineage": "main"})]
 
 
 def test_reports_that_are_all_alike_reach_the_alarm_at_once():
@@ -102,14 +116,25 @@ def test_a_paused_loop_tells_nothing_that_an_alarm_watches():
 
 @pytest.mark.parametrize("written", ["évil", "x" * 500, "a kind of its own", "", None])
 def test_a_kind_that_nobody_knows_makes_no_metric_of_its_own(written):
-    failed = {"lineage": "main", "status": "test_failed", "reason": "x", "failure_kind": written}
-    assert named(metrics.of_attempt(failed, None), "Failures")[0][1]["FailureKind"] == "other"
+    failed = {
+        "lineage": "main",
+        "attempt_id": "a#00",
+        "status": "test_failed",
+        "reason": "x",
+        "failure_kind": written,
+    }
+    assert (
+        named(metrics.attempt_samples(Attempt.from_item(failed), None), "Failures")[0][1]["FailureKind"]
+        == "other"
+    )
 
 
 @pytest.mark.parametrize("reason", ["I do not want to: it is late", "", "Übel: x", "a" * 41])
 def test_a_reason_without_a_machine_word_makes_no_metric_of_its_own(reason):
-    skipped = {"lineage": "main", "status": "skipped", "reason": reason}
-    assert named(metrics.of_attempt(skipped, None), "Skips")[0][1]["Reason"] == "other"
+    skipped = {"lineage": "main", "attempt_id": "a#00", "status": "skipped", "reason": reason}
+    assert (
+        named(metrics.attempt_samples(Attempt.from_item(skipped), None), "Skips")[0][1]["Reason"] == "other"
+    )
 
 
 def test_a_budget_of_nothing_is_spent():
@@ -126,8 +151,8 @@ def test_each_metric_has_one_name_and_a_meaning():
     names = [metric.name for metric in metrics.METRICS]
     assert len(names) == len(set(names))
     assert all(metric.meaning and metric.unit for metric in metrics.METRICS)
-    listed = {id(value) for value in vars(metrics).values() if isinstance(value, metrics.Metric)}
-    assert listed == {id(metric) for metric in metrics.METRICS}
+    named = {id(value) for value in vars(metrics).values() if isinstance(value, metrics.Metric)}
+    assert named | {id(metric) for metric in metrics.OF_ATTEMPT.values()} == {id(m) for m in metrics.METRICS}
 
 
 def test_a_set_of_dimensions_is_one_line_in_the_embedded_format(capsys, monkeypatch):

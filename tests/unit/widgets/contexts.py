@@ -3,17 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
-from codec_evolution.ports import LoopState
+from codec_evolution.ports import DayCounters, LoopState
+from codec_evolution.record import Attempt
 from codec_evolution.widgets.request import Links, WidgetContext
 
 NOW = "2026-11-21T22:30:00.000Z"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&'
 
 
-def attempt(number: int, **fields: Any) -> dict[str, Any]:
+def attempt(number: int, **fields: Any) -> Attempt:
     """Return the record of one attempt; a higher number is a later one."""
     cycle = f"2026-11-21T{number // 60 % 24:02d}:{number % 60:02d}:00.000Z"
-    return {
+    item = {
         "lineage": "main",
         "attempt_id": f"{cycle}#00",
         "cycle_id": cycle,
@@ -29,9 +30,10 @@ def attempt(number: int, **fields: Any) -> dict[str, Any]:
         "measure_s": 30.0,
         **fields,
     }
+    return Attempt.from_item(item)
 
 
-def adopted(number: int, version: int, **fields: Any) -> dict[str, Any]:
+def adopted(number: int, version: int, **fields: Any) -> Attempt:
     """Return the record of an adopted attempt."""
     return attempt(number, **{"status": "adopted", "adopted_version": version, "reason": "better", **fields})
 
@@ -55,19 +57,19 @@ class Tables:
     """Stands for record, control, objects and modifications."""
 
     def __init__(self, attempts=(), *, state=None, objects=None, days=(), modifications=()) -> None:
-        self.attempts = sorted(attempts, key=lambda each: each["attempt_id"], reverse=True)
+        self.attempts = sorted(attempts, key=lambda each: each.attempt_id, reverse=True)
         self.loop = state or LoopState("main")
         self.stored = objects or {}
-        self.counters = list(days)
+        self.counters = [DayCounters(**each) for each in days]
         self.changes = list(modifications)
 
     def state(self, lineage: str) -> LoopState:
         return replace(self.loop, lineage=lineage)
 
-    def day(self, lineage: str, day: str) -> dict[str, float]:
-        return next((each for each in self.counters if each["day"] == day), {})
+    def day(self, lineage: str, day: str) -> DayCounters:
+        return next((each for each in self.counters if each.day == day), DayCounters(day))
 
-    def days(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+    def days(self, lineage: str, limit: int) -> list[DayCounters]:
         return self.counters[:limit]
 
     def latest(self, *place: Any) -> list[dict[str, Any]]:
@@ -79,12 +81,12 @@ class Tables:
     def get(self, modification_id: str) -> dict[str, Any] | None:
         return next((each for each in self.changes if each["modification_id"] == modification_id), None)
 
-    def versions(self, lineage: str, limit: int) -> list[dict[str, Any]]:
-        found = [each for each in self.attempts if "adopted_version" in each]
-        return sorted(found, key=lambda each: -each["adopted_version"])[:limit]
+    def versions(self, lineage: str, limit: int) -> list[Attempt]:
+        found = [each for each in self.attempts if each.adopted_version is not None]
+        return sorted(found, key=lambda each: -each.adopted_version)[:limit]
 
-    def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
-        return next((each for each in self.attempts if each.get("adopted_version") == version), None)
+    def of_version(self, lineage: str, version: int) -> Attempt | None:
+        return next((each for each in self.attempts if each.adopted_version == version), None)
 
     def exists(self, key: str) -> bool:
         return key in self.stored

@@ -54,9 +54,7 @@ def report(scale: float) -> dict:
 
 def reports(attempts) -> dict:
     return {
-        f"attempts/main/{each['attempt_id'].replace('#', '_')}/report.json": report(
-            1.0 + each["adopted_version"]
-        )
+        f"attempts/main/{each.attempt_id.replace('#', '_')}/report.json": report(1.0 + each.adopted_version)
         for each in attempts
     }
 

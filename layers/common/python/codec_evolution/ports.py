@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from codec_evolution.record import Attempt, Elite
+
 
 @dataclass(frozen=True)
 class LoopState:
@@ -43,6 +45,28 @@ class LoopState:
     committed_version: int = -1
 
 
+@dataclass(frozen=True)
+class DayCounters:
+    """What one lineage has used on one UTC day.
+
+    Attributes
+    ----------
+    day
+        ``YYYY-MM-DD``.
+    attempts
+        Candidates that were handed out.
+    looks
+        Evaluations on the held-out windows.
+    spent_usd
+        Dollars of the language model that are spent or reserved.
+    """
+
+    day: str
+    attempts: int = 0
+    looks: int = 0
+    spent_usd: float = 0.0
+
+
 class Conflict(Exception):
     """A conditional write found another state than the one it was made for; nothing was written."""
 
@@ -50,26 +74,33 @@ class Conflict(Exception):
 class Record(Protocol):
     """The table `EvolutionRecord`."""
 
-    def get(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
+    def get(self, lineage: str, attempt_id: str) -> Attempt | None:
         """Return one attempt."""
+        ...
 
-    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[Attempt]:
         """Return the newest attempts first."""
+        ...
 
-    def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
+    def of_version(self, lineage: str, version: int) -> Attempt | None:
         """Return the attempt that was adopted as a version."""
+        ...
 
-    def versions(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+    def versions(self, lineage: str, limit: int) -> list[Attempt]:
         """Return the newest adopted versions first, with the columns of a listing."""
+        ...
 
-    def tested(self, source_key: str) -> dict[str, Any] | None:
+    def tested(self, source_key: str) -> Attempt | None:
         """Return an attempt that tested the same source under the same rule."""
+        ...
 
-    def put_once(self, record: Mapping[str, Any]) -> bool:
+    def put_once(self, attempt: Attempt) -> bool:
         """Write an attempt unless it is there; returns whether it was written."""
+        ...
 
     def set_deployment(self, lineage: str, attempt_id: str, status: str, commit_hash: str) -> None:
         """Set the deployment attributes of an adopted attempt."""
+        ...
 
 
 class Control(Protocol):
@@ -77,32 +108,41 @@ class Control(Protocol):
 
     def state(self, lineage: str) -> LoopState:
         """Return the state by a consistent read."""
+        ...
 
     def take_lease(
         self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str]
     ) -> None:
         """Move the lease from ``holder`` to ``execution``; raises `Conflict`."""
+        ...
 
     def release_lease(self, lineage: str, execution: str) -> bool:
         """Free the lease if ``execution`` holds it."""
+        ...
 
-    def adopt(self, record: Mapping[str, Any], state: LoopState) -> None:
+    def adopt(self, attempt: Attempt, state: LoopState) -> None:
         """Put the record and move the incumbent in one transaction; raises `Conflict`."""
+        ...
 
     def set_prepared(self, lineage: str, version: int, clip_set: str) -> None:
         """Say that the incumbent's curves for its contest are stored."""
+        ...
 
     def set_release(self, lineage: str, release: str, expected: str) -> None:
         """Move the release pointer; raises `Conflict`."""
+        ...
 
     def set_committed(self, lineage: str, version: int) -> None:
         """Raise the committed version; a lower one changes nothing."""
+        ...
 
-    def day(self, lineage: str, day: str) -> dict[str, float]:
-        """Return the counters of one UTC day: attempts, looks, spent_usd."""
+    def day(self, lineage: str, day: str) -> DayCounters:
+        """Return the counters of one UTC day."""
+        ...
 
-    def days(self, lineage: str, limit: int) -> list[dict[str, Any]]:
-        """Return the counters of the newest days first; ``day`` is the UTC day."""
+    def days(self, lineage: str, limit: int) -> list[DayCounters]:
+        """Return the counters of the newest days first."""
+        ...
 
     def set_paused(
         self, lineage: str, paused: bool, *, at: str, reason: str, expected_at: str | None
@@ -112,21 +152,27 @@ class Control(Protocol):
         ``expected_at`` is the pause that the caller saw (``paused_at``); raises `Conflict` when it is another one
         that would be lifted.
         """
+        ...
 
     def count(self, lineage: str, day: str, name: str, amount: float, limit: float) -> bool:
         """Add to a counter of one day unless that would pass the limit; returns whether it was added."""
+        ...
 
     def reserve(self, lineage: str, day: str, amount_usd: float, limit_usd: float) -> bool:
         """Take dollars from a day's budget before they are spent, unless that would pass the limit."""
+        ...
 
     def settle(self, lineage: str, day: str, reserved_usd: float, spent_usd: float) -> None:
         """Give back what a reservation did not need; more than was reserved is booked as it is."""
+        ...
 
-    def elites(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+    def elites(self, lineage: str, limit: int) -> list[Elite]:
         """Return the archive's elites, at most ``limit`` of them."""
+        ...
 
-    def keep_elite(self, lineage: str, niche: str, elite: Mapping[str, Any]) -> bool:
+    def keep_elite(self, lineage: str, niche: str, elite: Elite) -> bool:
         """Put an elite into its niche unless the one there is at least as good (a lower ``fitness`` is better)."""
+        ...
 
 
 class Objects(Protocol):
@@ -134,18 +180,23 @@ class Objects(Protocol):
 
     def put_text(self, key: str, text: str) -> None:
         """Store a text."""
+        ...
 
     def get_text(self, key: str) -> str | None:
         """Return a text, or None when the key does not exist."""
+        ...
 
     def exists(self, key: str) -> bool:
         """Tell whether a key exists."""
+        ...
 
     def put_json(self, key: str, value: object) -> None:
         """Store a JSON document."""
+        ...
 
     def get_json(self, key: str) -> Any | None:
         """Return a JSON document, or None when the key does not exist."""
+        ...
 
 
 class Executions(Protocol):
@@ -153,6 +204,7 @@ class Executions(Protocol):
 
     def is_running(self, execution: str) -> bool:
         """Tell whether an execution still runs; one that is unknown does not."""
+        ...
 
 
 class Modifications(Protocol):
@@ -160,9 +212,11 @@ class Modifications(Protocol):
 
     def put_once(self, item: Mapping[str, Any]) -> bool:
         """Write a new call unless it is there; returns whether it was written."""
+        ...
 
     def get(self, modification_id: str) -> dict[str, Any] | None:
         """Return one call by a consistent read."""
+        ...
 
     def move(
         self,
@@ -173,21 +227,27 @@ class Modifications(Protocol):
         outbox: Mapping[str, Any] | None = None,
     ) -> None:
         """Move a call from one state to the next, with an outbox item or not, both or neither; raises `Conflict`."""
+        ...
 
     def annotate(self, modification_id: str, fields: Mapping[str, Any]) -> None:
         """Add what became known later and is no state: the commit, the modification that undid it."""
+        ...
 
     def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
         """Return the newest calls first."""
+        ...
 
     def waiting_before(self, moment: str) -> Iterator[dict[str, Any]]:
         """Yield the columns of a listing of the calls from before a moment that wait for a person, oldest first."""
+        ...
 
     def due(self, limit: int) -> list[dict[str, Any]]:
         """Return outbox items that are due, oldest first."""
+        ...
 
     def done(self, outbox_id: str) -> None:
         """Take an item out of the outbox."""
+        ...
 
 
 class HostAway(Exception):
@@ -199,9 +259,11 @@ class Host(Protocol):
 
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Make one call and return its answer; raises `HostAway`."""
+        ...
 
     def answered(self, modification_id: str) -> dict[str, Any] | None:
         """Return the answer that the host has given to a call, without making it; None when it gave none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -237,9 +299,11 @@ class ImageBuilds(Protocol):
 
     def start(self, modification_id: str, lock: str) -> str:
         """Start a build from a lock file and return its id; raises `PublishRefused`."""
+        ...
 
     def finished(self, build: str) -> ImageBuild:
         """Return how a build ended, by its id or its ARN."""
+        ...
 
 
 class SandboxImage(Protocol):
@@ -250,6 +314,7 @@ class SandboxImage(Protocol):
 
         The same label again changes nothing.
         """
+        ...
 
 
 class Sandbox(Protocol):
@@ -257,6 +322,7 @@ class Sandbox(Protocol):
 
     def check(self, attempt_id: str, envelope: Mapping[str, Any]) -> str:
         """Run validation and smoke; returns "" when they pass, otherwise what is wrong."""
+        ...
 
 
 class Publisher(Protocol):
@@ -264,6 +330,7 @@ class Publisher(Protocol):
 
     def publish(self, code_sha256: Mapping[str, str]) -> str:
         """Make changed code live and say what was published, "" for nothing; raises `PublishRefused`."""
+        ...
 
 
 class PublishRefused(Exception):

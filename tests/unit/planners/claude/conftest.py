@@ -21,6 +21,7 @@ from codec_evolution.framework import release, rendering
 from codec_evolution.loop.planning import PlanStage
 from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
 from codec_evolution.planners.prompts import Limits
+from codec_evolution.record import Attempt
 from moto.backends import get_backend
 
 from tests.support.aws import aws_in_process
@@ -134,7 +135,7 @@ class Office:
 
     def spent(self) -> float:
         """Return what is booked on the day."""
-        return self.control.day(LINEAGE, CYCLE[:10]).get("spent_usd", 0.0)
+        return self.control.day(LINEAGE, CYCLE[:10]).spent_usd
 
     def transcript(self) -> dict[str, Any]:
         """Return the stored conversation."""
@@ -202,18 +203,20 @@ def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, ArtifactBucket])
     objects.put_text(artifacts.source(sha), INCUMBENT)
     if control.state(LINEAGE).version < 0:
         control.adopt(
-            {
-                "lineage": LINEAGE,
-                "attempt_id": "2026-11-21T00:00:00.000Z#00",
-                "status": "adopted",
-                "reason": "baseline",
-                "version": 0,
-                "adopted_version": 0,
-                "source_sha256": sha,
-                "clip_set": CLIPS,
-                "bitrate_mbps": 9.4,
-                "bd_rate_vs_hevc": 180.0,
-            },
+            Attempt.from_item(
+                {
+                    "lineage": LINEAGE,
+                    "attempt_id": "2026-11-21T00:00:00.000Z#00",
+                    "status": "adopted",
+                    "reason": "baseline",
+                    "version": 0,
+                    "adopted_version": 0,
+                    "source_sha256": sha,
+                    "clip_set": CLIPS,
+                    "bitrate_mbps": 9.4,
+                    "bd_rate_vs_hevc": 180.0,
+                }
+            ),
             control.state(LINEAGE),
         )
 

@@ -4,21 +4,24 @@ from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import ConcludeRequest
 from codec_evolution.loop.conclusion import Concluder
+from codec_evolution.record import Elite
 
 from tests.integration.support import report
 from tests.unit.planners.claude.conftest import ATTEMPT, CYCLE, INCUMBENT, LINEAGE, SEED
 from tests.unit.planners.claude.test_rounds import CODEC, GIVES_UP
 
-ELITE = {"attempt_id": "a", "fitness": 3.0, "prediction": "none", "transform": "cosine", "decode": "fast"}
+
+def elite(attempt_id: str, fitness: float) -> Elite:
+    return Elite(attempt_id=attempt_id, fitness=fitness, prediction="none", transform="cosine", decode="fast")
 
 
 def test_only_a_better_codec_takes_a_niche(office):
     control = office().control
-    assert control.keep_elite(LINEAGE, "none/cosine/fast", ELITE)
-    assert not control.keep_elite(LINEAGE, "none/cosine/fast", {**ELITE, "attempt_id": "b", "fitness": 3.1})
-    assert control.keep_elite(LINEAGE, "none/cosine/fast", {**ELITE, "attempt_id": "c", "fitness": 2.9})
-    assert control.keep_elite(LINEAGE, "motion/cosine/fast", {**ELITE, "attempt_id": "d", "fitness": 9.0})
-    assert {elite["attempt_id"] for elite in control.elites(LINEAGE, 60)} == {"c", "d"}
+    assert control.keep_elite(LINEAGE, "none/cosine/fast", elite("a", 3.0))
+    assert not control.keep_elite(LINEAGE, "none/cosine/fast", elite("b", 3.1))
+    assert control.keep_elite(LINEAGE, "none/cosine/fast", elite("c", 2.9))
+    assert control.keep_elite(LINEAGE, "motion/cosine/fast", elite("d", 9.0))
+    assert {each.attempt_id for each in control.elites(LINEAGE, 60)} == {"c", "d"}
     assert control.state(LINEAGE).version == 0, "elites do not touch the state"
 
 
@@ -37,7 +40,7 @@ def test_a_rejected_codec_of_a_new_family_is_remembered_and_shown(office):
     for _ in range(2):
         assert concluder.conclude(request).status == "rejected"
     elites = desk.control.elites(LINEAGE, 60)
-    assert [elite["attempt_id"] for elite in elites] == [ATTEMPT]
+    assert [each.attempt_id for each in elites] == [ATTEMPT]
     desk.attempt_id = "2026-11-21T22:01:00.000Z#00"
     desk.plan()
     shown = desk.last_message()
@@ -54,7 +57,7 @@ def test_a_codec_that_the_held_out_windows_do_not_confirm_is_not_remembered(offi
     concluder = Concluder(desk.record, desk.control, desk.objects, lambda: CYCLE, 10)
     by_heart = {"measure": report(sha, scale=0.1), "confirm": report(sha, "held_out", scale=1.0)}
     assert concluder.conclude(ConcludeRequest(item=desk.item(), **by_heart)).status == "rejected"
-    assert desk.record.get(LINEAGE, ATTEMPT)["bitrate_mbps"] > 0
+    assert desk.record.get(LINEAGE, ATTEMPT).bitrate_mbps > 0
     assert desk.control.elites(LINEAGE, 60) == []
 
 
@@ -65,9 +68,9 @@ def test_what_the_model_used_reaches_the_record_of_a_skipped_attempt(office):
     plan = {"reason": planned.reason, "cost_usd": planned.cost_usd, "elapsed_s": 1.0}
     assert concluder.conclude(ConcludeRequest(item=desk.item(), plan=plan)).status == "skipped"
     record = desk.record.get(LINEAGE, ATTEMPT)
-    assert (record["planner"], record["model"], record["reason"]) == (
+    assert (record.planner, record.model, record.reason) == (
         "claude",
         "claude-opus-5-5",
         "gave_up: no idea left",
     )
-    assert record["tokens_in"] > 0 and record["llm_cost_usd"] == round(planned.cost_usd, 6) > 0
+    assert record.tokens_in > 0 and record.llm_cost_usd == round(planned.cost_usd, 6) > 0

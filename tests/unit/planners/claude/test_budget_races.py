@@ -87,7 +87,7 @@ class World:
 
     def spent(self) -> float:
         """Return what the day's book says."""
-        return self.control.day(self.lineage, DAY).get("spent_usd", 0.0)
+        return self.control.day(self.lineage, DAY).spent_usd
 
     def check(self) -> None:
         """Note where the limit is passed, or where something is charged that is not in the book."""

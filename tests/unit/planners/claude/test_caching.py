@@ -5,6 +5,7 @@ import json
 
 import pytest
 from codec_evolution.pricing import Usage, load_prices
+from codec_evolution.record import Attempt
 
 from tests.support.messages_rules import count_tokens
 from tests.unit.planners.claude.conftest import LINEAGE
@@ -36,7 +37,7 @@ def cycles(office):
         desk.plan()
         used.append(read(desk, 0))
         failed = {"status": "test_failed", "reason": "runtime: x", "failure_kind": "runtime"}
-        desk.record.put_once({"lineage": LINEAGE, "attempt_id": desk.attempt_id, **failed})
+        desk.record.put_once(Attempt(lineage=LINEAGE, attempt_id=desk.attempt_id, **failed))
         desk.budget_usd -= 1.0
     return desk, used
 

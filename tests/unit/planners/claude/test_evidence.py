@@ -32,6 +32,8 @@ from codec_evolution.planners.prompts import (
     shipped_templates,
     system_context,
 )
+from codec_evolution.ports import DayCounters
+from codec_evolution.record import Elite
 from codec_evolution.repair.release_checks import check_prompts
 from codec_sandbox import runs
 
@@ -101,18 +103,17 @@ def failed(
     )
 
 
-def elite(number: int, prediction: str, transform: str, fitness: float) -> dict:
-    return {
-        "item": f"elite#{prediction}/{transform}/fast",
-        "attempt_id": f"2026-11-20T10:{number:02d}:00.000Z#00",
-        "status": "rejected",
-        "fitness": fitness,
-        "prediction": prediction,
-        "transform": transform,
-        "decode": "fast",
-        "decode_s": 0.08,
-        "hypothesis": f"The {transform} transform suits {prediction} prediction.",
-    }
+def elite(number: int, prediction: str, transform: str, fitness: float, hypothesis: str = "") -> Elite:
+    return Elite(
+        attempt_id=f"2026-11-20T10:{number:02d}:00.000Z#00",
+        status="rejected",
+        fitness=fitness,
+        prediction=prediction,
+        transform=transform,
+        decode="fast",
+        decode_s=0.08,
+        hypothesis=hypothesis or f"The {transform} transform suits {prediction} prediction.",
+    )
 
 
 def modification(number: int, tool: str = "modify_framework_file", status: str = "applied", **fields) -> dict:
@@ -155,7 +156,7 @@ def reading(**changes) -> Reading:
         "incumbent": {"bitrate_mbps": 3.0, "bd_rate_vs_hevc": 61.2, "improvement": "15.3% bitrate reduction"},
         "source": SOURCE,
         "report": measured(),
-        "day": {"attempts": 41, "spent_usd": 2.25},
+        "day": DayCounters("2026-11-21", attempts=41, spent_usd=2.25),
         "daily_budget_usd": 20.0,
     }
     return Reading(**{**fields, **changes})
@@ -194,7 +195,7 @@ def test_the_system_prompt_without_framework_tools():
 
 
 def test_the_first_cycle_knows_little():
-    read = reading(item=ITEM.model_copy(update={"version": 0}), incumbent={}, report={}, day={})
+    read = reading(item=ITEM.model_copy(update={"version": 0}), incumbent={}, report={}, day=DayCounters(""))
     golden("cycle_first", rendered(read, governance()))
 
 
@@ -365,7 +366,7 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(capsys)
             modification(m % 60, reason=long, message=long, file=long) for m in range(MODIFICATIONS)
         ],
         adopted=[attempt(m, "adopted", adopted_version=m, improvement=long) for m in range(VERSIONS)],
-        elites=[elite(m, "motion", "cosine", 1.0 + m) | {"hypothesis": long} for m in range(60)],
+        elites=[elite(m, "motion", "cosine", 1.0 + m, long) for m in range(60)],
         sources={each["attempt_id"]: (long + "\n") * 5 for each in recent},
         source=largest * 1024,
     )

@@ -7,6 +7,7 @@ from codec_evolution import artifacts
 from codec_evolution.candidate import normalised_sha256, sha256_hex, source_key
 from codec_evolution.contracts import MAX_ROUNDS, Envelope
 from codec_evolution.judging.adoption import RULE
+from codec_evolution.record import Attempt
 
 from tests.integration.support import adopted_record
 from tests.support.messages_rules import conversation
@@ -139,7 +140,7 @@ def test_a_source_that_was_tested_under_the_same_rule_is_refused_before_it_costs
     policy = sha256_hex(desk.objects.get_text(artifacts.release(desk.release, "language_policy.toml")))
     key = source_key(normalised_sha256(CODEC), policy, CLIPS, RULE.version)
     earlier = {"lineage": LINEAGE, "attempt_id": "2026-11-20T00:00:00.000Z#00", "status": "rejected"}
-    desk.record.put_once({**earlier, "source_key": key})
+    desk.record.put_once(Attempt(**earlier, source_key=key))
     assert desk.plan().next == "again"
     desk.plan(1)
     assert "already_tested: by attempt 2026-11-20" in desk.last_message()
@@ -150,7 +151,7 @@ def test_a_test_that_the_framework_spoilt_does_not_count(office):
     policy = sha256_hex(desk.objects.get_text(artifacts.release(desk.release, "language_policy.toml")))
     key = source_key(normalised_sha256(CODEC), policy, CLIPS, RULE.version)
     spoilt = {"lineage": LINEAGE, "attempt_id": "2026-11-20T00:00:00.000Z#00", "status": "skipped"}
-    desk.record.put_once({**spoilt, "source_key": key})
+    desk.record.put_once(Attempt(**spoilt, source_key=key))
     assert desk.plan().next == "draft"
 
 
@@ -168,7 +169,7 @@ def test_a_failed_attempt_can_be_read_with_its_traceback(office):
     failure = {"stage": "measure", "kind": "runtime", "message": "IndexError: 7", "line": 9, "clip": None}
     traceback = "line 3, in compress_video_frame\nline 9, in write_bits"
     report = {"outcome": "failed", "failure": failure | {"traceback": traceback}, "points": []}
-    desk.record.put_once(names | {"failure_stage": "measure"})
+    desk.record.put_once(Attempt(**names, failure_stage="measure"))
     desk.objects.put_json(artifacts.report(LINEAGE, names["attempt_id"]), report)
     desk.plan()
     desk.plan(1)
@@ -315,7 +316,7 @@ def test_the_stable_part_of_the_prompt_is_the_same_from_cycle_to_cycle(office):
     desk = office(GIVES_UP, repeat=True)
     desk.plan()
     desk.record.put_once(
-        {"lineage": LINEAGE, "attempt_id": "2026-11-21T21:00:00.000Z#00", "status": "rejected", "reason": "x"}
+        Attempt(lineage=LINEAGE, attempt_id="2026-11-21T21:00:00.000Z#00", status="rejected", reason="x")
     )
     desk.attempt_id, desk.budget_usd = "2026-11-21T22:01:00.000Z#00", 15.0
     desk.plan()

@@ -28,7 +28,8 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
-from codec_evolution.loop.commit import ATTEMPT, Author, GithubAway, GithubRefused, one_line, trailer_of
+from codec_evolution.loop.commit import Author, GithubAway, GithubRefused
+from codec_evolution.loop.commit_message import ATTEMPT, one_line, trailer_of
 
 HISTORY_LIMIT = 30
 """Commits of a branch that are looked through for a commit that was already made."""

@@ -13,7 +13,8 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
-from codec_evolution.ports import Conflict, LoopState
+from codec_evolution.ports import Conflict, DayCounters, LoopState
+from codec_evolution.record import Attempt, Elite, MalformedRecord
 
 STATE_ITEM = "state"
 DAY = "spend#"
@@ -32,12 +33,12 @@ class EvolutionRecord:
     def __init__(self, table_name: str) -> None:
         self._table = boto3.resource("dynamodb", config=client_config()).Table(table_name)
 
-    def get(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
+    def get(self, lineage: str, attempt_id: str) -> Attempt | None:
         """Return one attempt by a consistent read."""
         answer = self._table.get_item(Key={"lineage": lineage, "attempt_id": attempt_id}, ConsistentRead=True)
-        return plain(answer["Item"]) if "Item" in answer else None
+        return _attempt(answer["Item"]) if "Item" in answer else None
 
-    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+    def latest(self, lineage: str, limit: int, status: str | None = None) -> list[Attempt]:
         """Return the newest attempts first; with a status, by the index `by_status`."""
         if status is None:
             answer = self._table.query(
@@ -50,11 +51,11 @@ class EvolutionRecord:
                 ScanIndexForward=False,
                 Limit=limit,
             )
-        return [plain(item) for item in answer["Items"]]
+        return [_attempt(item) for item in answer["Items"]]
 
-    def since(self, lineage: str, attempt_id: str, limit: int) -> list[dict[str, Any]]:
+    def since(self, lineage: str, attempt_id: str, limit: int) -> list[Attempt]:
         """Return the newest attempts whose id is at or after one, newest first, over as many pages as it takes."""
-        found: list[dict[str, Any]] = []
+        found: list[Attempt] = []
         more: dict[str, Any] = {}
         while len(found) < limit:
             answer = self._table.query(
@@ -63,13 +64,13 @@ class EvolutionRecord:
                 Limit=limit - len(found),
                 **more,
             )
-            found += [plain(item) for item in answer["Items"]]
+            found += [_attempt(item) for item in answer["Items"]]
             if "LastEvaluatedKey" not in answer:
                 break
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
         return found
 
-    def of_version(self, lineage: str, version: int) -> dict[str, Any] | None:
+    def of_version(self, lineage: str, version: int) -> Attempt | None:
         """Return the whole attempt that was adopted as a version."""
         answer = self._table.query(
             IndexName="by_version",
@@ -79,7 +80,7 @@ class EvolutionRecord:
         items = answer["Items"]
         return self.get(lineage, items[0]["attempt_id"]) if items else None
 
-    def versions(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+    def versions(self, lineage: str, limit: int) -> list[Attempt]:
         """Return the newest adopted versions first, by the index `by_version`."""
         answer = self._table.query(
             IndexName="by_version",
@@ -87,21 +88,21 @@ class EvolutionRecord:
             ScanIndexForward=False,
             Limit=limit,
         )
-        return [plain(item) for item in answer["Items"]]
+        return [_attempt(item) for item in answer["Items"]]
 
-    def every(self, lineage: str) -> Iterator[dict[str, Any]]:
+    def every(self, lineage: str) -> Iterator[Attempt]:
         """Yield every attempt, oldest first; for an export, which is the one reader without a limit."""
         more: dict[str, Any] = {}
         while True:
             answer = self._table.query(
                 KeyConditionExpression=Key("lineage").eq(lineage), Limit=EXPORT_PAGE, **more
             )
-            yield from (plain(item) for item in answer["Items"])
+            yield from (_attempt(item) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def tested(self, source_key: str) -> dict[str, Any] | None:
+    def tested(self, source_key: str) -> Attempt | None:
         """Return the newest attempt with a source key."""
         answer = self._table.query(
             IndexName="by_source",
@@ -109,12 +110,14 @@ class EvolutionRecord:
             ScanIndexForward=False,
             Limit=1,
         )
-        return plain(answer["Items"][0]) if answer["Items"] else None
+        return _attempt(answer["Items"][0]) if answer["Items"] else None
 
-    def put_once(self, record: Mapping[str, Any]) -> bool:
+    def put_once(self, attempt: Attempt) -> bool:
         """Write an attempt unless it is there."""
         try:
-            self._table.put_item(Item=stored(record), ConditionExpression=Attr("attempt_id").not_exists())
+            self._table.put_item(
+                Item=stored(attempt.to_item()), ConditionExpression=Attr("attempt_id").not_exists()
+            )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
@@ -171,7 +174,7 @@ class LoopControl:
             return False
         return True
 
-    def adopt(self, record: Mapping[str, Any], state: LoopState) -> None:
+    def adopt(self, attempt: Attempt, state: LoopState) -> None:
         """Put the record and move the incumbent, both or neither; raises `Conflict`."""
         control_table, record_table = self._names
         if state.version < 0:
@@ -179,10 +182,10 @@ class LoopControl:
         else:
             condition, values = "version = :old", {":old": state.version}
         update = {
-            ":new": record["adopted_version"],
-            ":sha": record["source_sha256"],
-            ":attempt": record["attempt_id"],
-            ":clips": record["clip_set"],
+            ":new": attempt.adopted_version,
+            ":sha": attempt.source_sha256,
+            ":attempt": attempt.attempt_id,
+            ":clips": attempt.clip_set,
             **values,
         }
         try:
@@ -191,7 +194,7 @@ class LoopControl:
                     {
                         "Put": {
                             "TableName": record_table,
-                            "Item": _serialise(record),
+                            "Item": _serialise(attempt.to_item()),
                             "ConditionExpression": "attribute_not_exists(attempt_id)",
                         }
                     },
@@ -241,20 +244,19 @@ class LoopControl:
         except Conflict:
             return
 
-    def day(self, lineage: str, day: str) -> dict[str, float]:
+    def day(self, lineage: str, day: str) -> DayCounters:
         """Return the counters of one UTC day."""
-        answer = self._table.get_item(Key=_key(lineage, f"spend#{day}"), ConsistentRead=True)
-        item = plain(answer.get("Item", {}))
-        return {name: value for name, value in item.items() if isinstance(value, int | float)}
+        answer = self._table.get_item(Key=_key(lineage, f"{DAY}{day}"), ConsistentRead=True)
+        return _counters(day, answer.get("Item", {}))
 
-    def days(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+    def days(self, lineage: str, limit: int) -> list[DayCounters]:
         """Return the counters of the newest days first."""
         answer = self._table.query(
             KeyConditionExpression=Key("lineage").eq(lineage) & Key("item").begins_with(DAY),
             ScanIndexForward=False,
             Limit=limit,
         )
-        return [{**plain(item), "day": item["item"].removeprefix(DAY)} for item in answer["Items"]]
+        return [_counters(str(item["item"]).removeprefix(DAY), item) for item in answer["Items"]]
 
     def set_paused(
         self, lineage: str, paused: bool, *, at: str, reason: str, expected_at: str | None
@@ -278,7 +280,7 @@ class LoopControl:
             return False
         try:
             self._table.update_item(
-                Key=_key(lineage, f"spend#{day}"),
+                Key=_key(lineage, f"{DAY}{day}"),
                 UpdateExpression="ADD #n :a",
                 ConditionExpression=Attr(name).not_exists() | Attr(name).lte(_number(limit - amount)),
                 ExpressionAttributeNames={"#n": name},
@@ -295,26 +297,25 @@ class LoopControl:
     def settle(self, lineage: str, day: str, reserved_usd: float, spent_usd: float) -> None:
         """Book the difference between what was reserved and what was spent."""
         self._table.update_item(
-            Key=_key(lineage, f"spend#{day}"),
+            Key=_key(lineage, f"{DAY}{day}"),
             UpdateExpression="ADD #n :a",
             ExpressionAttributeNames={"#n": SPENT},
             ExpressionAttributeValues={":a": _number(_dearer(spent_usd) - _dearer(reserved_usd))},
         )
 
-    def elites(self, lineage: str, limit: int) -> list[dict[str, Any]]:
+    def elites(self, lineage: str, limit: int) -> list[Elite]:
         """Return the archive's elites by one query."""
         answer = self._table.query(
             KeyConditionExpression=Key("lineage").eq(lineage) & Key("item").begins_with(ELITE), Limit=limit
         )
-        return [plain(item) for item in answer["Items"]]
+        return [Elite.from_item(plain(item)) for item in answer["Items"]]
 
-    def keep_elite(self, lineage: str, niche: str, elite: Mapping[str, Any]) -> bool:
+    def keep_elite(self, lineage: str, niche: str, elite: Elite) -> bool:
         """Put an elite into its niche unless the one there is at least as good."""
         try:
             self._table.put_item(
-                Item={**stored(elite), **_key(lineage, f"{ELITE}{niche}")},
-                ConditionExpression=Attr("fitness").not_exists()
-                | Attr("fitness").gt(_number(elite["fitness"])),
+                Item={**stored(elite.to_item()), **_key(lineage, f"{ELITE}{niche}")},
+                ConditionExpression=Attr("fitness").not_exists() | Attr("fitness").gt(_number(elite.fitness)),
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
@@ -349,6 +350,22 @@ def plain(item: Mapping[str, Any]) -> dict[str, Any]:
 def stored(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item with floats as decimals of six digits, which the console shows readably."""
     return {name: _number(value) if isinstance(value, float) else value for name, value in item.items()}
+
+
+def _attempt(item: Mapping[str, Any]) -> Attempt:
+    try:
+        return Attempt.from_item(plain(item))
+    except MalformedRecord as error:
+        raise MalformedRecord(f"{error} (attempt {item.get('attempt_id')})") from None
+
+
+def _counters(day: str, item: Mapping[str, Any]) -> DayCounters:
+    return DayCounters(
+        day,
+        attempts=int(item.get("attempts", 0)),
+        looks=int(item.get("looks", 0)),
+        spent_usd=float(item.get(SPENT, 0.0)),
+    )
 
 
 def _plain_value(value: Any) -> Any:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codec_evolution import record as records
 from codec_evolution.candidate import GRAMMAR
+from codec_evolution.record import ADOPTED, REJECTED, Attempt, Elite
 
 PREDICTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("motion", ("motion", "vector", "mv", "flow", "displacement")),
@@ -71,38 +71,39 @@ def seconds_1080p(report: Mapping[str, Any], measured: str) -> float:
     return sum(p[measured] for p in points) * PIXELS_1080P / pixels if pixels else 0.0
 
 
-def elite_of(
-    record: Mapping[str, Any], source: str, report: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]] | None:
-    """Return niche and item of an attempt that may enter the archive, or None for one without a rate."""
-    rate = record.get("bitrate_mbps")
-    if rate is None or record["status"] not in (records.ADOPTED, records.REJECTED):
+def elite_of(attempt: Attempt, source: str, report: Mapping[str, Any]) -> tuple[str, Elite] | None:
+    """Return niche and elite of an attempt that may enter the archive, or None for one without a rate."""
+    if attempt.bitrate_mbps is None or attempt.status not in (ADOPTED, REJECTED):
         return None
     family = family_of(source, report)
-    kept = ("attempt_id", "status", "source_sha256", "hypothesis", "bd_rate_vs_hevc", "adopted_version")
-    elite = {name: record[name] for name in kept if record.get(name) is not None}
-    return family.niche, {
-        **elite,
-        "fitness": float(rate),
-        "prediction": family.prediction,
-        "transform": family.transform,
-        "decode": family.decode,
-        "decode_s": round(decode_seconds(report), 4),
-    }
+    return family.niche, Elite.from_item(
+        {
+            **attempt.to_item(),
+            "fitness": attempt.bitrate_mbps,
+            "prediction": family.prediction,
+            "transform": family.transform,
+            "decode": family.decode,
+            "decode_s": round(decode_seconds(report), 4),
+        }
+    )
 
 
-def choose(elites: Sequence[Mapping[str, Any]], best: int, different: int) -> list[Mapping[str, Any]]:
+def choose(elites: Sequence[Elite], best: int, different: int) -> list[Elite]:
     """Return the best elites and, after them, those that differ most from the best one."""
-    ranked = sorted(elites, key=lambda elite: (elite["fitness"], elite["attempt_id"]))
+    ranked = sorted(elites, key=lambda elite: (elite.fitness, elite.attempt_id))
     chosen = ranked[:best]
     rest = sorted(
-        ranked[best:], key=lambda elite: (-_distance(elite, ranked[0]), elite["fitness"], elite["attempt_id"])
+        ranked[best:], key=lambda elite: (-_distance(elite, ranked[0]), elite.fitness, elite.attempt_id)
     )
     return [*chosen, *rest[:different]]
 
 
-def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
-    return sum(one[name] != other[name] for name in ("prediction", "transform", "decode"))
+def _distance(one: Elite, other: Elite) -> int:
+    return (
+        (one.prediction != other.prediction)
+        + (one.transform != other.transform)
+        + (one.decode != other.decode)
+    )
 
 
 def _tree(source: str) -> ast.Module:

@@ -13,14 +13,14 @@ from codec_evolution.clock import day_of
 from codec_evolution.contracts import Concluded, ConcludeRequest, Item, check_size
 from codec_evolution.judging import adoption, archive
 from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
-from codec_evolution.record import Ruling
+from codec_evolution.record import Attempt, Figures, ProposalFacts, Ruling
 
 MAX_JUDGEMENTS = 5
 """How often a candidate is judged again because another slot moved the incumbent first."""
 
 
-def _untold(record: Mapping[str, Any], measure: Mapping[str, Any] | None) -> None:
-    """Tell nobody."""
+def _ignore(attempt: Attempt, measure: Mapping[str, Any] | None) -> None:
+    """Do nothing with a recorded attempt."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Concluder:
 
     Attributes
     ----------
-    told
-        Is given each record that was written, once, with the report on the training windows if there is one.
+    on_recorded
+        Called once with each attempt that was written, and the report on the training windows if there is one.
     """
 
     record: Record
@@ -38,7 +38,7 @@ class Concluder:
     objects: Objects
     now: Callable[[], str]
     looks_per_day: int
-    told: Callable[[Mapping[str, Any], Mapping[str, Any] | None], None] = _untold
+    on_recorded: Callable[[Attempt, Mapping[str, Any] | None], None] = _ignore
 
     def conclude(self, request: ConcludeRequest) -> Concluded:
         """Judge one attempt and write it, or ask for its confirmation first."""
@@ -49,10 +49,12 @@ class Concluder:
         known = self._known(item)
         if known is not None:
             return known
-        proposal = {
-            **(self.objects.get_json(artifacts.model_usage(item.lineage, item.attempt_id)) or {}),
-            **(self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}),
-        }
+        proposal = ProposalFacts.from_item(
+            {
+                **(self.objects.get_json(artifacts.model_usage(item.lineage, item.attempt_id)) or {}),
+                **(self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}),
+            }
+        )
         self._store_reports(request, proposal)
         if item.kind == "candidate":
             return self._conclude_candidate(request, proposal)
@@ -63,9 +65,9 @@ class Concluder:
         record = self.record.get(item.lineage, item.attempt_id)
         if record is None:
             return None
-        return Concluded(next="done", status=record["status"], version=record.get("adopted_version"))
+        return Concluded(next="done", status=record.status, version=record.adopted_version)
 
-    def _conclude_candidate(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> Concluded:
+    def _conclude_candidate(self, request: ConcludeRequest, proposal: ProposalFacts) -> Concluded:
         early = early_ruling(request, proposal)
         if early is not None:
             return self._write(request, early, proposal)
@@ -95,7 +97,7 @@ class Concluder:
         lost = Ruling(records.REJECTED, f"lost_race: the incumbent moved {MAX_JUDGEMENTS} times")
         return self._write(request, lost, proposal)
 
-    def _conclude_preparation(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> Concluded:
+    def _conclude_preparation(self, request: ConcludeRequest, proposal: ProposalFacts) -> Concluded:
         """Version 0 becomes the incumbent without a contest; a new incumbent only gets its curves stored."""
         item = request.item
         early = early_ruling(request, proposal)
@@ -127,7 +129,7 @@ class Concluder:
         return Concluded(next="done", status=ruling.status)
 
     def _ask_to_confirm(
-        self, request: ConcludeRequest, verdict: adoption.Verdict, proposal: Mapping[str, Any]
+        self, request: ConcludeRequest, verdict: adoption.Verdict, proposal: ProposalFacts
     ) -> Concluded:
         item = request.item
         look = artifacts.look(item.lineage, item.attempt_id)
@@ -146,47 +148,49 @@ class Concluder:
         return self._write(request, ruling, proposal)
 
     def _adopt(
-        self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any], state: LoopState
+        self, request: ConcludeRequest, ruling: Ruling, proposal: ProposalFacts, state: LoopState
     ) -> Concluded:
         record = self._build(request, ruling, proposal)
-        self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        self.objects.put_json(
+            artifacts.journal(request.item.lineage, request.item.attempt_id), record.to_item()
+        )
         self.control.adopt(record, state)
         self._archive(request, record)
-        self.told(record, request.measure)
+        self.on_recorded(record, request.measure)
         return Concluded(next="done", status=records.ADOPTED, version=ruling.adopted_version)
 
-    def _write(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> Concluded:
+    def _write(self, request: ConcludeRequest, ruling: Ruling, proposal: ProposalFacts) -> Concluded:
         record = self._build(request, ruling, proposal)
-        self.objects.put_json(artifacts.journal(request.item.lineage, request.item.attempt_id), record)
+        self.objects.put_json(
+            artifacts.journal(request.item.lineage, request.item.attempt_id), record.to_item()
+        )
         if not self.record.put_once(record):
             return self._known(request.item) or Concluded(next="done", status=ruling.status)
         self._archive(request, record)
-        self.told(record, request.measure)
+        self.on_recorded(record, request.measure)
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
 
-    def _archive(self, request: ConcludeRequest, record: Mapping[str, Any]) -> None:
+    def _archive(self, request: ConcludeRequest, record: Attempt) -> None:
         """Let a measured codec into the archive if it is the best of its family.
 
         One that the held-out windows did not confirm stays out: it may know the training windows by heart.
         """
-        unconfirmed = request.confirm is not None and record["status"] != records.ADOPTED
-        if record.get("bitrate_mbps") is None or request.measure is None or unconfirmed:
+        unconfirmed = request.confirm is not None and record.status != records.ADOPTED
+        if record.bitrate_mbps is None or request.measure is None or unconfirmed:
             return
-        source = self.objects.get_text(artifacts.source(str(record.get("source_sha256", "")))) or ""
+        source = self.objects.get_text(artifacts.source(record.source_sha256)) or ""
         found = archive.elite_of(record, source, request.measure)
         if found is not None:
             self.control.keep_elite(request.item.lineage, *found)
 
-    def _build(self, request: ConcludeRequest, ruling: Ruling, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        facts = dict(proposal)
+    def _build(self, request: ConcludeRequest, ruling: Ruling, proposal: ProposalFacts) -> Attempt:
+        facts = proposal
         measure = request.measure or {}
-        if "normalised_sha256" in facts and measure.get("clip_set"):
-            facts["source_key"] = source_key(
-                facts["normalised_sha256"],
-                facts.get("policy_sha256", ""),
-                measure["clip_set"],
-                adoption.RULE.version,
+        if facts.normalised_sha256 and measure.get("clip_set"):
+            key = source_key(
+                facts.normalised_sha256, facts.policy_sha256, measure["clip_set"], adoption.RULE.version
             )
+            facts = facts.model_copy(update={"source_key": key})
         item = request.item
         return records.build_record(
             request,
@@ -202,7 +206,7 @@ class Concluder:
         return None if train is None else adoption.Contest(train=train, held_out=held_out)
 
     def _measure_incumbent_first(
-        self, request: ConcludeRequest, state: LoopState, proposal: Mapping[str, Any]
+        self, request: ConcludeRequest, state: LoopState, proposal: ProposalFacts
     ) -> Concluded:
         """Skip a contest whose incumbent has no curves on these clips; the next cycle prepares them."""
         clip_set = str((request.measure or {})["clip_set"])
@@ -210,8 +214,8 @@ class Concluder:
         reason = f"incumbent_not_measured: version {state.version} has no curves on clip set {clip_set[:12]}"
         return self._write(request, Ruling(records.SKIPPED, reason), proposal)
 
-    def _store_reports(self, request: ConcludeRequest, proposal: Mapping[str, Any]) -> None:
-        item, sha = request.item, str(proposal.get("source_sha256", ""))
+    def _store_reports(self, request: ConcludeRequest, proposal: ProposalFacts) -> None:
+        item, sha = request.item, proposal.source_sha256
         if request.measure is not None:
             self.objects.put_json(artifacts.report(item.lineage, item.attempt_id), request.measure)
             if request.measure.get("outcome") == "passed":
@@ -228,7 +232,7 @@ class Concluder:
             self.objects.put_json(key, verdict.as_dict())
 
 
-def early_ruling(request: ConcludeRequest, proposal: Mapping[str, Any]) -> Ruling | None:
+def early_ruling(request: ConcludeRequest, proposal: ProposalFacts) -> Ruling | None:
     """Return how an attempt ends before its curves are compared, or None when they are to be compared."""
     if request.fault is not None:
         return _fault_ruling(request)
@@ -237,7 +241,7 @@ def early_ruling(request: ConcludeRequest, proposal: Mapping[str, Any]) -> Rulin
     for stage, report in (("measure", request.measure), ("confirm", request.confirm)):
         if report is None:
             continue
-        if report.get("source_sha256") != proposal.get("source_sha256"):
+        if report.get("source_sha256") != proposal.source_sha256:
             return Ruling(records.SKIPPED, f"infrastructure: {stage} ran another source than the one planned")
         if report.get("outcome") != "passed":
             return _failed_ruling(stage, report.get("failure") or {})
@@ -267,9 +271,9 @@ def ruling_of(verdict: adoption.Verdict, state: LoopState) -> Ruling:
     return Ruling(records.SKIPPED, f"infrastructure: {verdict.reason}", figures=figures)
 
 
-def figures_of(verdict: adoption.Verdict) -> dict[str, Any]:
+def figures_of(verdict: adoption.Verdict) -> Figures:
     """Return the verdict's figures by the record's attribute names."""
-    return {name: getattr(verdict, name) for name in records.FIGURES}
+    return Figures(**{name: getattr(verdict, name) for name in Figures.model_fields})
 
 
 def _fault_ruling(request: ConcludeRequest) -> Ruling:
@@ -299,16 +303,16 @@ def _failed_ruling(stage: str, failure: Mapping[str, Any]) -> Ruling:
     )
 
 
-def replay(record: Mapping[str, Any], control: Control, table: Record) -> bool:
+def replay(record: Attempt, control: Control, table: Record) -> bool:
     """Write a journalled record that the table lost; returns whether it was written.
 
     An adoption goes through the condition of its transaction again, so a journal entry whose transaction lost its
     race, or whose predecessor is missing, changes nothing.
     """
-    if record["status"] != records.ADOPTED:
+    if record.status != records.ADOPTED:
         return table.put_once(record)
-    state = control.state(record["lineage"])
-    if state.version != record["adopted_version"] - 1:
+    state = control.state(record.lineage)
+    if record.adopted_version is None or state.version != record.adopted_version - 1:
         return False
     try:
         control.adopt(record, state)

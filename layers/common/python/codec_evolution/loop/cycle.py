@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from codec_evolution import artifacts
 from codec_evolution import record as records
@@ -13,7 +13,8 @@ from codec_evolution.budget import slot_share
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.framework import release
-from codec_evolution.ports import Conflict, Control, Executions, LoopState, Objects, Record
+from codec_evolution.ports import Conflict, Control, DayCounters, Executions, LoopState, Objects, Record
+from codec_evolution.record import Attempt
 
 PREPARATION = "prep"
 REFUSALS = (
@@ -29,8 +30,8 @@ REFUSALS = (
 """First words of the reasons for which a cycle is not opened."""
 
 
-def _untold(record: Mapping[str, Any]) -> None:
-    """Tell nobody."""
+def _ignore(attempt: Attempt) -> None:
+    """Do nothing with a recorded attempt."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class CycleOpener:
 
     Parameters
     ----------
-    told
-        Called with each record that is concluded for a dead run.
+    on_recorded
+        Called once with each attempt that is concluded for a dead run.
     """
 
     def __init__(
@@ -89,14 +90,14 @@ class CycleOpener:
         objects: Objects,
         executions: Executions,
         settings: CycleSettings,
-        told: Callable[[Mapping[str, Any]], None] = _untold,
+        on_recorded: Callable[[Attempt], None] = _ignore,
     ) -> None:
         self._record = record
         self._control = control
         self._objects = objects
         self._executions = executions
         self._settings = settings
-        self._told = told
+        self._on_recorded = on_recorded
 
     def open(self, start: CycleStart, shipped: Mapping[str, str]) -> CycleOpened:
         """Open a cycle, or say why it may not run.
@@ -126,7 +127,7 @@ class CycleOpener:
         if state.execution != start.execution:
             self.conclude_lost(state)
         current = state.release or self._first_release(lineage, shipped)
-        share = slot_share(self._settings.daily_budget_usd, day.get("spent_usd", 0.0), len(slots))
+        share = slot_share(self._settings.daily_budget_usd, day.spent_usd, len(slots))
         slots = [slot.model_copy(update={"budget_usd": share}) for slot in slots]
         if (state.execution, state.due) != (start.execution, due):
             self._count_attempts(slots, cycle_id)
@@ -151,26 +152,27 @@ class CycleOpener:
         """Write `skipped: infrastructure` for attempts that a dead execution never concluded."""
         lost = []
         for attempt_id in state.due:
-            item = {
-                "lineage": state.lineage,
-                "attempt_id": attempt_id,
-                "cycle_id": state.cycle_id,
-                "started_at": state.cycle_id,
-                "status": records.SKIPPED,
-                "reason": "infrastructure: the execution ended before this attempt was concluded",
-                "code_changed": False,
-                "version": state.version,
-                "deployment_status": records.NOT_DEPLOYED,
-                "github_committed": False,
-                "execution": state.execution,
-            }
-            item["summary"] = records.summarise(item)
-            if self._record.put_once(item):
-                self._told(item)
+            attempt = records.summarised(
+                {
+                    "lineage": state.lineage,
+                    "attempt_id": attempt_id,
+                    "cycle_id": state.cycle_id,
+                    "started_at": state.cycle_id,
+                    "status": records.SKIPPED,
+                    "reason": "infrastructure: the execution ended before this attempt was concluded",
+                    "code_changed": False,
+                    "version": state.version,
+                    "deployment_status": records.NOT_DEPLOYED,
+                    "github_committed": False,
+                    "execution": state.execution,
+                }
+            )
+            if self._record.put_once(attempt):
+                self._on_recorded(attempt)
                 lost.append(attempt_id)
         return lost
 
-    def _refusal(self, state: LoopState, start: CycleStart, day: Mapping[str, float]) -> str:
+    def _refusal(self, state: LoopState, start: CycleStart, day: DayCounters) -> str:
         if start.lineage not in ("", state.lineage):
             return (
                 f"another_lineage: lineage {start.lineage!r} is not the one that this deployment evolves "
@@ -180,12 +182,12 @@ class CycleOpener:
             return "paused"
         if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):
             return "busy"
-        spent = day.get("spent_usd", 0.0)
+        spent = day.spent_usd
         share = slot_share(self._settings.daily_budget_usd, spent, self._settings.slots)
         # A rest too small for a call would only make attempts that are skipped.
         if spent >= self._settings.daily_budget_usd or share < self._settings.least_attempt_usd:
             return "daily_budget_spent" if spent else "daily_budget_below_one_call"
-        if day.get("attempts", 0) + self._settings.slots > self._settings.max_attempts_per_day:
+        if day.attempts + self._settings.slots > self._settings.max_attempts_per_day:
             return "daily_attempts_used"
         return ""
 
@@ -226,7 +228,7 @@ class CycleOpener:
             )
 
 
-def _slot(number: int, kind: str, attempt_id: str) -> Slot:
+def _slot(number: int, kind: Literal["candidate", "baseline", "incumbent"], attempt_id: str) -> Slot:
     return Slot(attempt_id=attempt_id, slot=number, kind=kind, tools=False, budget_usd=0.0)
 
 

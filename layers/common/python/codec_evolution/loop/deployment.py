@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution import record as records
 from codec_evolution.loop.commit import GithubAway, GithubRefused, Repository, reconcile
-from codec_evolution.ports import Control, Objects, Record
+from codec_evolution.ports import Control, LoopState, Objects, Record
+from codec_evolution.record import Attempt
 
 VERSIONS_PER_CYCLE = 20
 """How far one reconciliation catches up; the rest waits for the next cycle."""
@@ -43,7 +43,8 @@ class Deployer:
     def commit_due(self, lineage: str) -> Deployed:
         """Commit what is due; GitHub being away leaves it due and is no fault."""
         done = Deployed()
-        due = self._due(lineage)
+        state = self.control.state(lineage)
+        due = self._due(state)
         if not due:
             return done
         try:
@@ -51,7 +52,7 @@ class Deployer:
             if repository is None:
                 done.waiting = "no_repository: github_repository is not set"
                 return done
-            previous = self.record.of_version(lineage, due[0]["adopted_version"] - 1)
+            previous = self.record.of_version(lineage, state.committed_version)
             for made in reconcile(
                 due, self._source, repository, on_away=lambda away: _away(done, away), previous=previous
             ):
@@ -62,18 +63,19 @@ class Deployer:
             done.waiting = f"github_refused: {refused}"
         return done
 
-    def _due(self, lineage: str) -> list[dict[str, Any]]:
-        state = self.control.state(lineage)
+    def _due(self, state: LoopState) -> list[Attempt]:
         last = min(state.version, state.committed_version + VERSIONS_PER_CYCLE)
-        found = (
-            self.record.of_version(lineage, version)
-            for version in range(state.committed_version + 1, last + 1)
-        )
-        # The index is eventually consistent: a version that it does not show yet, and all after it, wait.
-        return list(takewhile(lambda record: record is not None, found))
+        due: list[Attempt] = []
+        for version in range(state.committed_version + 1, last + 1):
+            attempt = self.record.of_version(state.lineage, version)
+            if attempt is None:
+                # The index is eventually consistent: a version that it does not show yet, and all after it, wait.
+                break
+            due.append(attempt)
+        return due
 
-    def _source(self, record: Mapping[str, Any]) -> str:
-        return artifacts.load_source(self.objects, record["source_sha256"])
+    def _source(self, attempt: Attempt) -> str:
+        return artifacts.load_source(self.objects, attempt.source_sha256)
 
 
 def _away(done: Deployed, away: GithubAway) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from codec_evolution import record as records
 from codec_evolution.contracts import CycleOpened
 from codec_evolution.ports import LoopState
+from codec_evolution.record import Attempt
 
 NAMESPACE = "CodecEvolution"
 LINEAGE = "Lineage"
@@ -97,26 +98,24 @@ IDENTICAL = Metric(
     (LINEAGE,),
     "candidates that measured exactly as the incumbent or as each other",
 )
-BITRATE = Metric("Bitrate", "Megabits/Second", _VERDICT, "1080p30 equivalent at 36 dB, training windows")
-RATIO = Metric("CompressionRatio", "None", _VERDICT, "raw 24 bits per pixel over the bits at 36 dB")
-PSNR = Metric("Psnr", "None", _VERDICT, "PSNR-YUV 6:1:1 in dB at which the bitrate holds")
-BD_HEVC = Metric("BdRateVsHevc", "Percent", _VERDICT, "BD-rate against x265 zerolatency; below 0 is better")
-BD_INCUMBENT = Metric(
-    "BdRateVsIncumbent", "Percent", _VERDICT, "BD-rate against the incumbent; below 0 is better"
-)
 STAGE = Metric("StageDuration", "Seconds", (LINEAGE, "Stage"), "seconds of one stage of one attempt")
-TOKENS_IN = Metric("TokensIn", "Count", (LINEAGE,), "input tokens that no cache held")
-TOKENS_CACHE_READ = Metric(
-    "TokensCacheRead", "Count", (LINEAGE,), "input tokens read from the provider's cache"
-)
-TOKENS_CACHE_WRITE = Metric(
-    "TokensCacheWrite", "Count", (LINEAGE,), "input tokens written to the provider's cache"
-)
-TOKENS_OUT = Metric("TokensOut", "Count", (LINEAGE,), "output tokens")
-LLM_COST = Metric("LlmCost", "None", (LINEAGE,), "dollars that the language model cost for one attempt")
-COMPUTE_COST = Metric("ComputeCost", "None", (LINEAGE,), "dollars that the benchmark cost for one attempt")
 TOOL_CALLS = Metric("FrameworkToolCalls", "Count", ("Tool", "Outcome"), "framework tool calls by their state")
 LAYERS = Metric("SandboxLayers", "Count", (LINEAGE,), "kernel layers in force round the candidate")
+
+OF_ATTEMPT = {
+    name: Metric(each.name, each.unit, _VERDICT if each.by_status else (LINEAGE,), each.meaning)
+    for name, each in records.METRICS.items()
+}
+"""The metrics that are attributes of a concluded attempt, by the attribute's name."""
+BITRATE = OF_ATTEMPT["bitrate_mbps"]
+BD_HEVC = OF_ATTEMPT["bd_rate_vs_hevc"]
+BD_INCUMBENT = OF_ATTEMPT["bd_rate_vs_incumbent"]
+TOKENS_IN = OF_ATTEMPT["tokens_in"]
+TOKENS_CACHE_READ = OF_ATTEMPT["tokens_cache_read"]
+TOKENS_CACHE_WRITE = OF_ATTEMPT["tokens_cache_write"]
+TOKENS_OUT = OF_ATTEMPT["tokens_out"]
+LLM_COST = OF_ATTEMPT["llm_cost_usd"]
+COMPUTE_COST = OF_ATTEMPT["compute_cost_usd"]
 
 METRICS: tuple[Metric, ...] = (
     TICKS,
@@ -128,66 +127,41 @@ METRICS: tuple[Metric, ...] = (
     FAILURES,
     SKIPS,
     IDENTICAL,
-    BITRATE,
-    RATIO,
-    PSNR,
-    BD_HEVC,
-    BD_INCUMBENT,
     STAGE,
-    TOKENS_IN,
-    TOKENS_CACHE_READ,
-    TOKENS_CACHE_WRITE,
-    TOKENS_OUT,
-    LLM_COST,
-    COMPUTE_COST,
+    *OF_ATTEMPT.values(),
     TOOL_CALLS,
     LAYERS,
 )
 
-_FIGURES = {
-    "bitrate_mbps": BITRATE,
-    "compression_ratio": RATIO,
-    "psnr_db": PSNR,
-    "bd_rate_vs_hevc": BD_HEVC,
-    "bd_rate_vs_incumbent": BD_INCUMBENT,
-}
-_OF_LINEAGE = {
-    "tokens_in": TOKENS_IN,
-    "tokens_cache_read": TOKENS_CACHE_READ,
-    "tokens_cache_write": TOKENS_CACHE_WRITE,
-    "tokens_out": TOKENS_OUT,
-    "llm_cost_usd": LLM_COST,
-    "compute_cost_usd": COMPUTE_COST,
-}
 STAGES = ("plan", "measure", "confirm")
 
 
-def of_attempt(record: Mapping[str, Any], measure: Mapping[str, Any] | None) -> list[Sample]:
+def attempt_samples(attempt: Attempt, measure: Mapping[str, Any] | None) -> list[Sample]:
     """Return what a concluded attempt says; a figure that it lacks has no sample.
 
     Parameters
     ----------
-    record
-        The item as it is in the evolution record.
+    attempt
+        As it is in the evolution record.
     measure
         The sandbox's report on the training windows, or None.
     """
-    lineage, status = record["lineage"], record["status"]
-    verdict = (lineage, status)
+    lineage, status = attempt.lineage, attempt.status
+    verdict, item = (lineage, status), attempt.to_item()
     samples = [Sample(ATTEMPTS, 1, verdict)]
-    samples += [Sample(metric, record[name], verdict) for name, metric in _FIGURES.items() if name in record]
     samples += [
-        Sample(metric, record[name], (lineage,)) for name, metric in _OF_LINEAGE.items() if name in record
+        Sample(metric, item[name], verdict if metric.dimensions == _VERDICT else (lineage,))
+        for name, metric in OF_ATTEMPT.items()
+        if name in item
     ]
-    samples += [
-        Sample(STAGE, record[f"{stage}_s"], (lineage, stage)) for stage in STAGES if f"{stage}_s" in record
-    ]
+    seconds = {stage: attempt.stage_seconds(stage) for stage in STAGES}
+    samples += [Sample(STAGE, each, (lineage, stage)) for stage, each in seconds.items() if each is not None]
     if status == records.TEST_FAILED:
-        kind = record.get("failure_kind")
+        kind = attempt.failure_kind
         samples.append(Sample(FAILURES, 1, (lineage, kind if kind in FAILURE_KINDS else OTHER)))
     if status == records.SKIPPED:
-        samples.append(Sample(SKIPS, 1, (lineage, reason_word(record))))
-    if is_identical(record):
+        samples.append(Sample(SKIPS, 1, (lineage, reason_word(attempt))))
+    if is_identical(attempt):
         samples.append(Sample(IDENTICAL, 1, (lineage,)))
     layers = (measure or {}).get("layers")
     if layers:
@@ -234,14 +208,14 @@ def of_tool_call(tool: str, outcome: str) -> list[Sample]:
     return [Sample(TOOL_CALLS, 1, (_dimension(tool), _dimension(outcome)))]
 
 
-def reason_word(record: Mapping[str, Any]) -> str:
+def reason_word(attempt: Attempt) -> str:
     """Return the machine word that a reason begins with, or `OTHER`."""
-    return _word(str(record.get("reason", "")))
+    return _word(attempt.reason)
 
 
-def is_identical(record: Mapping[str, Any]) -> bool:
+def is_identical(attempt: Attempt) -> bool:
     """Tell whether an attempt measured exactly as the incumbent: perhaps the wrong source was measured."""
-    difference = record.get("bd_rate_vs_incumbent")
+    difference = attempt.bd_rate_vs_incumbent
     return difference is not None and abs(difference) < IDENTICAL_PERCENT
 
 

@@ -26,7 +26,7 @@ from codec_evolution.planners.base import (
     ToolRequest,
 )
 from codec_evolution.ports import Control, Objects, Record
-from codec_evolution.record import SKIPPED
+from codec_evolution.record import SKIPPED, Attempt
 
 HISTORY_LIMIT = 200
 """Attempts in a briefing; bounds what one call reads, however long the history is."""
@@ -139,8 +139,8 @@ class PlanStage:
             version=item.version,
             incumbent=incumbent,
             seed=self.search_seed,
-            tried=frozenset(str(r["normalised_sha256"]) for r in past if "normalised_sha256" in r),
-            outcomes=tuple(_past(r) for r in past),
+            tried=frozenset(each.normalised_sha256 for each in past if each.normalised_sha256),
+            outcomes=tuple(_past(each) for each in past),
         )
 
     def _refusal(self, item: Item, candidate: Candidate, shown: Candidate, policy: str) -> str:
@@ -155,9 +155,9 @@ class PlanStage:
         key = source_key(candidate.normalised_sha256, sha256_hex(policy), state.clip_set, RULE.version)
         known = self.record.tested(key)
         # An attempt that was skipped because of the framework tested nothing.
-        if known is None or known["status"] == SKIPPED:
+        if known is None or known.status == SKIPPED:
             return ""
-        return f"already_tested: by attempt {known['attempt_id']}"
+        return f"already_tested: by attempt {known.attempt_id}"
 
     def _candidate(self, source_sha256: str) -> Candidate:
         return Candidate(artifacts.load_source(self.objects, source_sha256))
@@ -181,13 +181,13 @@ def _proposed(candidate: Candidate, policy: str, cost_usd: float) -> Planned:
     return Planned(next="candidate", envelope=Envelope.seal(candidate.source, policy), cost_usd=cost_usd)
 
 
-def _past(record: dict[str, Any]) -> PastAttempt:
+def _past(attempt: Attempt) -> PastAttempt:
     return PastAttempt(
-        attempt_id=record["attempt_id"],
-        status=record["status"],
-        reason=record.get("reason", ""),
-        hypothesis=record.get("hypothesis", ""),
-        bitrate_mbps=record.get("bitrate_mbps"),
-        bd_rate_vs_incumbent=record.get("bd_rate_vs_incumbent"),
-        planner=record.get("planner", ""),
+        attempt_id=attempt.attempt_id,
+        status=attempt.status,
+        reason=attempt.reason,
+        hypothesis=attempt.hypothesis,
+        bitrate_mbps=attempt.bitrate_mbps,
+        bd_rate_vs_incumbent=attempt.bd_rate_vs_incumbent,
+        planner=attempt.planner,
     )

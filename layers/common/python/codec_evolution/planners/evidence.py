@@ -25,7 +25,8 @@ from codec_evolution.planners.failures import (
     pattern_of,
 )
 from codec_evolution.planners.prompts import Limits
-from codec_evolution.ports import Control, Modifications, Objects, Record
+from codec_evolution.ports import Control, DayCounters, Modifications, Objects, Record
+from codec_evolution.record import Elite
 
 RECENT = 60
 VERSIONS = 12
@@ -65,10 +66,10 @@ class Reading:
     report: Mapping[str, Any]
     recent: Sequence[Mapping[str, Any]] = ()
     adopted: Sequence[Mapping[str, Any]] = ()
-    elites: Sequence[Mapping[str, Any]] = ()
+    elites: Sequence[Elite] = ()
     modifications: Sequence[Mapping[str, Any]] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
-    day: Mapping[str, float] = field(default_factory=dict)
+    day: DayCounters = field(default_factory=lambda: DayCounters(""))
     daily_budget_usd: float = 0.0
 
 
@@ -88,15 +89,17 @@ class EvidenceReader:
     def read(self, item: Item, incumbent_source: str) -> Reading:
         """Read what one prompt needs."""
         state = self.control.state(item.lineage)
-        recent = self.record.latest(item.lineage, RECENT)
+        recent = [each.to_item() for each in self.record.latest(item.lineage, RECENT)]
+        incumbent = self.record.get(item.lineage, state.incumbent_attempt)
+        adopted = self.record.latest(item.lineage, VERSIONS, records.ADOPTED)
         curve = artifacts.training_curve(state.incumbent, item.seed)
         return Reading(
             item=item,
-            incumbent=self.record.get(item.lineage, state.incumbent_attempt) or {},
+            incumbent=incumbent.to_item() if incumbent else {},
             source=incumbent_source,
             report=self.objects.get_json(curve) or {},
             recent=recent,
-            adopted=self.record.latest(item.lineage, VERSIONS, records.ADOPTED),
+            adopted=[each.to_item() for each in adopted],
             elites=self.control.elites(item.lineage, archive.MAX_NICHES),
             modifications=self.modifications.latest(MODIFICATIONS),
             sources=self._sources(recent),
@@ -129,7 +132,7 @@ def cycle_context(
         "sizes": size_rows(reading.report),
         "times": time_row(reading.report, limits),
         "versions": reading.adopted,
-        "elites": archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES),
+        "elites": [each.to_item() for each in archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES)],
         "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
         "failure_counts": failure_counts(reading.recent),
         "tried": tried_rows(reading.recent),
@@ -138,8 +141,8 @@ def cycle_context(
         "healed": healed_rows(reading.modifications, reading.recent),
         "counts": list(Counter(attempt["status"] for attempt in reading.recent).items()),
         "read": len(reading.recent),
-        "attempts_today": int(reading.day.get("attempts", 0)),
-        "left_today_usd": max(0.0, reading.daily_budget_usd - reading.day.get("spent_usd", 0.0)),
+        "attempts_today": reading.day.attempts,
+        "left_today_usd": max(0.0, reading.daily_budget_usd - reading.day.spent_usd),
         "daily_budget_usd": reading.daily_budget_usd,
         "stagnation": stagnation,
         "strategy": strategy(stagnation, reading.elites),
@@ -257,16 +260,20 @@ def healed_rows(
     ]
 
 
-def strategy(stagnation: Stagnation, elites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
     """Return what to do differently: nothing, another family, or a crossover of two elites."""
     if not stagnation.stagnant and not stagnation.identical:
         return {"change": False, "parents": [], "unexplored": []}
-    ranked = sorted(elites, key=lambda elite: (elite["fitness"], elite["attempt_id"]))
+    ranked = sorted(elites, key=lambda elite: (elite.fitness, elite.attempt_id))
     parents: list[Mapping[str, Any]] = []
     if len(ranked) > 1:
-        other = max(ranked[1:], key=lambda e: sum(e[n] != ranked[0][n] for n in ("prediction", "transform")))
-        parents = [ranked[0], other]
-    seen = {(elite["prediction"], elite["transform"]) for elite in elites}
+        best = ranked[0]
+        other = max(
+            ranked[1:],
+            key=lambda elite: (elite.prediction != best.prediction) + (elite.transform != best.transform),
+        )
+        parents = [best.to_item(), other.to_item()]
+    seen = {(elite.prediction, elite.transform) for elite in elites}
     unexplored = [
         f"{prediction} prediction, {transform} transform"
         for prediction, _ in archive.PREDICTIONS

@@ -192,7 +192,8 @@ class FailureAnalyst:
     def analyze_recent_failures(self, lookback_hours: float = 1) -> FailureAnalysis:
         """Return how many candidates failed of late, and in what ways."""
         since = format_time(parse_time(self.now()) - timedelta(hours=lookback_hours))
-        read = self.record.latest(self.lineage, READ_LIMIT, records.TEST_FAILED)
+        failed = self.record.latest(self.lineage, READ_LIMIT, records.TEST_FAILED)
+        read = [each.to_item() for each in failed]
         recent = [failure for failure in read if failure["attempt_id"] >= since]
         return FailureAnalysis(
             lookback_hours=lookback_hours,

@@ -14,9 +14,9 @@ from codec_evolution.loop.commit import (
     GithubRefused,
     Repository,
     framework_commit,
-    one_line,
     push,
 )
+from codec_evolution.loop.commit_message import one_line
 from codec_evolution.ports import Modifications, Objects
 
 PER_CYCLE = 20

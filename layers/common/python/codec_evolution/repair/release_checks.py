@@ -19,6 +19,8 @@ from codec_evolution.planners.prompts import (
     Prompts,
     system_context,
 )
+from codec_evolution.ports import DayCounters
+from codec_evolution.record import Elite
 
 LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
 """Stand for the operator's limits; a template that renders with these renders with any."""
@@ -101,8 +103,16 @@ def _first(tools: bool) -> Reading:
 def _later(tools: bool) -> Reading:
     """Return evidence of every kind, of a lineage that is told to change its strategy."""
     elites = [
-        {"attempt_id": _ID, "status": "rejected", "fitness": rate, "prediction": "motion", "transform": kind}
-        | {"decode": "fast", "decode_s": 0.1, "hypothesis": "hypothesis"}
+        Elite(
+            attempt_id=_ID,
+            status="rejected",
+            hypothesis="hypothesis",
+            fitness=rate,
+            prediction="motion",
+            transform=kind,
+            decode="fast",
+            decode_s=0.1,
+        )
         for rate, kind in ((1.0, "cosine"), (2.0, "wavelet"))
     ]
     change = {"modification_id": f"{_ID}#tool0", "tool": "modify_framework_file", "status": "applied"}
@@ -119,7 +129,7 @@ def _later(tools: bool) -> Reading:
             change | {"started_at": _ID, "reason": "reason", "message": "message", "file": "file"}
         ],
         sources={_ID: "source"},
-        day={"attempts": 1, "spent_usd": 1.0},
+        day=DayCounters("2026-11-21", attempts=1, spent_usd=1.0),
         daily_budget_usd=20.0,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from codec_evolution.loop.cycle import stage_of
+from codec_evolution.record import Attempt
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
@@ -17,7 +18,7 @@ def evolution(context: WidgetContext, request: WidgetRequest) -> str:
     """Return the running attempts, then the latest concluded ones."""
     state = context.control.state(request.lineage)
     attempts = context.record.latest(request.lineage, request.limit)
-    concluded = {attempt["attempt_id"] for attempt in attempts}
+    concluded = {attempt.attempt_id for attempt in attempts}
     due = [each for each in state.due if state.execution and each not in concluded]
     running = [
         {"attempt_id": each, "stage": stage_of(context.objects, request.lineage, each)}
@@ -34,18 +35,17 @@ def evolution(context: WidgetContext, request: WidgetRequest) -> str:
     )
 
 
-def _row(context: WidgetContext, attempt: dict[str, Any]) -> dict[str, Any]:
-    sha = attempt.get("github_commit_hash", "")
-    hypothesis, reason = attempt.get("hypothesis", ""), attempt.get("reason", "")
+def _row(context: WidgetContext, attempt: Attempt) -> dict[str, Any]:
+    sha = attempt.github_commit_hash
     return {
-        **attempt,
-        "time": attempt.get("started_at") or attempt.get("cycle_id"),
-        "slot": attempt["attempt_id"].partition("#")[2],
-        "what": _cut(hypothesis, HYPOTHESIS_CHARS),
-        "outcome": _cut(reason, OUTCOME_CHARS),
+        **attempt.to_item(),
+        "time": attempt.started_at or attempt.cycle_id,
+        "slot": attempt.attempt_id.partition("#")[2],
+        "what": _cut(attempt.hypothesis, HYPOTHESIS_CHARS),
+        "outcome": _cut(attempt.reason, OUTCOME_CHARS),
         "sha": sha[:8],
         "commit_link": context.links.commit(sha),
-        "execution_link": context.links.execution(attempt.get("execution", "")),
+        "execution_link": context.links.execution(attempt.execution),
     }
 
 

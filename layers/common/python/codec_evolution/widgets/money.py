@@ -15,12 +15,10 @@ BARS_FROM_PX = 420
 def money(context: WidgetContext, request: WidgetRequest) -> str:
     """Return the cost of the last `DAYS` days."""
     days = context.control.days(request.lineage, DAYS)
-    spent = {each["day"]: float(each.get("spent_usd", 0.0)) for each in days}
+    spent = {each.day: each.spent_usd for each in days}
     total, first = sum(spent.values()), min(spent, default="")
     versions = context.record.versions(request.lineage, VERSIONS)
-    adoptions = sum(
-        1 for each in versions if first and each["adopted_version"] > 0 and each["attempt_id"] >= first
-    )
+    adoptions = sum(1 for each in versions if first and each.adopted_version and each.attempt_id >= first)
     most = max(spent.values(), default=0.0)
     today = spent.get(day_of(context.now()), 0.0)
     return render(
@@ -29,10 +27,10 @@ def money(context: WidgetContext, request: WidgetRequest) -> str:
         request,
         days=[
             {
-                "day": each["day"],
-                "spent": spent[each["day"]],
-                "attempts": int(each.get("attempts", 0)),
-                "looks": int(each.get("looks", 0)),
+                "day": each.day,
+                "spent": each.spent_usd,
+                "attempts": each.attempts,
+                "looks": each.looks,
             }
             for each in days
         ],

@@ -9,6 +9,7 @@ from codec_evolution.framework.modifications import PENDING_APPROVAL
 from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.ports import LoopState
+from codec_evolution.record import Measured
 from codec_evolution.widgets.figures import mbps, moment, percent
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import WidgetContext, WidgetRequest
@@ -20,14 +21,14 @@ def overview(context: WidgetContext, request: WidgetRequest) -> str:
     """Return the headline figures of one lineage."""
     state = context.control.state(request.lineage)
     incumbent = context.record.of_version(request.lineage, state.version) if state.version >= 0 else None
-    rate = (incumbent or {}).get("bitrate_mbps")
+    rate = incumbent.bitrate_mbps if incumbent else None
     waiting = len(context.modifications.latest(MOST_COUNTED, PENDING_APPROVAL))
     return render(
         "overview.html.j2",
         context,
         request,
         state=state,
-        incumbent=incumbent or {},
+        incumbent=incumbent or Measured(),
         tiers=tiers(rate),
         loop=loop_words(state),
         today=context.control.day(request.lineage, day_of(context.now())),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
+from codec_evolution.record import Attempt
 from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, around_log, draw
 from codec_evolution.widgets.figures import mbps, percent
 from codec_evolution.widgets.html import render
@@ -24,8 +25,8 @@ def progress(context: WidgetContext, request: WidgetRequest) -> str:
     return render("charts.html.j2", context, request, charts=charts, nothing="No versions adopted yet.")
 
 
-def _rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
-    points = _points(versions, "bitrate_mbps")
+def _rate(versions: list[Attempt], width: int) -> Drawing | None:
+    points = _points((each.adopted_version, each.bitrate_mbps) for each in versions)
     if not points:
         return None
     marks = [Mark(HEVC_ANCHOR_MBPS, "10 Mbps")]
@@ -44,8 +45,8 @@ def _rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
     )
 
 
-def _bd_rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
-    points = _points(versions, "bd_rate_vs_hevc")
+def _bd_rate(versions: list[Attempt], width: int) -> Drawing | None:
+    points = _points((each.adopted_version, each.bd_rate_vs_hevc) for each in versions)
     if not points:
         return None
     low, high = around([y for _, y in points] + [0.0], least=20)
@@ -60,8 +61,8 @@ def _bd_rate(versions: list[dict[str, Any]], width: int) -> Drawing | None:
     )
 
 
-def _points(versions: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:
-    return [(each["adopted_version"], each[name]) for each in versions if each.get(name) is not None]
+def _points(pairs: Iterable[tuple[int | None, float | None]]) -> list[tuple[float, float]]:
+    return [(version, figure) for version, figure in pairs if version is not None and figure is not None]
 
 
 def _versions_axis(points: list[tuple[float, float]]) -> Axis:

@@ -46,10 +46,10 @@ def _reports(context: WidgetContext, lineage: str, versions: list[int]) -> dict[
     if not versions:
         return {}
     newest = context.record.versions(lineage, PREDECESSORS + 1)
-    found = {each["adopted_version"]: each for each in newest}
-    if 0 not in found and (first := context.record.of_version(lineage, 0)):
+    found = {each.adopted_version: each for each in newest}
+    if 0 not in found and (first := context.record.of_version(lineage, 0)) is not None:
         found[0] = first
-    keys = {v: artifacts.report(lineage, found[v]["attempt_id"]) for v in versions if v in found}
+    keys = {v: artifacts.report(lineage, found[v].attempt_id) for v in versions if v in found}
     # In parallel, because a user is waiting: each report is one request.
     with ThreadPoolExecutor(max_workers=len(versions)) as pool:
         reports = dict(zip(keys, pool.map(context.objects.get_json, keys.values()), strict=True))

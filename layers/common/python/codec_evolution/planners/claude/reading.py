@@ -185,7 +185,7 @@ class AnswerReader:
             raise RequestRefused(
                 f"unknown_base: {name[:100]!r} is neither a version nor an attempt of this lineage"
             )
-        return found
+        return found.to_item()
 
     def _stored(self, sha: str) -> str:
         try:
