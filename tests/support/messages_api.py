@@ -22,7 +22,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -145,7 +145,9 @@ class MessagesApi:
 
     def __init__(self, script: Script, port: int = 0) -> None:
         self.script = script
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(script))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", port), type("Handler", (_Handler,), {"script": script})
+        )
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -162,112 +164,102 @@ class MessagesApi:
         self._server.server_close()
 
 
-def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """Plain `http.server`: an ASGI server cannot hang up without an answer, which is a fault to be tested."""
 
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
+    script: Script
+    protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self._answer(self._model)
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay silent."""
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            self._answer(lambda: self._message(body))
+    def do_GET(self) -> None:
+        self._answer(self._model)
 
-        def _answer(self, act: Any) -> None:
-            try:
-                given = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix(
-                    "Bearer "
-                )
-                if script.api_key and given != script.api_key:
-                    raise Refusal(401, "authentication_error", "invalid x-api-key")
-                act()
-            except Refusal as refusal:
-                self._json(refusal.status, refusal.body(), refusal.retry_after)
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self._answer(lambda: self._message(body))
 
-        def _model(self) -> None:
-            name = self.path.removeprefix("/v1/models/").partition("?")[0]
-            if name not in script.models:
-                raise Refusal(404, "not_found_error", f"model: {name}")
-            self._json(200, script.models[name])
+    def _answer(self, act: Any) -> None:
+        try:
+            given = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix(
+                "Bearer "
+            )
+            if self.script.api_key and given != self.script.api_key:
+                raise Refusal(401, "authentication_error", "invalid x-api-key")
+            act()
+        except Refusal as refusal:
+            self._json(refusal.status, refusal.body(), refusal.retry_after)
 
-        def _message(self, body: dict[str, Any]) -> None:
-            check(body, script.models, script.prefixes)
-            if self.path.startswith("/v1/messages/count_tokens"):
-                script.counted += 1
-                self._json(200, {"input_tokens": count_tokens(body)})
-                return
-            turn = script.next_turn(body)
-            if "error" in turn:
-                raise Refusal(**turn["error"])
-            fault = turn.get("fault", "")
-            if fault == "hang_up":
+    def _model(self) -> None:
+        name = self.path.removeprefix("/v1/models/").partition("?")[0]
+        if name not in self.script.models:
+            raise Refusal(404, "not_found_error", f"model: {name}")
+        self._json(200, self.script.models[name])
+
+    def _message(self, body: dict[str, Any]) -> None:
+        check(body, self.script.models, self.script.prefixes)
+        if self.path.startswith("/v1/messages/count_tokens"):
+            self.script.counted += 1
+            self._json(200, {"input_tokens": count_tokens(body)})
+            return
+        turn = self.script.next_turn(body)
+        if "error" in turn:
+            raise Refusal(**turn["error"])
+        fault = turn.get("fault", "")
+        if fault == "hang_up":
+            self.close_connection = True
+        elif fault == "html":
+            self._send(200, b"<html>Welcome to the hotel's network</html>", "text/html")
+        else:
+            self._stream(body, turn)
+
+    def _json(self, status: int, body: Any, retry_after: float | None = None) -> None:
+        self._send(status, json.dumps(body).encode(), "application/json", retry_after)
+
+    def _send(self, status: int, data: bytes, kind: str, retry_after: float | None = None) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("request-id", "req_loopback")
+        self.send_header("content-length", str(len(data)))
+        if retry_after is not None:
+            self.send_header("retry-after", str(retry_after))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _stream(self, body: dict[str, Any], turn: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("request-id", "req_loopback")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        fault = turn.get("fault", "")
+        for number, event in enumerate(_events(body, turn.get("reply", {}), self.script, fault)):
+            if fault == "drop" and number == 4:
                 self.close_connection = True
-            elif fault == "html":
-                self._send(200, b"<html>Welcome to the hotel's network</html>", "text/html")
-            else:
-                self._stream(body, turn)
-
-        def _json(self, status: int, body: Any, retry_after: float | None = None) -> None:
-            self._send(status, json.dumps(body).encode(), "application/json", retry_after)
-
-        def _send(self, status: int, data: bytes, kind: str, retry_after: float | None = None) -> None:
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.send_header("request-id", "req_loopback")
-            self.send_header("content-length", str(len(data)))
-            if retry_after is not None:
-                self.send_header("retry-after", str(retry_after))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def _stream(self, body: dict[str, Any], turn: dict[str, Any]) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
-            self.send_header("request-id", "req_loopback")
-            self.send_header("transfer-encoding", "chunked")
-            self.end_headers()
-            fault = turn.get("fault", "")
-            for number, event in enumerate(_events(body, turn.get("reply", {}), script, fault)):
-                if fault == "drop" and number == 4:
-                    self.close_connection = True
-                    return
-                if fault == "slow" and number > 1:
-                    time.sleep(0.15)
-                data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-                try:
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-                except OSError:
-                    self.close_connection = True
-                    return
-            with contextlib.suppress(OSError):
-                self.wfile.write(b"0\r\n\r\n")
-
-    return Handler
+                return
+            if fault == "slow" and number > 1:
+                time.sleep(0.15)
+            data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+            try:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            except OSError:
+                self.close_connection = True
+                return
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"0\r\n\r\n")
 
 
-def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: str) -> Any:
+def _events(
+    body: dict[str, Any], reply: dict[str, Any], script: Script, fault: str
+) -> Iterator[dict[str, Any]]:
     if fault == "empty":
         return
     usage = {**script.cache.use(body), "output_tokens": 1}
     if "usage" in reply:
         usage = {"input_tokens": count_tokens(body), "output_tokens": 1}
         usage |= {name: value for name, value in reply["usage"].items() if name != "output_tokens"}
-    yield {
-        "type": "message_start",
-        "message": {
-            "id": f"msg_{len(script.calls):04d}",
-            "type": "message",
-            "role": "assistant",
-            "model": body["model"],
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": usage,
-        },
-    }
+    yield {"type": "message_start", "message": _message(f"msg_{len(script.calls):04d}", body["model"], usage)}
     yield {"type": "ping"}
     while fault == "silence":
         time.sleep(0.05)
@@ -275,6 +267,36 @@ def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: 
     if fault:
         reply = {"text": "Let me think about what to try. " * 100, **reply}
     blocks = list(_blocks(body, reply, script))
+    for event in _content(blocks, fault):
+        yield event
+        if event["type"] == "error":
+            return
+    written = sum(len(json.dumps(deltas)) for _, deltas in blocks) // CHARS_A_TOKEN
+    output = reply.get("usage", {}).get("output_tokens", written)
+    script.used.append(_used(usage, output))
+    delta = {
+        "stop_reason": reply.get("stop_reason") or ("tool_use" if reply.get("tools") else "end_turn"),
+        "stop_sequence": None,
+        "stop_details": reply.get("stop_details"),
+    }
+    yield {"type": "message_delta", "delta": delta, "usage": {"output_tokens": output}}
+    yield {"type": "message_stop"}
+
+
+def _message(identity: str, model_name: str, usage: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "type": "message",
+        "role": "assistant",
+        "model": model_name,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+
+
+def _content(blocks: list[tuple[dict, list]], fault: str) -> Iterator[dict[str, Any]]:
     for index, (start, deltas) in enumerate(blocks):
         yield {"type": "content_block_start", "index": index, "content_block": start}
         for delta in deltas:
@@ -288,20 +310,6 @@ def _events(body: dict[str, Any], reply: dict[str, Any], script: Script, fault: 
         yield {"type": "content_block_start", "index": len(blocks), "content_block": start}
         delta = {"type": "input_json_delta", "partial_json": '{"hypothesis": oops, '}
         yield {"type": "content_block_delta", "index": len(blocks), "delta": delta}
-    reason = reply.get("stop_reason") or ("tool_use" if reply.get("tools") else "end_turn")
-    written = sum(len(json.dumps(deltas)) for _, deltas in blocks) // CHARS_A_TOKEN
-    output = reply.get("usage", {}).get("output_tokens", written)
-    script.used.append(_used(usage, output))
-    yield {
-        "type": "message_delta",
-        "delta": {
-            "stop_reason": reason,
-            "stop_sequence": None,
-            "stop_details": reply.get("stop_details"),
-        },
-        "usage": {"output_tokens": output},
-    }
-    yield {"type": "message_stop"}
 
 
 def _used(usage: Mapping[str, Any], output: int) -> dict[str, int]:
@@ -315,7 +323,7 @@ def _used(usage: Mapping[str, Any], output: int) -> dict[str, int]:
     }
 
 
-def _blocks(body: dict[str, Any], reply: dict[str, Any], script: Script) -> Any:
+def _blocks(body: dict[str, Any], reply: dict[str, Any], script: Script) -> Iterator[tuple[dict, list]]:
     number = len(script.calls)
     if body.get("thinking", {}).get("type") != "disabled":
         signature = f"signature-{number}"

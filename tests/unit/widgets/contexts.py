@@ -7,6 +7,7 @@ from codec_evolution.ports import DayCounters, LoopState
 from codec_evolution.record import Attempt
 from codec_evolution.widgets.request import Links, WidgetContext
 
+OPERATORS = "operators/"
 NOW = "2026-11-21T22:30:00.000Z"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&'
 
@@ -89,10 +90,17 @@ class Tables:
         return next((each for each in self.attempts if each.adopted_version == version), None)
 
     def exists(self, key: str) -> bool:
-        return key in self.stored
+        return self._allowed(key) in self.stored
 
     def get_json(self, key: str) -> Any | None:
-        return self.stored.get(key)
+        return self.stored.get(self._allowed(key))
+
+    @staticmethod
+    def _allowed(key: str) -> str:
+        assert not key.startswith(OPERATORS), (
+            "the function that draws widgets is denied what is for operators"
+        )
+        return key
 
 
 def context(tables: Tables | None = None, **fields: Any) -> WidgetContext:

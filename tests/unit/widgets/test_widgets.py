@@ -1,6 +1,8 @@
 """Each widget: what it shows, and that nothing a model wrote becomes markup."""
 
 import pytest
+from codec_evolution import artifacts
+from codec_evolution.loop.cycle import PREPARATION
 from codec_evolution.ports import LoopState
 from codec_evolution.widgets.overview import tiers
 from codec_evolution.widgets.request import WidgetRequestError
@@ -203,6 +205,19 @@ def test_running_attempts_come_first_with_their_stage():
     stored = {"attempts/main/2026-11-21T22:00:00.000Z_01/proposal.json": {}}
     words = page("evolution", context(Tables([attempt(1)], state=state, objects=stored))).words
     assert words.index("planning") < words.index("measuring") < words.index("rejected")
+
+
+def test_the_page_says_when_and_how_long_a_cycle_measured_the_new_incumbent():
+    cycle = "2026-11-21T22:00:00.000Z"
+    state = LoopState("main", version=1, cycle_id=cycle, execution="arn")
+    attempt_id = f"{cycle}#{PREPARATION}"
+    reports = {
+        artifacts.report("main", attempt_id): {"timings_s": {"encode": 30.0, "decode": 11.04}},
+    }
+    assert "measuring new incumbent" in page("evolution", context(Tables(VERSIONS, state=state))).words
+    words = page("overview", context(Tables(VERSIONS, state=state, objects=reports))).words
+    assert "spent 41.0\u202fs on measuring the new incumbent on the training windows" in words
+    assert "new incumbent" not in page("overview", context(Tables(VERSIONS, state=state))).words
 
 
 def test_each_training_clip_has_the_incumbent_two_predecessors_version_0_and_x265():

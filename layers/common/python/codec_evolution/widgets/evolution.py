@@ -21,9 +21,15 @@ def evolution(context: WidgetContext, request: WidgetRequest) -> str:
     concluded = {attempt.attempt_id for attempt in attempts}
     due = [each for each in state.due if state.execution and each not in concluded]
     running = [
-        {"attempt_id": each, "stage": stage_of(context.objects, request.lineage, each)}
+        {
+            "time": state.cycle_id,
+            "stage": stage_of(context.objects, request.lineage, each),
+            "what": f"slot {each.partition('#')[2]}",
+        }
         for each in due[:MOST_RUNNING]
     ]
+    if state.execution and not state.due:  # only a pass that measures a new incumbent has no attempt due
+        running = [{"time": state.cycle_id, "stage": "measuring", "what": "new incumbent"}]
     return render(
         "evolution.html.j2",
         context,

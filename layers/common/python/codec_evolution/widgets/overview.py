@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TypedDict
 
+from codec_evolution import artifacts
 from codec_evolution.clock import day_of
 from codec_evolution.framework.modifications import PENDING_APPROVAL
 from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
+from codec_evolution.loop.cycle import PREPARATION
 from codec_evolution.ports import LoopState
 from codec_evolution.record import Measured
 from codec_evolution.widgets.figures import mbps, moment, percent
@@ -31,6 +34,7 @@ def overview(context: WidgetContext, request: WidgetRequest) -> str:
         incumbent=incumbent or Measured(),
         tiers=tiers(rate),
         loop=loop_words(state),
+        prepared_s=_prepared_s(context, state),
         today=context.control.day(request.lineage, day_of(context.now())),
         budget=context.daily_budget_usd,
         waiting=f"{waiting}+" if waiting == MOST_COUNTED else str(waiting),
@@ -38,34 +42,53 @@ def overview(context: WidgetContext, request: WidgetRequest) -> str:
     )
 
 
-def tiers(rate_mbps: float | None) -> list[dict[str, object]]:
+def _prepared_s(context: WidgetContext, state: LoopState) -> float:
+    """Return the seconds for which the latest cycle measured a new incumbent on the training windows, or 0.
+
+    Held-out reports are for operators: the function that draws widgets may not read them.
+    """
+    key = artifacts.report(state.lineage, f"{state.cycle_id}#{PREPARATION}")
+    report = (context.objects.get_json(key) or {}) if state.cycle_id else {}
+    return sum(report.get("timings_s", {}).values())
+
+
+class Tier(TypedDict):
+    """One tier: a share below 10 Mbps that an incumbent may reach."""
+
+    text: str
+    rate: str
+    """The tier's rate."""
+    reached: bool
+    """Whether the incumbent's rate is at or below it."""
+    way: float
+    """Progress from the tier before (at first 10 Mbps), 0 to 100 per cent on a logarithmic scale."""
+    needs: str
+    """The change of the rate that is still needed, or empty."""
+
+
+def tiers(rate_mbps: float | None) -> list[Tier]:
     """Return the tiers 50, 70 and 90 % below 10 Mbps.
 
     Parameters
     ----------
     rate_mbps
         The incumbent's rate; None before version 0 was measured.
-
-    Returns
-    -------
-    list of dict
-        ``text`` and ``rate`` name the tier; ``reached`` says whether the rate is at or below it; ``way`` is the
-        progress from the tier before (at first 10 Mbps), 0 to 100 per cent on a logarithmic scale; ``needs`` is the
-        remaining change of the rate, or empty.
     """
-    found, before = [], HEVC_ANCHOR_MBPS
+    found: list[Tier] = []
+    before = HEVC_ANCHOR_MBPS
     for share in sorted(ACHIEVEMENT_PERCENT):
         line = HEVC_ANCHOR_MBPS * (100 - share) / 100
         way = 0.0 if rate_mbps is None else math.log(before / rate_mbps) / math.log(before / line)
         reached = rate_mbps is not None and rate_mbps <= line
+        needed = "" if reached or rate_mbps is None else percent(100 * (line / rate_mbps - 1), 0)
         found.append(
-            {
-                "text": f"{share}\u202f% below {HEVC_ANCHOR_MBPS:.0f}\u202fMbps",
-                "rate": f"{mbps(line)}\u202fMbps",
-                "reached": reached,
-                "way": 100 if reached else round(100 * min(1.0, max(0.0, way)), 1),
-                "needs": "" if reached or rate_mbps is None else percent(100 * (line / rate_mbps - 1), 0),
-            }
+            Tier(
+                text=f"{share}\u202f% below {HEVC_ANCHOR_MBPS:.0f}\u202fMbps",
+                rate=f"{mbps(line)}\u202fMbps",
+                reached=reached,
+                way=100 if reached else round(100 * min(1.0, max(0.0, way)), 1),
+                needs=needed,
+            )
         )
         before = line
     return found
