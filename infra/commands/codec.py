@@ -125,7 +125,7 @@ def compare(
     The exit status is 1 when either codec fails to run, whatever the verdict.
     """
     from infra.commands.codec_tables import print_comparison
-    from infra.workbench.benchmark import compare_codecs
+    from infra.workbench.comparison import compare_codecs
     from infra.workbench.named_codecs import named_codecs
 
     codecs = named_codecs([candidate, incumbent], state_dir, lineage, progress)

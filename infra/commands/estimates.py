@@ -90,8 +90,6 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
 
     Parameters
     ----------
-    days, cycles_a_day
-        How long and how often the loop would run.
     each
         What one attempt needs.
 
@@ -112,10 +110,8 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
         benchmark_s=each.benchmark_s,
     )
-    lines = [
-        *(replace(line, quantity=line.quantity * attempts, usd=line.usd * attempts) for line in model_lines),
-        *(_aws_line(prices, used) for used in usage_of(load)),
-    ]
+    lines = [_times(line, attempts) for line in model_lines]
+    lines += [_aws_line(prices, used) for used in usage_of(load)]
     return {
         "days": days,
         "cycles_a_day": cycles_a_day,
@@ -156,6 +152,10 @@ def _model_lines(prices: PriceTable, settings: Settings, each: Assumptions) -> l
                 Line(f"language model {name}, {kind}", quantity, "million tokens", usd, quantity * usd)
             )
     return lines
+
+
+def _times(line: Line, count: int) -> Line:
+    return replace(line, quantity=line.quantity * count, usd=line.usd * count)
 
 
 def _aws_line(prices: PriceTable, used: Usage) -> Line:

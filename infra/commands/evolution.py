@@ -27,14 +27,18 @@ app = typer.Typer()
 """Mounted by `infra.cli`."""
 
 
+Planner = Annotated[
+    PlannerName,
+    typer.Option(help="Who writes candidates; search needs no key, claude needs ANTHROPIC_API_KEY."),
+]
+"""``--planner``."""
+
+
 @app.command()
 def run(
     cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
     slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
-    planner: Annotated[
-        PlannerName,
-        typer.Option(help="Who writes candidates; search needs no key, claude needs ANTHROPIC_API_KEY."),
-    ] = SEARCH,
+    planner: Planner = SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
     model: Annotated[
         str, typer.Option(help="Model of the planner claude, or several with weights: name=3,name=1.")

@@ -1,11 +1,14 @@
-"""Adds an operator's own clips to the set: checks, cuts and hashes them, and measures their references."""
+"""Adds an operator's own clips to the set, lists and removes them."""
+
+from __future__ import annotations
 
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from codec_sandbox.clips import (
@@ -22,22 +25,31 @@ from codec_sandbox.quality import psnr_yuv
 from codec_sandbox.report import equivalent_mbps
 
 from infra.errors import UserError
-from infra.workbench.clips_setup import cut_windows, write_whole
+from infra.progress import Progress, silent
+from infra.workbench.clips_setup import cut_windows
 from infra.workbench.references import ENCODERS, Encoder, rebuild_references
 from infra.workbench.video import VideoError, VideoInfo, decode_planes, planes_to_rgb, probe
+from infra.workbench.whole_file import write_whole
 
 ENDINGS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".y4m", ".mpg", ".m4v", ".ts")
+"""Endings of file names that are taken for videos in a directory."""
 READY_MADE = "HEVC_HD_10Mbps.mp4"
-"""A file of this name beside ``SOURCE_HD_RAW.mp4`` is that clip's ready-made 10 Mbps reference, not a clip."""
+"""A file of this name is no clip but the ready-made 10 Mbps encoding of the clip `READY_MADE_OF`."""
 READY_MADE_OF = "SOURCE_HD_RAW.mp4"
+"""The clip that a ready-made encoding beside it belongs to."""
 
 WINDOW_FRAMES = 24
+"""Frames of a window."""
 WINDOW_SIDES = (192, 320)
-LEAST_SIDE = 64
+"""Largest height and width of a window, pixels."""
+MIN_SIDE = 64
+"""Smallest height and width of a window, pixels."""
 MAX_FRAMES = 900
+"""Windows lie within this many frames from the start of a video."""
 MAX_CLIPS_PER_ROLE = 6
+"""So that the points of all clips fit into one report."""
 READY_MADE_FRAMES = 60
-Progress = Callable[[str], None]
+"""Frames whose PSNR is averaged for a ready-made encoding."""
 
 
 def add_clips(
@@ -47,57 +59,43 @@ def add_clips(
     licence: str = "not stated",
     pictures: bool = False,
     directory: Path = CLIP_DIRECTORY,
-    progress: Progress = lambda line: None,
+    progress: Progress = silent,
     encoders: Sequence[Encoder] = ENCODERS,
 ) -> list[str]:
-    """Add the videos of a file, a directory or an S3 prefix to the clip set.
+    """Add the videos of a file, a directory or an S3 prefix to the clip set and return the clips' names.
 
     Each video becomes a clip with eight windows of 24 frames, spread over its first 900 frames and over the
     picture. All of them are checked before the first is stored.
 
     Parameters
     ----------
-    location : str
-        Path, or ``s3://bucket/prefix``.
-    role : str
-        ``train`` or ``held_out``.
-    licence : str
-        As it is to be shown.
-    pictures : bool
-        Whether the licence allows frames to be shown in plots.
-    encoders : sequence of Encoder
-        Measured on every new window.
-
-    Returns
-    -------
-    list of str
-        Names of the clips.
+    location, role
+        A path or ``s3://bucket/prefix``; ``train`` or ``held_out``.
+    licence, pictures
+        As it is shown in lists and plots; whether it allows showing frames in pictures.
+    encoders
+        Reference encoders to measure on the new windows.
 
     Raises
     ------
     UserError
-        A video cannot be used; the message names it, the frame and the reason, and nothing was stored.
+        A video cannot be used; the message names the video, the frame and the reason, and nothing was stored.
     """
     if role not in ROLES:
         raise UserError(f"role must be one of {', '.join(ROLES)}, not {role!r}")
+    labels = {"role": role, "licence": licence, "pictures": pictures}
     with tempfile.TemporaryDirectory() as scratch:
         try:
             videos = _videos(location, Path(scratch), progress)
-            ready_made = next((path for path in videos if path.name == READY_MADE), None)
-            videos = [path for path in videos if path.name != READY_MADE]
-            entries = []
-            for path in videos:
-                beside = ready_made if path.name == READY_MADE_OF else None
-                entries.append(_prepare(path, role, licence, pictures, beside, Path(scratch), progress))
-            _store(directory, entries, Path(scratch))
+            names = _add(videos, labels, directory, Path(scratch), progress)
         except (VideoError, ClipError) as error:
             raise UserError(f"nothing was added: {error}") from error
     rebuild_references(directory, progress, encoders=encoders)
-    return [entry["name"] for entry in entries]
+    return names
 
 
 def remove_clip(name: str, directory: Path = CLIP_DIRECTORY) -> None:
-    """Take a clip that was added out of the set again.
+    """Remove an added clip from the set.
 
     Raises
     ------
@@ -112,16 +110,16 @@ def remove_clip(name: str, directory: Path = CLIP_DIRECTORY) -> None:
     shutil.rmtree(directory / "windows" / name, ignore_errors=True)
 
 
-def list_clips(directory: Path = CLIP_DIRECTORY) -> list[dict]:
-    """The clips of the set, the shipped ones first.
+def list_clips(directory: Path = CLIP_DIRECTORY) -> list[dict[str, Any]]:
+    """Return the clips of the set, the shipped ones first.
 
     Returns
     -------
     list of dict
         ``name``, ``role``, ``content``, ``licence``, ``pictures``, ``windows`` (their number), ``added`` (by the
         operator), ``ready_made`` (None, or ``file``, ``bitrate_mbps`` at 1080p30 equivalent, ``psnr_db`` and ``frames``
-        of an encoding that came with the clip). A ready-made encoding is of whole frames at full size, so it stands
-        here and not among the curves of the clip's windows, which are of smaller pictures and crops.
+        of an encoding that came with the clip). A ready-made encoding has whole frames at full size, so it cannot be
+        compared with the curves of the windows, which are shrunk and cropped.
 
     Raises
     ------
@@ -144,7 +142,7 @@ def list_clips(directory: Path = CLIP_DIRECTORY) -> list[dict]:
     ]
 
 
-def _added(directory: Path) -> dict[str, dict]:
+def _added(directory: Path) -> dict[str, dict[str, Any]]:
     path = directory / "windows" / "added.json"
     return {entry["name"]: entry for entry in read_manifest(path)} if path.exists() else {}
 
@@ -187,11 +185,27 @@ def _from_s3(location: str, target: Path, progress: Progress) -> list[Path]:
     return found
 
 
-def _prepare(path, role, licence, pictures, ready_made, scratch: Path, progress: Progress) -> dict:
-    """Check and cut one video into `scratch`; the entry of the manifest."""
+def _add(
+    videos: list[Path], labels: dict[str, Any], directory: Path, scratch: Path, progress: Progress
+) -> list[str]:
+    """Prepare all videos, then store them; returns the names of the clips."""
+    ready_made = next((path for path in videos if path.name == READY_MADE), None)
+    entries = []
+    for path in (path for path in videos if path.name != READY_MADE):
+        entry = {**_prepare(path, scratch, progress), **labels}
+        if ready_made is not None and path.name == READY_MADE_OF:
+            progress(f"{path.name}: comparing with {ready_made.name}")
+            entry["ready_made"] = _compare_ready_made(path, ready_made)
+        entries.append(entry)
+    _store(directory, entries, scratch)
+    return [entry["name"] for entry in entries]
+
+
+def _prepare(path: Path, scratch: Path, progress: Progress) -> dict[str, Any]:
+    """Check one video, cut it into `scratch` and return its entry of the manifest, without its labels."""
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40]
     if not name:
-        raise VideoError(f"{path.name}: its name has no letter or digit to name the clip by")
+        raise VideoError(f"{path.name}: its name has no letter or digit, which the clip's name needs")
     info = probe(path)
     for note in _notes(info):
         progress(f"{path.name}: {note}")
@@ -202,29 +216,22 @@ def _prepare(path, role, licence, pictures, ready_made, scratch: Path, progress:
         target = scratch / "windows" / name / f"{index}.npz"
         target.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(target, frames=frames)
-    entry = {
+    return {
         "name": name,
-        "role": role,
         "fps": info.fps,
         "content": f"added from {path.name}, {info.width}x{info.height} {info.codec}",
-        "licence": licence,
-        "pictures": pictures,
         "scale": scale,
         "windows": [{**window, "sha256": hashes[index]} for index, window in enumerate(windows)],
     }
-    if ready_made is not None:
-        progress(f"{path.name}: comparing with {ready_made.name}")
-        entry["ready_made"] = _compare_ready_made(path, ready_made)
-    return entry
 
 
 def _notes(info: VideoInfo) -> Iterator[str]:
     if info.width % 2 or info.height % 2:
-        yield f"{info.width}x{info.height} has an odd side; its last row or column is left out"
+        yield f"{info.width}x{info.height} has an odd side; the last row or column is dropped"
     if re.search(r"10|12|14|16", info.pixel_format.replace("420", "").replace("422", "").replace("444", "")):
         yield f"{info.pixel_format} is reduced to 8 bit"
     if info.variable_rate:
-        yield f"its frame rate varies; every coded frame is used once, as if at {info.fps:g} a second"
+        yield f"its frame rate varies; each coded frame is used once, as if at {info.fps:g} frames per second"
     if info.pixel_format.startswith(("yuva", "rgba", "bgra", "argb", "gbrap")):
         yield f"{info.pixel_format}: the alpha channel is left out"
 
@@ -238,16 +245,16 @@ def _count(path: Path, info: VideoInfo, progress: Progress) -> int:
     return min(count, MAX_FRAMES)
 
 
-def _plan(path: Path, info: VideoInfo, count: int) -> tuple[list[dict], int]:
-    """Eight windows spread over time and picture, and the factor by which the picture shrinks."""
+def _plan(path: Path, info: VideoInfo, count: int) -> tuple[list[dict[str, Any]], int]:
+    """Return eight windows spread over time and picture, and the factor by which the picture shrinks."""
     scale = 1 if info.height < 480 else 2 if info.height <= 800 else 4
     rows, columns = info.height // 2 * 2 // scale, info.width // 2 * 2 // scale
     height, width = (
         min(side, limit) // 2 * 2 for side, limit in zip((rows, columns), WINDOW_SIDES, strict=True)
     )
-    if min(height, width) < LEAST_SIDE:
+    if min(height, width) < MIN_SIDE:
         raise VideoError(
-            f"{path.name}: {info.width}x{info.height} is too small, {LEAST_SIDE} pixels are needed"
+            f"{path.name}: {info.width}x{info.height} is too small, {MIN_SIDE} pixels are needed"
         )
     windows = []
     for index in range(WINDOWS_PER_CLIP):
@@ -260,11 +267,11 @@ def _plan(path: Path, info: VideoInfo, count: int) -> tuple[list[dict], int]:
     return windows, scale
 
 
-def _compare_ready_made(source: Path, encoded: Path) -> dict:
-    """Rate and quality of a ready-made encoding against its source, over the first frames at full size."""
+def _compare_ready_made(source: Path, encoded: Path) -> dict[str, Any]:
+    """Return rate and quality of a ready-made encoding against its source, whole frames at full size."""
     pairs, infos = [], [probe(source), probe(encoded)]
     if (infos[0].width, infos[0].height) != (infos[1].width, infos[1].height):
-        raise VideoError(f"{encoded.name}: is not of the same size as {source.name}")
+        raise VideoError(f"{encoded.name}: does not have the frame size of {source.name}")
     streams = [decode_planes(p, i.width, i.height) for p, i in zip((source, encoded), infos, strict=True)]
     total = 0
     for count, (original, decoded) in enumerate(zip(*streams, strict=False)):
@@ -280,8 +287,8 @@ def _compare_ready_made(source: Path, encoded: Path) -> dict:
     }
 
 
-def _store(directory: Path, entries: list[dict], scratch: Path) -> None:
-    """Put prepared clips under their names, the list of them last."""
+def _store(directory: Path, entries: list[dict[str, Any]], scratch: Path) -> None:
+    """Move prepared clips to their places; the list that names them is written last."""
     path = directory / "windows" / "added.json"
     known = ClipSet(directory).clips
     listed = json.loads(path.read_text(encoding="utf-8"))["clips"] if path.exists() else []
@@ -304,15 +311,15 @@ def _store(directory: Path, entries: list[dict], scratch: Path) -> None:
     _write_entries(path, listed + entries)
 
 
-def _check_new_frames(known: Sequence[Clip], entries: Sequence[dict]) -> None:
-    """Refuse frames that another clip has already: a clip in both roles would confirm what was trained on it."""
+def _check_new_frames(known: Sequence[Clip], entries: Sequence[dict[str, Any]]) -> None:
+    """Refuse frames that another clip has already: a clip in both roles would confirm what it trained."""
     owners = {window.sha256: clip.name for clip in known for window in clip.windows}
     for entry in entries:
         for window in entry["windows"]:
             owner = owners.setdefault(window["sha256"], entry["name"])
             if owner != entry["name"]:
-                raise ClipError(f"clip {entry['name']!r} has frames of clip {owner!r}; a content counts once")
+                raise ClipError(f"clip {entry['name']!r} has frames of clip {owner!r}")
 
 
-def _write_entries(path: Path, entries: list[dict]) -> None:
+def _write_entries(path: Path, entries: list[dict[str, Any]]) -> None:
     write_whole(path, (json.dumps({"clips": entries}, indent=1) + "\n").encode())

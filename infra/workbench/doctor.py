@@ -1,4 +1,4 @@
-"""What this machine offers, or the deployed benchmark: the sandbox's layers; here also the tools and the clips."""
+"""Checks this machine, or the deployed benchmark function: the sandbox's layers, and here also tools and clips."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from infra.local.session import EMULATOR_PYTHON
 from infra.local.synthesis import SEARCH_PATH
 
 OK, MISSING = "ok", "missing"
+"""States of a check."""
 TOOL_TIMEOUT_S = 20
+"""Seconds that a tool may take to print its version."""
 FUNCTION_CONFIG = client_config(180, attempts=2)
 """A cold environment of the image starts a zygote, and the doctor another, before it answers."""
 
 
 def examine() -> dict[str, Any]:
-    """Return ``{"status", "checks": [{"name", "state", "detail"}], "sandbox"}``.
+    """Return ``{"status", "checks": [{"name", "state", "detail", "needed"}], "sandbox"}``.
 
-    The status is ``passed`` when a run can work here and untrusted code may run here.
+    The status is ``passed`` when runs work here and untrusted code may run here.
     """
     sandbox = sandbox_doctor.report()
     checks = [
@@ -47,17 +49,17 @@ def examine() -> dict[str, Any]:
 
 
 def examine_deployed(function: str) -> dict[str, Any]:
-    """What `examine` returns, of the sandbox in a deployed benchmark function; its alias ``live`` is asked.
+    """Return the dict of `examine` for the sandbox in a deployed benchmark function, at its alias ``live``.
 
     Parameters
     ----------
     function
-        Its name, the output ``BenchmarkFunction`` of the app's stack.
+        Name of the function: the output ``BenchmarkFunction`` of the app's stack.
 
     Raises
     ------
     UserError
-        The function cannot be invoked, or fails itself.
+        The function cannot be invoked, or fails.
     """
     client: Any = boto3.client("lambda", config=FUNCTION_CONFIG)
     try:

@@ -1,21 +1,36 @@
-"""Which codec a person means: a file, or the number of an adopted version."""
+"""The codecs that a person names: a file, or the number of an adopted version."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.session import Progress, join_session
-from infra.workbench.benchmark import NamedCodec
+from infra.local.session import join_session
+from infra.progress import Progress
+from infra.workbench.codec_file import read_codec_file
 from infra.workbench.versions import version_source
 
 
+@dataclass(frozen=True)
+class NamedCodec:
+    """A source with the name that plots and messages show."""
+
+    name: str
+    source: bytes
+
+    @classmethod
+    def of_file(cls, path: Path) -> NamedCodec:
+        """Return the codec of a file; raises as `read_codec_file`."""
+        return cls(path.stem, read_codec_file(path))
+
+
 def named_codecs(texts: list[str], state_dir: Path, lineage: str, progress: Progress) -> list[NamedCodec]:
-    """The codec of each text: digits alone are a version of the lineage, anything else is a path.
+    """Return the codec of each text: digits are a version of the lineage, anything else is a path.
 
     Raises
     ------
     UserError
-        A file cannot be read, the state directory holds no evolution, or the lineage has no such version.
+        A file is no codec's source, the state directory holds no evolution, or the lineage has no such version.
     """
     numbers = sorted({int(text) for text in texts if _is_version(text)})
     files = {text: NamedCodec.of_file(Path(text)) for text in texts if not _is_version(text)}

@@ -1,4 +1,6 @@
-"""Rate-distortion plots and pictures for people."""
+"""Rate-distortion plots, and pictures of decoded frames."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ matplotlib.use("Agg")
 
 from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, TARGET_MBPS, WINDOW_DB
-from codec_sandbox.clips import ClipSet, Window
+from codec_sandbox.clips import Clip, ClipSet, Window
 from codec_sandbox.quality import luma, psnr_yuv
 from codec_sandbox.references import References
 from matplotlib import pyplot
@@ -19,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
 from infra.errors import UserError
+from infra.workbench.gallery import Run
 
 REFERENCE_STYLES = {
     "x265_zerolatency": ("x265 medium, zero latency (anchor)", {"color": "#444444", "marker": "s"}),
@@ -26,22 +29,27 @@ REFERENCE_STYLES = {
     "svt_av1": ("SVT-AV1, preset 6", {"color": "#8c6bb1", "linestyle": ":"}),
     "vvenc": ("VVenC, faster", {"color": "#41ab5d", "linestyle": ":"}),
 }
+"""Label and style of each reference encoder that is drawn as a curve."""
 CODEC_STYLES = (
     {"color": "#d7301f", "marker": "o", "linewidth": 2.2},
     {"color": "#2171b5", "marker": "D", "linewidth": 1.8},
 )
+"""The candidate or newest version, and the incumbent."""
 PLOTTED_DB = (28.0, 48.0)
+"""Range of the quality axis, dB PSNR-YUV."""
 PICTURE_PSNR_DB = FLOOR_DB
+"""Pictures show the quality value that comes nearest to this PSNR-YUV."""
 ERROR_GAIN = 4
+"""Contrast of the error image."""
 
 
 def check_folders(*outputs: Path | None) -> None:
-    """Refuse, before anything is measured for it, a drawing whose folder does not exist.
+    """Check that the folder of each file to draw exists, before anything is measured for it.
 
     Raises
     ------
     UserError
-        With the folder's name.
+        A folder does not exist.
     """
     for output in outputs:
         if output is not None and not output.parent.is_dir():
@@ -49,19 +57,19 @@ def check_folders(*outputs: Path | None) -> None:
 
 
 def draw_rate_distortion(
-    output: Path, codecs: Sequence[tuple[str, list[dict]]], clips: ClipSet, references: References
+    output: Path, codecs: Sequence[tuple[str, list[dict[str, Any]]]], clips: ClipSet, references: References
 ) -> list[Path]:
-    """Rate-distortion curves, one panel a clip, windows 0 where measured.
+    """Draw rate-distortion curves, one panel per clip, of windows 0 where measured.
 
     Parameters
     ----------
-    output : Path
-        ``.svg`` or ``.png`` draws that; any other name draws both beside it.
-    codecs : sequence of (str, list of dict)
-        Name and ``clips`` rows as `infra.workbench.benchmark.benchmark_file` gives them; the candidate (or newest
-        version) first, the incumbent second, older versions after it.
-    clips, references : ClipSet, References
-        For the reference curves.
+    output
+        ``.svg`` or ``.png`` draws that format; any other name draws both, with these endings added.
+    codecs
+        Name and ``clips`` rows as `infra.workbench.benchmark.benchmark_file` returns them: the candidate or newest
+        version first, the incumbent second, older versions after it.
+    clips, references
+        Where the reference curves come from.
 
     Returns
     -------
@@ -90,18 +98,18 @@ def draw_rate_distortion(
 
 
 def _codec_styles(count: int) -> list[dict[str, Any]]:
-    """Styles of the candidate, the incumbent, and older versions that fade with their age."""
+    """Return styles of the candidate, the incumbent, and older versions, which fade with age."""
     older = count - len(CODEC_STYLES)
     faded = [{**CODEC_STYLES[1], "linewidth": 1.2, "alpha": 0.75 - 0.5 * age / older} for age in range(older)]
     return [*CODEC_STYLES[:count], *faded]
 
 
-def _panels(rows: list[dict]) -> list[dict]:
+def _panels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     first = [row for row in rows if row["window"] == 0]
     return first or rows[:4]
 
 
-def _draw_curve(axes: Axes, points: list[dict], label: str, style: Mapping[str, Any]) -> None:
+def _draw_curve(axes: Axes, points: list[dict[str, Any]], label: str, style: Mapping[str, Any]) -> None:
     ordered = sorted(points, key=lambda point: point["bitrate_mbps"])
     rates = [point["bitrate_mbps"] for point in ordered]
     levels = [point["psnr_db"] for point in ordered]
@@ -158,7 +166,7 @@ def _dress(axes: Axes, row: Mapping[str, Any]) -> None:
 
 
 def _mark_floor(axes: Axes) -> None:
-    """The line at 36 dB, and on it the milestones."""
+    """Draw the line at 36 dB, and on it the milestones."""
     axes.axhline(FLOOR_DB, color="#999999", linewidth=0.9, zorder=0)
     axes.annotate(
         f"{FLOOR_DB:g} dB",
@@ -182,49 +190,53 @@ def _mark_floor(axes: Axes) -> None:
     )
 
 
-def draw_side_by_side(
-    output: Path,
-    clips: ClipSet,
-    decoded: Mapping[tuple[str, int], tuple[Window, np.ndarray, list[np.ndarray]]],
-) -> list[Path]:
-    """An original frame, the decoded one and the error, for each clip whose licence allows a picture.
+def draw_side_by_side(output: Path, clips: ClipSet, decoded: Mapping[tuple[str, int], Run]) -> list[Path]:
+    """Draw an original frame, the decoded one and the error, for each clip whose licence allows pictures.
 
-    Of each clip the quality is shown that comes nearest to 36 dB, and of that its middle frame.
+    Of each clip, the quality value is shown that comes nearest to 36 dB, and of that run the middle frame.
+
+    Parameters
+    ----------
+    decoded
+        Runs by name of the clip and quality value, as `Gallery` keeps them.
 
     Returns
     -------
     list of Path
-        The files written; none when no clip's licence allows it.
+        The files written; none when no clip's licence allows pictures.
     """
-    shown = []
-    for clip in clips.clips:
-        runs = [(quality, *run) for (name, quality), run in decoded.items() if name == clip.name]
-        if clip.pictures and runs:
-            shown.append(
-                (clip.name, *min(runs, key=lambda run: abs(_middle_psnr(run[2], run[3]) - PICTURE_PSNR_DB)))
-            )
+    shown = [(clip, *run) for clip in clips.clips if clip.pictures and (run := _run_to_show(clip, decoded))]
     if not shown:
         return []
     figure, grid = pyplot.subplots(len(shown), 3, figsize=(13.5, 3.4 * len(shown)), squeeze=False)
-    for axes, (name, quality, _, frames, results) in zip(grid, shown, strict=True):
+    for row, (clip, quality, (_, frames, results)) in zip(grid, shown, strict=True):
         middle = len(frames) // 2
-        original, result = frames[middle], results[middle]
-        error = np.clip(128 + ERROR_GAIN * (luma(original) - luma(result)), 0, 255)
-        titles = (
-            f"{name}, frame {middle}: original",
-            f"decoded, quality {quality}: {psnr_yuv(original, result):.2f} dB",
-            f"luma error, {ERROR_GAIN} times (gray: none)",
-        )
-        for place, image, title in zip(axes, (original, result, error), titles, strict=True):
-            place.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            place.set_title(title, fontsize=10)
-            place.axis("off")
-    credits = "; ".join(
-        f"{clip.name}: {clip.licence}" for clip in clips.clips if clip.name in {s[0] for s in shown}
-    )
+        _draw_frame(row, f"{clip.name}, frame {middle}", quality, frames[middle], results[middle])
+    credits = "; ".join(f"{clip.name}: {clip.licence}" for clip, *_ in shown)
     figure.text(0.5, 0.01, credits, ha="center", fontsize=8, color="#555555")
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     return _save(figure, output)
+
+
+def _run_to_show(clip: Clip, decoded: Mapping[tuple[str, int], Run]) -> tuple[int, Run] | None:
+    """Return quality value and run nearest to `PICTURE_PSNR_DB`, None when the clip was not measured."""
+    runs = [(quality, run) for (name, quality), run in decoded.items() if name == clip.name]
+    return min(runs, key=lambda each: abs(_middle_psnr(*each[1][1:]) - PICTURE_PSNR_DB), default=None)
+
+
+def _draw_frame(
+    row: Sequence[Axes], name: str, quality: int, original: np.ndarray, result: np.ndarray
+) -> None:
+    error = np.clip(128 + ERROR_GAIN * (luma(original) - luma(result)), 0, 255)
+    titles = (
+        f"{name}: original",
+        f"decoded, quality {quality}: {psnr_yuv(original, result):.2f} dB",
+        f"luma error, {ERROR_GAIN} times (gray: none)",
+    )
+    for axes, image, title in zip(row, (original, result, error), titles, strict=True):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_title(title, fontsize=10)
+        axes.axis("off")
 
 
 def _middle_psnr(frames: np.ndarray, results: list[np.ndarray]) -> float:

@@ -1,18 +1,20 @@
-"""Measures reference encoders on every window and stores their curves as data.
+"""Measures reference encoders on all windows and stores their curves.
 
-The same frames and the same metrics as for candidates: RGB goes to 4:2:0, through the encoder, and back to
-RGB. Bits are those of the elementary stream, without a container.
+Frames and metrics are those that candidates get: RGB is converted to 4:2:0, encoded, decoded and converted back. The
+rate is that of the elementary stream, without a container.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import re
-import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window, read_manifest, read_window
@@ -20,33 +22,38 @@ from codec_sandbox.quality import sequence_quality
 from codec_sandbox.report import MBPS_1080P30, equivalent_mbps
 
 from infra.errors import UserError
+from infra.progress import Progress, silent
 from infra.workbench.video import (
-    PROBE_TIMEOUT_S,
     VideoError,
     decode_planes,
     encode,
-    ffmpeg,
     ffmpeg_version,
     planes_to_rgb,
+    run_ffmpeg,
 )
+from infra.workbench.whole_file import write_whole
 
 ANCHOR_MBPS = 10.0
-"""The HEVC line that the project set itself, for 1080p30: 0.1608 bits a pixel."""
+"""The project's HEVC milestone at 1080p30: 0.1608 bits per pixel."""
 
 X265_QUIET = "log-level=error:info=0:pools=none:frame-threads=1"
-Progress = Callable[[str], None]
+"""One thread and no log, so that a stream depends on nothing but frames and options."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A reference encoder: ffmpeg options with ``{parameter}`` in them, and the values it takes.
+    """A reference encoder.
 
     Attributes
     ----------
-    stream : str
-        ffmpeg's name of the elementary stream, for writing and reading.
-    version : str
-        Pattern that finds the encoder's version in what it prints.
+    options
+        Options of ffmpeg, with ``{parameter}`` where the quality value goes.
+    parameters
+        Quality values to measure.
+    stream
+        ffmpeg's name of the elementary stream's format.
+    version
+        Pattern that finds the encoder's version in its output.
     """
 
     name: str
@@ -57,7 +64,7 @@ class Encoder:
 
     @property
     def command(self) -> str:
-        """The command line as stored with the curve."""
+        """The command line that is stored with the curve."""
         return " ".join(["ffmpeg", "-i", "-", *self.options, "-f", self.stream])
 
 
@@ -108,24 +115,28 @@ ENCODERS = (
         r"libvvenc version: (\S+)",
     ),
 )
+"""All reference encoders; ``x265_zerolatency`` is the anchor of BD-rates."""
 
 
-def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict:
-    """One point of one encoder on one window.
+def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict[str, Any]:
+    """Measure one point of an encoder on a window.
 
     Parameters
     ----------
-    encoder : Encoder
-    parameter : float
+    parameter
         Quality value; for ``x265_10mbps`` the rate in Mbps at 1080p30 equivalent.
-    frames : numpy.ndarray
-        (T, H, W, 3) uint8 RGB.
-    fps : float
+    frames, fps
+        (T, H, W, 3) uint8 RGB; frames per second.
 
     Returns
     -------
     dict
-        ``parameter``, ``bytes``, ``bitrate_mbps``, ``psnr_db``, ``ms_ssim``.
+        ``parameter``, ``bytes``, ``bitrate_mbps`` at 1080p30 equivalent, ``psnr_db`` (PSNR-YUV 6:1:1) and ``ms_ssim``.
+
+    Raises
+    ------
+    VideoError
+        The encoder fails or takes too long.
     """
     count, height, width = frames.shape[:3]
     with tempfile.TemporaryDirectory() as scratch:
@@ -136,10 +147,8 @@ def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: f
             options = [option.format(parameter=f"{parameter:g}") for option in encoder.options]
             encode(list(frames), fps, [*options, "-f", encoder.stream], stream)
         size = stream.stat().st_size
-        decoded = [
-            planes_to_rgb(planes)
-            for planes in decode_planes(stream, width, height, raw_format=encoder.stream)
-        ]
+        planes = decode_planes(stream, width, height, raw_format=encoder.stream)
+        decoded = [planes_to_rgb(each) for each in planes]
     quality = sequence_quality(frames, decoded)
     return {
         "parameter": parameter,
@@ -151,7 +160,7 @@ def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: f
 
 
 def _two_pass(encoder: Encoder, mbps: float, frames: np.ndarray, fps: float, stream: Path) -> None:
-    """Two passes at the rate that has as many bits per pixel as `mbps` has at 1080p30."""
+    """Encode in two passes with as many bits per pixel as `mbps` has at 1080p30."""
     bits = round(mbps / MBPS_1080P30 * frames.shape[1] * frames.shape[2] * fps)
     for number in (1, 2):
         options = [option.format(parameter=bits) for option in encoder.options]
@@ -160,39 +169,27 @@ def _two_pass(encoder: Encoder, mbps: float, frames: np.ndarray, fps: float, str
 
 
 def encoder_version(encoder: Encoder) -> str:
-    """The encoder library's own version, as it prints it; with ffmpeg's."""
-    options = [
-        option.format(parameter=30) for option in encoder.options if not option.startswith("log-level")
-    ]
-    options = [option for option in options if option not in ("-x265-params",)]
-    command = [
-        ffmpeg(),
-        "-hide_banner",
-        "-f",
-        "lavfi",
-        "-i",
-        "color=s=128x128:d=0.1",
-        *options,
-        "-f",
-        "null",
-        "-",
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S)
-    found = re.search(encoder.version, run.stderr)
+    """Return the version that the encoder's library prints, and that of ffmpeg."""
+    quiet = ("log-level", "-x265-params")  # x265 prints its version unless it is told to be quiet
+    options = [each.format(parameter=30) for each in encoder.options if not each.startswith(quiet)]
+    source = ("-f", "lavfi", "-i", "color=s=128x128:d=0.1")
+    run = run_ffmpeg("-hide_banner", *source, *options, "-f", "null", "-")
+    found = re.search(encoder.version, run.stderr.decode(errors="replace"))
     return f"{found[1] if found else 'version not printed'}, {ffmpeg_version()}"
 
 
 def rebuild_references(
     directory: Path = CLIP_DIRECTORY,
-    progress: Progress = lambda line: None,
+    progress: Progress = silent,
     *,
     force: bool = False,
     encoders: Sequence[Encoder] = ENCODERS,
 ) -> int:
-    """Measure every encoder on every window that has no curve yet, or whose frames or command line changed.
+    """Measure each encoder on each window without a current curve, or on all windows with `force`.
 
-    Shipped clips' curves go to ``references.json``, those of an operator's clips to
-    ``windows/added_references.json``. Saved after every window, so an interrupted run goes on.
+    A curve is current while the window's frames and the encoder's command line are those it was measured with. Curves
+    of shipped clips go to ``references.json``, those of an operator's clips to ``windows/added_references.json``; both
+    are saved after each window, so that an interrupted run can continue.
 
     Returns
     -------
@@ -202,7 +199,7 @@ def rebuild_references(
     Raises
     ------
     UserError
-        A window is missing, or an encoder fails.
+        A window is missing, or an encoder fails or takes too long.
     """
     shipped = {entry["name"] for entry in read_manifest(directory / "manifest.json")}
     windows = [window for clip in ClipSet(directory).clips for window in clip.windows]
@@ -220,8 +217,8 @@ def rebuild_references(
     return measured
 
 
-def _stored(path: Path, window: Window) -> tuple[dict, dict]:
-    """Everything in the file, and the entry of this window; an empty one if its frames have changed."""
+def _stored(path: Path, window: Window) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the whole file, and the entry of this window; an empty one if its frames have changed."""
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"windows": {}}
     entry = stored["windows"].get(window.key)
     if entry is None or entry["sha256"] != window.sha256:
@@ -241,7 +238,7 @@ def _rebuild_window(
     frames = read_window(directory, window)
     jobs = [(encoder, parameter) for encoder in due for parameter in encoder.parameters]
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        points = list(pool.map(lambda job: measure_point(*job, frames, window.fps), jobs))
+        points = list(pool.map(lambda job: measure_point(job[0], job[1], frames, window.fps), jobs))
     for encoder in due:
         if encoder.name not in versions:
             versions[encoder.name] = encoder_version(encoder)
@@ -255,9 +252,7 @@ def _rebuild_window(
     _write_json(path, stored)
 
 
-def _write_json(path: Path, value: dict) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.part")
+def _write_json(path: Path, value: dict[str, Any]) -> None:
     text = json.dumps(value, indent=1)
     text = re.sub(r"\{\s+(\"parameter\"[^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s+", " ", m[1]) + "}", text)
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, (text + "\n").encode())

@@ -1,4 +1,4 @@
-"""The picture at the end of a run: rate-distortion curves of the adopted versions."""
+"""The plot at the end of a run: rate-distortion curves of adopted versions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from infra.workbench.benchmark import summary
 from infra.workbench.plots import draw_rate_distortion
 
 VERSIONS_SHOWN = 6
+"""Version 0 and the newest ones."""
 
 
 def draw_versions(session: Session) -> Path | None:
-    """Draw the newest versions, and version 0, into the state directory; None before version 0.
+    """Draw version 0 and the newest versions into the state directory and return the file.
 
-    Only versions that were measured on this machine's clip set are drawn.
+    Only versions that were measured on this machine's clip set are drawn; None when there are none.
     """
     clips = ClipSet()
     newest = session.control.state(LINEAGE).version

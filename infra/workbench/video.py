@@ -1,13 +1,15 @@
-"""Video files in and out by the ffmpeg that imageio-ffmpeg carries.
+"""Reads and writes video files with the ffmpeg that imageio-ffmpeg ships.
 
-ffmpeg only decodes and encodes; scaling and colour conversion are done here in numpy, so that frames are
-the same whatever the machine's swscale would do. Colour is BT.709, 4:2:0, limited range.
+ffmpeg only decodes and encodes. Scaling and colour conversion happen here in numpy, so that frames do not depend on the
+machine's swscale. Colour is BT.709, 4:2:0, limited range.
 """
+
+from __future__ import annotations
 
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,9 @@ import imageio_ffmpeg
 import numpy as np
 
 PROBE_TIMEOUT_S = 60
+"""Seconds for reading a header or ending a decoder."""
 ENCODE_TIMEOUT_S = 300
+"""Seconds for encoding or scoring one sequence."""
 
 
 class VideoError(ValueError):
@@ -24,9 +28,18 @@ class VideoError(ValueError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says: size in pixels, frames a second, pixel format.
+    """What the container says of its first video stream.
 
-    `variable_rate` is true where the header's mean rate and the stream's own clock differ; not every header tells.
+    Attributes
+    ----------
+    width, height
+        Pixels.
+    fps
+        Mean frames per second.
+    pixel_format, codec
+        Names that ffmpeg uses, ``?`` if it prints none.
+    variable_rate
+        Whether the mean rate differs from the stream's clock; not every header shows it.
     """
 
     width: int
@@ -38,18 +51,40 @@ class VideoInfo:
 
 
 def ffmpeg() -> str:
-    """Path of the ffmpeg program."""
+    """Return the path of the ffmpeg program."""
     return imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def ffmpeg_version() -> str:
-    """First line of ``ffmpeg -version``, without the copyright."""
-    run = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S)
-    return run.stdout.splitlines()[0].split(" Copyright")[0]
+    """Return the first line of ``ffmpeg -version``, without the copyright."""
+    return run_ffmpeg("-version").stdout.decode(errors="replace").splitlines()[0].split(" Copyright")[0]
+
+
+def run_ffmpeg(
+    *arguments: str, data: bytes | None = None, timeout_s: float = PROBE_TIMEOUT_S
+) -> subprocess.CompletedProcess[bytes]:
+    """Run ffmpeg to its end, whatever its exit status.
+
+    Parameters
+    ----------
+    data
+        Its standard input; empty when None.
+
+    Raises
+    ------
+    VideoError
+        It takes longer than `timeout_s` seconds.
+    """
+    try:
+        return subprocess.run(
+            [ffmpeg(), *arguments], input=data or b"", capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise VideoError(f"ffmpeg took more than {timeout_s:g} s: {' '.join(arguments)[:300]}") from None
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size, rate and format of the first video stream.
+    """Return size, rate and format of the first video stream.
 
     Raises
     ------
@@ -58,32 +93,33 @@ def probe(path: Path) -> VideoInfo:
     """
     if not path.is_file():
         raise VideoError(f"{path.name}: no such file")
-    command = [ffmpeg(), "-hide_banner", "-nostdin", "-i", str(path)]
-    run = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S)
-    stream = next((line for line in run.stderr.splitlines() if re.search(r"Stream #.*Video:", line)), "")
+    printed = run_ffmpeg("-hide_banner", "-nostdin", "-i", str(path)).stderr.decode(errors="replace").strip()
+    stream = next((line for line in printed.splitlines() if re.search(r"Stream #.*Video:", line)), "")
     size = re.search(r"\b(\d{2,5})x(\d{2,5})\b", stream)
     rate = re.search(r"([\d.]+)(k?) (?:fps|tbr)", stream)
     if not size or not rate:
-        reason = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else "unknown"
+        reason = printed.splitlines()[-1] if printed else "unknown"
         raise VideoError(f"{path.name}: no readable video stream ({reason})")
     kind = re.search(r"Video: (\w+).*?, (\w+)", stream)
     fps = float(rate[1]) * (1000 if rate[2] else 1)
     clock = re.search(r"([\d.]+)(k?) tbr", stream)
     ticks = float(clock[1]) * (1000 if clock[2] else 1) / fps if clock and fps else 1.0
-    variable = min(abs(ticks - 1), abs(ticks - 2)) > 0.01  # twice as many are the fields of interlaced frames
+    variable = min(abs(ticks - 1), abs(ticks - 2)) > 0.01  # twice the rate: fields of interlaced frames
     pixel_format, codec = (kind[2], kind[1]) if kind else ("?", "?")
     return VideoInfo(int(size[1]), int(size[2]), fps, pixel_format, codec, variable)
 
 
-def decode_planes(path: Path, width: int, height: int, *, raw_format: str = "") -> Iterator[list[np.ndarray]]:
-    """Frames of a file as 8-bit Y, Cb and Cr planes (4:2:0), in order, each coded frame once.
+def decode_planes(
+    path: Path, width: int, height: int, *, raw_format: str = ""
+) -> Generator[list[np.ndarray]]:
+    """Yield each coded frame in order, as planes Y (H, W), Cb and Cr (H/2, W/2), uint8.
 
     Parameters
     ----------
-    width, height : int
-        As `probe` says. Odd sides are cut to even ones.
-    raw_format : str
-        Demuxer for an elementary stream that has no container, such as ``hevc``.
+    width, height
+        As `probe` returns them; odd sides are cropped to even ones.
+    raw_format
+        Demuxer for an elementary stream without a container, such as ``hevc``.
 
     Raises
     ------
@@ -91,39 +127,35 @@ def decode_planes(path: Path, width: int, height: int, *, raw_format: str = "") 
         ffmpeg reports an error; the message says after how many good frames.
     """
     width, height = width - width % 2, height - height % 2
-    command = [
-        ffmpeg(),
-        "-loglevel",
-        "error",
-        "-nostdin",
-        "-noautorotate",
-        "-flags",
-        "bitexact",
-        "-idct",
-        "simple",
-    ]
-    command += ["-f", raw_format] if raw_format else []
-    command += ["-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough"]
-    command += ["-vf", f"crop={width}:{height}:0:0:exact=1", "-sws_flags", "accurate_rnd+bitexact"]
-    command += ["-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]
+    command = _decode_command(path, width, height, raw_format)
     size = width * height * 3 // 2
     with (
-        tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints) as process,
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process,
     ):
+        assert process.stdout is not None
         count = 0
         try:
             while len(data := process.stdout.read(size)) == size:
                 yield _planes(data, width, height)
                 count += 1
-            code = process.wait(timeout=PROBE_TIMEOUT_S)
-            complaints.seek(0)
-            errors = complaints.read(4000).decode(errors="replace").strip()
+            code = process.wait(timeout=PROBE_TIMEOUT_S)  # it has closed its output, so it is about to end
+            log.seek(0)
+            errors = log.read(4000).decode(errors="replace").strip()
             if code != 0 or errors or data:
                 reason = errors.splitlines()[0] if errors else "cut short"
                 raise VideoError(f"{path.name}: damaged after frame {count} ({reason[:200]})")
         finally:
             process.kill()
+
+
+def _decode_command(path: Path, width: int, height: int, raw_format: str) -> list[str]:
+    command = [ffmpeg(), "-loglevel", "error", "-nostdin", "-noautorotate"]
+    command += ["-flags", "bitexact", "-idct", "simple"]
+    command += ["-f", raw_format] if raw_format else []
+    command += ["-i", str(path), "-map", "0:v:0", "-fps_mode", "passthrough"]
+    command += ["-vf", f"crop={width}:{height}:0:0:exact=1", "-sws_flags", "accurate_rnd+bitexact"]
+    return [*command, "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]
 
 
 def _planes(data: bytes, width: int, height: int) -> list[np.ndarray]:
@@ -144,13 +176,13 @@ def _shrink(plane: np.ndarray, factor: int) -> np.ndarray:
 
 
 def planes_to_rgb(planes: list[np.ndarray], scale: int = 1) -> np.ndarray:
-    """Limited-range BT.709 4:2:0 planes to RGB, optionally shrunk by averaging.
+    """Convert limited-range BT.709 4:2:0 planes to RGB, optionally shrunk by averaging.
 
     Parameters
     ----------
-    planes : list of numpy.ndarray
+    planes
         Y (H, W), Cb and Cr (H/2, W/2), uint8.
-    scale : int
+    scale
         1, or an even factor by which both sides shrink.
 
     Returns
@@ -172,7 +204,13 @@ def planes_to_rgb(planes: list[np.ndarray], scale: int = 1) -> np.ndarray:
 
 
 def rgb_to_planes(frame: np.ndarray) -> list[np.ndarray]:
-    """(H, W, 3) uint8 RGB, even sides, to limited-range BT.709 4:2:0 planes, uint8."""
+    """Convert RGB (H, W, 3) uint8 with even sides to limited-range BT.709 planes.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Y (H, W), Cb and Cr (H/2, W/2), uint8.
+    """
     red, green, blue = (frame[..., channel].astype(np.float64) for channel in range(3))
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     planes = [luma * (219.0 / 255.0) + 16.0]
@@ -186,9 +224,11 @@ def encode(frames: list[np.ndarray], fps: float, options: list[str], output: Pat
 
     Parameters
     ----------
-    frames : list of numpy.ndarray
-        (H, W, 3) uint8, even sides.
-    options : list of str
+    frames
+        Each (H, W, 3) uint8, even sides.
+    fps
+        Frames per second.
+    options
         Encoder options between input and output, such as ``["-c:v", "libx265", "-crf", "28"]``.
 
     Raises
@@ -198,30 +238,30 @@ def encode(frames: list[np.ndarray], fps: float, options: list[str], output: Pat
     """
     height, width = frames[0].shape[:2]
     raw = b"".join(plane.tobytes() for frame in frames for plane in rgb_to_planes(frame))
-    command = [ffmpeg(), "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
-    command += ["-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-", *options, str(output)]
-    try:
-        run = subprocess.run(command, input=raw, capture_output=True, timeout=ENCODE_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        raise VideoError(f"{options}: encoder took more than {ENCODE_TIMEOUT_S} s") from None
+    source = (*_raw_format(width, height, fps), "-i", "-")
+    run = run_ffmpeg(
+        "-loglevel", "error", "-y", *source, *options, str(output), data=raw, timeout_s=ENCODE_TIMEOUT_S
+    )
     if run.returncode:
         raise VideoError(f"{options}: {run.stderr.decode(errors='replace').strip()[:300]}")
 
 
 def vmaf(original: np.ndarray, decoded: list[np.ndarray], fps: float) -> float:
-    """Mean VMAF of a sequence, model v0.6.1 NEG (without credit for sharpening).
+    """Return the mean VMAF of a sequence, 0 to 100, by model v0.6.1 NEG, which gives no credit for sharpening.
 
     Parameters
     ----------
-    original : numpy.ndarray
+    original
         (T, H, W, 3) uint8 RGB, even sides.
-    decoded : list of numpy.ndarray
+    decoded
         T frames of the same shape.
+    fps
+        Frames per second.
 
     Raises
     ------
     VideoError
-        This ffmpeg has no libvmaf, or it failed.
+        This ffmpeg has no libvmaf, or scoring failed.
     """
     height, width = original.shape[1:3]
     with tempfile.TemporaryDirectory() as scratch:
@@ -229,22 +269,17 @@ def vmaf(original: np.ndarray, decoded: list[np.ndarray], fps: float) -> float:
         for name, frames in (("decoded", decoded), ("original", original)):
             path = Path(scratch) / f"{name}.yuv"
             path.write_bytes(b"".join(plane.tobytes() for frame in frames for plane in rgb_to_planes(frame)))
-            files += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", f"{fps:g}"]
-            files += ["-i", str(path)]
-        command = [
-            ffmpeg(),
-            "-hide_banner",
-            "-nostdin",
-            *files,
-            "-lavfi",
-            "libvmaf=model=version=vmaf_v0.6.1neg",
-        ]
-        run = subprocess.run(
-            [*command, "-f", "null", "-"], capture_output=True, text=True, timeout=ENCODE_TIMEOUT_S
-        )
-    score = re.search(r"VMAF score: ([\d.]+)", run.stderr)
+            files += [*_raw_format(width, height, fps), "-i", str(path)]
+        model = ("-lavfi", "libvmaf=model=version=vmaf_v0.6.1neg")
+        command = ("-hide_banner", "-nostdin", *files, *model, "-f", "null", "-")
+        run = run_ffmpeg(*command, timeout_s=ENCODE_TIMEOUT_S)
+    printed = run.stderr.decode(errors="replace").strip()
+    score = re.search(r"VMAF score: ([\d.]+)", printed)
     if run.returncode or not score:
-        raise VideoError(
-            f"VMAF: {run.stderr.strip().splitlines()[-1][:300] if run.stderr.strip() else 'no score'}"
-        )
+        raise VideoError(f"VMAF: {printed.splitlines()[-1][:300] if printed else 'no score'}")
     return float(score[1])
+
+
+def _raw_format(width: int, height: int, fps: float) -> tuple[str, ...]:
+    size, rate = f"{width}x{height}", f"{fps:g}"
+    return ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", rate)

@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 import infra.cli
 from infra.commands.codec_tables import print_benchmark, print_comparison
 from infra.errors import UserError
-from infra.workbench.benchmark import NamedCodec, benchmark_file, compare_codecs, validate_file
+from infra.workbench.benchmark import benchmark_file, validate_file
 from infra.workbench.clips_setup import ensure_clips
-from infra.workbench.named_codecs import named_codecs
+from infra.workbench.comparison import compare_codecs
+from infra.workbench.named_codecs import NamedCodec, named_codecs
 from infra.workbench.plots import draw_rate_distortion, draw_side_by_side
 from tests.integration.codecs import honest, version_0
 from tests.integration.support import adopted_record
@@ -154,9 +155,10 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
 
 
 def printed(show, answer):
+    """Return what is printed at 80 columns, its white space folded."""
     console = Console(width=80, record=True, file=io.StringIO())
     show(console, answer)
-    return console.export_text()
+    return " ".join(console.export_text().split())
 
 
 def test_the_table_of_points_fits_into_80_columns_with_all_its_figures(outcome):

@@ -1,11 +1,16 @@
 """Measuring a file from the command line: bad codecs end with one clear sentence and the right exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from infra.cli import app
+from infra.errors import UserError
 
 CLI = [sys.executable, "-m", "infra.cli"]
 PLAIN = """
@@ -116,3 +121,90 @@ def test_version_0_passes_and_says_so(tmp_path):
     assert {clip["role"] for clip in report["clips"]} == {"train"}
     assert report["bitrate_mbps"] > 0 and report["psnr_db"] == 36
     assert (tmp_path / "rd.svg").read_text().startswith("<?xml")
+
+
+# --- files that are no codec's source --------------------------------------------------------------
+
+COMMANDS = (
+    ("validate",),
+    ("benchmark",),
+    ("sandbox", "--call", "compress_video_frame"),
+    ("compare", "sandbox_container/codecs/version_0.py"),
+)
+
+
+def directory(folder: Path) -> Path:
+    return folder
+
+
+def missing(folder: Path) -> Path:
+    return folder / "nothing.py"
+
+
+def endless(_: Path) -> Path:
+    return Path("/dev/zero")
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.py")
+    return folder / "pipe.py"
+
+
+def huge(folder: Path) -> Path:
+    with (folder / "huge.py").open("wb") as stream:
+        stream.truncate(64 * 1024**3)
+    return folder / "huge.py"
+
+
+def latin1(folder: Path) -> Path:
+    (folder / "latin1.py").write_bytes(b"# Z\xfcrich\n" + PLAIN.format(encode="pass").encode())
+    return folder / "latin1.py"
+
+
+def utf16(folder: Path) -> Path:
+    (folder / "utf16.py").write_bytes(PLAIN.format(encode="pass").encode("utf-16"))
+    return folder / "utf16.py"
+
+
+def unreadable_link(folder: Path) -> Path:
+    (folder / "loop.py").symlink_to(folder / "loop.py")
+    return folder / "loop.py"
+
+
+NO_SOURCE = {
+    directory: "cannot be read (Is a directory)",
+    missing: "cannot be read (No such file or directory)",
+    endless: "is not a regular file",
+    pipe: "is not a regular file",
+    huge: "has more than 1048576 bytes",
+    latin1: "is not UTF-8 (byte 3, line 1)",
+    utf16: "is not UTF-8 (byte 0, line 1)",
+    unreadable_link: "cannot be read (Too many levels of symbolic links)",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize(("make", "words"), NO_SOURCE.items(), ids=[make.__name__ for make in NO_SOURCE])
+def test_a_file_that_is_no_source_is_one_sentence_and_status_2(tmp_path, command, make, words):
+    path = make(tmp_path)
+    with pytest.raises(UserError) as refused:
+        raise CliRunner().invoke(app, [*command, str(path)]).exception
+    assert str(refused.value).startswith(f"{path}: {words}")
+
+
+@pytest.mark.parametrize("make", [endless, pipe])
+def test_neither_memory_nor_time_is_spent_on_what_has_no_end(tmp_path, make):
+    # 3 GB of address space hold the interpreter and its libraries, not a device that never ends.
+    command = ["bash", "-c", 'ulimit -v 3000000; exec "$@"', "-", *CLI, "validate", str(make(tmp_path))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("codec-evolution: ")
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n"])
+def test_a_source_with_any_line_endings_is_accepted(tmp_path, ending):
+    path = tmp_path / "codec.py"
+    path.write_bytes(PLAIN.format(encode="pass").replace("\n", ending).encode())
+    command = [*CLI, "validate", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, json.loads(done.stdout)["violations"]) == (0, [])

@@ -1,0 +1,32 @@
+"""Decoded frames that a benchmark keeps for VMAF and for pictures."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+from codec_sandbox.clips import Window
+
+Run = tuple[Window, np.ndarray, list[np.ndarray]]
+"""A window, its frames (T, H, W, 3) and the decoded ones, T times (H, W, 3), all uint8 RGB."""
+
+
+@dataclass
+class Gallery:
+    """Observes a benchmark (`codec_sandbox.stages.Observer`) and keeps what was decoded of the windows 0.
+
+    Attributes
+    ----------
+    decoded
+        Runs by name of the clip and quality value.
+    """
+
+    decoded: dict[tuple[str, int], Run] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __call__(self, window: Window, quality: int, frames: np.ndarray, decoded: list[np.ndarray]) -> None:
+        """Keep one measured window; may be called from several threads."""
+        if window.index == 0:
+            with self._lock:
+                self.decoded[window.clip, quality] = (window, frames, decoded)
