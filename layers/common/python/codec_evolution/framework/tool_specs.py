@@ -127,13 +127,13 @@ def _strict(schema: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:
 
 
 _PATH = "Path of the file within the framework's repository."
-_REASON = "Why; it becomes part of the commit message and of the record."
+_REASON = "Why you make this call; it goes into the commit message and the record."
 
 
 class SearchReplace(ToolInput):
     """What a ``search_replace`` modification replaces."""
 
-    search: str = Field(description="Text that stands exactly once.")
+    search: str = Field(description="Text that occurs exactly once.")
     replace: str = Field(description="What takes its place.")
 
 
@@ -183,8 +183,8 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         MODIFY,
         ModifyFile,
         "Change a file of the framework, for example to add a missing builtin to the language policy. The file is "
-        "backed up first, the change is judged by the host, tested, and committed to the branch "
-        "self-improved-framework. Takes effect after restart_orchestrator.",
+        "backed up first; the change is checked by the host, tested, and committed to the branch "
+        "self-improved-framework. It takes effect after restart_orchestrator.",
         usage="file_path, modification_type (search_replace, append, replace_content), content (a text; for "
         "search_replace an object with search and replace)",
     ),
@@ -198,12 +198,15 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         INSTALL,
         InstallPackage,
         "Install a Python package from a list that the operator keeps. For the target candidates a person must "
-        "approve it; the sandbox image is then built anew, which takes minutes, and after that the language policy "
-        "must list the module before a codec may import it.",
+        "approve it. The sandbox image is then rebuilt, which takes minutes; after that, the language policy must "
+        "list the module before a codec can import it.",
         usage="package, target (optional: host or candidates)",
     ),
     ToolSpec(
-        RESTART, Restart, "Make changes of the framework live, after they have been checked.", usage="none"
+        RESTART,
+        Restart,
+        "Make the changes to the framework live, after they have been checked.",
+        usage="none",
     ),
     ToolSpec(ROLLBACK, Rollback, "Restore a framework file from its last backup.", usage="file_path"),
 )

@@ -20,7 +20,7 @@ class EditInput(ToolInput):
     """One SEARCH/REPLACE edit."""
 
     search: str = Field(
-        description="Text that stands exactly once in the base, copied character by character."
+        description="Text that occurs exactly once in the base, copied character by character."
     )
     replace: str = Field(description="What takes its place.")
 
@@ -46,7 +46,7 @@ class _Explained(ToolInput):
         description="One falsifiable sentence: what changes, why it should help, what you expect it to gain."
     )
     summary: str = Field(
-        description="What the codec is made of and what differs from its base, in a few sentences."
+        description="What the codec is made of and how it differs from its base, in a few sentences."
     )
 
 
@@ -63,27 +63,27 @@ class Inspection(ToolInput):
 class GiveUp(ToolInput):
     """Input of `GIVE_UP`."""
 
-    reason: str = Field(description="Why no candidate is worth a test now.")
+    reason: str = Field(description="Why no candidate is worth testing now.")
 
 
 PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
     ToolSpec(
         SUBMIT,
         Submission,
-        "Hand in the candidate of this attempt. It is validated and run on smoke frames first; when that fails you are "
-        "told everything that is wrong and may repair it while rounds are left. When it passes it is measured on real "
-        "clips. Give either source, or base and edits.",
+        "Submit the candidate of this attempt. It is validated and run on smoke frames first; if that fails, you get "
+        "everything that is wrong and may fix it while rounds are left. If it passes, it is measured on real clips. "
+        "Give either source, or base and edits.",
     ),
     ToolSpec(
         DRAFT,
         SourceInput,
-        "Let the sandbox validate a source against the language policy and run it on smoke frames, without handing it "
-        "in. Answers with every violation, or with the failure and its line. Costs one round.",
+        "Have the sandbox validate a source against the language policy and run it on smoke frames, without submitting "
+        "it. Returns every violation, or the failure with its line. Costs one round.",
     ),
     ToolSpec(
         INSPECT,
         Inspection,
-        "Read an earlier attempt: its source, its figures clip by clip, its failure. Costs one round.",
+        "Read an earlier attempt: its source, its figures for each clip, its failure. Costs one round.",
     ),
     ToolSpec(GIVE_UP, GiveUp, "End this attempt without a candidate."),
 )

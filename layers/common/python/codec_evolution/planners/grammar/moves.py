@@ -55,7 +55,7 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Motion compensation and arithmetic coding",
         {"prediction": "motion", "motion_precision": 2, "entropy": "adaptive"},
-        "most blocks are a shifted piece of the frame before, and what remains has few, predictable symbols",
+        "most blocks are a shifted part of the previous frame, and the residual has few, predictable symbols",
         "half the rate or less, most on moving content",
         rank=0,
         small=False,
@@ -64,7 +64,7 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Conditional replenishment and arithmetic coding",
         {"prediction": "replenish", "entropy": "adaptive"},
-        "skip blocks that did not change and code the others as differences, with adaptive contexts",
+        "blocks that did not change are skipped, the others coded as differences with adaptive contexts",
         "half the rate on static content, less where the camera moves",
         rank=0,
         small=False,
@@ -73,7 +73,7 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Motion compensation",
         {"prediction": "motion", "motion_precision": 2},
-        "blocks that moved are a shifted piece of the frame before",
+        "blocks that moved are a shifted part of the previous frame",
         "a large gain on moving content",
         rank=1,
         small=False,
@@ -82,7 +82,7 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Arithmetic coding",
         {"entropy": "adaptive"},
-        "symbols are far from equally likely, and their neighbours tell how likely",
+        "symbols are far from equally likely, and their neighbours predict them",
         "ten to twenty percent on all content",
         rank=1,
         small=False,
@@ -108,14 +108,14 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Two transform sizes",
         {"transform": "adaptive"},
-        "smooth blocks need few coefficients of a large transform, edges those of a small one",
+        "smooth blocks need few coefficients of a large transform, edges few of a small one",
         "five percent on all content",
         rank=2,
     ),
     Move(
         "Vectors for quarter blocks",
         {"motion_block": "split"},
-        "where two things move differently one vector cannot serve both",
+        "where two objects move differently, one vector cannot serve both",
         "a few percent on moving content",
         rank=3,
         needs=_moves,
@@ -147,7 +147,7 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Deblocking",
         {"deblocking": 0.4},
-        "steps between blocks are noise, and they would be predicted into every later frame",
+        "steps between blocks are noise that would be predicted into every later frame",
         "a few percent, most at low rates",
         rank=3,
         needs=lambda genome: not genome.deblocking,
@@ -171,7 +171,7 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Mixed contexts",
         {"entropy": "mixed", "memory": 120},
-        "three views of a level's surroundings, weighed by their success, predict it better than one",
+        "three contexts of a level, weighted by their success, predict it better than one",
         "a few percent on all content",
         rank=3,
         needs=lambda genome: genome.entropy == "adaptive",
@@ -187,30 +187,32 @@ TOOLS: tuple[Move, ...] = (
     Move(
         "Smooth chroma",
         {"chroma_upsampling": "linear"},
-        "chroma has half the samples and no steps of its own between them",
-        "a little less distortion of chroma at no rate",
+        "chroma has half the resolution, and interpolation adds no steps between its samples",
+        "slightly less chroma distortion at no rate",
         rank=3,
         needs=lambda genome: genome.chroma_upsampling == "nearest",
     ),
 )
+"""The coding tools that a search can add."""
 
 SETTING_REASONS = {
-    "memory": "how long a context remembers should fit the length of a sequence",
+    "memory": "a context's memory should fit the length of a sequence",
     "mixing_rate": "weights that learn faster follow the content, slower ones are steadier",
-    "search_range": "vectors should reach as far as things move, and no farther",
+    "search_range": "vectors should reach as far as objects move, and no farther",
     "vector_candidates": "more candidates catch more vectors, but a choice costs bits",
-    "vector_weight": "vectors should cost the search what they cost the packet",
-    "rate_weight": "levels that do not earn their bits should not be sent",
+    "vector_weight": "the search should weigh a vector by the bits that it costs",
+    "rate_weight": "levels that cost more rate than they save distortion should not be sent",
     "intra_rounding": "a wider dead zone saves bits where a level is worth little",
-    "inter_rounding": "small differences are mostly noise; a wider dead zone leaves them out",
-    "reconstruction_bias": "values are denser towards zero than in the middle of their cell",
-    "weighting": "high frequencies can bear a coarser step",
+    "inter_rounding": "small differences are mostly noise; a wider dead zone drops them",
+    "reconstruction_bias": "values within a quantiser cell are denser towards zero",
+    "weighting": "high frequencies tolerate a coarser step",
     "chroma_step": "bits should go to the plane in which they help most",
     "first_frame_step": "the first frame's quality is inherited by all others",
-    "cascade": "a finer frame now and then serves as a better reference",
-    "cascade_step": "how much coarser the frames between may be",
+    "cascade": "an occasional finer frame is a better reference",
+    "cascade_step": "the frames between the finer ones may be coarser",
     "deblocking": "the filter should remove steps, not detail",
 }
+"""Why each setting is varied, by gene."""
 
 
 @lru_cache(maxsize=1)
