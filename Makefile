@@ -40,7 +40,7 @@ test: setup ## Check everything: format, lint and every test, with the branch co
 lint: style ## Check style only
 
 coverage: setup ## Measure the branch coverage of the pure rooms by the unit tests alone
-	$(PY) -m pytest --numprocesses auto --dist loadfile --cov tests/unit
+	$(PY) -m pytest --numprocesses auto --cov tests/unit
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench
@@ -52,11 +52,11 @@ types: setup
 	@$(call timed,types,$(VENV)/bin/pyright)
 
 fast-tests: setup
-	@$(call timed,fast unit tests,$(PY) -m pytest -q --numprocesses $$(nproc) --dist loadfile --durations=15 -m "not slow" tests/unit)
+	@$(call timed,fast unit tests,$(PY) -m pytest -q --numprocesses $$(nproc) --durations=15 -m "not slow" tests/unit)
 
 # What disturbs other tests, or is disturbed by them, runs alone at the end.
 all-tests: setup
-	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --dist loadfile --durations=15 -m "not alone" --cov tests)
+	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --durations=15 -m "not alone" --cov tests)
 	@$(call timed,tests that run alone,$(PY) -m pytest -q -m alone tests/unit)
 
 ##@ Deploy

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+TOGETHER = "tests/sandbox/"
+"""Tests that look at what others of them leave on the machine: one process runs them all, one after the other."""
+
 LONGEST = (
     "tests/sandbox/test_attacks.py",
     "tests/integration/test_loop.py",
+    "tests/browser/test_page_in_chromium.py",
+    "tests/integration/test_framework_scenario.py",
 )
 """Files that take minutes: a process that began one last would end long after the others."""
 
@@ -21,7 +27,34 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * len(os.sched_getaffinity(0))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process one file at a time, in the order in which they were collected."""
+    from xdist.scheduler.loadfile import LoadFileScheduling
+
+    class OneFileAtATime(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return OneFileAtATime(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files."""
     places = {ROOT / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have told by ``record_property("summary", [section, line])``, in whichever process they ran."""
+    sections: dict[str, dict[str, None]] = {}
+    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "summary":
+                section, line = value
+                sections.setdefault(section, {})[line] = None
+    for section, lines in sections.items():
+        terminalreporter.section(section)
+        for line in lines:
+            terminalreporter.write_line(line)

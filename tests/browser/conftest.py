@@ -15,7 +15,6 @@ HOW = (
     "Get one with: apt-get install chromium (Debian), or .venv/bin/playwright install chromium; "
     "or name one in the variable CHROMIUM"
 )
-_MISSING = pytest.StashKey[bool]()
 
 
 def find_chromium() -> str | None:
@@ -33,20 +32,13 @@ def find_chromium() -> str | None:
     return own if Path(own).exists() else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash.get(_MISSING, False):
-        terminalreporter.section("browser tests", red=True)
-        terminalreporter.line(HOW)
-
-
 @pytest.fixture(scope="session")
-def chromium(request: pytest.FixtureRequest) -> Iterator[object]:
+def chromium() -> Iterator[object]:
     """The running browser."""
     from playwright.sync_api import sync_playwright
 
     path = find_chromium()
     if path is None:
-        request.config.stash[_MISSING] = True
         pytest.skip(HOW)
     # Chromium's own sandbox needs rights that root in a container does not have; the page is our own.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -10,21 +10,9 @@ import pytest
 from codec_sandbox.policy import Policy, ceiling_text
 from codec_sandbox.supervisor import Supervisor
 
-from tests.sandbox import suite
-from tests.sandbox.modes import MODES
-
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_PATH = ROOT / "layers/common/python/codec_evolution/data/language_policy.toml"
 SHIPPED = sorted((ROOT / "sandbox_container/codecs").glob("*.py"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One table of what the attacks reached."""
-    done = terminalreporter.config.stash.get(suite.OUTCOMES, None)
-    if done:
-        rows = [done.get(mode.name, suite.Outcome(mode, not_run="not selected")) for mode in MODES]
-        terminalreporter.section("attacks on the sandbox")
-        terminalreporter.write_line(suite.table(rows, done.get("control")))
 
 
 def moving_picture(frames: int, height: int, width: int) -> list[np.ndarray]:

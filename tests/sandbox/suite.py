@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from tests.sandbox import modes
 from tests.sandbox.modes import MODES, Mode
 
-OUTCOMES = pytest.StashKey[dict[str, "Outcome"]]()
+TABLE = "attacks on the sandbox: reached outside / only inside its own worker / tried"
 ATTACKS = modes.HERE / "attacks"
 # Classes whose attacks harm only themselves or need the wire; without walls there would be nothing to see, or too much.
 NOT_IN_CONTROL = {
@@ -102,22 +100,12 @@ def run(mode: Mode, chosen: Iterable[Attack] | None = None, *extra: str) -> Outc
     return Outcome(mode, outcome.verdicts, outcome.said, round(seconds, 1))
 
 
-def table(outcomes: Iterable[Outcome], control: Outcome | None = None) -> str:
-    """Reached outside / inside only / tried, a line for each mode."""
-    lines = ["reached outside / only inside its own worker / tried"]
-    if control is not None and control.not_run is None:
-        lines.append(
-            f"{'no walls at all (control)':48} {len(control.reached()):>4} / {'-':>3} / {len(control.verdicts):>3}"
-        )
-    for outcome in outcomes:
-        if outcome.not_run is not None:
-            lines.append(f"{outcome.mode.name:48} not run: {outcome.not_run}")
-            continue
-        outside, inside = len(outcome.reached()), len(outcome.reached("inside"))
-        lines.append(
-            f"{outcome.mode.name:48} {outside:>4} / {inside:>3} / {len(outcome.verdicts):>3}   {outcome.seconds:.0f} s"
-        )
-    return "\n".join(lines)
+def line(name: str, outcome: Outcome) -> str:
+    """Return a line of the table: reached outside, inside only, and tried."""
+    if outcome.not_run is not None:
+        return f"{name:48} not run: {outcome.not_run}"
+    outside, inside = len(outcome.reached()), len(outcome.reached("inside"))
+    return f"{name:48} {outside:>4} / {inside:>3} / {len(outcome.verdicts):>3}   {outcome.seconds:.0f} s"
 
 
 def mechanisms() -> str:

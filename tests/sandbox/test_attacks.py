@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.sandbox import suite
@@ -11,17 +13,19 @@ RESIDUES = {attack.name for attack in suite.attacks() if attack.residue is not N
 """What reaches outside its worker under Lambda's kernel policy alone; the README says what contains each there."""
 
 
-@pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest) -> dict[str, suite.Outcome]:
-    """What has been run so far, by mode; the table at the end is made of it."""
-    return request.config.stash.setdefault(suite.OUTCOMES, {})
+Tell = Callable[[str, suite.Outcome], None]
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Add a line to the table at the end."""
+    return lambda name, outcome: record_property("summary", [suite.TABLE, suite.line(name, outcome)])
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
-def test_the_attacks_that_reach_outside_their_worker_are_exactly_the_documented_ones(
-    mode: Mode, outcomes: dict[str, suite.Outcome]
-):
-    outcome = outcomes[mode.name] = suite.run(mode)
+def test_the_attacks_that_reach_outside_their_worker_are_exactly_the_documented_ones(mode: Mode, tell: Tell):
+    outcome = suite.run(mode)
+    tell(mode.name, outcome)
     if outcome.not_run is not None:
         pytest.skip(f"not run: {outcome.not_run}")
     assert set(outcome.verdicts) == {attack.name for attack in suite.attacks()}
@@ -32,8 +36,9 @@ def test_the_attacks_that_reach_outside_their_worker_are_exactly_the_documented_
         assert not outcome.reached("inside")
 
 
-def test_the_same_attacks_work_where_there_are_no_walls(outcomes: dict[str, suite.Outcome]):
-    outcome = outcomes["control"] = suite.control()
+def test_the_same_attacks_work_where_there_are_no_walls(tell: Tell):
+    outcome = suite.control()
+    tell("no walls at all (control)", outcome)
     if outcome.not_run is not None:
         pytest.skip(f"not run: {outcome.not_run}")
     harmless = {name: outcome.said[name] for name in outcome.verdicts.keys() - outcome.reached()}

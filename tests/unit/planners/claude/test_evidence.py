@@ -353,7 +353,7 @@ def test_a_release_whose_prompts_would_stop_the_planner_never_goes_live(name):
         check_prompts({**files, f"prompts/{name}.md": "{{ what_nobody_gives }}"}, POLICY)
 
 
-def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(capsys):
+def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(record_property):
     long = "word " * 2000
     recent = [
         failed(m % 60, message=long, line=3) if m % 2 else attempt(m % 60, hypothesis=long, reason=long)
@@ -373,8 +373,8 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(capsys)
     text = rendered(read, governance(*recent[1::2], leads=True, advised=True))
     system = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=True))
     tokens = (len(system) + len(text)) // CHARS_A_TOKEN
-    with capsys.disabled():
-        print(
-            f"\n  prompt: at most about {tokens} tokens (bound {TOKEN_BOUND}), system {len(system) // CHARS_A_TOKEN}"
-        )
+    line = (
+        f"prompt: at most about {tokens} tokens (bound {TOKEN_BOUND}), system {len(system) // CHARS_A_TOKEN}"
+    )
+    record_property("summary", ["measured", line])
     assert tokens < TOKEN_BOUND
