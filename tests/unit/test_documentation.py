@@ -24,7 +24,7 @@ PAGES = sorted(
         text=True,
         check=True,
     ).stdout.split()
-    if not path.startswith(("prompts/", "tests/golden/"))
+    if not path.startswith(("prompts/", "tests/golden/", "tests/unit/repair/first_release/"))
 )
 COMMANDS = get_command(app).commands
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
