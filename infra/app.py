@@ -1,7 +1,7 @@
-"""The CDK app. ``python -m infra.app`` writes the templates without Docker, credentials or the CDK's CLI.
+"""The CDK app: ``python -m infra.app`` writes the templates without Docker, credentials or the CDK's CLI.
 
-Context comes from the CLI where it runs us (``CDK_CONTEXT_JSON``), otherwise from ``cdk.json``; settings
-are context keys: ``python -m infra.app -c slots=4``.
+Under the CLI the context comes from ``CDK_CONTEXT_JSON``, otherwise from ``cdk.json``. Settings are context keys:
+``python -m infra.app -c slots=4``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from infra.errors import UserError
 from infra.settings import APP_STACK, DATA_STACK, Settings
 
 CDK_JSON = Path(__file__).resolve().parents[1] / "cdk.json"
+"""Holds the feature flags of the CDK."""
 
 
 def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, DataStack, AppStack]:
-    """Make the app from context.
+    """Build the app from context.
 
     Parameters
     ----------
@@ -48,17 +49,17 @@ def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, Data
 
 
 def default_context() -> dict[str, Any]:
-    """The feature flags that `cdk.json` pins."""
+    """Return the feature flags that `cdk.json` pins."""
     return dict(json.loads(CDK_JSON.read_text())["context"])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Synthesise; exit 0 done, 1 findings, 2 a setting is wrong."""
+    """Synthesise; returns 0 when done, 1 on findings of cdk-nag, 2 on an error that the user can correct."""
     parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
     parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("-o", "--output", default=os.environ.get("CDK_OUTDIR", "cdk.out"))
     options = parser.parse_args(arguments)
-    # Under the CLI the context is in the environment, which the App reads by itself.
+    # Under the CLI the App reads the context from the environment itself.
     context = {} if "CDK_CONTEXT_JSON" in os.environ else default_context()
     for pair in options.context:
         key, found, value = pair.partition("=")
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except RuntimeError as error:
-        # What a bundler raised comes back from jsii behind this mark.
+        # jsii re-raises what a bundler raised, with the message behind this marker.
         _, is_ours, message = str(error).partition("@jsii/kernel.RuntimeError: ")
         if not is_ours:
             raise

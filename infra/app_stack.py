@@ -1,4 +1,4 @@
-"""The app: composes the capabilities; holds nothing that must outlive it."""
+"""The app: composes the capabilities and holds nothing that must outlive it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class AppStack(Stack):
             CfnOutput(self, f"{each}Function", value=function.function_name)
 
     def _repair(self, data: DataStack, settings: Settings) -> None:
-        """What lets the framework repair itself: the host of its tools, and the build of the sandbox image."""
+        """Add what self-repair needs: the host of the framework tools, and the build of the sandbox image."""
         functions, aliases = self.functions.functions, self.functions.aliases
         self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
         self.framework_host.serve(
@@ -83,7 +83,7 @@ class AppStack(Stack):
         )
 
     def _watch(self, settings: Settings, missed: sqs.Queue) -> None:
-        """What people look at and what calls them."""
+        """Add the dashboard and the alarms."""
         self.alarms = Alarms(
             self,
             "Alarms",
@@ -104,7 +104,7 @@ class AppStack(Stack):
         )
 
     def _links(self, dashboard: str) -> None:
-        """Addresses of the console pages that a person wants after a deployment."""
+        """Add outputs with the addresses of the console pages."""
         console = f"https://{Aws.REGION}.console.aws.amazon.com"
         machine = self.cycle.state_machine.state_machine_arn
         for name, page in {
@@ -132,7 +132,7 @@ class AppStack(Stack):
             service="sfn",
             action="startExecution",
             role=role,
-            # The tick's own id names the execution: a tick that is delivered twice starts one cycle.
+            # The tick's id names the execution, so a tick delivered twice starts one cycle.
             input=scheduler.ScheduleTargetInput.from_object(
                 {
                     "StateMachineArn": machine.state_machine_arn,
@@ -144,14 +144,14 @@ class AppStack(Stack):
                 iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
             ],
             dead_letter_queue=missed,
-            # A missed minute is missed: the next one comes by itself.
+            # Not retried: the next minute starts the next cycle.
             retry_attempts=0,
             max_event_age=Duration.minutes(1),
         )
         return scheduler.Schedule(
             self,
             "EveryMinute",
-            # By name, because Actions may switch this one schedule and is made before it.
+            # By name, because Actions may switch this one schedule and is created before it.
             schedule_name=name,
             description="Starts a cycle once a minute; disabled until an operator resumes the loop",
             schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),

@@ -19,15 +19,27 @@ from infra.errors import UserError
 from infra.settings import PYTHON_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
+"""The repository."""
+
 RUNTIME = lambda_.Runtime(f"python{PYTHON_VERSION}", lambda_.RuntimeFamily.PYTHON)
 ARCHITECTURE = lambda_.Architecture.ARM_64
+"""Of the zip functions and their layers."""
+
 WHEEL_PLATFORM = "aarch64-manylinux_2_28"
+"""Lambda's Python 3.12 and later run on Amazon Linux 2023, which has glibc 2.34."""
+
 LOCK = ROOT / "layers/dependencies/requirements.lock"
+"""Pins the wheels of the layer `dependencies`."""
+
 BASELINE = ROOT / "sandbox_container/codecs/version_0.py"
+"""Version 0, the codec that every lineage starts from."""
+
 SHIPPED = ("prompts/**/*.md", str(BASELINE.relative_to(ROOT)))
 """Data that the functions read at run time, at the same paths below ``/opt`` as in the repository."""
 
 NOT_CODE = ["**/__pycache__", "**/*.pyc", "**/.DS_Store"]
+"""Patterns left out of every asset."""
+
 _UNUSED_IN_WHEELS = ("**/__pycache__", "**/tests", "**/*.dist-info/RECORD", "bin")
 _BUNDLE_TIMEOUT_S = 600
 _BUNDLE_FORMAT = "1"
@@ -38,7 +50,7 @@ class _WheelBundler:
     """Installs the locked wheels for the functions' platform with uv."""
 
     def try_bundle(self, output_dir: str, *_: Any, **__: Any) -> bool:
-        # True or an exception, never False: False would make the CDK fall back to Docker.
+        # Never False, which would make the CDK fall back to Docker.
         uv = shutil.which("uv") or _bundled_uv()
         target = Path(output_dir) / "python"
         command = [uv, "pip", "install", "--quiet", "--python-version", PYTHON_VERSION]
@@ -75,7 +87,7 @@ class Layers:
 
 
 def layers(scope: Construct) -> Layers:
-    """The layers `common` (our code), `dependencies` (locked wheels) and `shipped` (prompts, version 0)."""
+    """Create the layers `common` (our code), `dependencies` (locked wheels) and `shipped` (prompts, version 0)."""
     wheels = _digest([LOCK], PYTHON_VERSION, WHEEL_PLATFORM, _BUNDLE_FORMAT)
     return Layers(
         common=_layer(
@@ -100,7 +112,7 @@ def layers(scope: Construct) -> Layers:
 
 
 def shipped_files() -> list[Path]:
-    """Every file of the layer `shipped`, sorted.
+    """Return every file of the layer `shipped`, sorted.
 
     Raises
     ------
@@ -124,7 +136,7 @@ def _layer(scope: Construct, name: str, code: lambda_.Code, description: str) ->
 
 
 def _bundled(source: Path, bundler: ILocalBundling, digest: str) -> lambda_.Code:
-    # The CDK's own hash does not cover the bundler, so the hash is ours. The image is never pulled.
+    # The CDK's own hash would not cover the bundler. The image is never pulled.
     return lambda_.Code.from_asset(
         str(source),
         asset_hash_type=AssetHashType.CUSTOM,

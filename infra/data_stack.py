@@ -1,4 +1,4 @@
-"""What must outlive the app: tables, artifacts, secrets. Destroying the app leaves all of it."""
+"""What must outlive the app: tables, artifacts and secrets. Destroying the app leaves them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from constructs import Construct
 
 from infra.nag import acknowledge
 
-STRING = dynamodb.AttributeType.STRING
-NUMBER = dynamodb.AttributeType.NUMBER
+STRING, NUMBER = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
 
 MODIFICATION_COLUMNS = [
     "tool",
@@ -27,6 +26,7 @@ MODIFICATION_COLUMNS = [
     "started_at",
     "finished_at",
 ]
+"""What a listing of framework modifications shows."""
 
 
 class DataStack(Stack):
@@ -134,7 +134,7 @@ def _bucket(scope: Construct) -> s3.Bucket:
 
 def _secret(scope: Construct, name: str, description: str) -> secretsmanager.Secret:
     secret = secretsmanager.Secret(scope, name, description=description, removal_policy=RemovalPolicy.RETAIN)
-    # Empty until the operator puts the credential in; a generated value would look like one.
+    # Empty until the operator stores the credential; a generated value would pass for one.
     resource = cast(secretsmanager.CfnSecret, secret.node.default_child)
     resource.add_property_deletion_override("GenerateSecretString")
     acknowledge(

@@ -1,5 +1,5 @@
-"""The error that ends a command with one sentence and exit status 2."""
+"""The one error type for users: it ends a command with one sentence and exit status 2."""
 
 
 class UserError(Exception):
-    """Something that the user or the machine must mend; the message is one sentence that says how."""
+    """Something that the user can correct in the input or on the machine; the message is one sentence."""

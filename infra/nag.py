@@ -12,12 +12,15 @@ from cdk_nag import AwsSolutionsChecks
 from constructs import IConstruct
 
 REPORT = "validation-report.json"
+"""What synthesis writes its findings to."""
+
 MIN_REASON = 30
+"""Minimum length of a reason, in characters."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule that one construct breaks."""
+    """One rule that one construct violates."""
 
     rule: str
     construct: str
@@ -25,7 +28,7 @@ class Finding:
 
 
 def check(app: App) -> None:
-    """Have synthesis fail on every AwsSolutions finding that is not acknowledged."""
+    """Make synthesis fail on every unacknowledged AwsSolutions finding."""
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 
@@ -35,26 +38,26 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
     Parameters
     ----------
     construct : IConstruct
-        Where the finding is.
+        The construct with the finding.
     rule : str
-        Rule with its granular part, without the pack's name: ``IAM5[Resource::*]``.
+        The rule with its granular part, without the pack's name: ``IAM5[Resource::*]``.
     reason : str
-        Why it is right here, at least 30 characters.
+        Why the finding is acceptable here, at least `MIN_REASON` characters.
 
     Raises
     ------
     ValueError
-        If the reason is too short to be one.
+        If the reason is too short.
     """
     if len(reason) < MIN_REASON:
         raise ValueError(
-            f"the reason for {rule} on {construct.node.path} has less than {MIN_REASON} characters"
+            f"the reason for {rule} on {construct.node.path} has fewer than {MIN_REASON} characters"
         )
     Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
 
 
 def findings(assembly: Path) -> list[Finding]:
-    """What the validation report of a cloud assembly says; empty where nothing was found.
+    """Return the findings in the validation report of a cloud assembly, sorted by construct.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ def findings(assembly: Path) -> list[Finding]:
 
 
 def table(found: Iterable[Finding]) -> str:
-    """The findings as text, one line each: rule, construct, description."""
+    """Format findings as text, one line each: rule, construct, description."""
     rows = [(finding.rule, finding.construct, finding.description) for finding in found]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return "\n".join(f"{rule:<{widths[0]}}  {place:<{widths[1]}}  {text}" for rule, place, text in rows)

@@ -1,7 +1,6 @@
-"""What an operator may set, read from the CDK context and checked before anything is synthesised.
+"""The operator's settings, read from the CDK context and checked before anything is synthesised.
 
-This module imports no AWS library, so that the command line and the local deployment can use it
-without paying for the CDK.
+This module imports no AWS library, so the command line and the local deployment can use it without loading the CDK.
 """
 
 from __future__ import annotations
@@ -19,22 +18,23 @@ from infra.errors import UserError
 
 DATA_STACK = "CodecEvolutionData"
 APP_STACK = "CodecEvolutionApp"
-"""Names of the two stacks; what must outlive the app is in the first."""
+"""Names of the two stacks; the first holds what must outlive the app."""
 
 PYTHON_VERSION = "3.13"
-"""The one Python of the zip functions, of the layers' wheels and of the benchmark image."""
+"""The Python version of the zip functions, the layers' wheels and the benchmark image."""
 
 FRAMEWORK_TOOLS = ("on", "approve_all", "off")
 FRAMEWORK_AUTONOMIES = ("data", "code")
 PROVIDERS = ("anthropic", "bedrock")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
+"""Values of the settings `framework_tools`, `framework_autonomy`, `planner_provider` and `planner_effort`."""
 BENCHMARK_CALL_S = int(Limits.call_s)
 BENCHMARK_MEMORY_MB = Limits.memory_mb
-"""Limits of a candidate's process: the state machine passes them to the sandbox, the prompt tells the planner."""
+"""Limits of a candidate's process; the state machine passes them to the sandbox, and the prompt states them."""
 LIBRARY_CODECS = "CODEC_SANDBOX_LIBRARY_CODECS"
-"""The variable of the setting `library_codecs`, which the sandbox reads under this name too."""
+"""Environment variable of the setting `library_codecs`, for OpenCycle and the sandbox."""
 MAX_SLOTS = 40
-"""AWS runs at most 40 iterations of an inline Map at the same time."""
+"""Step Functions runs at most 40 iterations of an inline Map at the same time."""
 
 
 _CHOICES = {
@@ -68,7 +68,7 @@ _PATTERNS = {
     ),
     "github_api_url": (r"https?://[^\s?#]{1,200}", "an http or https address"),
 }
-"""What each setting may be, checked when `Settings` is made."""
+"""What each setting may be; checked whenever `Settings` is built."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Settings:
     Attributes
     ----------
     framework_tools : str
-        ``on``; ``approve_all``: a person approves every call; ``off``: the planner is offered none.
+        ``on``; ``approve_all``: a person approves every call; ``off``: the planner is offered no tool.
     framework_autonomy : str
-        ``data``: the planner amends policy and prompts by itself, a person approves code; ``code``: code as well.
+        ``data``: the planner amends policy and prompts on its own, and a person approves code; ``code``: code as well.
     planner : str
         Who writes candidates: a name of `planner_specs.PLANNERS`.
     planner_provider : str
@@ -90,36 +90,36 @@ class Settings:
     planner_effort : str
         ``low``, ``medium``, ``high``, ``xhigh`` or ``max``.
     planner_max_tokens : int
-        Most tokens of one answer, thinking included, 4 000 to 128 000.
+        Maximum tokens of one answer, thinking included, 4 000 to 128 000.
     planner_base_url : str
-        Address of the Messages API; empty for the provider's own.
+        Address of the Messages API; empty for the provider's default.
     slots : int
-        Attempts in one cycle, 1 to 40.
+        Attempts per cycle, 1 to 40.
     concurrency : int
-        Attempts of a cycle that run at the same time, 1 to 40; 0 means as many as there are slots.
+        Attempts that run at the same time, 1 to 40; 0 for all slots of a cycle.
     reserve_benchmark_concurrency : bool
-        Reserve (and so cap) the benchmark function's concurrency in the account. An account whose whole
-        limit is below 101 must set it to false, because Lambda keeps 100 unreserved.
+        Whether to reserve (and so cap) the benchmark function's concurrency. An account whose limit is below 101 must
+        set it to false, because Lambda keeps 100 unreserved.
     library_codecs : bool
-        Whether a language policy may switch the in-memory image codecs of libraries on (``cv2.imencode`` and its
-        kin); the point is to evolve a codec, not to wrap one.
+        Whether a language policy may allow the libraries' in-memory image codecs, such as ``cv2.imencode``; the point
+        is to evolve a codec, not to wrap one.
     search_seed : int
         Seed of the search planner, 0 to 2^31 - 1.
     lineage : str
         The lineage that the schedule evolves: lower-case letters, digits and hyphens, at most 32.
     daily_budget_usd : float
-        Dollars a day for the planner and the benchmark, 0 to 10 000.
+        USD per day for the planner and the benchmark, 0 to 10 000.
     max_attempts_per_day : int
-        0 to 57 600 (40 slots a minute).
+        0 to 57 600 (40 slots per minute).
     confirm_looks_per_day : int
-        How often the held-out clips may be looked at in a day, 0 to 10 000.
+        Evaluations on the held-out clips per day, 0 to 10 000.
     benchmark_cpu_s : float
-        CPU seconds that the codec of one attempt may use, 10 to 800.
+        CPU seconds for the codec of one attempt, 10 to 800.
     github_repository : str
         ``owner/name``; empty leaves adopted versions uncommitted (``not_deployed``).
     github_branch : str
-        The branch that receives the adopted versions of lineage ``main``; made from the repository's default
-        branch if it is missing. Any other lineage has the branch ``lineage-<name>``.
+        Branch for the adopted versions of lineage ``main``; created from the repository's default branch if missing.
+        Any other lineage uses the branch ``lineage-<name>``.
     github_api_url : str
         Address of the GitHub REST API.
     """
@@ -166,23 +166,23 @@ class Settings:
 
     @property
     def slots_at_once(self) -> int:
-        """How many slots of a cycle run at the same time (1 to 40)."""
+        """Slots of a cycle that run at the same time (1 to 40)."""
         return self.concurrency or self.slots
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Settings:
-        """Read the settings from CDK context, where the command line gives every value as a string.
+        """Read the settings from CDK context, in which values from the command line are strings.
 
         Parameters
         ----------
         context : Mapping[str, Any]
-            All context, the CDK's own keys among it. Those have a character that no setting has (``@``, ``:``,
-            ``-``), so any other key that is no setting is a misspelt one.
+            The whole context. The CDK's own keys contain a character that no setting has (``@``, ``:``, ``-``), so any
+            other unknown key is a misspelt setting.
 
         Raises
         ------
         UserError
-            If there is no such setting, or a value has another type than its field or is outside its limit.
+            If a setting is unknown, or a value has the wrong type or is outside its limit.
         """
         kinds = {field.name: type(field.default) for field in fields(cls)}
         for name in context:

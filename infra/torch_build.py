@@ -1,7 +1,7 @@
 """Installs torch as a CPU build, which needs no CUDA libraries: ``python -m infra.torch_build VERSION [INDEX]``.
 
 On Linux the default index offers a build that needs several gigabytes of them. pip is asked first what it would
-take; where that needs CUDA, the CPU build comes from PyTorch's own index, as in the benchmark image.
+install; if that needs CUDA, the CPU build comes from PyTorch's own index, as in the benchmark image.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from collections.abc import Iterable, Sequence
 from packaging.requirements import Requirement
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+"""PyTorch's index of CPU builds."""
+
 CUDA_PACKAGES = ("nvidia-", "cuda-")
+"""How the names of CUDA packages begin."""
+
 TIMEOUT_S = 1800
+"""For downloading and installing torch."""
 
 
 def needs_cuda(requirements: Iterable[str]) -> bool:
-    """Tell whether requirements (PEP 508) name a CUDA library that this machine would have to install."""
+    """Return whether requirements (PEP 508) name a CUDA library that this machine would have to install."""
     named = map(Requirement, requirements)
     return any(
         each.name.lower().startswith(CUDA_PACKAGES)
@@ -29,14 +34,14 @@ def needs_cuda(requirements: Iterable[str]) -> bool:
 
 
 def offered(version: str) -> list[str]:
-    """Return the requirements of the build that pip would take from the index it is configured for."""
+    """Return the requirements of the build that pip would install from its configured index."""
     done = _pip("--dry-run", "--ignore-installed", "--report", "-", f"torch=={version}", capture=True)
     report = json.loads(done)["install"][0]
     return list(report["metadata"].get("requires_dist") or [])
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install; the exit status is pip's."""
+    """Install torch; returns pip's exit status."""
     version, index = arguments[0], arguments[1] if len(arguments) > 1 else ""
     try:
         if not index and needs_cuda(offered(version)):

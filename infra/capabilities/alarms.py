@@ -1,4 +1,4 @@
-"""Alarms: each says in its description what to do, and the README has a runbook under its name."""
+"""Alarms: each describes what to do, and the README has a runbook under its name."""
 
 from __future__ import annotations
 
@@ -22,10 +22,19 @@ from infra.settings import Settings
 QUIET = cw.TreatMissingData.NOT_BREACHING
 AT_LEAST = cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 SILENCE_MINUTES = 30
+"""How long no attempt may be concluded while the loop ticks."""
+
 RUNNING_TICKS = 10
+"""Ticks within `SILENCE_MINUTES` from which the loop counts as running."""
+
 COMMIT_MINUTES = 30
+"""How long an adopted version may wait for its commit."""
+
 FAILED_SHARE = 80
+"""Percentage of an hour's attempts that may fail or be skipped."""
+
 FAILED_LEAST = 10
+"""Attempts below which no share is computed."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,14 @@ class Rule:
 
     Attributes
     ----------
+    of
+        The metric that is watched.
+    threshold
+        The alarm is raised at this value or above.
     what
         What has happened, and what to do about it.
+    periods
+        Periods in a row that must reach the threshold.
     pages
         Whether the composite alarm for paging includes it.
     """
@@ -48,16 +63,16 @@ class Rule:
 
 
 class Alarms(Construct):
-    """All alarms, the topic that they tell, and one composite for paging.
+    """All alarms, the topic they notify, and one composite alarm for paging.
 
     Attributes
     ----------
     topic : sns.Topic
-        Every alarm tells it; subscribe a mail address or a chat.
+        Every alarm notifies it; subscribe a mail address or a chat.
     alarms : dict[str, cw.Alarm]
-        By the name that the runbook uses.
+        By the name used in the runbook.
     paging : cw.CompositeAlarm
-        In alarm when one of those is that should wake somebody.
+        In alarm when one of the alarms with `Rule.pages` is.
     """
 
     def __init__(
@@ -257,7 +272,7 @@ class Alarms(Construct):
 
 
 def _host_rules(instance_id: str) -> dict[str, Rule]:
-    """The rule of the orchestrator host, where there is one."""
+    """Return the rule of the orchestrator host, if there is one."""
     if not instance_id:
         return {}
     return {
@@ -268,7 +283,7 @@ def _host_rules(instance_id: str) -> dict[str, Rule]:
                 dimensions_map={"InstanceId": instance_id},
                 statistic="Maximum",
                 period=Duration.minutes(5),
-                # With a label it is written as metric math, which the emulator leaves out as it does the instance.
+                # A label turns it into metric math, which is left out locally, as the instance is.
                 label="failed status checks",
             ),
             1,

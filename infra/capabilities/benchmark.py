@@ -16,10 +16,16 @@ from infra.capabilities.roles import acknowledge_wildcard, allow, service_role
 from infra.settings import PYTHON_VERSION, Settings
 
 NAME = "Benchmark"
+"""Name of the function among those that the state machine invokes."""
+
 MEMORY_MB = 3538
-"""Two vCPUs: Lambda gives one for each 1769 MB."""
+"""Two vCPUs: Lambda provides one per 1769 MB."""
+
 TIMEOUT_S = 900
+"""Lambda's maximum."""
+
 SCRATCH_MB = 1024
+"""Size of ``/tmp``."""
 
 _INTERFACE_ACTIONS = [
     "ec2:CreateNetworkInterface",
@@ -32,12 +38,12 @@ _INTERFACE_ACTIONS = [
 
 
 class Benchmark(Construct):
-    """The sandbox image in subnets without a route out, an endpoint or a security group rule.
+    """The sandbox image in subnets without an outbound route, an endpoint or a security group rule.
 
     Attributes
     ----------
     alias : lambda_.IFunction
-        What the state machine invokes.
+        The alias that the state machine invokes.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
@@ -87,7 +93,7 @@ class Benchmark(Construct):
             "Network",
             max_azs=2,
             nat_gateways=0,
-            # The default group is not used; closing it would take a custom resource with rights of its own.
+            # The default group is unused; restricting it would need a custom resource with rights of its own.
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -104,10 +110,10 @@ class Benchmark(Construct):
         return vpc
 
     def _role(self) -> iam.IRole:
-        """Role of the function: its log group, and the network interface that Lambda makes for it.
+        """Create the function's role: its log group, and the network interface that Lambda creates for it.
 
-        Lambda creates the interface with the function's role; the code itself is denied the same actions
-        (condition key ``lambda:SourceFunctionArn``, which only calls made by the code carry).
+        Lambda creates the interface with the function's role. The code itself is denied the same actions, by the
+        condition key ``lambda:SourceFunctionArn``, which only calls made by the code carry.
         """
         role = service_role(self, f"{NAME}Role", "lambda.amazonaws.com")
         allow(role, _INTERFACE_ACTIONS, ["*"])

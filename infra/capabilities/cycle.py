@@ -1,8 +1,8 @@
 """The cycle as a Step Functions state machine (Standard, JSONata, inline Map).
 
-Every payload holds ids, small results and at most one compressed candidate, so no edge comes near the
-256 KiB that Step Functions allows. Faults of tools and candidates are answers of the functions; what is
-caught here are faults of services and of the sandbox itself.
+Every payload holds ids, small results and at most one compressed candidate, so no edge comes near the 256 KiB that
+Step Functions allows. Faults of tools and candidates are answers of the functions; only faults of services and of
+the sandbox itself are caught here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from infra.capabilities.slot import Slot
 from infra.settings import Settings
 
 MAX_PREPARATIONS = 2
-"""Passes of one cycle that may only measure an incumbent before the real slots follow."""
+"""Passes of one cycle that may only measure an incumbent, before the pass with its attempts."""
+
 TIMEOUT = Duration.hours(3)
+"""Of one execution."""
 
 
 class Cycle(Construct):
@@ -32,11 +34,11 @@ class Cycle(Construct):
     Parameters
     ----------
     functions : Mapping[str, lambda_.IFunction]
-        What each task invokes, by name: the zip functions and ``Benchmark``.
+        What the tasks invoke, by name: the zip functions and ``Benchmark``.
     settings : Settings
-        Slots at once and the CPU budget of one attempt.
+        Number of parallel slots and the CPU budget of one attempt.
     state_machine_name : str
-        Physical name, which OpenCycle's role also refers to.
+        Physical name; OpenCycle's role refers to it too.
     """
 
     def __init__(
@@ -61,12 +63,12 @@ class Cycle(Construct):
             timeout=TIMEOUT,
             tracing_enabled=True,
             logs=sfn.LogOptions(
-                # The prefix keeps the resource policy of the log service below its size limit.
+                # The prefix keeps the log service's resource policy below its size limit.
                 destination=log_group(
                     self, "", log_group_name=f"/aws/vendedlogs/states/{state_machine_name}"
                 ),
                 level=sfn.LogLevel.ALL,
-                # Payloads hold candidates; the execution history shows them where they are needed.
+                # Payloads hold candidates; the execution history shows them when needed.
                 include_execution_data=False,
             ),
         )
@@ -120,7 +122,7 @@ class Cycle(Construct):
             },
             outputs=expression(PAYLOAD),
         )
-        # A dead execution holds no lease, so failing here loses nothing and shows in the metrics.
+        # A failed execution holds no lease, so nothing is lost, and the failure shows in the metrics.
         task.add_catch(self._fail("NotOpened"), errors=["States.ALL"])
         return task
 

@@ -20,6 +20,7 @@ PAYLOAD = "$states.result.Payload"
 """JSONata for what the invoked function returned."""
 
 CAUSE_CHARS = 500
+"""Characters of an error's cause that are passed on."""
 _TASK_MARGIN_S = 30
 
 SERVICE_FAULTS = [
@@ -29,6 +30,7 @@ SERVICE_FAULTS = [
     "Lambda.TooManyRequestsException",
     "Lambda.ClientExecutionTimeoutException",
 ]
+"""Errors of the service, not of the function; retrying may help."""
 SANDBOX_DEATHS = [
     "Lambda.Unknown",
     "Runtime.ExitError",
@@ -36,33 +38,33 @@ SANDBOX_DEATHS = [
     "Sandbox.Timedout",
     "States.Timeout",
 ]
-"""How AWS and the local emulator call a function environment that ended without an answer."""
+"""What AWS and the local emulator call a function environment that ended without an answer."""
 
 
 def expression(jsonata: str) -> str:
-    """A JSONata expression as a value of the state language."""
+    """Return a JSONata expression as a value of the state language."""
     return f"{{% {jsonata} %}}"
 
 
 def optional(path: str) -> str:
-    """The value at a path, null where there is none: an undefined result would be an error."""
+    """Return an expression for the value at a path, or null: an undefined result would be an error."""
     return expression(f"$exists({path}) ? {path} : null")
 
 
 def condition(jsonata: str) -> sfn.Condition:
-    """A rule of a Choice state."""
+    """Return the condition of a Choice state."""
     return sfn.Condition.jsonata(expression(jsonata))
 
 
 class CycleTasks:
-    """Makes the Lambda tasks of one state machine.
+    """Creates the Lambda tasks of one state machine.
 
     Parameters
     ----------
     scope : Construct
-        Parent of every state.
+        The parent of every state.
     functions : Mapping[str, lambda_.IFunction]
-        What a task invokes, by name: the zip functions and ``Benchmark``.
+        What the tasks invoke, by name: the zip functions and ``Benchmark``.
     cpu_s : float
         CPU seconds for the codec of one attempt.
     """
@@ -73,7 +75,7 @@ class CycleTasks:
         self._cpu_s = cpu_s
 
     def invoke(self, state: str, function: str, payload: dict[str, Any], **output: Any) -> tasks.LambdaInvoke:
-        """A task with a timeout above the function's own, and full jitter on service faults."""
+        """Create a task with a timeout above the function's own, retried with full jitter on service faults."""
         timeout = SIZES[function].timeout_s if function in SIZES else BENCHMARK_TIMEOUT_S
         task = tasks.LambdaInvoke.jsonata(
             self.scope,
@@ -98,7 +100,7 @@ class CycleTasks:
     def benchmark(
         self, state: str, stages: list[str], split: str, *, envelope: str, assign: dict[str, str]
     ) -> tasks.LambdaInvoke:
-        """A run of the sandbox over one candidate, repeated once where the sandbox died."""
+        """Create a sandbox run over one candidate, retried once if the sandbox died."""
         task = self.invoke(
             state,
             BENCHMARK,
@@ -121,7 +123,7 @@ class CycleTasks:
         return task
 
     def control(self, state: str) -> tasks.LambdaInvoke:
-        """A run of the sandbox over version 0, which tells a deadly candidate from a broken sandbox."""
+        """Create a sandbox run over version 0, which tells a candidate that kills the sandbox from a broken sandbox."""
         return self.invoke(
             state,
             BENCHMARK,

@@ -1,4 +1,4 @@
-"""The CloudWatch dashboard: progress, money, decisions and health, from top to bottom."""
+"""The CloudWatch dashboard: progress, cost, decisions and health, from top to bottom."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from codec_evolution.widgets.views import VIEWS
 from constructs import Construct
 
 WIDTH = 24
+"""Columns of a CloudWatch dashboard."""
+
 FAILURE_KINDS = (*metrics.FAILURE_KINDS, metrics.OTHER)
 TICK_OUTCOMES = ("opened", *REFUSALS)
 
@@ -30,12 +32,12 @@ def metric(
     label: str | None = None,
     period: Duration | None = None,
 ) -> cw.Metric:
-    """Return one of the loop's own metrics; ``at`` are the values of its dimensions.
+    """Return one of the loop's own metrics; `at` are the values of its dimensions.
 
     Raises
     ------
     ValueError
-        The number of values is not that of the metric's dimensions.
+        The number of values differs from the number of dimensions.
     """
     return cw.Metric(
         namespace=metrics.NAMESPACE,
@@ -53,7 +55,7 @@ class Dashboard(Construct):
     Attributes
     ----------
     dashboard : cw.Dashboard
-        Named, because a person searches for it.
+        Has a fixed name, so that people find it.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Dashboard(Construct):
             self.dashboard.add_widgets(*row)
 
     def _by_name(self, alarms: Sequence[cw.Alarm]) -> list[cw.IAlarm]:
-        """The alarms by name and not by reference: the local emulator leaves some of them out."""
+        """Return the alarms by name, not by reference: some are left out locally."""
         arns = [
             Stack.of(self).format_arn(
                 service="cloudwatch",
@@ -205,7 +207,7 @@ class Dashboard(Construct):
 
     def _tool_calls(self) -> cw.GraphWidget:
         search = cw.MathExpression(
-            # Tools and outcomes are many and appear when they are first used.
+            # There are many tools and outcomes, and each appears when it is first used.
             expression=(
                 f"SEARCH('{{{metrics.NAMESPACE},{','.join(metrics.TOOL_CALLS.dimensions)}}} "
                 f"MetricName=\"{metrics.TOOL_CALLS.name}\"', 'Sum', 300)"

@@ -1,7 +1,7 @@
-"""The orchestrator host: one instance that edits its own checkout of the framework, by SSM Run Command only.
+"""The orchestrator host: one instance that edits its own checkout of the framework, through SSM Run Command only.
 
-It has no key pair, nothing comes in, and its role can neither update a function nor read a credential. One document a
-tool hands one JSON argument to the host program; the guard on the host decides.
+It has no key pair and no inbound rule, and its role can neither update a function nor read a credential. One document
+per tool passes one JSON argument to the host program; the guard on the host decides.
 """
 
 from __future__ import annotations
@@ -30,13 +30,22 @@ from infra.data_stack import DataStack
 from infra.settings import Settings
 
 PREFIX = "framework/"
+"""The host's part of the artifact bucket."""
+
 CALL_TIMEOUT_S = 230
+"""Of one command; FrameworkTool waits 240 s for it."""
+
 DISK_GIB = 16
 REQUEST_PATTERN = "^(bucket|[A-Za-z0-9+/=]{1,65000})$"
 RESULT_PATTERN = "^[0-9a-f]{64}$"
+"""What Systems Manager accepts as the documents' parameters."""
+
 SCRIPTS = Path(__file__).with_name("host_files")
+"""Files that the instance installs at its first boot."""
+
 FRAMEWORK = ("functions", "layers", "prompts", "sandbox_container", "tests")
 LEFT_OUT = ("__pycache__", "windows", "downloads")
+"""Folders that make up the checkout, and names that are left out of them."""
 
 _AGENT_ACTIONS = [
     "ssm:UpdateInstanceInformation",
@@ -71,7 +80,7 @@ class FrameworkHost(Construct):
     Attributes
     ----------
     documents : dict[str, ssm.CfnDocument]
-        One document a tool.
+        The SSM document of each tool.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
@@ -233,7 +242,7 @@ class FrameworkHost(Construct):
         return closed
 
     def _user_data(self, settings: Settings) -> ec2.UserData:
-        """Install the program root-owned, make its account, and start the unit that restores the checkout."""
+        """Return the boot script: it installs the program as root, creates its account and restores the checkout."""
         host = {
             "checkout": "/var/lib/codec-evolution/checkout",
             "state": "/var/lib/codec-evolution/state",
@@ -304,7 +313,7 @@ class FrameworkHost(Construct):
 
 
 def framework_files() -> list[Path]:
-    """Every file of the framework that the host's checkout starts with, sorted."""
+    """Return every file of the framework that the host's checkout starts with, sorted."""
     found = [
         path
         for name in FRAMEWORK

@@ -1,4 +1,4 @@
-"""The zip functions: one folder, one role, one log group each, and only the permissions they use."""
+"""The zip functions: each with its folder, role and log group, and only the permissions that it uses."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ from infra.settings import (
 )
 
 SHIPPED_DIR = "/opt"
+"""Where Lambda unpacks the layer with prompts and version 0."""
+
 OPERATORS_PREFIX = "operators/"
-"""Held-out figures: no function that a model steers may read below it."""
+"""Prefix of the held-out figures; no function that a model steers may read below it."""
 
 ARTIFACT_OBJECTS = (
     f'Resource::{{"Fn::GetStackOutput":{{"StackName":"{DATA_STACK}","Region":{{"Ref":"AWS::Region"}},'
     '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
 )
-"""How cdk-nag names the objects of the artifact bucket: by the rendered reference across the stacks."""
+"""cdk-nag's name for the objects of the artifact bucket: the rendered cross-stack reference."""
 
 IMAGE_LOCK = "framework/overlay/sandbox_container/requirements.lock"
-"""The sandbox image's requirements as the framework tools left them."""
+"""The sandbox image's requirements as amended by framework tools."""
 
 PLANNER = ("planner", "planner_provider", "planner_models", "planner_max_tokens")
 """Settings of the planner that OpenCycle needs as well as Plan."""
@@ -44,6 +46,7 @@ GET = "dynamodb:GetItem"
 QUERY = "dynamodb:Query"
 PUT = "dynamodb:PutItem"
 UPDATE = "dynamodb:UpdateItem"
+"""Actions on tables."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,15 @@ class Size:
 
 SIZES: Mapping[str, Size] = {
     "OpenCycle": Size(512, 120),
-    # 32,000 tokens with thinking take minutes, and an answer that is cut off is paid for.
+    # 32,000 tokens with thinking take minutes, and an answer that is cut off is still paid for.
     "Plan": Size(1024, 900),
     "FrameworkTool": Size(512, 300),
-    # As long as an image may take to come up, to be examined, and to be taken back.
+    # Long enough to start an image, check it, and revert it.
     "PublishImage": Size(256, 900),
     "Conclude": Size(1024, 180),
     "Commit": Size(512, 300),
     "CloseCycle": Size(256, 60),
-    # Processors come with memory, and a person waits for this one.
+    # CPU comes with memory, and a person waits for this function.
     "Widgets": Size(1024, 20),
     # As long as FrameworkTool, which carries out decisions.
     "Actions": Size(512, 300),
@@ -77,7 +80,7 @@ class Functions(Construct):
     Attributes
     ----------
     aliases : dict[str, lambda_.IFunction]
-        The alias ``live`` of each function, by the function's name; callers invoke nothing else.
+        The alias ``live`` of each function, by the function's name; nothing else is invoked.
     """
 
     def __init__(
@@ -206,7 +209,7 @@ class Functions(Construct):
         )
         self._allow_table(function, self._data.framework_modifications, [GET, UPDATE])
         allow(function, ["s3:GetObject"], [self._data.artifacts.arn_for_objects(IMAGE_LOCK)])
-        # Without it a missing object answers 403 instead of 404.
+        # Without it, S3 answers 403 instead of 404 for a missing object.
         allow(function, ["s3:ListBucket"], [self._data.artifacts.bucket_arn])
         allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
 
@@ -215,7 +218,7 @@ class Functions(Construct):
             "Conclude",
             {**self._loop_names(), **self._settings.variables("confirm_looks_per_day")},
         )
-        # Put and not update: an attempt is written once.
+        # Put, not update: an attempt is written once.
         self._allow_table(function, self._data.evolution_record, [GET, PUT])
         self._allow_table(function, self._data.loop_control, [GET, PUT, UPDATE])
         self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
@@ -267,7 +270,7 @@ class Functions(Construct):
         allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
 
     def allow_switching_schedule(self, role: iam.IRole) -> None:
-        """Let Actions hand the schedule's role back when it switches the schedule on or off."""
+        """Let Actions pass the schedule's role when it switches the schedule on or off."""
         role_of(self.functions["Actions"]).add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
@@ -353,7 +356,7 @@ class Functions(Construct):
             "Artifacts are keyed by attempt, so their names are not known here; the actions are named one by one "
             "and the bucket holds nothing but this app's artifacts.",
         )
-        # Without it a missing object answers 403 instead of 404.
+        # Without it, S3 answers 403 instead of 404 for a missing object.
         allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
 
     def _deny_operators(self, function: lambda_.Function) -> None:

@@ -7,17 +7,18 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 RETENTION = logs.RetentionDays.THREE_MONTHS
+"""Of every log group."""
 
 
 def log_group(scope: Construct, name: str, *, log_group_name: str | None = None) -> logs.LogGroup:
-    """Make a log group.
+    """Create a log group.
 
     Parameters
     ----------
     name
-        The construct's id is this with ``Logs`` behind it.
+        Prefix of the construct's id, which ends with ``Logs``.
     log_group_name
-        Physical name; None leaves it to CloudFormation.
+        Physical name; None lets CloudFormation choose.
     """
     return logs.LogGroup(
         scope,

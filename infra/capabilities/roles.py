@@ -1,4 +1,4 @@
-"""Roles, their rights, and the findings of cdk-nag that a right brings.
+"""Roles, their permissions, and the cdk-nag findings that a permission causes.
 
 jsii writes the CDK's interfaces as Python protocols whose parameters are named differently in the classes that
 implement them (``statement`` against ``_statement``), so a type checker accepts no class as its own interface. The
@@ -24,12 +24,12 @@ def service(name: str) -> iam.IPrincipal:
 
 
 def service_role(scope: Construct, name: str, assumed_by: str) -> iam.IRole:
-    """Make a role without any right, for one AWS service to assume."""
+    """Create a role without permissions that one AWS service may assume."""
     return cast(iam.IRole, iam.Role(scope, name, assumed_by=service(assumed_by)))
 
 
 def role_of(function: lambda_.Function) -> iam.IRole:
-    """Return the role of a function that this app made, which always has one.
+    """Return the role of a function; every function that this app creates has one.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def allow(grantee: iam.IGrantable, actions: Sequence[str], resources: Sequence[s
 
 
 def acknowledge_wildcard(role: IConstruct, resource: str, reason: str) -> None:
-    """Acknowledge that a role's policy names resources by a pattern; `resource` is the finding's granular part."""
+    """Acknowledge that a role's policy names resources by a pattern; `resource` is the granular part of the finding."""
     acknowledge(role.node.find_child("DefaultPolicy"), f"IAM5[{resource}]", reason)
 
 
 def acknowledge_versions(role: IConstruct, function: lambda_.Function) -> None:
-    """Acknowledge that a role may do something to every version of a function."""
+    """Acknowledge that a role's policy covers every version of a function."""
     logical_id = Stack.of(function).get_logical_id(cast(CfnElement, function.node.default_child))
     acknowledge_wildcard(
         role,

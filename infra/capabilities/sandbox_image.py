@@ -1,7 +1,7 @@
-"""The sandbox image built anew with a package for candidates: by CodeBuild, after a person's approval.
+"""Rebuilds the sandbox image with a package for candidates, in CodeBuild, after a person's approval.
 
-FrameworkTool starts a build when an operator approves, neither the host nor the planner does; the build's end starts
-PublishImage, which examines the image and moves the benchmark's alias, or leaves it where it was.
+FrameworkTool starts a build when an operator approves; neither the host nor the planner can. The end of the build
+starts PublishImage, which checks the image and moves the benchmark's alias, or leaves the alias where it was.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from infra.nag import acknowledge
 from infra.settings import PYTHON_VERSION
 
 LOCKS = "framework/images"
-"""Prefix of the approved lock files; FrameworkTool writes there, the build reads."""
+"""Prefix of the approved lock files; FrameworkTool writes them and the build reads them."""
+
 PUSH = [
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
@@ -38,10 +39,15 @@ PUSH = [
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 ]
+"""Actions for pushing an image to the repository."""
+
 BUILD_TIMEOUT = Duration.minutes(40)
 QUEUED_TIMEOUT = Duration.minutes(30)
 KEPT_IMAGES = 10
+"""Older images in the repository are deleted."""
+
 ENDED = ["SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"]
+"""States in which a build is over."""
 
 BUILD_SPEC = {
     "version": "0.2",
@@ -70,16 +76,16 @@ BUILD_SPEC = {
         },
     },
 }
-"""The lock file is the approved one by its hash; everything else is the source as it was deployed."""
+"""The hash ensures that the lock file is the approved one; everything else is the source as deployed."""
 
 
 class SandboxImage(Construct):
-    """Repository, build project, and the rule that tells PublishImage how a build ended.
+    """Repository, build project, and the rule that notifies PublishImage of the end of a build.
 
     Attributes
     ----------
     project : codebuild.Project
-        Started by nobody but FrameworkTool, for an operator.
+        Started only by FrameworkTool, for an operator.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack) -> None:
@@ -95,7 +101,17 @@ class SandboxImage(Construct):
         publisher_alias: lambda_.IFunction,
         benchmark: lambda_.Function,
     ) -> None:
-        """Let one function start builds, and the other one take what they made to the benchmark."""
+        """Let one function start builds, and another one publish the built image to the benchmark.
+
+        Parameters
+        ----------
+        starter
+            FrameworkTool.
+        publisher, publisher_alias
+            PublishImage.
+        benchmark
+            The function that runs the image.
+        """
         starter.add_environment("IMAGE_PROJECT", self.project.project_name)
         allow(starter, ["codebuild:StartBuild"], [self.project.project_arn])
         for name, value in {
@@ -122,7 +138,7 @@ class SandboxImage(Construct):
             [benchmark.function_arn, versions],
         )
         acknowledge_versions(role_of(publisher), benchmark)
-        # Lambda asks for these in the name of whoever gives a function an image; going back takes the deployed one.
+        # Lambda requires these of whoever gives a function an image; reverting uses the deployed image.
         deployed = Stack.of(self).format_arn(
             service="ecr",
             resource="repository",
@@ -177,7 +193,7 @@ class SandboxImage(Construct):
             self,
             "Project",
             description="Builds the sandbox image from an approved lock file",
-            # The construct would let it read the whole bucket of assets.
+            # The construct would let the role read the whole asset bucket.
             role=role.without_policy_updates(),
             source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
@@ -203,7 +219,7 @@ class SandboxImage(Construct):
         return project
 
     def _role(self, source: assets.Asset, group: logs.LogGroup) -> iam.Role:
-        """Role of a build: its source, the approved lock files, its log, and pushing to the one repository."""
+        """Create the role of a build: its source, the approved lock files, its log, and pushing to this repository."""
         role = iam.Role(self, "Role", assumed_by=service("codebuild.amazonaws.com"))
         code = Stack.of(self).format_arn(
             service="s3",

@@ -1,8 +1,8 @@
 """One slot of a cycle: plan, tools and drafts, measure, conclude, confirm.
 
-Variables of a slot: ``item`` (what OpenCycle gave it), ``round``, ``answer`` (of the last tool or draft),
-``envelope`` (the candidate), ``reason``, ``cost_usd`` and ``elapsed_s`` (sums over the calls of Plan), ``measure``,
-``confirm``, ``stage`` (what the sandbox died in), ``fault``.
+Variables of a slot: ``item`` (from OpenCycle), ``round``, ``answer`` (of the last tool or draft), ``envelope`` (the
+candidate), ``reason``, ``cost_usd`` and ``elapsed_s`` (sums over the calls of Plan), ``measure``, ``confirm``,
+``stage`` (during which the sandbox died), ``fault``.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Slot:
         return self._pass("NoCandidate", assign={"reason": reason}).next(self._conclude)
 
     def _measurements(self) -> tuple[tasks.LambdaInvoke, tasks.LambdaInvoke]:
-        """Measure and Confirm; where the sandbox dies twice, a control run decides whose fault it is."""
+        """Return Measure and Confirm; if the sandbox dies twice, a control run decides whose fault it is."""
         control = self._control()
         measure = self._make.benchmark(
             "Measure",

@@ -1,4 +1,4 @@
-"""Deploys the synthesised stacks into the emulator with boto3 alone: no CDK CLI, no bootstrap stack."""
+"""Deploys the synthesised stacks to the emulator with boto3 alone: no CDK CLI, no bootstrap stack."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ FUNCTIONS = (
     "Actions",
     "Benchmark",
 )
+"""Functions that exist locally; PublishImage has no builds to publish here."""
+
 PLACEHOLDER_SECRET = json.dumps({"token": "local"})
-"""Value of both secrets locally: the stand-ins ask for one, and no real key may lie on disk."""
+"""Value of both secrets locally: the stand-ins require one, and no real key may be written to disk."""
 
 NOT_LOCAL = {"SCHEDULE_NAME": "", "CONSOLE_URL": "", "IMAGE_PROJECT": ""}
-"""Settings that are empty locally: a run starts cycles, there is no console to link to, and no image is built."""
+"""Variables that are empty locally: runs start cycles, there is no console to link to, and no image is built."""
 
 _DEPLOY_TIMEOUT_S = 120.0
 _CLIENT = Config(
@@ -50,7 +52,7 @@ class LocalDeployment:
     Attributes
     ----------
     endpoint, region : str
-        For every client.
+        For all clients.
     evolution_record_table, loop_control_table, framework_modifications_table : str
         Table names.
     artifact_bucket : str
@@ -58,11 +60,11 @@ class LocalDeployment:
     anthropic_secret_arn, github_secret_arn : str
         Secrets; both hold `PLACEHOLDER_SECRET`.
     state_machine_arn : str
-        What a cycle is an execution of.
+        The state machine of which a cycle is an execution.
     schedule_input : dict[str, Any]
-        The input that the (disabled) schedule would start an execution with.
+        The input with which the (disabled) schedule would start an execution.
     functions : dict[str, str]
-        Physical function names by `FUNCTIONS`.
+        Physical function names, by the names in `FUNCTIONS`.
     """
 
     endpoint: str
@@ -78,16 +80,16 @@ class LocalDeployment:
     functions: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulator, with timeouts."""
+        """Return a boto3 client of the emulator, with timeouts."""
         return emulator_client(self.endpoint, service)
 
     def resource(self, service: str) -> Any:
-        """A boto3 resource of the emulator, with timeouts."""
+        """Return a boto3 resource of the emulator, with timeouts."""
         return boto3.resource(service, **_options(self.endpoint))
 
 
 def emulator_client(endpoint: str, service: str) -> Any:
-    """A boto3 client of the emulator at `endpoint`, with its well-known test credential."""
+    """Return a boto3 client of the emulator at `endpoint`, with its well-known test credentials."""
     return boto3.client(service, **_options(endpoint))
 
 
@@ -108,17 +110,17 @@ def deploy(
     assembly : Path
         What `infra.local.synthesis.synthesise` returned.
     python : Path
-        Interpreter of our environment, which the functions run with.
+        Interpreter of our environment, with which the functions run.
     environment : Mapping[str, str] or None
-        Overrides of the functions' environment variables (``{"PLANNER": "search"}``); each applies only to
-        the functions that have the variable, and one that no function has is an error.
+        Overrides of the functions' environment variables (``{"PLANNER": "search"}``). Each applies only to functions
+        that have the variable; one that no function has is an error.
     handlers : Mapping[str, str] or None
         As of `infra.local.lowering.Checkout`.
 
     Raises
     ------
     UserError
-        If a stack fails, takes longer than two minutes, or an override names no variable.
+        If a stack fails or takes longer than two minutes, or no function has a variable that is overridden.
     """
     overrides = {"SHIPPED_DIR": str(ROOT), **NOT_LOCAL, **(environment or {})}
     checkout = Checkout(assembly=assembly, python=python, environment=overrides, handlers=handlers or {})
@@ -152,7 +154,7 @@ def _options(endpoint: str) -> dict[str, Any]:
 def _lowered(assembly: Path, stack: str, checkout: Checkout) -> Lowered:
     template = json.loads((assembly / f"{stack}.template.json").read_text())
     manifest = json.loads((assembly / f"{stack}.assets.json").read_text())
-    # What the CLI checks in the account before it deploys; nothing is bootstrapped here.
+    # The CLI checks these before it deploys; nothing is bootstrapped here.
     template.get("Rules", {}).pop("CheckBootstrapVersion", None)
     template.get("Parameters", {}).pop("BootstrapVersion", None)
     return lower(template, manifest, checkout)
@@ -173,7 +175,7 @@ def _check_overrides(environment: Mapping[str, str], app: Lowered) -> None:
 def _apply(endpoint: str, stack: str, template: dict[str, Any]) -> dict[str, str]:
     s3 = emulator_client(endpoint, "s3")
     cloudformation = emulator_client(endpoint, "cloudformation")
-    # By address, because a template in the request may have 51,200 bytes at most.
+    # By URL, because a template in the request is limited to 51,200 bytes.
     key = f"{stack}.template.json"
     s3.put_object(Bucket=PACKAGE_BUCKET, Key=key, Body=json.dumps(template).encode())
     request = {

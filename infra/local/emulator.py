@@ -1,8 +1,8 @@
 """The local AWS emulator (MiniStack) as a child process that ends with its parent.
 
-It runs in an environment of its own (``emulator.lock``), listens on 127.0.0.1 only, sees nothing of our
-environment variables, and keeps its state in one folder: S3 objects at once, everything else when it is
-stopped by SIGTERM or SIGINT. A SIGKILL of the emulator loses what DynamoDB wrote since the last stop.
+It runs in an environment of its own (``emulator.lock``), listens on 127.0.0.1 only, gets none of our environment
+variables, and keeps its state in one folder: S3 objects immediately, everything else when it is stopped by SIGTERM or
+SIGINT. A SIGKILL of the emulator loses what DynamoDB wrote since the last stop.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from infra.errors import UserError
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+"""Where the emulator listens, and the region and account that it pretends to be."""
+
 STATE_FORMAT = "1"
-"""Raised when the stored state can no longer be read by a newer checkout."""
+"""To be increased when a new version can no longer read the stored state."""
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 2.0
 _LOG_TAIL = 2000
 
-# PR_SET_PDEATHSIG is 1: the kernel sends SIGTERM when the thread that started us ends. A parent that was
-# gone before the call is noticed by its id.
+# PR_SET_PDEATHSIG is 1: the kernel sends SIGTERM when the thread that started us ends. A parent that ended before the
+# call is detected by its id.
 _LAUNCHER = """
 import ctypes, os, runpy, signal, sys
 if sys.platform == "linux":
@@ -46,7 +48,7 @@ runpy.run_module("ministack", run_name="__main__")
 
 
 def answers(endpoint: str, timeout_s: float) -> bool:
-    """Tell whether an emulator answers at an address within so many seconds."""
+    """Return whether an emulator answers at an address within so many seconds."""
     try:
         with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=timeout_s):
             return True
@@ -57,19 +59,19 @@ def answers(endpoint: str, timeout_s: float) -> bool:
 class Emulator:
     """One MiniStack process over one state directory; use it as a context manager.
 
-    Start it in a thread that lives as long as the emulator shall: on Linux it gets SIGTERM when that thread
+    Start it in a thread that lives at least as long as the emulator should: on Linux it gets SIGTERM when that thread
     or the whole process ends, however it ends.
 
     Parameters
     ----------
     state_dir : Path
-        Where the state is kept between runs; made where it is missing.
+        Where the state is kept between runs; created if missing.
     python : Path
         Interpreter of the emulator's own environment (``.emulator/bin/python``, made by ``make setup``).
     port : int
-        0 takes a free one.
+        0 picks a free one.
     wait_scale : float
-        Factor on the waits of state machines (retry intervals), 0 to 1.
+        Factor for the waits of state machines (retry intervals), 0 to 1.
     """
 
     def __init__(self, state_dir: Path, *, python: Path, port: int = 0, wait_scale: float = 1.0) -> None:
@@ -104,8 +106,8 @@ class Emulator:
         Raises
         ------
         UserError
-            If its environment is missing, the port or the state directory is in use, the state is of another
-            format, or it does not answer within a minute.
+            If its environment is missing, the port or the state directory is in use, the state has another format, or
+            the emulator does not answer within a minute.
         """
         if not self._python.exists():
             raise UserError(f"the emulator's environment is missing ({self._python}); run: make setup")
@@ -119,12 +121,12 @@ class Emulator:
             raise
 
     def stop(self) -> None:
-        """End the process so that it saves its state; safe to repeat.
+        """Stop the process so that it saves its state; safe to repeat.
 
         Raises
         ------
         UserError
-            If it had to be killed, so that its last writes may be lost.
+            If it had to be killed, and its last writes may be lost.
         """
         process, self._process = self._process, None
         try:
@@ -188,7 +190,7 @@ class Emulator:
                 stderr=subprocess.STDOUT,
                 cwd=self.root,
                 env=self._environment(scratch),
-                # Ctrl-C is for us: the emulator must outlive our own clean-up.
+                # Ctrl-C is for us: the emulator must outlive our clean-up.
                 start_new_session=True,
             )
 
@@ -200,7 +202,7 @@ class Emulator:
             "TMPDIR": str(scratch),
             "GATEWAY_PORT": str(self._port),
             "BIND_HOST": HOST,
-            # Functions of a custom runtime get their endpoint from the emulator's environment.
+            # Functions with a custom runtime get their endpoint from the emulator's environment.
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
@@ -210,7 +212,7 @@ class Emulator:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.root / "s3"),
             "SFN_WAIT_SCALE": str(self._wait_scale),
-            # Functions act with their own roles: a permission that is missing on AWS is missing here.
+            # Functions act with their own roles, so a permission that is missing on AWS is missing here too.
             "AUTH": "true",
             "LOG_LEVEL": "WARNING",
         }

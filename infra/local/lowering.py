@@ -1,8 +1,8 @@
-"""Lowers a synthesised template to what the emulator can run; a pure function, no private part of it patched.
+"""Lowers a synthesised template to what the emulator can run, as a pure function.
 
-Python and image functions become ``provided.al2023`` functions whose bootstrap starts AWS's own runtime
-client (``awslambdaric``) of our environment in the checkout's folders. Types that the emulator lacks are
-left out by name; any type that is neither known here nor left out is an error.
+Python and image functions become ``provided.al2023`` functions. Their bootstrap starts AWS's own runtime client
+(``awslambdaric``) from our environment in the checkout's folders. Resource types that the emulator lacks are left out
+by name; any type that is neither supported nor left out is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from typing import Any
 from infra.errors import UserError
 
 PACKAGE_BUCKET = "codec-evolution-local-packages"
+"""Bucket of the lowered functions' code and of the templates."""
+
 RUNTIME = "provided.al2023"
+"""Lambda runtime of every lowered function."""
 
 LEFT_OUT = frozenset(
     {
@@ -35,7 +38,7 @@ LEFT_OUT = frozenset(
         "AWS::SSM::Document",
     }
 )
-"""Types that the emulator lacks, would only pretend to run (CodeBuild), or that ask for TLS (the policies)."""
+"""Types that the emulator lacks, would only pretend to run (CodeBuild), or that require TLS (the policies)."""
 
 SUPPORTED = frozenset(
     {
@@ -79,17 +82,17 @@ SUPPORTED = frozenset(
         "AWS::StepFunctions::StateMachine",
     }
 )
-"""Types that the pinned emulator provisions and that this app uses or may use."""
+"""Types that the pinned emulator supports and that this app uses or may use."""
 
 NAMED_ANYWAY = frozenset({"AWS::CodeBuild::Project", "AWS::EC2::Instance", "AWS::SSM::Document"})
-"""Types that are left out although functions and permissions name them.
+"""Types that are left out although functions and permissions refer to them.
 
-The local host takes the place of instance and documents; no image is built here, and the host says so.
+The local host takes the place of instance and documents; no image is built locally, and the host says so.
 """
 
 _PUBLIC_PARAMETER = "/aws/service/"
 _CDK_HASH = re.compile(r"[0-9a-f]{32}$")
-"""What the CDK ends a version's logical id with: a hash of the function as it would be on AWS."""
+"""The end of a version's logical id in the CDK: a hash of the function as it would be on AWS."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,9 @@ class Lowered:
     template : dict[str, Any]
         The lowered CloudFormation template.
     packages : dict[str, bytes]
-        Zip archives to put into `PACKAGE_BUCKET` first, by object key.
+        Zip archives to put into `PACKAGE_BUCKET` before deploying, by object key.
     buckets : list[str]
-        Buckets to make first where they are missing.
+        Buckets to create before deploying, if they are missing.
     """
 
     template: dict[str, Any]
@@ -113,14 +116,14 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Checkout:
-    """What local functions run with.
+    """The interpreter, folders and variables with which local functions run.
 
     Attributes
     ----------
     assembly : Path
-        Folder of the cloud assembly; relative asset paths start there.
+        Folder of the cloud assembly, to which asset paths are relative.
     python : Path
-        Interpreter with ``awslambdaric`` and everything the handlers import.
+        Interpreter with ``awslambdaric`` and everything that the handlers import.
     environment : Mapping[str, str]
         Overrides of environment variables; each applies only to functions that have the variable.
     handlers : Mapping[str, str]
@@ -139,7 +142,7 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     Parameters
     ----------
     template : Mapping[str, Any]
-        As synthesised; it is not changed.
+        The synthesised template; it is not changed.
     manifest : Mapping[str, Any]
         The stack's asset manifest (``<stack>.assets.json``).
     checkout : Checkout
@@ -148,8 +151,8 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     Raises
     ------
     UserError
-        If a type is unknown, a resource refers to one that is left out, or a function's code is not an asset
-        of the manifest.
+        If a type is unknown, a resource refers to one that is left out, or a function's code is not an asset of the
+        manifest.
     """
     lowered = copy.deepcopy(dict(template))
     _fix_parameters(lowered)
@@ -172,7 +175,7 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
 
 
 def _fix_parameters(template: Mapping[str, Any]) -> None:
-    """Give parameters that name a public parameter of AWS a value: the emulator has none, and refuses them."""
+    """Give a value to parameters that name a public parameter of AWS: the emulator has none of those."""
     for parameter in template.get("Parameters", {}).values():
         if str(parameter.get("Default", "")).startswith(_PUBLIC_PARAMETER):
             parameter.update(Type="String", Default="ami-00000000000000000")
@@ -209,7 +212,7 @@ def _lower_function(
         )
     package = _package(folder, [path for path in paths if path.is_dir()], checkout.python)
     key = f"{hashlib.sha256(package).hexdigest()}.zip"
-    # Concurrency is bounded by the Map; where the emulator throttles it looks like a dead sandbox.
+    # The Map bounds concurrency; throttling by the emulator would look like a dead sandbox.
     for gone in ("PackageType", "ImageConfig", "Layers", "ReservedConcurrentExecutions"):
         properties.pop(gone, None)
     properties.update(Runtime=RUNTIME, Handler=handler, Code={"S3Bucket": PACKAGE_BUCKET, "S3Key": key})
@@ -250,7 +253,7 @@ def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
             'package=$(readlink -f "$0")',
             f"cd {shlex.quote(str(folder))} || exit 1",
             f"export LAMBDA_TASK_ROOT={shlex.quote(str(folder))}",
-            # As on AWS, what lies in the function's own package comes before its layers.
+            # As on AWS, the function's own package precedes its layers.
             f'export PYTHONPATH="$(dirname "$package")":{shlex.quote(":".join(str(path) for path in paths))}',
             f'exec {shlex.quote(str(python))} -m awslambdaric "$_HANDLER"',
             "",
@@ -265,9 +268,9 @@ def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
 
 
 def _buckets(resources: Mapping[str, Any]) -> dict[str, str]:
-    """Names of the buckets, which are not left to the stack.
+    """Return the names of the buckets, which are created outside of the stack.
 
-    The emulator keeps objects when it is killed but forgets the stack, and a new stack would draw a new name.
+    When the emulator is killed, it keeps objects but forgets the stack, and a new stack would choose a new name.
     """
     return {
         name: each["Properties"].get("BucketName", f"codec-evolution-local-{name.lower()}")
@@ -277,14 +280,14 @@ def _buckets(resources: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stand_ins(resources: Mapping[str, Any], buckets: Mapping[str, str]) -> dict[tuple[str, str], Any]:
-    """What stands for a reference, by resource and attribute; a `Ref` has the attribute ``Ref``."""
+    """Return what replaces a reference, by resource and attribute; a `Ref` has the attribute ``Ref``."""
     found: dict[tuple[str, str], Any] = {}
     for name, bucket in buckets.items():
         found[name, "Ref"] = bucket
         found[name, "Arn"] = f"arn:aws:s3:::{bucket}"
     for name, each in resources.items():
         if each["Type"] == "AWS::SecretsManager::Secret":
-            # On AWS both are the ARN; the emulator's Ref is the name, which no policy matches.
+            # On AWS both are the ARN; the emulator's Ref is the name, which matches no policy.
             found[name, "Ref"] = {"Fn::GetAtt": [name, "Id"]}
     return found
 
@@ -325,7 +328,7 @@ def _leave_out(template: dict[str, Any], gone: set[str]) -> None:
 
 
 def _without(node: Any, gone: str) -> Any:
-    """Put a plain name where a template refers to a resource that the local host stands for."""
+    """Replace references to a resource that the local host takes the place of by a plain name."""
     if isinstance(node, list):
         return [_without(value, gone) for value in node]
     if not isinstance(node, dict):
@@ -353,8 +356,8 @@ def _references(node: Any) -> Iterator[str]:
 def _with_versions_by_content(template: dict[str, Any]) -> dict[str, Any]:
     """Name each published version after its lowered function alone.
 
-    A changed override then publishes anew, and a change that the lowering takes away (handlers run from the
-    checkout) does not try to publish the same function twice, which Lambda refuses.
+    A changed override then publishes a new version, and a change that the lowering removes (handlers run from the
+    checkout) does not publish the same function twice, which Lambda refuses.
     """
     resources = template["Resources"]
     names = {}

@@ -23,12 +23,14 @@ from infra.settings import Settings
 from infra.workbench.run_plot import draw_versions
 
 RUN_SETTINGS = ("planner", "slots", "search_seed", "planner_models", "daily_budget_usd", "library_codecs")
-"""Settings that each run may choose; the functions are deployed with them."""
+"""Settings that each run chooses; the functions are deployed with them."""
 
 POLL_S = 0.25
 RECORDS_A_CYCLE = 60
+"""More than a cycle can have: 40 slots and a baseline."""
+
 PREPARING = "measuring the new incumbent"
-"""Stage of the pass that measures a new incumbent on the windows of its next contest; it is no attempt."""
+"""Stage of the pass that measures a new incumbent on the windows of its next contest; that is not an attempt."""
 
 NO_KEY = (
     "ANTHROPIC_API_KEY is not set: Claude's attempts will be skipped. Export a key, or use --planner search, which "
@@ -50,7 +52,7 @@ class CycleResult:
         Seconds in Plan and in the sandbox, summed over the attempts (``plan``, ``measure``, ``confirm``); in the
         sandbox for a new incumbent (``prepare``); and the wall clock of the whole cycle (``total``).
     waiting
-        Why adopted versions or framework changes are not in the repository yet; empty when all are.
+        Why adopted versions or framework changes are not in the repository yet; empty if they are.
     """
 
     cycle_id: str
@@ -63,14 +65,14 @@ class CycleResult:
 
 @dataclass
 class RunResult:
-    """A run as far as it came.
+    """The result of a run, as far as it got.
 
     Attributes
     ----------
     refused
-        Why the last cycle was not allowed to run (paused, budget spent); empty when each was.
+        Why the last cycle was not allowed to run (paused, budget spent); empty if every cycle was.
     failed
-        How the last execution failed; empty when none did. What was concluded before is kept.
+        How the last execution failed; empty if none did. Attempts concluded before are kept.
     """
 
     lineage: str
@@ -84,7 +86,7 @@ class RunResult:
 
     @property
     def spent_usd(self) -> float:
-        """Dollars that the language model cost in this run."""
+        """Cost of the language model in this run, in USD."""
         return sum(a.get("llm_cost_usd", 0.0) for cycle in self.cycles for a in cycle.attempts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where one attempt of the running cycle is."""
+    """The stage of one attempt of the running cycle."""
 
     attempt_id: str
     name: str
@@ -112,30 +114,30 @@ class Stage:
 
 
 class Screen(Protocol):
-    """Whatever shows a run to a person."""
+    """Shows a run to a person."""
 
     def note(self, text: str) -> None:
-        """Say that a step of starting has begun."""
+        """Show that a start-up step has begun."""
 
     def cycle_began(self, number: int, of: int) -> None:
-        """Say that a cycle has begun."""
+        """Show that a cycle has begun."""
 
     def stages(self, stages: list[Stage]) -> None:
-        """Show where the attempts of the running cycle are."""
+        """Show the stages of the running cycle's attempts."""
 
     def cycle_ended(self, result: CycleResult) -> None:
         """Show a finished cycle."""
 
 
 def run_cycles(settings: Settings, cycles: int, state_dir: Path, screen: Screen) -> RunResult:
-    """Run cycles one after the other, until one may not run or fails.
+    """Run cycles one after another, until one may not run or fails.
 
     Parameters
     ----------
     settings
-        The fields named in `RUN_SETTINGS` hold for this run; the others are those of the local stack.
+        The fields in `RUN_SETTINGS` apply to this run; the others are those of the local stack.
     cycles
-        How many to run at most.
+        Maximum number of cycles.
 
     Raises
     ------
@@ -216,16 +218,16 @@ def _run_cycle(session: Session, screen: Screen) -> CycleResult:
 
 
 def _watch(session: Session, client: Any, execution: str) -> Iterator[list[Stage]]:
-    """Yield where each attempt of the cycle is until the execution has ended.
+    """Yield the stage of each attempt of the cycle until the execution has ended.
 
-    The emulator's history shows top-level states only, so the stage is read from what the attempt has stored.
+    The emulator's history shows top-level states only, so the stage is derived from what the attempt has stored.
     """
     concluded: dict[str, Attempt] = {}
     while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
         state = session.control.state(LINEAGE)
         if state.execution == execution:
             preparation = [Stage(f"{state.cycle_id}#{PREPARATION}", PREPARING)]
-            # Only a pass that prepares has no attempt due.
+            # Only a preparation pass has no attempts due.
             yield [_stage(session, attempt_id, concluded) for attempt_id in state.due] or preparation
         time.sleep(POLL_S)
 
@@ -249,9 +251,9 @@ def stage_seconds(attempts: list[Attempt]) -> dict[str, float]:
 
 
 def preparation_seconds(objects: Objects, cycle_id: str) -> float:
-    """Return the seconds for which a cycle measured a new incumbent; 0 where the old one stayed.
+    """Return how many seconds a cycle spent measuring a new incumbent; 0 if the incumbent had not changed.
 
-    Preparing leaves no item in the record, only its two reports in the bucket.
+    A preparation has no item in the record, only two reports in the bucket.
     """
     attempt_id = f"{cycle_id}#{PREPARATION}"
     keys = (artifacts.report(LINEAGE, attempt_id), artifacts.held_out_report(LINEAGE, attempt_id))

@@ -31,19 +31,23 @@ from infra.local.synthesis import ROOT, synthesise
 from infra.settings import Settings
 
 EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
+"""Interpreter of the emulator's own environment."""
+
 SYNTHESIS_CACHE = ROOT / "cdk.out" / "local"
 LINEAGE = "main"
+"""The lineage that local runs evolve."""
+
 HANDLERS = {"framework_tool": "infra.local.framework_tool.lambda_handler"}
 """Handlers that differ locally, by the function's folder: this one journals what the emulator may lose."""
 ANSWER_S = 10.0
-"""How long a busy emulator may take to answer before its session counts as gone."""
+"""How long a busy emulator may take to answer before its session is considered gone."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Session:
-    """Everything that a command needs of the running stack.
+    """What a command needs of the running stack.
 
     Attributes
     ----------
@@ -52,11 +56,11 @@ class Session:
     emulator_pid
         Process id of the emulator.
     environment
-        Overrides that the functions were deployed with.
+        Overrides with which the functions were deployed.
     lends
-        Whether a run may borrow this stack and deploy its own overrides over these.
+        Whether a run may borrow this stack and deploy its own overrides.
     timings_s
-        Seconds that each step of starting took.
+        Seconds of each start-up step.
     """
 
     state_dir: Path
@@ -87,19 +91,19 @@ class Session:
 def open_session(
     state_dir: Path, environment: Mapping[str, str], progress: Progress, *, lends: bool = False
 ) -> Iterator[Session]:
-    """Start the stack, replay what the emulator lost, and stop it cleanly at the end.
+    """Start the stack, replay what the emulator lost, and stop the stack cleanly at the end.
 
     Parameters
     ----------
     environment
-        Overrides of the functions' settings, such as ``PLANNER``.
+        Overrides of the functions' environment variables, such as ``PLANNER``.
     lends
-        Whether a run may borrow the stack meanwhile.
+        Whether a run may borrow the stack in the meantime.
 
     Raises
     ------
     UserError
-        The state directory is in use or of another version, a port is taken, or a part does not start.
+        The state directory is in use or has another format, a port is taken, or a component does not start.
     """
     make_state_dir(state_dir)
     with ExitStack() as stack:
@@ -150,7 +154,7 @@ def _start(
 
 
 def make_state_dir(state_dir: Path) -> None:
-    """Make a state directory where it is missing; raises `UserError` where that is impossible."""
+    """Create a state directory if it is missing; raises `UserError` if that fails."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -159,12 +163,12 @@ def make_state_dir(state_dir: Path) -> None:
 
 @contextmanager
 def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
-    """Use the stack of a run that goes on in another process, or start one for a moment.
+    """Use the stack of a run in another process, or start one for the duration of a command.
 
     Raises
     ------
     UserError
-        The state directory holds no evolution.
+        The state directory has no evolution.
     """
     if not (state_dir / "emulator").is_dir():
         raise UserError(
@@ -181,7 +185,7 @@ def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
 
 @contextmanager
 def lend_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
-    """Use the stack of a run that goes on in another process, or start one that runs may borrow."""
+    """Use the stack of a run in another process, or start one that runs may borrow."""
     live = _live(state_dir)
     if live is None:
         with open_session(state_dir, {}, progress, lends=True) as session:
@@ -193,7 +197,7 @@ def lend_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
 
 @contextmanager
 def borrow_session(state_dir: Path, environment: Mapping[str, str], progress: Progress) -> Iterator[Session]:
-    """Open a session, or deploy into the one that a dashboard lends; parameters as of `open_session`."""
+    """Open a session, or deploy into the one that a dashboard lends; the parameters are those of `open_session`."""
     live = _live(state_dir)
     if live is None or not live.lends:
         with open_session(state_dir, environment, progress) as session:
@@ -207,7 +211,7 @@ def borrow_session(state_dir: Path, environment: Mapping[str, str], progress: Pr
 
 
 def is_alive(session: Session) -> bool:
-    """Tell whether a session's emulator still runs."""
+    """Return whether a session's emulator is still running."""
     try:
         os.kill(session.emulator_pid, 0)
     except OSError:
@@ -218,7 +222,7 @@ def is_alive(session: Session) -> bool:
 def replay_lost(session: Session) -> int:
     """Write journalled records that the tables lost, oldest first; returns how many were written.
 
-    The emulator keeps objects when it is killed, but not what DynamoDB wrote since its last stop.
+    When the emulator is killed, it keeps objects but loses what DynamoDB wrote since the last stop.
     """
     record, control, bucket = session.record, session.control, session.bucket
     newest = record.latest(LINEAGE, 1)
@@ -243,7 +247,7 @@ def replay_lost_modifications(session: Session) -> int:
 
 
 def _settings() -> Settings:
-    """Local settings: as many slots at once as there are cores, because a sandbox holds 240 MB."""
+    """Return local settings: as many parallel slots as cores, because a sandbox takes 240 MB."""
     return Settings(planner=SEARCH, concurrency=min(os.cpu_count() or 1, 40))
 
 
@@ -263,7 +267,7 @@ def _timed(timings: dict[str, float], name: str, progress: Progress, text: str) 
 
 @contextmanager
 def _credentials(endpoint: str) -> Iterator[None]:
-    """Point this process's AWS clients at the emulator, whatever the user's shell says, and put it back."""
+    """Point this process's AWS clients at the emulator, whatever the user's shell says, and restore them after."""
     ours = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -290,7 +294,7 @@ def _credentials(endpoint: str) -> Iterator[None]:
 
 
 def _announce(session: Session) -> Path:
-    """Write where this session is, so that another command can join it."""
+    """Write down where this session is, so that another command can join it."""
     path = session.state_dir / "session.json"
     facts = {
         "pid": os.getpid(),
@@ -307,7 +311,7 @@ def _announce(session: Session) -> Path:
 
 
 def _live(state_dir: Path) -> Session | None:
-    """Return the session that was announced, if its process lives, this version can read it and it answers."""
+    """Return the announced session if its process is alive, this version can read it, and it answers."""
     try:
         facts = json.loads((state_dir / "session.json").read_text())
         os.kill(facts["pid"], 0)

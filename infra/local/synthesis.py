@@ -16,6 +16,8 @@ from infra.errors import UserError
 from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The repository."""
+
 _INPUTS = (
     "cdk.json",
     "infra/*.py",
@@ -34,23 +36,23 @@ _INPUTS = (
     "sandbox_container/Dockerfile",
     "sandbox_container/codec_sandbox/limits.py",
 )
-"""What the templates are made from, as patterns below the repository's root."""
+"""What the templates depend on, as patterns below the repository's root."""
 
 _LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
 _TIMEOUT_S = 300
 SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-"""Where programs are looked for: first beside the interpreter, where `make setup` puts Node if the system has none."""
+"""Search path for programs: first beside the interpreter, where `make setup` installs Node if the system has none."""
 
 
 def synthesise(cache: Path, settings: Settings) -> Path:
-    """The cloud assembly for these settings, from the cache where nothing it depends on has changed.
+    """Return the cloud assembly for these settings, from the cache if nothing it depends on has changed.
 
-    Handlers and layers are no inputs: local functions run them from the checkout.
+    Handlers and layers are not among its inputs: local functions run them from the checkout.
 
     Parameters
     ----------
     cache : Path
-        Folder that keeps one assembly; another one replaces it.
+        Folder that keeps one assembly, replaced when the inputs change.
     settings : Settings
         Passed to the app as context.
 
@@ -74,7 +76,7 @@ def synthesise(cache: Path, settings: Settings) -> Path:
 
 
 def _replace(assembly: Path, settings: Settings) -> None:
-    """Write an assembly, in place of every other one in its cache."""
+    """Write an assembly, replacing every other one in its cache."""
     cache = assembly.parent
     cache.mkdir(parents=True, exist_ok=True)
     unfinished = cache / f"unfinished-{os.getpid()}"
@@ -119,7 +121,7 @@ def _run_app(output: Path, settings: Settings) -> None:
 
 def _fingerprint(settings: Settings) -> str:
     digest = hashlib.sha256(json.dumps(dict(settings.to_context()), sort_keys=True).encode())
-    # The templates of a local assembly name the checkout's folders.
+    # The templates of a local assembly contain the checkout's paths.
     digest.update(f"\0{ROOT}\0{version('aws-cdk-lib')}\0{version('cdk-nag')}".encode())
     for pattern in _INPUTS:
         for path in sorted(ROOT.glob(pattern)):
