@@ -14,28 +14,28 @@ from codec_evolution.record import IDENTICAL_REPORTS, Attempt
 NOW = "2026-11-21T12:00:00.000Z"
 
 
-def failure(minute: int, kind: str = "runtime", message: str = "ValueError: x", hour: int = 11) -> dict:
-    return {
-        "attempt_id": f"2026-11-21T{hour:02d}:{minute:02d}:00.000Z#00",
-        "status": "test_failed",
-        "failure_kind": kind,
-        "failure_stage": "smoke",
-        "reason": f"{kind}: {message}",
-    }
+def attempt(minute: int, status: str, hour: int = 11, **fields) -> Attempt:
+    attempt_id = f"2026-11-21T{hour:02d}:{minute:02d}:00.000Z#00"
+    return Attempt.from_item({"lineage": "main", "attempt_id": attempt_id, "status": status, **fields})
+
+
+def failure(minute: int, kind: str = "runtime", message: str = "ValueError: x", hour: int = 11) -> Attempt:
+    reason = f"{kind}: {message}"
+    return attempt(minute, "test_failed", hour, failure_kind=kind, failure_stage="smoke", reason=reason)
 
 
 class Listing:
     """A record that lists what it was given, newest first."""
 
-    def __init__(self, *failures: dict) -> None:
-        self.failures = sorted(failures, key=lambda f: f["attempt_id"], reverse=True)
+    def __init__(self, *failures: Attempt) -> None:
+        self.failures = sorted(failures, key=lambda each: each.attempt_id, reverse=True)
 
     def latest(self, lineage: str, limit: int, status: str | None = None) -> list[Attempt]:
         assert (lineage, status) == ("main", "test_failed")
-        return [Attempt.from_item({"lineage": lineage, **each}) for each in self.failures[:limit]]
+        return self.failures[:limit]
 
 
-def analyst(*failures: dict) -> FailureAnalyst:
+def analyst(*failures: Attempt) -> FailureAnalyst:
     return FailureAnalyst(Listing(*failures), "main", lambda: NOW)
 
 
@@ -105,26 +105,21 @@ def test_the_number_of_failures_read_is_bounded_and_said():
     assert (analysis.total_failures, analysis.more) == (50, True)
 
 
-def rejected(minute: int, rate: float) -> dict:
-    return {
-        "attempt_id": f"2026-11-21T11:{minute:02d}:00.000Z#00",
-        "status": "rejected",
-        "bitrate_mbps": rate,
-        "reason": "not_better",
-    }
+def rejected(minute: int, rate: float, status: str = "rejected") -> Attempt:
+    return attempt(minute, status, bitrate_mbps=rate, reason="not_better")
 
 
 def test_many_attempts_without_an_adoption_are_stagnation():
     attempts = [rejected(m, m / 10) for m in range(STAGNANT_AFTER)]
     assert find_stagnation(attempts).stagnant
-    adopted = {**rejected(59, 1.0), "status": "adopted"}
+    adopted = rejected(59, 1.0, "adopted")
     assert not find_stagnation([adopted, *attempts]).stagnant
-    skipped = {**rejected(58, 1.0), "status": "skipped"}
+    skipped = rejected(58, 1.0, "skipped")
     assert find_stagnation([skipped] * 50).judged == 0
 
 
 def test_three_equal_reports_are_noticed_whatever_else_lies_between():
-    skipped = {**rejected(30, 1.0), "status": "skipped"}
+    skipped = rejected(30, 1.0, "skipped")
     same = [rejected(m, 2.5) for m in range(IDENTICAL_REPORTS)]
     assert find_stagnation([same[0], skipped, *same[1:]]).identical
     assert not find_stagnation([rejected(9, 2.4), *same]).identical

@@ -33,7 +33,7 @@ from codec_evolution.planners.prompts import (
     system_context,
 )
 from codec_evolution.ports import DayCounters
-from codec_evolution.record import Elite
+from codec_evolution.record import Attempt, Elite
 from codec_evolution.repair.release_checks import check_prompts
 from codec_sandbox import runs
 
@@ -73,8 +73,9 @@ def golden(name: str, text: str) -> None:
     )
 
 
-def attempt(number: int, status: str = "rejected", **fields) -> dict:
-    return {
+def attempt(number: int, status: str = "rejected", **fields) -> Attempt:
+    known = {
+        "lineage": "main",
         "attempt_id": f"2026-11-21T21:{number:02d}:00.000Z#00",
         "status": status,
         "reason": "not_better: BD-rate -3.1 % against the incumbent, -10 % is needed",
@@ -83,13 +84,13 @@ def attempt(number: int, status: str = "rejected", **fields) -> dict:
         "bd_rate_vs_incumbent": -3.1,
         "bd_rate_vs_hevc": 40.0,
         "source_sha256": f"{number:064x}",
-        **fields,
     }
+    return Attempt.from_item(known | fields)
 
 
 def failed(
     number: int, kind: str = "runtime", message: str = "ValueError: operands differ", line: int = 2
-) -> dict:
+) -> Attempt:
     return attempt(
         number,
         "test_failed",
@@ -153,7 +154,9 @@ def measured() -> dict:
 def reading(**changes) -> Reading:
     fields = {
         "item": ITEM,
-        "incumbent": {"bitrate_mbps": 3.0, "bd_rate_vs_hevc": 61.2, "improvement": "15.3% bitrate reduction"},
+        "incumbent": attempt(
+            6, "adopted", bitrate_mbps=3.0, bd_rate_vs_hevc=61.2, improvement="15.3% bitrate reduction"
+        ),
         "source": SOURCE,
         "report": measured(),
         "day": DayCounters("2026-11-21", attempts=41, spent_usd=2.25),
@@ -162,7 +165,7 @@ def reading(**changes) -> Reading:
     return Reading(**{**fields, **changes})
 
 
-def governance(*failures: dict, leads: bool = False, advised: bool = False) -> GovernanceReport:
+def governance(*failures: Attempt, leads: bool = False, advised: bool = False) -> GovernanceReport:
     return GovernanceReport(FailureAnalysis(1, len(failures), classify(failures)), leads, advised)
 
 
@@ -195,7 +198,9 @@ def test_the_system_prompt_without_framework_tools():
 
 
 def test_the_first_cycle_knows_little():
-    read = reading(item=ITEM.model_copy(update={"version": 0}), incumbent={}, report={}, day=DayCounters(""))
+    read = reading(
+        item=ITEM.model_copy(update={"version": 0}), incumbent=None, report={}, day=DayCounters("")
+    )
     golden("cycle_first", rendered(read, governance()))
 
 
@@ -206,7 +211,10 @@ def test_a_cycle_in_the_middle_of_an_evolution():
         attempt(7, "skipped", reason="no_credential"),
         attempt(6, "adopted", adopted_version=3),
     ]
-    recent = [each | {"release": "new" if number < 1 else "old"} for number, each in enumerate(recent)]
+    recent = [
+        each.model_copy(update={"release": "new" if number < 1 else "old"})
+        for number, each in enumerate(recent)
+    ]
     changes = [
         modification(5, "run_shell_command", "denied", message="person: a person denied it"),
         modification(4, "restart_orchestrator", release_before="old", release="new"),
@@ -217,7 +225,7 @@ def test_a_cycle_in_the_middle_of_an_evolution():
         modifications=changes,
         adopted=[attempt(6, "adopted", adopted_version=3, improvement="15.3% bitrate reduction")],
         elites=[elite(1, "motion", "cosine", 3.0), elite(2, "intra", "wavelet", 6.1)],
-        sources={recent[1]["attempt_id"]: SOURCE},
+        sources={recent[1].attempt_id: SOURCE},
     )
     golden("cycle_middle", rendered(read, governance(recent[1])))
 
@@ -367,7 +375,7 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(record_
         ],
         adopted=[attempt(m, "adopted", adopted_version=m, improvement=long) for m in range(VERSIONS)],
         elites=[elite(m, "motion", "cosine", 1.0 + m, long) for m in range(60)],
-        sources={each["attempt_id"]: (long + "\n") * 5 for each in recent},
+        sources={each.attempt_id: (long + "\n") * 5 for each in recent},
         source=largest * 1024,
     )
     text = rendered(read, governance(*recent[1::2], leads=True, advised=True))

@@ -1,6 +1,6 @@
-"""What the planner is shown of the evolution: read with a bound, then put together by pure functions.
+"""What the planner is shown of the evolution: a bounded read, then pure functions that build the context.
 
-Training windows only: nothing here reads the operators' prefix, and of a confirmation only its outcome is known.
+Training windows only: nothing here reads the operators' prefix, and only the outcome of a confirmation is known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution import record as records
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import Item
 from codec_evolution.framework.tool_statistics import healed, usage
@@ -26,22 +25,28 @@ from codec_evolution.planners.failures import (
 )
 from codec_evolution.planners.prompts import Limits
 from codec_evolution.ports import Control, DayCounters, Modifications, Objects, Record
-from codec_evolution.record import Elite
+from codec_evolution.record import ADOPTED, SKIPPED, TEST_FAILED, Attempt, Elite
 
 RECENT = 60
 VERSIONS = 12
 MODIFICATIONS = 60
+"""Attempts, adopted versions and calls of framework tools that are read for one prompt."""
 SHOWN_HYPOTHESES = 25
 SHOWN_FAILURES = 6
 SHOWN_WINDOWS = 8
+SHOWN_POINTS = 40
 SHOWN_MODIFICATIONS = 10
 SHOWN_HEALED = 5
 SHOWN_HEALED_FAILURES = 3
+SHOWN_FAMILIES = 6
 BEST_ELITES, DIFFERENT_ELITES = 6, 4
+"""Most rows of each table in the prompt."""
 MESSAGE_CHARS = 600
+"""Characters of a failure's message."""
 EXCERPT_LINES = 2
+"""Lines of source before and after the failing one."""
 RATE_POINTS_DB = (33.0, 36.0, 39.0)
-"""Where the rates of two codecs are set side by side."""
+"""PSNR at which the rates of two codecs are compared."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +55,28 @@ class Reading:
 
     Attributes
     ----------
+    incumbent
+        The attempt that was adopted as the incumbent; None if it is not in the record.
+    source
+        Source of the incumbent.
     report
         The incumbent's report on the training windows of this contest.
     recent, adopted
-        Attempts, newest first.
+        Attempts and adopted versions, newest first.
     modifications
         Calls of the framework tools, newest first.
     sources
-        Sources of the newest failures, by attempt id, for excerpts.
+        Sources of the newest failures by attempt id, for excerpts.
+    day
+        What the lineage has used today.
     """
 
     item: Item
-    incumbent: Mapping[str, Any]
+    incumbent: Attempt | None
     source: str
     report: Mapping[str, Any]
-    recent: Sequence[Mapping[str, Any]] = ()
-    adopted: Sequence[Mapping[str, Any]] = ()
+    recent: Sequence[Attempt] = ()
+    adopted: Sequence[Attempt] = ()
     elites: Sequence[Elite] = ()
     modifications: Sequence[Mapping[str, Any]] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -75,9 +86,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class EvidenceReader:
-    """Reads evidence, however long the history is.
+    """Reads what a prompt shows.
 
-    At most `RECENT` + `VERSIONS` + `MODIFICATIONS` + `archive.MAX_NICHES` + 3 items.
+    However long the history is, it reads at most `RECENT` + `VERSIONS` + `MODIFICATIONS` + `archive.MAX_NICHES` + 3
+    items.
     """
 
     record: Record
@@ -87,19 +99,17 @@ class EvidenceReader:
     daily_budget_usd: float
 
     def read(self, item: Item, incumbent_source: str) -> Reading:
-        """Read what one prompt needs."""
+        """Return what one prompt needs."""
         state = self.control.state(item.lineage)
-        recent = [each.to_item() for each in self.record.latest(item.lineage, RECENT)]
-        incumbent = self.record.get(item.lineage, state.incumbent_attempt)
-        adopted = self.record.latest(item.lineage, VERSIONS, records.ADOPTED)
+        recent = self.record.latest(item.lineage, RECENT)
         curve = artifacts.training_curve(state.incumbent, item.seed)
         return Reading(
             item=item,
-            incumbent=incumbent.to_item() if incumbent else {},
+            incumbent=self.record.get(item.lineage, state.incumbent_attempt),
             source=incumbent_source,
             report=self.objects.get_json(curve) or {},
             recent=recent,
-            adopted=[each.to_item() for each in adopted],
+            adopted=self.record.latest(item.lineage, VERSIONS, ADOPTED),
             elites=self.control.elites(item.lineage, archive.MAX_NICHES),
             modifications=self.modifications.latest(MODIFICATIONS),
             sources=self._sources(recent),
@@ -107,13 +117,12 @@ class EvidenceReader:
             daily_budget_usd=self.daily_budget_usd,
         )
 
-    def _sources(self, recent: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        found = {}
-        for failure in _failures(recent):
-            if failure.get("failure_line") and failure.get("source_sha256"):
-                text = self.objects.get_text(artifacts.source(str(failure["source_sha256"])))
-                found[failure["attempt_id"]] = text or ""
-        return found
+    def _sources(self, recent: Sequence[Attempt]) -> dict[str, str]:
+        return {
+            failure.attempt_id: self.objects.get_text(artifacts.source(failure.source_sha256)) or ""
+            for failure in _failures(recent)
+            if failure.failure_line and failure.source_sha256
+        }
 
 
 def cycle_context(
@@ -125,13 +134,13 @@ def cycle_context(
         "item": reading.item,
         "rounds": rounds,
         "governance": governance,
-        "incumbent": reading.incumbent,
+        "incumbent": reading.incumbent.to_item() if reading.incumbent else {},
         "source": reading.source,
         "clips": clip_rows(reading.report),
         "points": curve_rows(reading.report),
         "sizes": size_rows(reading.report),
         "times": time_row(reading.report, limits),
-        "versions": reading.adopted,
+        "versions": [each.to_item() for each in reading.adopted],
         "elites": [each.to_item() for each in archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES)],
         "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
         "failure_counts": failure_counts(reading.recent),
@@ -139,7 +148,7 @@ def cycle_context(
         "modifications": reading.modifications[:SHOWN_MODIFICATIONS],
         "tool_usage": [row for row in usage(reading.modifications) if row["calls"]],
         "healed": healed_rows(reading.modifications, reading.recent),
-        "counts": list(Counter(attempt["status"] for attempt in reading.recent).items()),
+        "counts": list(Counter(attempt.status for attempt in reading.recent).items()),
         "read": len(reading.recent),
         "attempts_today": reading.day.attempts,
         "left_today_usd": max(0.0, reading.daily_budget_usd - reading.day.spent_usd),
@@ -150,7 +159,7 @@ def cycle_context(
 
 
 def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return rates of incumbent and HEVC at the same qualities, one row a window."""
+    """Return the rates of incumbent and x265 at equal PSNR, one row per window."""
     if not report:
         return []
     report = dict(report)
@@ -168,12 +177,13 @@ def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def curve_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the incumbent's points of one window a clip, with the seconds of a frame."""
-    rows, shown = [], {}
+    """Return the points of one window of each clip, with CPU seconds per frame."""
+    rows: list[dict[str, Any]] = []
+    shown: dict[str, int] = {}
     for point in sorted(
         report.get("points", ()), key=lambda p: (p["clip"], p["window"], p["quality"], p["bitrate_mbps"])
     ):
-        if shown.setdefault(point["clip"], point["window"]) != point["window"] or len(rows) >= 40:
+        if shown.setdefault(point["clip"], point["window"]) != point["window"] or len(rows) >= SHOWN_POINTS:
             continue
         frames = max(1, point.get("frames", 1))
         rows.append(
@@ -190,8 +200,8 @@ def curve_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def size_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what is measured of each clip: frames of each window, their size, frames a second."""
-    found = {}
+    """Return what is measured of each clip: frames per window, their size, frames per second."""
+    found: dict[str, dict[str, Any]] = {}
     for point in report.get("points", ()):
         names = ("clip", "frames", "width", "height", "fps")
         found.setdefault(point["clip"], {name: point.get(name) for name in names})
@@ -199,7 +209,7 @@ def size_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def time_row(report: Mapping[str, Any], limits: Limits) -> dict[str, Any] | None:
-    """Return the incumbent's time beside what is allowed, None before it was measured."""
+    """Return the incumbent's CPU seconds beside the limits; None if it was not measured."""
     if not report.get("points"):
         return None
     return {
@@ -211,57 +221,58 @@ def time_row(report: Mapping[str, Any], limits: Limits) -> dict[str, Any] | None
     }
 
 
-def failure_counts(recent: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
-    """Return the patterns of all failures that were read, most frequent first."""
-    failed = [a for a in recent if a["status"] == records.TEST_FAILED]
+def failure_counts(recent: Sequence[Attempt]) -> list[tuple[str, int]]:
+    """Return the patterns of all failures that were read with their counts, most frequent first."""
+    failed = [each for each in recent if each.status == TEST_FAILED]
     return Counter(pattern_of(each).name for each in failed).most_common()
 
 
-def failure_row(failure: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
-    """Return one failure with its pattern and the lines of source around its line."""
-    line = failure.get("failure_line")
-    source = sources.get(failure["attempt_id"], "")
+def failure_row(failure: Attempt, sources: Mapping[str, str]) -> dict[str, Any]:
+    """Return one failure with its pattern and the source around the failing line."""
+    line = failure.failure_line
+    source = sources.get(failure.attempt_id, "")
     return {
-        "attempt_id": failure["attempt_id"],
+        "attempt_id": failure.attempt_id,
         "pattern": pattern_of(failure).name,
-        "stage": failure.get("failure_stage", ""),
-        "kind": failure.get("failure_kind", ""),
+        "stage": failure.failure_stage,
+        "kind": failure.failure_kind,
         "line": line,
         "message": message_of(failure)[:MESSAGE_CHARS],
-        "excerpt": _excerpt(source, int(line)) if line and source else "",
+        "excerpt": _excerpt(source, line) if line and source else "",
     }
 
 
-def tried_rows(recent: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the newest hypotheses with what became of them."""
-    rows = []
-    for attempt in recent:
-        if attempt.get("hypothesis") and attempt["status"] != records.SKIPPED:
-            rows.append(
-                {
-                    "attempt_id": attempt["attempt_id"],
-                    "status": attempt["status"],
-                    "hypothesis": attempt["hypothesis"],
-                    "bd_rate_vs_incumbent": attempt.get("bd_rate_vs_incumbent"),
-                    "bitrate_mbps": attempt.get("bitrate_mbps"),
-                    "reason": attempt.get("reason", ""),
-                }
-            )
-    return rows[:SHOWN_HYPOTHESES]
-
-
-def healed_rows(
-    modifications: Sequence[Mapping[str, Any]], recent: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return the newest releases after which failures stopped, with the changes in them."""
+def tried_rows(recent: Sequence[Attempt]) -> list[dict[str, Any]]:
+    """Return the newest hypotheses with the results of their tests."""
+    tried = [each for each in recent if each.hypothesis and each.status != SKIPPED]
     return [
-        row | {"healed": row["healed"][:SHOWN_HEALED_FAILURES]}
-        for row in healed(modifications, recent)[:SHOWN_HEALED]
+        {
+            "attempt_id": attempt.attempt_id,
+            "status": attempt.status,
+            "hypothesis": attempt.hypothesis,
+            "bd_rate_vs_incumbent": attempt.bd_rate_vs_incumbent,
+            "bitrate_mbps": attempt.bitrate_mbps,
+            "reason": attempt.reason,
+        }
+        for attempt in tried[:SHOWN_HYPOTHESES]
     ]
 
 
+def healed_rows(
+    modifications: Sequence[Mapping[str, Any]], recent: Sequence[Attempt]
+) -> list[dict[str, Any]]:
+    """Return the newest releases after which failures stopped, with the changes in them."""
+    found = healed(modifications, [each.to_item() for each in recent])
+    return [row | {"healed": row["healed"][:SHOWN_HEALED_FAILURES]} for row in found[:SHOWN_HEALED]]
+
+
 def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
-    """Return what to do differently: nothing, another family, or a crossover of two elites."""
+    """Return how to change the approach: a crossover of two elites, families that no codec belongs to.
+
+    Returns
+    -------
+    ``change`` (false without stagnation), ``parents`` (two elites or none), ``unexplored`` (families).
+    """
     if not stagnation.stagnant and not stagnation.identical:
         return {"change": False, "parents": [], "unexplored": []}
     ranked = sorted(elites, key=lambda elite: (elite.fitness, elite.attempt_id))
@@ -280,10 +291,10 @@ def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
         for transform, _ in archive.TRANSFORMS
         if (prediction, transform) not in seen
     ]
-    return {"change": True, "parents": parents, "unexplored": unexplored[:6]}
+    return {"change": True, "parents": parents, "unexplored": unexplored[:SHOWN_FAMILIES]}
 
 
-def attempt_report(attempt: Mapping[str, Any], source: str, report: Mapping[str, Any] | None) -> str:
+def attempt_report(attempt: Attempt, source: str, report: Mapping[str, Any] | None) -> str:
     """Return an earlier attempt as text, for `inspect_attempt`: figures, failure, source."""
     names = (
         "attempt_id",
@@ -300,28 +311,31 @@ def attempt_report(attempt: Mapping[str, Any], source: str, report: Mapping[str,
         "failure_line",
         "failure_message",
     )
-    lines = [f"{name}: {attempt[name]}" for name in names if name in attempt]
+    known = attempt.to_item()
+    lines = [f"{name}: {known[name]}" for name in names if name in known]
     failure = (report or {}).get("failure")
-    if failure and attempt["status"] == records.TEST_FAILED and attempt.get("failure_stage") != "confirm":
+    if failure and attempt.status == TEST_FAILED and attempt.failure_stage != "confirm":
         lines += ["failure in full:", failure_text(failure)]
     for row in curve_rows(report or {}):
         lines.append(
             f"{row['clip']} quality {row['quality']}: {row['bitrate_mbps']:.3f} Mbps, {row['psnr_db']:.2f} dB, "
-            f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s a frame"
+            f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s per frame"
         )
     return "\n".join([*lines, "", "source:", source or "(no source is stored)"])
 
 
 def failure_text(failure: Mapping[str, Any]) -> str:
-    """Return what the sandbox tells of a failure, its long texts as they stand: message, traceback."""
-    told = {name: value for name, value in failure.items() if value is not None}
-    short = {name: value for name, value in told.items() if name not in ("message", "traceback")}
+    """Return what the sandbox reports of a failure; message and traceback come last, on lines of their own."""
+    known = {name: value for name, value in failure.items() if value is not None}
+    short = {name: value for name, value in known.items() if name not in ("message", "traceback")}
     lines = [f"{name}: {value}" for name, value in short.items()]
-    return "\n".join(lines + [f"{name}:\n{told[name]}" for name in ("message", "traceback") if name in told])
+    return "\n".join(
+        lines + [f"{name}:\n{known[name]}" for name in ("message", "traceback") if name in known]
+    )
 
 
-def _failures(recent: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [a for a in recent if a["status"] == records.TEST_FAILED][:SHOWN_FAILURES]
+def _failures(recent: Sequence[Attempt]) -> list[Attempt]:
+    return [each for each in recent if each.status == TEST_FAILED][:SHOWN_FAILURES]
 
 
 def _excerpt(source: str, line: int) -> str:

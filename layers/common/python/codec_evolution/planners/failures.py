@@ -1,24 +1,24 @@
-"""The failure analyst: what recent attempts failed of, what it means, and whether the framework is to blame."""
+"""The failure analyst: why recent attempts failed, and whether the framework may be the cause."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from codec_evolution import record as records
 from codec_evolution.clock import format_time, parse_time
 from codec_evolution.ports import Record
+from codec_evolution.record import ADOPTED, IDENTICAL_REPORTS, REJECTED, TEST_FAILED, Attempt
 
 THRESHOLD = 5
-"""More failures than this within the lookback and the report leads the prompt."""
+"""With more failures than this within the lookback, the report comes first in the prompt."""
 READ_LIMIT = 50
-"""Failures read for one report; bounds the items read whatever the history's length."""
+"""Failures read for one report; bounds what is read, however long the history is."""
 STAGNANT_AFTER = 20
 """Judged attempts without an adoption after which the strategy must change."""
 EXAMPLE_CHARS = 300
+"""Characters of the message that stands for a pattern."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Pattern:
     Attributes
     ----------
     kinds
-        Failure kinds of the sandbox that belong to it.
+        The sandbox's failure kinds that belong to it; empty for any.
+    cause, advice
+        The likely cause, and what to do about it in the code.
     text
-        What the message must match besides, or "".
+        Regular expression that the message must also match; "" for any message.
     framework_advice
-        What the framework tools can do about it; "" where the framework is not the cause.
+        What the framework tools can do about it; "" if the framework is not the cause.
     """
 
     name: str
@@ -44,11 +46,11 @@ class Pattern:
 
     @property
     def framework(self) -> bool:
-        """Whether the framework may be the cause, so that a framework tool can mend it."""
+        """Whether the framework may be the cause, so that a framework tool can fix it."""
         return bool(self.framework_advice)
 
     def fits(self, kind: str, message: str) -> bool:
-        """Tell whether a failure belongs to this pattern."""
+        """Return whether a failure belongs to this pattern."""
         if self.kinds and kind not in self.kinds:
             return False
         return bool(re.search(self.text, message)) if self.text else True
@@ -66,7 +68,7 @@ PATTERNS = (
         "NameError: missing builtin",
         ("policy", "runtime"),
         "the language policy does not list a name that ordinary code uses",
-        "Do without it: the builtins that may be used are listed above.",
+        "Do without it: the allowed builtins are listed above.",
         r"builtin|name '\w+' is not defined",
         "If the name is harmless, add it to the language policy with modify_framework_file and make it live with "
         "restart_orchestrator.",
@@ -75,19 +77,19 @@ PATTERNS = (
         "ImportError: module not found",
         ("import",),
         "an import is outside the language policy, or the module is not in the sandbox image",
-        "Use the modules that the policy lists, or write what is missing yourself.",
+        "Use the modules that the policy lists, or implement what is missing yourself.",
         framework_advice="A module that the sandbox image has may be added to the language policy as data.",
     ),
     Pattern(
         "Syntax error",
         ("syntax",),
         "the source is not valid in the grammar of Python 3.11",
-        "Check brackets, indentation and f-strings; send a whole source when edits have got out of step.",
+        "Check brackets, indentation and f-strings; send a whole source if your edits no longer match it.",
     ),
     Pattern(
         "Execution timeout",
         ("timeout", "budget"),
-        "a call or the whole run takes more time than it may",
+        "a call or the whole run exceeds its time limit",
         "Vectorise over blocks, cut the search range, avoid Python loops over pixels.",
     ),
     Pattern(
@@ -106,40 +108,40 @@ PATTERNS = (
     Pattern(
         "Wrong frame",
         ("frame_shape", "output_size"),
-        "the decoder returns another shape than the frame's, or a packet is larger than it may be",
-        "Carry height and width in the packet or take them from config, and crop the padding away.",
+        "the decoder does not return the frame's shape, or a packet is larger than its limit",
+        "Store height and width in the packet or take them from config, and crop the padding.",
     ),
     Pattern(
         "Not deterministic",
         ("nondeterministic",),
-        "two runs over the same frames gave other packets or other frames",
+        "two runs over the same frames gave different packets or different frames",
         "Seed every generator, reset all state at frame_index 0, do not depend on time, hash order or addresses.",
     ),
     Pattern(
         "Memory or crash",
         ("memory", "crash"),
         "the worker ran out of memory or died",
-        "Keep no more than the reference frame, avoid float64 copies of whole sequences.",
+        "Keep only the reference frame, and avoid float64 copies of whole sequences.",
     ),
     Pattern(
         "Quality out of range",
         ("quality",),
-        "the curve does not cover enough quality, or the picture is hopeless",
-        "Let config['quality'] steer the quantiser over the whole range from 0 to 100.",
+        "the curve does not cover enough of the quality range, or the quality is far too low",
+        "Let config['quality'] control the quantiser over the whole range from 0 to 100.",
     ),
     Pattern(
         "Runtime exception",
         (),
         "the code raised an exception on real frames",
-        "Read the line in the traceback; try it with evaluate_draft before handing it in.",
+        "Read the line in the traceback, and try the fix with evaluate_draft before you submit it.",
     ),
 )
-"""Tried in order, the last fits everything; the five of the first system's self-debugger are among them by name."""
+"""Tried in order; the last one fits everything. Five names are those of the first system's self-debugger."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One pattern as it was seen."""
+    """How often and when a pattern was seen, with the newest message as an example."""
 
     pattern: Pattern
     count: int
@@ -166,14 +168,14 @@ class FailureAnalysis:
 
 @dataclass(frozen=True)
 class GovernanceReport:
-    """What the planner is told before it generates.
+    """What the planner is told about failures before it writes a candidate.
 
     Attributes
     ----------
     leads
-        Whether there are so many failures that the report stands at the head of the prompt.
+        Whether there are so many failures that the report comes first in the prompt.
     framework_advised
-        Whether a framework tool may mend the most frequent cause.
+        Whether a framework tool may fix one of the two most frequent causes.
     """
 
     analysis: FailureAnalysis
@@ -183,18 +185,23 @@ class GovernanceReport:
 
 @dataclass(frozen=True)
 class FailureAnalyst:
-    """Reads a lineage's failures from the evolution record."""
+    """Reads a lineage's failures from the evolution record.
+
+    Attributes
+    ----------
+    now
+        UTC time in ISO 8601.
+    """
 
     record: Record
     lineage: str
     now: Callable[[], str]
 
     def analyze_recent_failures(self, lookback_hours: float = 1) -> FailureAnalysis:
-        """Return how many candidates failed of late, and in what ways."""
+        """Return how many candidates failed within the lookback, by pattern."""
         since = format_time(parse_time(self.now()) - timedelta(hours=lookback_hours))
-        failed = self.record.latest(self.lineage, READ_LIMIT, records.TEST_FAILED)
-        read = [each.to_item() for each in failed]
-        recent = [failure for failure in read if failure["attempt_id"] >= since]
+        read = self.record.latest(self.lineage, READ_LIMIT, TEST_FAILED)
+        recent = [failure for failure in read if failure.attempt_id >= since]
         return FailureAnalysis(
             lookback_hours=lookback_hours,
             total_failures=len(recent),
@@ -203,16 +210,16 @@ class FailureAnalyst:
         )
 
     def create_self_governance_report(self, lookback_hours: float = 1) -> GovernanceReport:
-        """Return the report that stands before every generation."""
+        """Return the report that is made before every candidate."""
         analysis = self.analyze_recent_failures(lookback_hours)
         leads = analysis.total_failures > THRESHOLD
         framework = any(finding.pattern.framework_advice for finding in analysis.patterns[:2])
         return GovernanceReport(analysis, leads, leads and framework)
 
 
-def classify(failures: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return the patterns of some failures (newest first), the most frequent first."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+def classify(failures: Sequence[Attempt]) -> tuple[Finding, ...]:
+    """Return the patterns of failures (newest first), the most frequent first."""
+    groups: dict[str, list[Attempt]] = {}
     found = {pattern.name: pattern for pattern in PATTERNS}
     for failure in failures:
         groups.setdefault(pattern_of(failure).name, []).append(failure)
@@ -220,8 +227,8 @@ def classify(failures: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
         Finding(
             pattern=found[name],
             count=len(group),
-            first_seen=group[-1]["attempt_id"].partition("#")[0],
-            last_seen=group[0]["attempt_id"].partition("#")[0],
+            first_seen=group[-1].attempt_id.partition("#")[0],
+            last_seen=group[0].attempt_id.partition("#")[0],
             example=message_of(group[0])[:EXAMPLE_CHARS],
         )
         for name, group in groups.items()
@@ -229,15 +236,15 @@ def classify(failures: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: (-finding.count, finding.pattern.name)))
 
 
-def pattern_of(failure: Mapping[str, Any]) -> Pattern:
+def pattern_of(failure: Attempt) -> Pattern:
     """Return the pattern that a failed attempt belongs to."""
-    kind, message = str(failure.get("failure_kind", "")), message_of(failure)
-    return next(pattern for pattern in PATTERNS if pattern.fits(kind, message))
+    message = message_of(failure)
+    return next(pattern for pattern in PATTERNS if pattern.fits(failure.failure_kind, message))
 
 
-def message_of(failure: Mapping[str, Any]) -> str:
-    """Return what the sandbox said; a listing has it as the reason only."""
-    return str(failure.get("failure_message") or failure.get("reason", ""))
+def message_of(failure: Attempt) -> str:
+    """Return the sandbox's message; in a listing only the reason has it."""
+    return failure.failure_message or failure.reason
 
 
 @dataclass(frozen=True)
@@ -247,9 +254,11 @@ class Stagnation:
     Attributes
     ----------
     judged
-        Attempts since the last adoption, as far as they were read.
+        Candidates judged since the last adoption, as far as they were read.
+    stagnant
+        Whether these are at least `STAGNANT_AFTER`.
     identical
-        Whether the newest reports are all alike.
+        Whether the newest `record.IDENTICAL_REPORTS` reports are equal.
     """
 
     judged: int
@@ -257,19 +266,26 @@ class Stagnation:
     identical: bool
 
 
-def find_stagnation(recent: Sequence[Mapping[str, Any]]) -> Stagnation:
-    """Look at the newest attempts (newest first) of a lineage."""
+def find_stagnation(recent: Sequence[Attempt]) -> Stagnation:
+    """Return the signs of stagnation in a lineage's newest attempts (newest first)."""
     judged = 0
     for attempt in recent:
-        if attempt["status"] == records.ADOPTED:
+        if attempt.status == ADOPTED:
             break
-        judged += attempt["status"] in (records.REJECTED, records.TEST_FAILED)
-    reports = [_report(a) for a in recent if a["status"] in (records.REJECTED, records.TEST_FAILED)]
-    newest = reports[: records.IDENTICAL_REPORTS]
-    identical = len(newest) == records.IDENTICAL_REPORTS and len(set(newest)) == 1
+        judged += attempt.status in (REJECTED, TEST_FAILED)
+    reports = [_report(each) for each in recent if each.status in (REJECTED, TEST_FAILED)]
+    newest = reports[:IDENTICAL_REPORTS]
+    identical = len(newest) == IDENTICAL_REPORTS and len(set(newest)) == 1
     return Stagnation(judged, judged >= STAGNANT_AFTER, identical)
 
 
-def _report(attempt: Mapping[str, Any]) -> tuple[Any, ...]:
-    names = ("status", "bitrate_mbps", "psnr_db", "bd_rate_vs_incumbent", "failure_kind", "failure_stage")
-    return (*(attempt.get(name) for name in names), message_of(attempt)[:EXAMPLE_CHARS])
+def _report(attempt: Attempt) -> tuple[object, ...]:
+    return (
+        attempt.status,
+        attempt.bitrate_mbps,
+        attempt.psnr_db,
+        attempt.bd_rate_vs_incumbent,
+        attempt.failure_kind,
+        attempt.failure_stage,
+        message_of(attempt)[:EXAMPLE_CHARS],
+    )

@@ -20,7 +20,7 @@ from codec_evolution.planners.prompts import (
     system_context,
 )
 from codec_evolution.ports import DayCounters
-from codec_evolution.record import Elite
+from codec_evolution.record import Attempt, Elite
 
 LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
 """Stand for the operator's limits; a template that renders with these renders with any."""
@@ -97,7 +97,7 @@ def _first(tools: bool) -> Reading:
         tools=tools,
         budget_usd=1.0,
     )
-    return Reading(item=item, incumbent={}, source="source", report={})
+    return Reading(item=item, incumbent=None, source="source", report={})
 
 
 def _later(tools: bool) -> Reading:
@@ -119,11 +119,11 @@ def _later(tools: bool) -> Reading:
     first = _first(tools)
     return Reading(
         item=first.item,
-        incumbent={"bitrate_mbps": 1.0, "bd_rate_vs_hevc": 1.0, "improvement": "improvement"},
+        incumbent=_attempt("adopted", bd_rate_vs_hevc=1.0, improvement="improvement"),
         source=first.source,
         report={},
         recent=[*[_attempt("test_failed")] * 3, _attempt("rejected")],
-        adopted=[_attempt("adopted") | {"adopted_version": 0}],
+        adopted=[_attempt("adopted", adopted_version=0)],
         elites=elites,
         modifications=[
             change | {"started_at": _ID, "reason": "reason", "message": "message", "file": "file"}
@@ -134,14 +134,17 @@ def _later(tools: bool) -> Reading:
     )
 
 
-def _attempt(status: str) -> dict[str, Any]:
-    return {
+def _attempt(status: str, **more: Any) -> Attempt:
+    known = {
+        "lineage": "main",
         "attempt_id": _ID,
         "status": status,
         "reason": "reason",
         "hypothesis": "hypothesis",
+        "bitrate_mbps": 1.0,
         "failure_stage": "smoke",
         "failure_kind": "runtime",
         "failure_line": 1,
         "failure_message": "message",
     }
+    return Attempt.from_item(known | more)

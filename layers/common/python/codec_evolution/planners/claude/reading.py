@@ -27,6 +27,7 @@ from codec_evolution.planners.edits import Edit, EditFailed, apply_edits
 from codec_evolution.planners.evidence import attempt_report
 from codec_evolution.planners.prompts import NOTICES, Prompts
 from codec_evolution.ports import Objects, Record
+from codec_evolution.record import Attempt
 
 REASON_CHARS = 1000
 """Longest reason of an attempt that ends here."""
@@ -170,11 +171,11 @@ class AnswerReader:
                 raise RequestRefused("unknown_base: no draft was sent in this attempt")
             return self._stored(self.talk.draft)
         attempt = self._attempt(name)
-        if "source_sha256" not in attempt:
+        if not attempt.source_sha256:
             raise RequestRefused(f"unknown_base: attempt {name} has no source")
-        return self._stored(str(attempt["source_sha256"]))
+        return self._stored(attempt.source_sha256)
 
-    def _attempt(self, name: str) -> dict[str, Any]:
+    def _attempt(self, name: str) -> Attempt:
         version = _VERSION.fullmatch(name)
         lineage = self.context.item.lineage
         if version:
@@ -185,7 +186,7 @@ class AnswerReader:
             raise RequestRefused(
                 f"unknown_base: {name[:100]!r} is neither a version nor an attempt of this lineage"
             )
-        return found.to_item()
+        return found
 
     def _stored(self, sha: str) -> str:
         try:
@@ -195,7 +196,7 @@ class AnswerReader:
 
     def _inspect(self, name: str) -> str:
         attempt = self._attempt(name.strip())
-        sha = str(attempt.get("source_sha256", ""))
+        sha = attempt.source_sha256
         source = self.objects.get_text(artifacts.source(sha)) if sha else ""
-        report = self.objects.get_json(artifacts.report(self.context.item.lineage, attempt["attempt_id"]))
+        report = self.objects.get_json(artifacts.report(self.context.item.lineage, attempt.attempt_id))
         return attempt_report(attempt, source or "", report)
