@@ -39,7 +39,7 @@ def test_what_a_model_may_amend_freely_is_policy_and_prompts_alone():
         f"{LAYER}/host/guard.py",
         f"{LAYER}/host/new/module.py",
         f"{LAYER}/judging/adoption.py",
-        f"{LAYER}/budget.py",
+        f"{LAYER}/planners/claude/budget.py",
         f"{LAYER}/adapters/claude_api.py",
         f"{LAYER}/planners/claude/planner.py",
         "sandbox_container/codec_sandbox/policy_ceiling.toml",

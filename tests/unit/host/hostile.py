@@ -52,7 +52,7 @@ GUARDED = {
     "clips": "sandbox_container/clips/manifest.json",
     "adoption rule": "layers/common/python/codec_evolution/judging/adoption.py",
     "rate-distortion": "layers/common/python/codec_evolution/judging/rate_distortion.py",
-    "budget": "layers/common/python/codec_evolution/budget.py",
+    "budget": "layers/common/python/codec_evolution/planners/claude/budget.py",
     "prices": f"{DATA}/prices.toml",
     "host program": "layers/common/python/codec_evolution/host/program.py",
     "credential of Claude": "layers/common/python/codec_evolution/planners/claude/planner.py",

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from codec_evolution.budget import BudgetSpent, Purse, slot_share
+from codec_evolution.loop.cycle import slot_share
 from codec_evolution.planners.claude.asking import CALLS_A_ROUND, Asker, write_off
+from codec_evolution.planners.claude.budget import AttemptBudget, BudgetSpent
 from codec_evolution.planners.claude.language_model import ModelAnswer, ModelCall, ModelFault
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.pricing import Usage, load_prices
@@ -123,8 +124,10 @@ class SlotAtWork:
     def _round(self, number: int) -> bool:
         talk = Transcript.from_json(self.stored) if self.stored else fresh()
         write_off(talk)
-        purse = Purse(self, self.world.lineage, DAY, LIMIT_USD, self.share_usd, spent_usd=talk.cost_usd)
-        asker = Asker(self, PRICE, purse, lambda: self._save(talk), lambda: 1e12, lambda seconds: None)
+        budget = AttemptBudget(
+            self, self.world.lineage, DAY, LIMIT_USD, self.share_usd, spent_usd=talk.cost_usd
+        )
+        asker = Asker(self, PRICE, budget, lambda: self._save(talk), lambda: 1e12, lambda seconds: None)
         try:
             if talk.answered(number) is None:
                 asker.ask(talk, number, CALL)

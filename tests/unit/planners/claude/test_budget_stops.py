@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from codec_evolution.budget import BudgetSpent, Purse, slot_share
-from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
+from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, slot_share
+from codec_evolution.planners.claude.budget import AttemptBudget, BudgetSpent
 from codec_evolution.pricing import Usage, load_prices
 
 from tests.unit.planners.claude.conftest import CYCLE, LINEAGE
@@ -86,9 +86,9 @@ def test_slots_that_reserve_at_the_same_time_share_one_budget(office):
     limit, price, kept = 1.0, 0.13, []
 
     def take() -> None:
-        purse = Purse(desk.control, LINEAGE, DAY, limit, limit)
+        budget = AttemptBudget(desk.control, LINEAGE, DAY, limit, limit)
         try:
-            purse.reserve(price)
+            budget.reserve(price)
         except BudgetSpent:
             return
         kept.append(price)

@@ -9,7 +9,6 @@ from typing import Literal
 
 from codec_evolution import artifacts
 from codec_evolution import record as records
-from codec_evolution.budget import slot_share
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.framework import release
@@ -248,3 +247,8 @@ def stage_of(objects: Objects, lineage: str, attempt_id: str) -> str:
     if objects.exists(artifacts.proposal(lineage, attempt_id)):
         return "measuring"
     return "planning"
+
+
+def slot_share(daily_budget_usd: float, spent_today_usd: float, slots: int) -> float:
+    """Return what one slot of a cycle may spend: an equal part of what is left of the day."""
+    return max(0.0, daily_budget_usd - spent_today_usd) / slots

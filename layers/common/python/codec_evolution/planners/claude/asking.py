@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from codec_evolution.budget import Purse
+from codec_evolution.planners.claude.budget import AttemptBudget
 from codec_evolution.planners.claude.language_model import (
     LanguageModel,
     ModelAnswer,
@@ -42,7 +42,7 @@ class Asker:
 
     model: LanguageModel
     price: ModelPrice
-    purse: Purse
+    budget: AttemptBudget
     save: Callable[[], None]
     deadline: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
@@ -54,7 +54,7 @@ class Asker:
         ------
         ModelFault
             No call within the bound returned an answer, or none can.
-        codec_evolution.budget.BudgetSpent
+        codec_evolution.planners.claude.budget.BudgetSpent
             The worst case of the call exceeds a budget; the call was not made.
         """
         for tries in range(1, CALLS_A_ROUND + 1):
@@ -72,7 +72,7 @@ class Asker:
 
     def _call(self, talk: Transcript, number: int, call: ModelCall) -> ModelAnswer:
         worst = self.price.worst_case(self.model.count(call), call.max_tokens)
-        self.purse.reserve(worst)
+        self.budget.reserve(worst)
         entry = Call(number, worst)
         talk.calls.append(entry)
         self.save()
@@ -83,7 +83,7 @@ class Asker:
             entry.end(LOST if fault.billed else RELEASED, worst if fault.billed else 0.0)
             self.save()
             if not fault.billed:
-                self.purse.settle(worst, 0.0)
+                self.budget.settle(worst, 0.0)
             raise
         entry.usage, entry.stop_reason = answer.usage, answer.stop_reason
         entry.request_id, entry.detail = answer.request_id, answer.detail
@@ -92,7 +92,7 @@ class Asker:
         talk.hear(answer.content)
         # Stored before it is settled: after a crash in between, too much is booked, but the answer is not lost.
         self.save()
-        self.purse.settle(worst, cost)
+        self.budget.settle(worst, cost)
         return answer
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.budget import BudgetSpent, Purse
 from codec_evolution.candidate import Candidate, sha256_hex
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item
@@ -28,6 +27,7 @@ from codec_evolution.planners.base import (
 )
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.asking import Asker, write_off
+from codec_evolution.planners.claude.budget import AttemptBudget, BudgetSpent
 from codec_evolution.planners.claude.language_model import (
     LanguageModel,
     ModelAnswer,
@@ -242,7 +242,7 @@ class ClaudePlanner:
             price = load_prices().model(talk.model, self.model.provider)
         except UnknownPrice as unknown:
             raise ModelFault("unknown_price", str(unknown)) from None
-        purse = Purse(
+        budget = AttemptBudget(
             self.control,
             item.lineage,
             day_of(item.cycle_id),
@@ -250,7 +250,7 @@ class ClaudePlanner:
             item.budget_usd,
             spent_usd=talk.cost_usd,
         )
-        asker = Asker(self.model, price, purse, lambda: self._book(item, talk), self.deadline, self.sleep)
+        asker = Asker(self.model, price, budget, lambda: self._book(item, talk), self.deadline, self.sleep)
         try:
             return asker.ask(talk, context.round, self._call(talk, forced=last and talk.can_force))
         except ModelFault as fault:

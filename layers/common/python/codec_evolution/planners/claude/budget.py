@@ -11,13 +11,8 @@ class BudgetSpent(Exception):
     """A call may not be made: its worst case would pass a limit. The message names the limit and the figures."""
 
 
-def slot_share(daily_budget_usd: float, spent_today_usd: float, slots: int) -> float:
-    """Return what one slot of a cycle may spend: an equal part of what is left of the day."""
-    return max(0.0, daily_budget_usd - spent_today_usd) / slots
-
-
 @dataclass
-class Purse:
+class AttemptBudget:
     """What one attempt may spend: its slot's share, and never more than is left of the day.
 
     Attributes
