@@ -13,7 +13,8 @@ from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_pric
 from infra.commands.aws_usage import DAYS_A_MONTH, Load, Usage, usage_of
 from infra.commands.costs import cost_row, read_attempts, total_of
 from infra.errors import UserError
-from infra.local.session import LINEAGE, Progress, join_session
+from infra.local.session import LINEAGE, join_session
+from infra.progress import Progress
 from infra.settings import Settings
 
 SEARCH_S = 2.0

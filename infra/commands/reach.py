@@ -21,7 +21,8 @@ from codec_evolution.loop.steering import Operator
 from infra.commands.stacks import stack_outputs
 from infra.commands.target import Target, TargetName
 from infra.errors import UserError
-from infra.local.session import LINEAGE, Progress, Session, join_session
+from infra.local.session import LINEAGE, Session, join_session
+from infra.progress import Progress
 from infra.settings import APP_STACK, DATA_STACK
 
 CALL_TIMEOUT_S = 320

@@ -43,10 +43,14 @@ class Row:
     notes: Sequence[str] = ()
 
 
+def escaped(line: str) -> str:
+    """Return a line that a terminal only shows: control, direction and invisible characters are escaped."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
 def plain(text: object) -> str:
-    """Return a text as one line that a terminal only shows: control and direction characters are escaped."""
-    folded = " ".join(str(text).split())
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in folded)
+    """Return a text as one line, its white space folded and the rest `escaped`."""
+    return escaped(" ".join(str(text).split()))
 
 
 def number(value: float | None, form: str, unit: str = "") -> str:

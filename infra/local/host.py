@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +24,13 @@ from infra.errors import UserError
 from infra.local.bare_repository import BareRepository, Person
 from infra.local.github_standin import BRANCH, PERSON
 from infra.local.synthesis import ROOT
+from infra.progress import Progress
 from infra.settings import Settings
 
 GUARD = ROOT / "layers/common/python/codec_evolution/data/guard.toml"
 MESSAGE = "Bring the installed framework"
 GIT_TIMEOUT_S = 60
 SKIPPED = (".git", ".venv", ".emulator", ".local", "__pycache__", "cdk.out", "windows", "downloads")
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

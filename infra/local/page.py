@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from infra.errors import UserError
 from infra.local.loopback import HOST, LoopbackServer, read_body
 from infra.local.session import LINEAGE, Session, is_alive, lend_session
+from infra.progress import Progress
 
 NAMES = (HOST, "localhost")
 SAFE_METHODS = ("GET", "HEAD")
@@ -48,8 +49,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Sent with every response."""
-
-Progress = Callable[[str], None]
 
 
 class NotNow(Exception):

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from infra.local.emulator import REGION, Emulator, answers
 from infra.local.github_standin import GithubStandin
 from infra.local.modification_journal import Replayer
 from infra.local.synthesis import ROOT, synthesise
+from infra.progress import Progress
 from infra.settings import Settings
 
 EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
@@ -41,8 +42,6 @@ HANDLERS = {"framework_tool": "infra.local.framework_tool.lambda_handler"}
 """Handlers that differ locally, by the function's folder: this one journals what the emulator may lose."""
 ANSWER_S = 10.0
 """How long a busy emulator may take to answer before its session is considered gone."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

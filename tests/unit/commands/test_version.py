@@ -37,7 +37,7 @@ import sys
 from typer.testing import CliRunner
 from infra.cli import app
 CliRunner().invoke(app, ["--help"])
-heavy = {"cv2", "matplotlib", "torch", "numpy", "boto3", "anthropic", "aws_cdk"}
+heavy = {"cv2", "matplotlib", "torch", "numpy", "boto3", "anthropic", "aws_cdk", "pydantic"}
 print(sorted(heavy & set(sys.modules)))
 CliRunner().invoke(app, ["history", "--state-dir", "/nowhere"])
 print(sorted(heavy & set(sys.modules)))
@@ -45,4 +45,11 @@ print(sorted(heavy & set(sys.modules)))
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.splitlines() == ["[]", "['boto3']"]
+    assert done.stdout.splitlines() == ["[]", "['boto3', 'pydantic']"]
+
+
+def test_the_help_of_tool_names_every_tool_with_its_arguments():
+    from codec_evolution.framework.tool_specs import FRAMEWORK_TOOLS
+
+    shown = " ".join(CliRunner().invoke(app, ["tool", "--help"], env={"COLUMNS": "200"}).stdout.split())
+    assert all(f"{spec.name}: {spec.usage}" in shown for spec in FRAMEWORK_TOOLS)
