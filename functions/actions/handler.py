@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.schedule import MinuteSchedule
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.loop.steering import Operator
 from codec_evolution.widgets.actions import handle_action
 
-logger = Logger(service="actions")
+logger = make_logger("actions")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.contracts import CloseRequest, check_size, parse
 
-logger = Logger(service="close_cycle")
+logger = make_logger("close_cycle")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

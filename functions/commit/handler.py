@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.github import GithubRepository
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
@@ -17,7 +17,7 @@ from codec_evolution.loop.commit import GithubRefused
 from codec_evolution.loop.deployment import Deployer
 from codec_evolution.repair.framework_commits import FrameworkCommitter
 
-logger = Logger(service="commit")
+logger = make_logger("commit")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
@@ -15,7 +15,7 @@ from codec_evolution.contracts import ConcludeRequest, answer, parse
 from codec_evolution.loop import metrics
 from codec_evolution.loop.conclusion import Concluder
 
-logger = Logger(service="conclude")
+logger = make_logger("conclude")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.images import CodeBuildImages
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
@@ -26,7 +26,7 @@ from codec_evolution.repair.release_checks import check_prompts
 from codec_evolution.repair.releaser import Releaser
 from codec_evolution.repair.tool_service import ToolCall, ToolService
 
-logger = Logger(service="framework_tool")
+logger = make_logger("framework_tool")
 
 BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
 """Source of version 0, below the folder of shipped files."""

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.executions import StateMachineExecutions
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
@@ -21,7 +21,7 @@ from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.repair import operations
 
-logger = Logger(service="open_cycle")
+logger = make_logger("open_cycle")
 
 SETTINGS = CycleSettings(
     lineage=os.environ["LINEAGE"],

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
@@ -24,7 +24,7 @@ from codec_evolution.planners.claude.language_model import LanguageModel
 from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.wiring import build_planner
 
-logger = Logger(service="plan")
+logger = make_logger("plan")
 
 BASELINE = Path("sandbox_container") / "codecs" / "version_0.py"
 MARGIN_S = 30.0

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.images import BenchmarkImage, CodeBuildImages, rollback_by
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import BuildEnded, parse
 from codec_evolution.repair.image_release import ImageReleaser
 
-logger = Logger(service="publish_image")
+logger = make_logger("publish_image")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
@@ -14,7 +14,7 @@ from codec_evolution.clock import utc_now
 from codec_evolution.widgets.request import Links, WidgetContext, github_web_url
 from codec_evolution.widgets.views import render_view
 
-logger = Logger(service="widgets")
+logger = make_logger("widgets")
 
 CONTEXT = WidgetContext(
     record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.commands.options import AsJson, print_json, progress
+from infra.commands.options import AsJson, print_json, progress, say
 
 app = typer.Typer(help="List, add and remove the clips that the benchmark measures on.", no_args_is_help=True)
 """Mounted by `infra.cli` as ``clips``."""
@@ -45,7 +45,7 @@ def clips_add(
     from infra.workbench.clips_add import add_clips
 
     for name in add_clips(location, role.value, licence=licence, pictures=pictures, progress=progress):
-        typer.echo(f"{name}: added")
+        say(f"{name}: added")
 
 
 @app.command("list")
@@ -67,4 +67,4 @@ def clips_remove(name: Annotated[str, typer.Argument(help="Name of an added clip
     from infra.workbench.clips_add import remove_clip
 
     remove_clip(name)
-    typer.echo(f"{name}: removed")
+    say(f"{name}: removed")

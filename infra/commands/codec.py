@@ -20,6 +20,7 @@ from infra.commands.options import (
     StateDir,
     print_json,
     progress,
+    say,
 )
 
 app = typer.Typer()
@@ -98,8 +99,8 @@ def validate(file: CodecFile, library_codecs: LibraryCodecs = False, as_json: As
         for violation in answer["violations"]:
             line, column = violation["line"], violation["column"]
             place = f"{file}:{line}:{column}: {violation['construct']}" if line else file
-            typer.echo(f"{place}: {violation['message']}")
-        typer.echo(f"{file}: {answer['status']}")
+            say(f"{place}: {violation['message']}")
+        say(f"{file}: {answer['status']}")
     raise typer.Exit(DONE if answer["status"] == "passed" else FAILED)
 
 
@@ -159,7 +160,7 @@ def sandbox(
     if as_json:
         print_json(answer)
     else:
-        typer.echo(f"{answer['outcome']}: {answer['detail']}")
+        say(f"{answer['outcome']}: {answer['detail']}")
     raise typer.Exit(DONE if answer["outcome"] == "returned" else FAILED)
 
 
@@ -171,4 +172,4 @@ def references(
     from infra.workbench.references import rebuild_references
 
     measured = rebuild_references(progress=progress, force=force)
-    typer.echo(f"{measured} curves measured")
+    say(f"{measured} curves measured")

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 from typer.core import TyperCommand
 
-from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json
-from infra.commands.tables import escaped, print_paragraph
+from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json, say
+from infra.commands.tables import print_paragraph
 from infra.commands.target import Target
 
 app = typer.Typer()
@@ -128,6 +127,5 @@ def _show(item: dict[str, Any], as_json: bool, good: frozenset[str]) -> None:
             if item.get(name):
                 print_paragraph(console, f"{name}: {item[name]}")
         if item.get("diff"):
-            for line in f"diff: {item['diff']}".splitlines():
-                console.print(Text(escaped(line.expandtabs())), soft_wrap=True)
+            say(f"diff: {item['diff']}")
     raise typer.Exit(DONE if item["status"] in good else FAILED)

@@ -16,8 +16,10 @@ from infra.commands.options import (
     StateDir,
     TargetOption,
     at_target,
+    print_document,
     print_json,
     progress,
+    say,
 )
 from infra.commands.target import Target, TargetName
 from infra.errors import UserError
@@ -90,7 +92,7 @@ def diff(
     if as_json:
         print_json({"lineage": lineage, "from": first, "to": second, "diff": text})
     else:
-        typer.echo(text, nl=False)
+        say(text, nl=False)
 
 
 @app.command()
@@ -109,7 +111,7 @@ def export(
     attempts = [each.to_item() for each in target.record.every(lineage or target.lineage)]
     text = as_csv(attempts) if form is ExportFormat.CSV else as_json_lines(attempts)
     if output is None:
-        typer.echo(text, nl=False)
+        print_document(text)
         return
     try:
         output.write_text(text, encoding="utf-8")
@@ -131,7 +133,7 @@ def dashboard(
         from infra.commands.reach import reach
 
         with reach(target, state_dir, progress) as reached:
-            typer.echo(reached.pages["DashboardUrl"])
+            say(reached.pages["DashboardUrl"])
         return
     from infra.local.page import serve_page
 
@@ -148,4 +150,4 @@ def _print_outcome(target: Target, lineage: str, sentence: str, as_json: bool) -
         paused = target.control.state(lineage).paused
         print_json({"lineage": lineage, "paused": paused, "message": sentence})
     else:
-        typer.echo(sentence)
+        say(sentence)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from codec_evolution.framework.visible_text import visible
 from rich.console import Console
 
 from infra.commands.target import TargetName
@@ -48,9 +49,19 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def print_document(text: str) -> None:
+    """Write a file's text to standard output: exact for a program, with escapes where a terminal shows it."""
+    sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Write a text for a person to standard output, with its hidden characters as escapes."""
+    typer.echo(visible(text), nl=nl)
+
+
 def progress(text: str, style: str = "") -> None:
-    """Write a line of progress to standard error; the text is never interpreted as markup."""
-    progress_console.print(text, style=style or None, highlight=False, markup=False, soft_wrap=True)
+    """Write a line of progress to standard error; the text is not taken as markup, hidden characters are escapes."""
+    progress_console.print(visible(text), style=style or None, highlight=False, markup=False, soft_wrap=True)
 
 
 def at_target(command: Callable[..., None]) -> Callable[..., None]:

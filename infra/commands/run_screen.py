@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from codec_evolution.framework.visible_text import visible, visible_line
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from infra.commands.tables import plain, print_paragraph, status_text
+from infra.commands.tables import print_paragraph, status_text
 
 if TYPE_CHECKING:
     from infra.local.runner import CycleResult, RunResult, Stage
@@ -45,7 +46,7 @@ class RunScreen:
         if self._live is not None:
             lines = Text(self._title, style="bold")
             for stage in stages:
-                lines.append(f"\n{INDENT}{stage.attempt_id}  ", style="dim")
+                lines.append(f"\n{INDENT}{visible_line(stage.attempt_id)}  ", style="dim")
                 lines.append(status_text(stage.name))
             self._live.update(lines)
             return
@@ -89,9 +90,9 @@ class RunScreen:
             print_paragraph(console, f"the language model cost {result.spent_usd:.4f} USD")
         print_paragraph(console, f"the incumbent is version {result.version}", "bold green")
         # Not wrapped, so that a person can copy a command or a path whole.
-        console.print(Text(f"commits: git --git-dir {result.git_dir} log --stat"), soft_wrap=True)
+        console.print(Text(visible(f"commits: git --git-dir {result.git_dir} log --stat")), soft_wrap=True)
         if result.plot:
-            console.print(Text(f"rate-distortion plot: {result.plot}"), soft_wrap=True)
+            console.print(Text(visible(f"rate-distortion plot: {result.plot}")), soft_wrap=True)
         if result.refused:
             print_paragraph(console, f"the cycle may not run: {result.refused}", "red")
         if result.failed:
@@ -108,15 +109,17 @@ def _seconds(stages: Mapping[str, float]) -> str:
 
 
 def _attempt_line(record: Mapping[str, Any]) -> Text:
-    line = Text(f"{record['attempt_id']}  ") + status_text(record["status"])
+    line = Text(visible_line(record["attempt_id"]) + "  ") + status_text(record["status"])
     if "bitrate_mbps" in record:
         line.append(f"  {record['bitrate_mbps']:.3f} Mbps at {record.get('psnr_db', 36):.0f} dB")
     if "bd_rate_vs_incumbent" in record:
         line.append(f"  {record['bd_rate_vs_incumbent']:+.1f} % against v{record.get('parent_version')}")
     if "bd_rate_vs_hevc" in record:
         line.append(f"  {record['bd_rate_vs_hevc']:+.0f} % against HEVC")
-    line.append(f"  planner: {plain(record.get('planner', '-'))}", style="dim")
+    line.append(f"  planner: {visible_line(record.get('planner', '-'))}", style="dim")
     if record.get("llm_calls"):
         calls = f"{record['llm_calls']} call{'s' if record['llm_calls'] != 1 else ''}"
-        line.append(f" ({plain(record['model'])}, {calls}, {record['llm_cost_usd']:.4f} USD)", style="dim")
+        line.append(
+            f" ({visible_line(record['model'])}, {calls}, {record['llm_cost_usd']:.4f} USD)", style="dim"
+        )
     return line

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from codec_evolution.framework.visible_text import visible_line
 from rich.console import Console
 from rich.text import Text
 
@@ -43,16 +44,6 @@ class Row:
     notes: Sequence[str] = ()
 
 
-def escaped(line: str) -> str:
-    """Return a line that a terminal only shows: control, direction and invisible characters are escaped."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
-
-
-def plain(text: object) -> str:
-    """Return a text as one line, its white space folded and the rest `escaped`."""
-    return escaped(" ".join(str(text).split()))
-
-
 def number(value: float | None, form: str, unit: str = "") -> str:
     """Return a figure in a format of `format`, with its unit; empty for None."""
     return "" if value is None else format(value, form) + unit
@@ -66,11 +57,11 @@ def print_paragraph(
     Parameters
     ----------
     text
-        A string is taken for untrusted and escaped by `plain`.
+        A string is taken for untrusted and escaped by `visible_line`.
     first, rest
         Indent of the first line and of the others; the same unless told.
     """
-    whole = text if isinstance(text, Text) else Text(plain(text), style=style)
+    whole = text if isinstance(text, Text) else Text(visible_line(text), style=style)
     indent = first if rest is None else rest
     width = max(console.width - max(len(first), len(indent)), 1)
     for count, line in enumerate(whole.wrap(console, width, overflow="fold")):
@@ -80,7 +71,7 @@ def print_paragraph(
 def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Row], *, title: str = "") -> None:
     """Print rows below their headings.
 
-    Strings are taken for untrusted and escaped by `plain`; a `Text` is printed with its style.
+    Strings are taken for untrusted and escaped by `visible_line`; a `Text` is printed with its style.
     """
     if title:
         print_paragraph(console, title, "bold")
@@ -106,7 +97,7 @@ def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Row]
 
 
 def _text(cell: str | Text) -> Text:
-    return cell if isinstance(cell, Text) else Text(plain(cell))
+    return cell if isinstance(cell, Text) else Text(visible_line(cell))
 
 
 def _fitted(widths: Sequence[int], columns: Sequence[Column], available: int) -> list[int]:
@@ -164,4 +155,4 @@ def _print_line(console: Console, line: Text) -> None:
 
 def status_text(status: str) -> Text:
     """Return a status word in its colour."""
-    return Text(plain(status), style=COLOURS.get(status, ""))
+    return Text(visible_line(status), style=COLOURS.get(status, ""))

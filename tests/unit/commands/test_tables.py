@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+from codec_evolution.framework.visible_text import visible_line
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -11,7 +12,7 @@ from rich.text import Text
 from infra.commands import listings
 from infra.commands.codec_tables import print_benchmark, print_comparison
 from infra.commands.run_screen import RunScreen
-from infra.commands.tables import MIN_TEXT_WIDTH, Column, Row, plain, print_paragraph, print_table
+from infra.commands.tables import MIN_TEXT_WIDTH, Column, Row, print_paragraph, print_table
 from infra.local.runner import CycleResult
 
 ATTEMPT = "2026-11-28T00:52:52.412Z#39"
@@ -200,7 +201,9 @@ def test_figures_stand_below_each_other():
     assert lines == ["rates", "name       Mbps", "a         1.000", "longer  100.000"]
 
 
-@pytest.mark.parametrize("sign", ["\x1b[31m", "\x07", "\r", "\u202e", "\u200b", "\x9b", "\n", "[bold]"])
+@pytest.mark.parametrize(
+    "sign", ["\x1b[31m", "\x07", "\r", "\u202e", "\u200b", "\x9b", "\u3164", "\n", "[bold]"]
+)
 def test_no_sign_that_a_model_wrote_steers_the_terminal(sign):
     record = {**RECORD, "hypothesis": f"a{sign}b", "reason": f"c{sign}d"}
     listing = {"lineage": "main", "version": 1, "attempts": [record]}
@@ -208,7 +211,7 @@ def test_no_sign_that_a_model_wrote_steers_the_terminal(sign):
     cycle = CycleResult(ATTEMPT, [record], {}, [], waiting=sign)
     lines += shown(lambda console, _: RunScreen(console).cycle_ended(cycle), None)
     assert all(line.isprintable() for line in lines)
-    assert any(f"a{plain(sign)}b" in line or "a b" in line for line in lines)
+    assert any(f"a{visible_line(sign)}b" in line or "a b" in line for line in lines)
 
 
 def test_a_styled_text_keeps_its_style_when_it_wraps():

@@ -168,6 +168,7 @@ def test_a_long_hypothesis_is_cut() -> None:
         ("at https://example.org/x", "at https: //example.org/x"),
         ("<img src=x>", "(img src=x>"),
         ("bell\x07 and \u202eoverride\u200b", "bell and override"),
+        ("unseen \u034f\u115f\u3164\uffa0\u00ad\U000e0041 marks \x1b[31m", "unseen marks (31m"),
         ("rocket \U0001f680 and \u2705 go", "rocket and go"),
         ("λ → 漢字, 36 dB ± 0.1°", "λ → 漢字, 36 dB ± 0.1°"),
         ("lone \ud800 surrogate", "lone surrogate"),

@@ -41,6 +41,7 @@ ATTRIBUTES_OF_MODIFICATION = (
     "attempt_id",
 )
 PLAIN = "plain words"
+HIDDEN = "a\x1bb\x9bc\u202ed\u2066e\u200bf\u00adg\u3164h"
 HOSTILE = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -105,6 +106,16 @@ def test_hostile_text_changes_nothing_but_the_words(view, width, text):
         assert not name.startswith("on")
         if name in ("href", "src", "endpoint", "xlink:href"):
             assert value == "arn:aws:lambda:eu-west-1:1:function:actions:live", f"<{tag} {name}>"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_hidden_characters_are_escapes_on_every_page(view):
+    found = render_view(
+        {"view": view, "widgetContext": {"width": 1100, "theme": "light"}}, written_with(HIDDEN)
+    )
+    assert not set(found) & set(HIDDEN[1:-1:2])
+    if PLAIN in drawn(view, 1100, PLAIN).words:
+        assert r"a\u001bb\u009bc\u202ed\u2066e\u200bf\u00adg\u3164h" in found
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from codec_evolution.clock import format_time, parse_time
+from codec_evolution.framework.visible_text import is_hidden
 from codec_evolution.planner_specs import BASELINE, PLANNERS, author_label
 from codec_evolution.record import Attempt, Attributes, Identifier, Time
 
@@ -172,7 +173,7 @@ def trailer_of(message: str, name: str) -> str | None:
 def one_line(text: object, limit: int = TEXT_LIMIT) -> str:
     """Return a text that a model wrote as one harmless line.
 
-    Control, format and emoji characters go, white space is folded, and what GitHub would act on in a commit
+    Hidden and emoji characters go, white space is folded, and what GitHub would act on in a commit
     message or pull request (mentions, issue references, links, ``[skip ci]``) is broken up.
 
     Parameters
@@ -200,8 +201,7 @@ _ACTIVE = (
 
 
 def _harmless(character: str) -> str:
-    category = unicodedata.category(character)
-    if category.startswith("C") or category in ("Zl", "Zp"):
+    if is_hidden(character):
         return " "
-    is_emoji = category == "So" and ord(character) >= 0x2600
+    is_emoji = unicodedata.category(character) == "So" and ord(character) >= 0x2600
     return "" if is_emoji else character

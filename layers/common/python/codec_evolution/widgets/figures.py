@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from codec_evolution.clock import parse_time
 
 NONE = "\u2013"
 MINUS = "\u2212"
 THIN = "\u202f"
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
-
-
-def visible(text: str) -> str:
-    """Return a text with invisible and direction-changing characters escaped, so that code reads as it runs."""
-    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def mbps(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Renders the templates, with escaping always on: nothing that a model wrote becomes markup."""
+"""Renders the templates, with escaping always on: nothing that a model wrote becomes markup or stays unseen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
+from codec_evolution.framework.visible_text import visible
 from codec_evolution.widgets import figures
 from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
@@ -40,12 +42,20 @@ def _load(name: str) -> str:
     return (_TEMPLATES / name).read_text("utf-8")
 
 
+def _shown(value: Any) -> Any:
+    """Return what a template prints of a value: texts with their hidden characters as escapes."""
+    if isinstance(value, Markup):
+        return Markup(visible(value))
+    return visible(value) if isinstance(value, str) else value
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
         loader=FunctionLoader(_load),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -57,7 +67,6 @@ def _environment() -> Environment:
         figures.seconds,
         figures.moment,
         figures.share,
-        figures.visible,
     ):
         environment.filters[each.__name__] = each
     return environment
