@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,9 @@ HOSTILE = "x \x1b[31mred \x9b \u202e \u200b \u3164"
 
 def test_a_log_line_shows_what_a_model_wrote_and_keeps_its_value():
     logger, written = make_logger("test_logs"), io.StringIO()
-    logger.handlers[0].setStream(written)
+    handler = logger.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
     logger.info(HOSTILE, extra={"reason": HOSTILE, HOSTILE: 1, "cost_usd": Decimal("0.5")})
     line = written.getvalue().removesuffix("\n")
     assert line.isascii() and line.isprintable()

@@ -34,6 +34,31 @@ def test_a_search_must_occur_exactly_as_often_as_expected(host, search, found):
     assert host.text(POLICY) == FILES[POLICY]
 
 
+@pytest.mark.parametrize("pair", [{"search": "x", "replace": "x"}, {"search": "# S\n", "replace": "# S\r\n"}])
+def test_a_search_that_equals_its_replacement_is_named_as_such(host, pair):
+    before = host.fingerprint()
+    answer = host.modify("prompts/system.md", "search_replace", pair)
+    assert (answer["status"], answer["rule"]) == ("failed", "file-unchanged")
+    assert answer["message"] == "content.search and content.replace are the same; nothing was changed"
+    assert host.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "expected"),
+    [
+        ("search_replace", {"search": "one\ntwo", "replace": "1\n\\1\n2"}, b"1\r\n\\1\r\n2\r\nthree"),
+        ("search_replace", {"search": "two\r\n", "replace": "2\r\n"}, b"one\r\n2\r\nthree"),
+        ("append", "four\nfive\n", b"one\r\ntwo\r\nthree\r\nfour\r\nfive\r\n"),
+        ("replace_content", "one\n", b"one\n"),
+    ],
+)
+def test_an_edited_file_keeps_its_line_ends(host, kind, content, expected):
+    path = host.checkout / "prompts/system.md"
+    path.write_bytes(b"one\r\ntwo\r\nthree")
+    assert host.modify("prompts/system.md", kind, content)["status"] == "applied"
+    assert path.read_bytes() == expected
+
+
 def test_append_begins_a_new_line(host):
     (host.checkout / "prompts/system.md").write_text("no line end")
     host.modify("prompts/system.md", "append", "more\n")

@@ -39,6 +39,49 @@ def test_every_edit_that_cannot_be_applied_is_named_at_once():
     assert "edit 4" not in message
 
 
+def test_an_edit_that_changes_nothing_is_named():
+    message = str(
+        failed(Edit("STEP = 8", "STEP = 8"), Edit("no such text\n", "no such text\r\n"), Edit("STEP = 8", ""))
+    )
+    assert message == (
+        "edit_noop: the replacement of edit 1 is its search text, so it changes nothing; "
+        "edit_noop: the replacement of edit 2 is its search text, so it changes nothing"
+    )
+
+
+def test_edits_that_undo_each_other_are_named():
+    message = str(failed(Edit("STEP = 8", "STEP = 9"), Edit("STEP = 9", "STEP = 8")))
+    assert message == "edit_noop: the edits undo each other, so the source stays as it is"
+
+
+def test_no_edits_leave_the_source_as_it_is():
+    assert apply_edits(SOURCE, []) == SOURCE
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("sent", ["\n", "\r\n"])
+def test_lines_are_found_whatever_their_ends_and_the_source_keeps_its_own(ends, sent):
+    def lines(text: str, end: str) -> str:
+        return text.replace("\n", end)
+
+    edits = [
+        Edit(lines("step):\n    return np", sent), lines("step):\n    step += 1\n    return np", sent)),
+        Edit("STEP = 8", lines("STEP = 8\nHALF = 4", sent)),
+    ]
+    expected = SOURCE.replace("step):\n    return np", "step):\n    step += 1\n    return np")
+    expected = expected.replace("STEP = 8", "STEP = 8\nHALF = 4")
+    assert apply_edits(lines(SOURCE, ends), edits) == lines(expected, ends)
+
+
+def test_a_text_over_lines_that_occurs_twice_is_refused_in_a_source_with_crlf():
+    with pytest.raises(EditFailed, match="occurs 2 times in the source, on lines 1, 3;"):
+        apply_edits("a\r\nb\r\na\r\nb\r\n", [Edit("a\nb", "c")])
+
+
+def test_a_replacement_is_taken_literally():
+    assert apply_edits("a = 1\n", [Edit("1", r"'\1\g<0>\n'")]) == "a = '\\1\\g<0>\\n'\n"
+
+
 def test_an_ambiguous_search_text_is_refused_with_its_lines():
     assert "on lines 6, 7, 10; include more of the surrounding lines" in str(failed(Edit("step)", "x")))
 

@@ -110,6 +110,7 @@ BAD_SUBMISSIONS = {
     "edit_not_found": submits(None, base="v0", edits=[{"search": "no such line", "replace": ""}]),
     "edit_ambiguous": submits(None, base="v0", edits=[{"search": "np.", "replace": ""}]),
     "edit_empty": submits(None, base="v0", edits=[{"search": "", "replace": "x"}]),
+    "edit_noop": submits(None, base="v0", edits=[{"search": "import numpy", "replace": "import numpy"}]),
     "unknown_base": submits(None, base="v7", edits=[]),
     "unchanged": submits(INCUMBENT + "\n# a comment\n"),
     "bad_source": submits("x = 1\n" * 51_200),

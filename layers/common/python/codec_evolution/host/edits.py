@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from codec_evolution.host.checkout import MAX_FILE_BYTES, Content
@@ -30,6 +31,10 @@ def edited(before: Content | None, kind: object, content: Any) -> bytes:
     HostRefusal
         ``argument-*`` for a malformed call, ``search-count`` when the text does not occur as often as expected,
         ``file-missing``, ``file-size``, ``file-unchanged``.
+
+    Notes
+    -----
+    Line ends of ``search`` need not be the file's; an edited file keeps its own, CRLF too.
     """
     if kind not in TYPES:
         raise HostRefusal("argument-type", f"modification_type must be one of {', '.join(TYPES)}", FAILED)
@@ -38,8 +43,10 @@ def edited(before: Content | None, kind: object, content: Any) -> bytes:
     elif before is None:
         raise HostRefusal("file-missing", "there is no such file; replace_content makes a new one", FAILED)
     elif kind == "append":
-        gap = b"" if before.data.endswith(b"\n") or not before.data else b"\n"
-        data = before.data + gap + _text(content, "content").encode("utf-8")
+        gap = "" if before.data.endswith(b"\n") or not before.data else "\n"
+        data = before.data + _with_line_ends_of(
+            before.data, (gap + _text(content, "content")).encode("utf-8")
+        )
     else:
         data = _replaced(before.data, _pair(content))
     if len(data) > MAX_FILE_BYTES:
@@ -60,12 +67,26 @@ def _replaced(data: bytes, pair: dict[str, Any]) -> bytes:
         raise HostRefusal("argument-count", "content.count must be a whole number from 1 to 1000", FAILED)
     if not search:
         raise HostRefusal("argument-search", "content.search must not be empty", FAILED)
-    found = data.count(search)
+    if _unix(search) == _unix(replacement):
+        raise HostRefusal(
+            "file-unchanged", "content.search and content.replace are the same; nothing was changed", FAILED
+        )
+    pattern = re.compile(b"\r?\n".join(re.escape(line) for line in _unix(search).split(b"\n")))
+    found = len(pattern.findall(data))
     if found != wanted:
         raise HostRefusal(
             "search-count", f"content.search occurs {found} times in the file, {wanted} was expected", FAILED
         )
-    return data.replace(search, replacement)
+    new = _with_line_ends_of(data, replacement)
+    return pattern.sub(lambda _: new, data)
+
+
+def _unix(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n")
+
+
+def _with_line_ends_of(file: bytes, data: bytes) -> bytes:
+    return _unix(data).replace(b"\n", b"\r\n") if b"\r\n" in file else _unix(data)
 
 
 def _pair(content: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,36 +33,44 @@ class EditFailed(ValueError):
 
 @dataclass(frozen=True)
 class Edit:
-    """One replacement; ``search`` must occur exactly once in the source."""
+    """One replacement; ``search`` must occur exactly once in the source. Line ends need not be the source's."""
 
     search: str
     replace: str
 
 
 def apply_edits(source: str, edits: Sequence[Edit]) -> str:
-    """Return the source with all edits applied, in order.
+    """Return the source with all edits applied, in order; it keeps its kind of line ends.
 
     Raises
     ------
     EditFailed
-        At least one edit cannot be applied; the message names all of those, not only the first.
+        At least one edit cannot be applied or changes nothing; the message names all of those, not only the first.
+        Or the edits together change nothing.
     """
-    problems, nearest = [], []
+    base, problems, nearest = source, [], []
     for number, edit in enumerate(edits, 1):
-        found = source.count(edit.search) if edit.search else 0
-        if found == 1:
-            source = source.replace(edit.search, edit.replace)
-        elif not edit.search:
+        found = _occurrences(source, edit.search)
+        if not edit.search:
             problems.append(f"edit_empty: edit {number} has an empty search text")
-        elif found:
-            lines = ", ".join(str(line) for line in _places(source, edit.search)[:10])
+        elif _unix(edit.search) == _unix(edit.replace):
             problems.append(
-                f"edit_ambiguous: the search text of edit {number} occurs {found} times in the source, on lines "
+                f"edit_noop: the replacement of edit {number} is its search text, so it changes nothing"
+            )
+        elif len(found) == 1:
+            start, end = found[0]
+            source = source[:start] + _with_line_ends_of(source, edit.replace) + source[end:]
+        elif found:
+            lines = ", ".join(str(source.count("\n", 0, start) + 1) for start, _ in found[:10])
+            problems.append(
+                f"edit_ambiguous: the search text of edit {number} occurs {len(found)} times in the source, on lines "
                 f"{lines}; include more of the surrounding lines"
             )
         else:
             problems.append(_not_found(number, edit.search, source))
             nearest.append(nearest_lines(source, edit.search))
+    if edits and not problems and source == base:
+        problems.append("edit_noop: the edits undo each other, so the source stays as it is")
     if problems:
         raise EditFailed("; ".join(problems), "\n...\n".join(text for text in nearest if text))
     return source
@@ -103,10 +112,15 @@ def _not_found(number: int, search: str, source: str) -> str:
     return f"{text}; it begins with {search.strip().splitlines()[0][:80]!r}"
 
 
-def _places(source: str, search: str) -> list[int]:
-    """Return the numbers of the lines on which a text starts."""
-    found, at = [], source.find(search)
-    while at >= 0:
-        found.append(source.count("\n", 0, at) + 1)
-        at = source.find(search, at + len(search))
-    return found
+def _occurrences(source: str, search: str) -> list[tuple[int, int]]:
+    """Return start and end of each occurrence, whichever line ends the two texts have; none of an empty text."""
+    lines = [re.escape(line) for line in _unix(search).split("\n")]
+    return [found.span() for found in re.finditer("\r?\n".join(lines), source)] if search else []
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _with_line_ends_of(source: str, text: str) -> str:
+    return _unix(text).replace("\n", "\r\n") if "\r\n" in source else _unix(text)
