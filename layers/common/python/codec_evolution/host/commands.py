@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
 import re
 import shlex
 import shutil
@@ -24,6 +26,10 @@ TESTS = "pytest"
 """Stands for pytest of the host's own interpreter, on a copy of the checkout."""
 _SHELL = re.compile(r"[|&;<>()$`\\!*?\[\]{}#~\n\r\0]")
 _WORD = re.compile(r"[ -~]+")
+_PARTS = re.compile(r"[\s=:,]+")
+"""Between the parts of a word, such as an option and the program that is its value."""
+_VERSION = re.compile(r"[-_.]?\d.*|\..*")
+"""What may follow a program's plain name, as in ``python3.11``, ``bash-5.2`` and ``nc.openbsd``."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,13 @@ class Judged:
     privileged: bool
 
 
-def judge(command: object, guard: Guard) -> Judged:
+def judge(command: object, guard: Guard, cwd: Path) -> Judged:
     """Split a command and check it against the guard.
+
+    Parameters
+    ----------
+    cwd
+        The folder that the command would run in; a word may name a program by a path from there.
 
     Raises
     ------
@@ -62,7 +73,9 @@ def judge(command: object, guard: Guard) -> Judged:
     if found is None:
         raise HostRefusal("command-unknown", f"there is no program {program[:80]!r} on this host", FAILED)
     rule = next((each for each in guard.commands if _matches(each, words)), None)
-    if rule is None and any(word in guard.never_programs for word in words[1:]):
+    if found != TESTS and _has_never_name(found, guard):
+        raise HostRefusal("command-never", f"{program[:80]!r} is a program that is never run by this tool")
+    if rule is None and any(_is_never(part, guard, cwd) for word in words for part in _PARTS.split(word)):
         raise HostRefusal(
             "command-never", "a word of the command names a program that is never run by this tool"
         )
@@ -127,6 +140,38 @@ def _words(command: object) -> list[str]:
             "command-shell", "an assignment needs a shell, and no shell interprets this command"
         )
     return words
+
+
+def _is_never(word: str, guard: Guard, cwd: Path) -> bool:
+    """Return whether a word names a never program: by itself, or by a link, hard link or copy of one."""
+    if word in guard.never_programs:
+        return True
+    file = shutil.which(str(cwd / word) if "/" in word else word, path=PATH)
+    return file is not None and (_has_never_name(file, guard) or _is_never_file(file, guard))
+
+
+def _has_never_name(file: str, guard: Guard) -> bool:
+    """Return whether a program, or what its links lead to, has the name of a never program, in any version."""
+    names = {Path(file).name, Path(os.path.realpath(file)).name}
+    return not guard.never_programs.isdisjoint(names | {_VERSION.sub("", name) for name in names})
+
+
+def _is_never_file(file: str, guard: Guard) -> bool:
+    """Return whether a program has the content of a never program.
+
+    A program that does several things by the name it is called by may be both listed and never, as ``systemctl`` is
+    ``reboot``; such a file is judged by its name alone.
+    """
+    if any(_same(file, shutil.which(rule.program, path=PATH)) for rule in guard.commands):
+        return False
+    return any(_same(file, shutil.which(name, path=PATH)) for name in guard.never_programs)
+
+
+def _same(file: str, other: str | None) -> bool:
+    try:
+        return other is not None and filecmp.cmp(file, other, shallow=False)
+    except OSError:  # only its owner may read it
+        return other is not None and Path(file).samefile(other)
 
 
 def _matches(rule: Command, words: Sequence[str]) -> bool:

@@ -23,7 +23,7 @@ HOST, CANDIDATES = "host", "candidates"
 def shell(call: Call, context: HostContext) -> Effect:
     """Run one command without a shell; raises `HostRefusal` as `commands.judge` does, or for want of approval."""
     only(call.arguments, {"command"}, {"timeout"})
-    judged = commands.judge(call.arguments["command"], context.guard)
+    judged = commands.judge(call.arguments["command"], context.guard, context.checkout.root)
     timeout_s = commands.timeout_of(call.arguments.get("timeout"))
     if not judged.listed:
         rule, question = (
