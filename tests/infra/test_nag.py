@@ -64,7 +64,7 @@ def test_every_acknowledgement_answers_a_finding_and_every_finding_is_answered(
 
 def test_an_acknowledgement_needs_a_reason() -> None:
     stack = aws_cdk.Stack(aws_cdk.App(), "S")
-    with pytest.raises(ValueError, match="less than 30 characters"):
+    with pytest.raises(ValueError, match="fewer than 30 characters"):
         nag.acknowledge(stack, "S1", "because")
 
 
