@@ -1,1 +1,1 @@
-"""The commands of `codec-evolution`, one module a topic; `infra.cli` mounts them flat."""
+"""The command line: Typer commands by topic, what they read, and how they print it; `infra.cli` mounts them."""

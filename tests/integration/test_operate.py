@@ -224,7 +224,7 @@ def crowds(session) -> Iterator[dict[int, str]]:
                 batch.put_item(Item=crowded(names[size], number))
         last = size - size % 10
         session.control.adopt(
-            {**adopted_record(names[size], 0, f"9999-{size}"), "adopted_version": 0},
+            adopted_record(names[size], 0, f"9999-{size}"),
             session.control.state(names[size]),
         )
         loop = session.deployment.resource("dynamodb").Table(session.deployment.loop_control_table)
