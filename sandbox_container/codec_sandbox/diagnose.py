@@ -59,7 +59,6 @@ def run(
     PolicyError
         The policy cannot be used.
     """
-    limits = limits or _LIMITS
     if mode == "lambda":
         return _in_simulated_lambda(source, function, policy_text, limits)
     return _in_worker(source, function, policy_text, limits)

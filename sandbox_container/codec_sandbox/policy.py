@@ -33,7 +33,8 @@ _CEILING_KEYS = _POLICY_KEYS | {
     "foreign_attributes",
     "hints",
     "types_only",
-    "one_argument",
+    "decorators_only",
+    "exception_attributes",
 }
 
 
@@ -50,29 +51,30 @@ def ceiling_text() -> str:
 class Policy:
     """Allow-lists in force for one candidate.
 
-    An entry of a module that ends in ``*`` stands for all constants with that prefix (upper case).
-
-    Parameters
+    Attributes
     ----------
-    builtins
-        Names of the interpreter's own that may be used.
-    modules
+    builtins : frozenset of str
+        Names of the interpreter's builtins that may be used.
+    modules : mapping
         Importable module, by full dotted name -> its names that may be used.
-    library_codecs
+    library_codecs : bool
         Whether ready-made in-memory image codecs are among them.
-    special_methods
-        Names with double underscores that a class may define or call.
-    denied_attributes
+    special_methods : frozenset of str
+        Names with underscores that a class may define and code may use.
+    denied_attributes : mapping
         Attribute refused on any object -> what to use instead.
-    foreign_attributes
-        The same, but allowed where the candidate itself defines an attribute of that name.
-    hints
+    foreign_attributes : mapping
+        The same, but allowed where the candidate itself defines an attribute of that name. It then names the
+        candidate's own (see `codec_sandbox.renaming`).
+    hints : mapping
         Full dotted name that is refused -> what to use instead.
-    types_only
-        Full dotted name that may be named as a type, but not called, subclassed or carried about.
-    one_argument
-        Full dotted name that may only be called where it stands, with one argument.
-    sha256
+    types_only : frozenset of str
+        Full dotted names that may be used as types, but not called, subclassed or passed on.
+    decorators_only : frozenset of str
+        Full dotted names that may only be used as a decorator with one argument.
+    exception_attributes : frozenset of str
+        The attributes of an exception that may be read.
+    sha256 : str
         Of the policy's text.
     """
 
@@ -84,7 +86,8 @@ class Policy:
     foreign_attributes: Mapping[str, str]
     hints: Mapping[str, str]
     types_only: frozenset[str]
-    one_argument: frozenset[str]
+    decorators_only: frozenset[str]
+    exception_attributes: frozenset[str]
     sha256: str
 
     @classmethod
@@ -123,14 +126,10 @@ class Policy:
             foreign_attributes=ceiling.get("foreign_attributes", {}),
             hints=_amendable(policy, ceiling) | _hints(ceiling),
             types_only=frozenset(ceiling.get("types_only", ())),
-            one_argument=frozenset(ceiling.get("one_argument", ())),
+            decorators_only=frozenset(ceiling.get("decorators_only", ())),
+            exception_attributes=frozenset(ceiling.get("exception_attributes", ())),
             sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
         )
-
-    def allows(self, module: str, name: str) -> bool:
-        """Whether ``module.name`` may be used."""
-        names = self.modules[module]
-        return name in names or any(e[-1] == "*" and name.startswith(e[:-1]) for e in names)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, in which a policy is sent to a worker."""
@@ -143,7 +142,8 @@ class Policy:
             "foreign_attributes": dict(self.foreign_attributes),
             "hints": dict(self.hints),
             "types_only": sorted(self.types_only),
-            "one_argument": sorted(self.one_argument),
+            "decorators_only": sorted(self.decorators_only),
+            "exception_attributes": sorted(self.exception_attributes),
             "sha256": self.sha256,
         }
 
@@ -159,7 +159,8 @@ class Policy:
             foreign_attributes=fields["foreign_attributes"],
             hints=fields["hints"],
             types_only=frozenset(fields["types_only"]),
-            one_argument=frozenset(fields["one_argument"]),
+            decorators_only=frozenset(fields["decorators_only"]),
+            exception_attributes=frozenset(fields["exception_attributes"]),
             sha256=fields["sha256"],
         )
 
@@ -173,11 +174,29 @@ def _may_switch_codecs(ceiling: Mapping[str, Any], library_codecs: bool | None) 
 
 
 def _modules(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    modules = {name: frozenset(names) for name, names in policy["modules"].items()}
+    modules = _expanded(policy, ceiling)
     if policy["library_codecs"]:
         for name, extra in ceiling.get("library_codec_names", {}).items():
             modules[name] = modules.get(name, frozenset()) | frozenset(extra)
     return modules
+
+
+def _expanded(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Expand the wildcards of a policy to the names that the ceiling has.
+
+    The ceiling has no wildcards: it lists the names that existed when the image was built. A name that is allowed but
+    missing in the library would raise an error that carries the module.
+    """
+    return {
+        module: frozenset(known for name in names for known in _matches(name, ceiling["modules"][module]))
+        for module, names in policy["modules"].items()
+    }
+
+
+def _matches(name: str, known: Iterable[str]) -> list[str]:
+    if not name.endswith("*"):
+        return [name]
+    return [other for other in known if other.startswith(name[:-1])]
 
 
 def _parse(text: str, what: str, keys: set[str]) -> dict[str, Any]:
@@ -225,8 +244,7 @@ def _excess(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> list[str]:
 
 def _missing(where: str, names: Iterable[str], bound: Iterable[str]) -> list[str]:
     known = set(bound)
-    prefixes = tuple(entry[:-1] for entry in known if entry.endswith("*"))
-    unknown = [n for n in names if n not in known and not (prefixes and n.startswith(prefixes))]
+    unknown = [n for n in names if n not in known and not (n.endswith("*") and _matches(n, known))]
     return [f"{where}: unknown name {name!r}" for name in unknown]
 
 
@@ -240,11 +258,12 @@ _AMENDABLE = "not in the language policy, but its ceiling allows it: the policy 
 
 def _amendable(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, str]:
     """Return a hint for everything that the ceiling allows and the policy does not."""
+    expanded = _expanded(policy, ceiling)
     found = {f"builtins.{name}" for name in set(ceiling["builtins"]) - set(policy["builtins"])}
     for module, names in ceiling["modules"].items():
         if module not in policy["modules"]:
             found.add(module)
-        found |= {f"{module}.{name}" for name in set(names) - set(policy["modules"].get(module, ()))}
+        found |= {f"{module}.{name}" for name in set(names) - expanded.get(module, frozenset())}
     return dict.fromkeys(found, _AMENDABLE)
 
 

@@ -14,9 +14,9 @@ from codec_sandbox import layers, walls, worker
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable, Violation, violations_from_worker
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
+from codec_sandbox.source import unreadable
 from codec_sandbox.sweep import throwaway_uids
 from codec_sandbox.turns import Turns
-from codec_sandbox.validator import check_bytes
 from codec_sandbox.worker import Role
 from codec_sandbox.worker_process import Decoded, Packet, Worker
 from codec_sandbox.zygote_process import ZygoteProcess
@@ -131,7 +131,7 @@ class Supervisor:
         SandboxUnavailable
             The worker cannot be started behind the required layers.
         """
-        if (unfit := check_bytes(source)) is not None:
+        if (unfit := unreadable(source)) is not None:
             return [unfit]
         with self._start(_VALIDATE_LIMITS) as started:
             try:
@@ -155,7 +155,7 @@ class Supervisor:
                 self._zygote = None
 
     def _loaded(self, source: bytes, policy: Policy | None, limits: Limits, role: Role | None) -> Worker:
-        if (unfit := check_bytes(source)) is not None:
+        if (unfit := unreadable(source)) is not None:
             raise CandidateFault("syntax", str(unfit.message), line=unfit.line or None, violations=(unfit,))
         started = self._start(limits, role)
         try:

@@ -1,57 +1,46 @@
-"""Holds a candidate's source against the language policy, and names every breach at once.
+"""Holds a candidate's source against the language policy and finds every violation at once.
 
-This is feedback and a rule of the game, not the wall: the wall is the process (`walls`). Modules are second class: a
-name bound to a module may only be followed by a dot, so every dotted name is known without running anything.
+This gives feedback and sets the rules of the contest. The wall is the process (`walls`).
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import difflib
 import re
 import string
+from collections.abc import Iterator
 
+from codec_sandbox import source as source_text
 from codec_sandbox.definitions import bindings, members, missing_entry_points
 from codec_sandbox.faults import Violation
-from codec_sandbox.limits import MAX_SOURCE_BYTES
+from codec_sandbox.imports import ImportedModules
 from codec_sandbox.policy import Policy
 
 GRAMMAR = (3, 11)
-_DUNDER = re.compile(r"__\w+__")
-_BY_NAME = {"getattr", "hasattr", "setattr", "delattr"}
+"""The grammar of every candidate, whatever the interpreter's version."""
+
+DUNDER = re.compile(r"__\w+__")
+"""A name with double underscores on both sides."""
+
+BY_NAME = frozenset({"getattr", "hasattr", "setattr", "delattr"})
+"""The builtins that take an attribute's name as text."""
+
 _BUILTINS = frozenset(dir(builtins))
-
-
-def check_bytes(source: bytes) -> Violation | None:
-    """What makes `source` unfit before anything reads it: too long, not UTF-8, a null byte."""
-    if len(source) > MAX_SOURCE_BYTES:
-        return Violation(
-            0, 0, "source", f"the source has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed"
-        )
-    if b"\0" in source:
-        line = source[: source.index(b"\0")].count(b"\n") + 1
-        return Violation(line, 0, "source", "the source contains a null byte")
-    try:
-        source.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = source[: error.start].count(b"\n") + 1
-        return Violation(line, 0, "source", f"the source is not UTF-8 (byte {error.start})")
-    return None
 
 
 def check(
     source: bytes, policy: Policy | None, entry_points: tuple[str, ...] = ()
 ) -> tuple[ast.Module | None, list[Violation]]:
-    """Parse `source` and hold it against `policy`.
+    """Parse `source` and check it against `policy`.
 
     Parameters
     ----------
-    source
-        Python, grammar 3.11, UTF-8.
-    policy
-        None holds it against the grammar only.
-    entry_points
+    source : bytes
+        Python of grammar 3.11, UTF-8.
+    policy : Policy or None
+        None checks that it reads as it runs and parses, no more.
+    entry_points : tuple of str
         Functions that the module must define with three positional parameters.
 
     Returns
@@ -59,36 +48,34 @@ def check(
     tuple
         The tree, or None if it does not parse, and every violation in order of position.
     """
-    if (unfit := check_bytes(source)) is not None:
-        return None, [unfit]
+    if (unreadable := source_text.unreadable(source)) is not None:
+        return None, [unreadable]
+    text = source_text.text_of(source)
+    found = source_text.misleading(text)
     try:
-        # As text, so that no coding line makes the program another one than the one that is read.
-        tree = ast.parse(source.decode("utf-8").removeprefix("\ufeff"), feature_version=GRAMMAR)
-    except SyntaxError as error:
-        return None, [
-            Violation(error.lineno or 0, error.offset or 0, "syntax", error.msg or "invalid syntax")
-        ]
-    except (ValueError, RecursionError, MemoryError) as error:
-        return None, [
-            Violation(0, 0, "syntax", f"the parser gave up: {type(error).__name__} (nested too deeply?)")
-        ]
-    try:
-        found = missing_entry_points(tree, entry_points)
+        # As text, so that no coding line changes how it is read.
+        tree = ast.parse(text, feature_version=GRAMMAR)
+        found += source_text.foreign_names(text) + missing_entry_points(tree, entry_points)
         if policy is not None:
-            found += _Check(tree, policy).run()
-    except RecursionError:
-        return None, [Violation(0, 0, "syntax", "the source is nested too deeply")]
+            found += _Check(tree, text, policy).run()
+    except SyntaxError as error:
+        wrong = Violation(error.lineno or 0, error.offset or 0, "syntax", error.msg or "invalid syntax")
+        return None, found or [wrong]
+    except (ValueError, RecursionError, MemoryError) as error:
+        message = f"the parser gave up: {type(error).__name__} (nested too deeply?)"
+        return None, found or [Violation(0, 0, "syntax", message)]
     return tree, sorted(set(found), key=lambda v: (v.line, v.column, v.construct))
 
 
 class _Check:
-    def __init__(self, tree: ast.Module, policy: Policy) -> None:
+    def __init__(self, tree: ast.Module, text: str, policy: Policy) -> None:
         self.tree, self.policy = tree, policy
+        self.lines = text.split("\n")
         self.found: list[Violation] = []
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-        self.modules: dict[str, str] = {}
-        self.refused: set[str] = set()
-        self.special: dict[str, str] = {}  # names that stand for what may be used in some places only
+        self.imports = ImportedModules(policy, self.refuse)
+        self.special: dict[str, str] = {}  # names of what may be used in some places only
+        self.errors = set(_exceptions(tree))
         self.own_names = {name for name, _ in bindings(tree)}
         self.own_members = members(tree)
         self.own_attributes = self.own_names | self.own_members
@@ -98,14 +85,13 @@ class _Check:
             if isinstance(node, ast.Import | ast.ImportFrom) and self.in_class_body(node):
                 self.refuse(node, "import", "a class must not hold a module; import at the top of the source")
             if isinstance(node, ast.Import):
-                self.plain_import(node)
+                for name in self.imports.add(node):
+                    self.bound_name(node, name)
             elif isinstance(node, ast.ImportFrom):
                 self.import_from(node)
         for name, node in bindings(self.tree):
-            if name in self.modules:
-                self.refuse(
-                    node, name, f"{name} is the module {self.modules[name]} here; choose another name"
-                )
+            if (module := self.imports.modules.get(name)) is not None:
+                self.refuse(node, name, f"{name} is the module {module} here; choose another name")
             self.bound_name(node, name)
         for node in ast.walk(self.tree):
             self.visit(node)
@@ -115,6 +101,8 @@ class _Check:
         if isinstance(node, ast.Attribute):
             construct = ast.unparse(node)
         line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
+        if line and column > 1:  # the parser counts bytes
+            column = len(self.lines[line - 1].encode()[: column - 1].decode("utf-8", "replace")) + 1
         self.found.append(Violation(line, column, construct[:120], message))
 
     def visit(self, node: ast.AST) -> None:
@@ -130,7 +118,7 @@ class _Check:
             case ast.MatchClass(kwd_attrs=names):
                 for name in names:
                     self.object_attribute(node, name, f"case ...({name}=)")
-            case ast.Constant(value=str(text)) if _DUNDER.fullmatch(text) and text != "__main__":
+            case ast.Constant(value=str(text)) if DUNDER.fullmatch(text) and text != "__main__":
                 self.refuse(node, repr(text), "names with double underscores are refused in strings too")
             case ast.keyword(arg="refcheck"):
                 self.refuse(node.value, "refcheck=", self.policy.foreign_attributes["resize"])
@@ -150,67 +138,29 @@ class _Check:
             node = parent
         return False
 
-    def plain_import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            if alias.name not in self.policy.modules:
-                self.refuse_import(node, alias.name, f"import {alias.name}")
-            bound = alias.asname or alias.name.split(".")[0]
-            self.bind(node, bound, alias.name if alias.asname else bound)
-
     def import_from(self, node: ast.ImportFrom) -> None:
-        module = node.module or ""
-        if module == "__future__" and not node.level:
-            return
-        if node.level:
-            return self.refuse(
-                node, "from . import", "relative imports are refused: a candidate is one module"
-            )
-        known = module in self.policy.modules
-        parent_known = any(f"{module}.{alias.name}" in self.policy.modules for alias in node.names)
-        if not known and not parent_known:
-            return self.refuse_import(node, module, f"from {module} import")
-        for alias in node.names:
-            full = f"{module}.{alias.name}"
-            if alias.name == "*":
-                self.refuse(node, f"from {module} import *", "star imports are refused; name what you use")
-            elif full in self.policy.modules:
-                self.bind(node, alias.asname or alias.name, full)
-            else:
-                self.member(node, module, alias.name)
-                if full in self.policy.types_only | self.policy.one_argument:
-                    self.special[alias.asname or alias.name] = full
-                self.own_names.add(alias.asname or alias.name)
-                self.bound_name(node, alias.asname or alias.name)
-        return None
-
-    def refuse_import(self, node: ast.AST, module: str, construct: str) -> None:
-        roots = ", ".join(sorted({name.split(".")[0] for name in self.policy.modules}))
-        parts = module.split(".")
-        prefixes = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
-        hint = next((self.policy.hints[name] for name in prefixes if name in self.policy.hints), None)
-        self.refuse(node, construct, hint or f"not in the language policy; modules that are: {roots}")
-        self.refused.update(name for name in prefixes if not self.is_module(name))
-
-    def bind(self, node: ast.AST, name: str, module: str) -> None:
-        self.bound_name(node, name)
-        if self.modules.setdefault(name, module) != module:
-            self.refuse(node, name, f"{name} is already the module {self.modules[name]}; use another name")
+        for name, full in self.imports.add_from(node).items():
+            self.bound_name(node, name)
+            if full not in self.policy.modules:
+                self.own_names.add(name)
+                if full in self.policy.types_only | self.policy.decorators_only:
+                    self.special[name] = full
 
     # -- names
 
     def name_form(self, node: ast.AST, name: str) -> None:
-        if _DUNDER.fullmatch(name) and name not in self.policy.special_methods:
+        if DUNDER.fullmatch(name) and name not in self.policy.special_methods:
             self.refuse(node, name, "this name with double underscores is refused")
 
     def bound_name(self, node: ast.AST, name: str) -> None:
-        """A name that the candidate binds: bound in one scope, it would hide the real one of all others from us."""
+        """Check a name that the candidate binds: in one scope it would hide the real one of others from the check."""
         self.name_form(node, name)
-        if name in _BY_NAME:
+        if name in BY_NAME:
             self.refuse(node, name, f"{name} is the interpreter's own; choose another name")
 
     def name(self, node: ast.Name) -> None:
         parent, name = self.parents.get(node), node.id
-        if name in self.modules:
+        if name in self.imports.modules:
             if not (isinstance(parent, ast.Attribute) and parent.value is node):
                 self.refuse(node, name, f"a module is not a value; write {name}.something")
             return
@@ -219,14 +169,14 @@ class _Check:
         if name in self.own_names:
             return
         self.name_form(node, name)
-        if name in _BUILTINS and name not in self.policy.builtins and not _DUNDER.fullmatch(name):
+        if name in _BUILTINS and name not in self.policy.builtins and not DUNDER.fullmatch(name):
             hint = self.policy.hints.get(f"builtins.{name}")
             self.refuse(
                 node,
                 name,
                 f"the builtin {name} is not in the language policy" + (f"; {hint}" if hint else ""),
             )
-        elif name in _BY_NAME:
+        elif name in BY_NAME:
             self.access_by_name(node, name, parent)
         elif name == "type" and not _is_call(parent, node, 1):
             self.refuse(node, "type", "only type(x), with one argument, is allowed")
@@ -241,60 +191,37 @@ class _Check:
 
     # -- attributes
 
-    def module_of(self, node: ast.AST) -> str | None:
-        """Dotted name of the module that an expression stands for, or None if it is not a module."""
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name) or node.id not in self.modules:
-            return None
-        module = self.modules[node.id]
-        for name in reversed(names):
-            module = f"{module}.{name}"
-            if not self.is_module(module):
-                return None
-        return module
-
-    def is_module(self, dotted: str) -> bool:
-        return dotted in self.policy.modules or any(
-            known.startswith(dotted + ".") for known in self.policy.modules
-        )
-
     def attribute(self, node: ast.Attribute) -> None:
-        base = self.module_of(node.value)
+        base = self.imports.module_of(node.value)
         if base is None:
             return self.object_attribute(node, node.attr, f".{node.attr}")
         full = f"{base}.{node.attr}"
         if not isinstance(node.ctx, ast.Load):
             return self.refuse(node, full, "a module cannot be changed")
-        if self.is_module(full):
+        if self.imports.is_module(full):
             parent = self.parents.get(node)
             if not (isinstance(parent, ast.Attribute) and parent.value is node):
                 self.refuse(node, full, f"a module is not a value; write {full}.something")
             return None
-        return self.member(node, base, node.attr)
-
-    def member(self, node: ast.AST, module: str, name: str) -> None:
-        full = f"{module}.{name}"
-        if module in self.refused:
-            return  # its import has been refused already
-        names = self.policy.modules.get(module, frozenset())
-        if module in self.policy.modules and self.policy.allows(module, name):
-            if isinstance(node, ast.Attribute):
-                self.special_name(node, full)
-            return
-        hint = self.policy.hints.get(full)
-        if hint is None:
-            close = difflib.get_close_matches(name, names, n=3)
-            hint = "not in the language policy" + (f"; did you mean {', '.join(close)}?" if close else "")
-        self.refuse(node, full, hint)
+        if self.imports.member(node, base, node.attr):
+            self.special_name(node, full)
+        return None
 
     def special_name(self, node: ast.AST, full: str) -> None:
         if full in self.policy.types_only:
             self.type_name(node, full)
-        elif full in self.policy.one_argument and not _is_call(self.parents.get(node), node, 1):
-            self.refuse(node, full, f"only {full}(x), with one argument, is allowed")
+        elif full in self.policy.decorators_only and not self.is_decorator(node):
+            self.refuse(node, full, f"only @{full}(x), as a decorator with one argument, is allowed")
+
+    def is_decorator(self, node: ast.AST) -> bool:
+        """Whether this name is called with one argument in a line of decorators."""
+        call = self.parents.get(node)
+        function = self.parents.get(call) if call is not None else None
+        return (
+            _is_call(call, node, 1)
+            and isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+            and call in function.decorator_list
+        )
 
     def type_name(self, node: ast.AST, full: str) -> None:
         child, parent = node, self.parents.get(node)
@@ -320,12 +247,17 @@ class _Check:
     def object_attribute(self, node: ast.AST, name: str, construct: str) -> None:
         if name in self.policy.special_methods or self.names_a_class(node, name):
             return
-        if _DUNDER.fullmatch(name):
+        if DUNDER.fullmatch(name):
             self.refuse(node, construct, "this attribute with double underscores is refused")
         elif name in self.policy.denied_attributes:
             self.refuse(node, construct, self.policy.denied_attributes[name])
         elif name in self.policy.foreign_attributes and name not in self.own_members:
             self.refuse(node, construct, self.policy.foreign_attributes[name])
+        elif node in self.errors and name not in self.policy.exception_attributes | self.own_members:
+            allowed = ", ".join(sorted(self.policy.exception_attributes))
+            self.refuse(
+                node, construct, f"of an exception only these may be read: {allowed}; or use str(error)"
+            )
         elif name == "resize" and not self.is_plain_call(node):
             self.refuse(
                 node, construct, "call it at once and without **; " + self.policy.foreign_attributes[name]
@@ -371,6 +303,30 @@ class _Check:
                 node, ".format", "a format field may be a number or a plain name; use an f-string"
             )
         return None
+
+
+def _exceptions(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield every access to an attribute of something that a handler or a context manager receives as an exception."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ExceptHandler(name=str(name)):
+                yield from _accesses(node, {name})
+            case ast.FunctionDef(name="__exit__", args=arguments):
+                yield from _accesses(node, {argument.arg for argument in arguments.args[1:]})
+            case _:
+                pass
+
+
+def _accesses(scope: ast.AST, names: set[str]) -> Iterator[ast.AST]:
+    for node in ast.walk(scope):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name)) if name in names:
+                yield node
+            case ast.Call(func=ast.Name(id=function) as called, args=[ast.Name(id=name), *_]):
+                if function in BY_NAME and name in names:
+                    yield called
+            case _:
+                pass
 
 
 def _is_call(parent: ast.AST | None, function: ast.AST, arguments: int) -> bool:

@@ -5,13 +5,8 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
-import dataclasses
-import enum
 import importlib
-import sys
-from typing import Any
 
 MODULES = [  # every module that a candidate may be allowed, and what those import on first use
     "numpy",
@@ -95,7 +90,6 @@ def import_libraries() -> None:
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     cv2.setNumThreads(1)
-    _hold_buffers(torch)
     # A worker cannot start a second thread. Asking for more, as much code does, must not end it.
     torch.set_num_threads = torch.set_num_interop_threads = cv2.setNumThreads = _one_thread
 
@@ -104,51 +98,11 @@ def _one_thread(number: int) -> None:
     """Stand in for the libraries' setters of the number of threads: there is one."""
 
 
-def _hold_buffers(torch: Any) -> None:
-    """Keep a buffer from being resized while a tensor uses its memory.
-
-    The two functions keep the buffer's owner alive but do not lock its memory: after a bytearray shrinks, the tensor
-    would point to freed memory. A numpy array in between locks it.
-    """
-    import numpy as np
-
-    frombuffer, asarray = torch.frombuffer, torch.asarray
-
-    def held_frombuffer(buffer: Any, *, dtype: Any, **options: Any) -> Any:
-        return frombuffer(np.frombuffer(buffer, np.uint8), dtype=dtype, **options)
-
-    def held_asarray(obj: Any, *, dtype: Any = None, **options: Any) -> Any:
-        if isinstance(obj, bytearray | memoryview | array.array):
-            obj = held_frombuffer(obj, dtype=dtype or torch.get_default_dtype())
-        return asarray(obj, dtype=dtype, **options)
-
-    torch.frombuffer, torch.asarray = held_frombuffer, held_asarray
-
-
 def exercise() -> None:
-    """Call what is known to import on first use, then fix the random states and close what only modules may do."""
+    """Call what is known to import on first use, then fix the random states."""
     _numpy()
     _torch()
     _seed()
-    _fix_fields()
-    # The functional form would create classes with names that the validator has not seen.
-    enum.EnumMeta._create_ = _no_enumeration  # type: ignore[method-assign]
-
-
-def _fix_fields() -> None:
-    """Let only its own module change a field: a dataclass generates source from its fields' names, and runs it."""
-
-    def assign(field: Any, name: str, value: Any) -> None:
-        if sys._getframe(1).f_globals is not dataclasses.__dict__:
-            raise AttributeError("a field cannot be changed")
-        object.__setattr__(field, name, value)
-
-    dataclasses.Field.__setattr__ = assign  # type: ignore[method-assign,assignment]
-
-
-def _no_enumeration(*_: object, **__: object) -> None:
-    """Stand in for ``Enum("Name", members)``."""
-    raise TypeError("make an enumeration with a class statement")
 
 
 def _numpy() -> None:

@@ -19,6 +19,8 @@ from codec_sandbox.faults import CandidateFault, Violation
 from codec_sandbox.guard import guarded_builtins
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
+from codec_sandbox.renaming import SUFFIX, original, rename
+from codec_sandbox.source import CONSTRUCT, text_of
 from codec_sandbox.validator import check
 
 LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE = range(1, 7)
@@ -124,11 +126,12 @@ class _Worker:
 
     def load(self, meta: dict[str, Any], payload: memoryview) -> bytes:
         source = bytes(payload)
-        self.source_lines = source.decode("utf-8").splitlines()
+        self.source_lines = text_of(source).split("\n")
         policy = Policy.from_dict(meta["policy"]) if meta["policy"] is not None else None
         tree, violations = check(source, policy, entry_points=())
         if tree is None or violations:
-            kind = "syntax" if tree is None else "policy"
+            hidden = any(violation.construct == CONSTRUCT for violation in violations)
+            kind = "syntax" if tree is None or hidden else "policy"
             raise CandidateFault(
                 kind,
                 "; ".join(map(str, violations)),
@@ -139,6 +142,7 @@ class _Worker:
         sys.modules[MODULE] = module  # dataclasses look their own module up
         self.names = module.__dict__
         if policy is not None:
+            rename(tree, policy)
             self.names["__builtins__"] = guarded_builtins(policy)
         exec(compile(tree, FILENAME, "exec", dont_inherit=True), self.names)
         if meta["function"] is not None:
@@ -146,7 +150,7 @@ class _Worker:
         return b"loaded"
 
     def check_signature(self, name: str) -> None:
-        function = self.names.get(name)
+        function = self.function(name)
         if not callable(function):
             raise CandidateFault("signature", f"the module defines no function {name}")
         try:
@@ -155,6 +159,10 @@ class _Worker:
             raise CandidateFault(
                 "signature", f"{name} must accept three positional arguments: {error}"
             ) from None
+
+    def function(self, name: str) -> Any:
+        """Return what the candidate calls `name`, or None."""
+        return self.names.get(name, self.names.get(name + SUFFIX))
 
     def encode(self, meta: dict[str, Any], payload: memoryview) -> bytes:
         packet = self.names[FUNCTIONS["encoder"]](_frame(meta, payload), meta["index"], meta["config"])
@@ -181,7 +189,7 @@ class _Worker:
 
     def call(self, meta: dict[str, Any], payload: memoryview) -> bytes:
         self.check_signature(meta["function"])
-        value = self.names[meta["function"]](_frame(meta, payload), meta["index"], meta["config"])
+        value = self.function(meta["function"])(_frame(meta, payload), meta["index"], meta["config"])
         return f"{_type_name(value)}: {value!r}"[:4000].encode("utf-8", "replace")
 
     def probe(self, meta: dict[str, Any], payload: memoryview) -> bytes:
@@ -206,7 +214,13 @@ class _Worker:
         line, function = (frames[-1][0], frames[-1][1]) if frames else (getattr(error, "lineno", None), None)
         shown = [f"line {at}, in {name}: {self.source_line(at)}" for at, name in frames[-12:]]
         traceback = "\n".join(shown)
-        return {"kind": kind, "message": message, "line": line, "function": function, "traceback": traceback}
+        return {
+            "kind": kind,
+            "message": original(message),
+            "line": line,
+            "function": function,
+            "traceback": traceback,
+        }
 
     def candidate_frames(self, error: BaseException) -> list[tuple[int, str]]:
         """Return line and function of every frame of `error` that is the candidate's, outermost first."""
@@ -214,7 +228,7 @@ class _Worker:
         step = error.__traceback__
         while step is not None:
             if step.tb_frame.f_code.co_filename == FILENAME:
-                frames.append((step.tb_lineno, step.tb_frame.f_code.co_name))
+                frames.append((step.tb_lineno, original(step.tb_frame.f_code.co_name)))
             step = step.tb_next
         return frames
 
@@ -235,7 +249,7 @@ def _frame(meta: dict[str, Any], payload: memoryview) -> Any:
 
 def _type_name(value: object) -> str:
     # Through the descriptor, because a metaclass could lie.
-    return str(type.__dict__["__name__"].__get__(type(value)))[:80]
+    return original(str(type.__dict__["__name__"].__get__(type(value))))[:80]
 
 
 def _late_import(error: BaseException) -> str | None:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 
-from codec_sandbox import walls, warm, worker
+from codec_sandbox import hardening, walls, warm, worker
 from codec_sandbox.limits import Limits
 
 
@@ -23,6 +23,7 @@ def main(descriptor: int) -> None:
     """Serve forks on the control socket `descriptor` until the supervisor closes it."""
     warm.import_libraries()
     warm.exercise()
+    hardening.harden()
     for name in os.environ.keys() - walls.environment().keys():
         del os.environ[name]  # cv2 and torch set some of their own
     threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1  # noqa: PTH208

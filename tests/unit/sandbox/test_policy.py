@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import textwrap
 from pathlib import Path
@@ -57,6 +58,35 @@ def test_every_name_in_the_lists_exists(text: str):
         prefixes = [n[:-1] for n in names if n.endswith("*")]
         missing += [f"{module_name}.{p}*" for p in prefixes if not any(n.startswith(p) for n in dir(module))]
     assert missing == []
+
+
+def test_the_wildcards_of_the_policy_mean_exactly_the_names_that_the_library_has():
+    import tomllib
+
+    ceiling = tomllib.loads(ceiling_text())
+    assert not [n for names in ceiling["modules"].values() for n in names if "*" in n]
+    assert not [n for names in ceiling["library_codec_names"].values() for n in names if "*" in n]
+    wildcards = {
+        (module, name)
+        for module, names in tomllib.loads(POLICY_TEXT)["modules"].items()
+        for name in names
+        if "*" in name
+    }
+    assert {module for module, _ in wildcards} == {"cv2"}
+    for module_name, name in [*wildcards, ("cv2", "IMREAD_*"), ("cv2", "IMWRITE_*")]:
+        listed = {*ceiling["modules"][module_name], *ceiling["library_codec_names"][module_name]}
+        exist = {n for n in dir(importlib.import_module(module_name)) if n.startswith(name[:-1])}
+        assert {n for n in listed if n.startswith(name[:-1])} == exist, (
+            f"list these in the ceiling for {name}"
+        )
+
+
+def test_a_wildcard_allows_no_name_that_the_ceiling_does_not_list():
+    assert constructs("import cv2\nx = cv2.COLOR_RGB2YCrCb\ny = cv2.COLOR_THERE_IS_NONE\n") == [
+        "cv2.COLOR_THERE_IS_NONE"
+    ]
+    with pytest.raises(PolicyError, match=r"modules.cv2: unknown name 'TELEPORT_\*'"):
+        Policy.from_toml('[modules]\ncv2 = ["TELEPORT_*"]', ceiling_text())
 
 
 def test_no_list_holds_a_module_object():
@@ -178,6 +208,9 @@ def test_a_policy_survives_its_way_into_a_worker():
         "class Tile:\n    def resize(self, w, h=1):\n        self.w = w\nTile().resize(3, h=2)",
         "def resize(x):\n    return x\ny = resize(3)",
         "import torch.nn.functional as F\nimport torch\ny = torch.nn.functional.relu(1) + F.relu(1)",
+        "try: ...\nexcept (ValueError, KeyError) as e:\n    print(e.args[0], e.__class__.__name__)\ne = {}\ne.get(1)",
+        "class E(Exception):\n    code = 1\ntry: ...\nexcept E as e:\n    x = e.code",
+        "import functools\n@functools.wraps(len)\ndef f(): ...",
     ],
 )
 def test_ordinary_numeric_code_is_accepted(source: str):
@@ -260,6 +293,17 @@ def test_ordinary_numeric_code_is_accepted(source: str):
         ("import numpy as np\nnp.random.RandomState(0).set_state(1)", "np.random.RandomState(0).set_state"),
         ("import functools\nfunctools.wraps(1, assigned=('a',))(2)", "functools.wraps"),
         ("from functools import wraps as w\nd = w", "functools.wraps"),
+        ("import functools\nfunctools.wraps(1)(2)", "functools.wraps"),
+        ("import functools\nx = functools.wraps(1)", "functools.wraps"),
+        ("import functools\n@functools.wraps(1)(2)\ndef f(): ...", "functools.wraps"),
+        ("try: ...\nexcept ValueError as e:\n    x = e.obj", "e.obj"),
+        ("try: ...\nexcept ValueError as e:\n    x = [e.name_from for _ in ()]", "e.name_from"),
+        ("try: ...\nexcept ValueError as e:\n    x = getattr(e, 'object')", "getattr(..., 'object')"),
+        (
+            "class A:\n    def __exit__(self, kind, error, trace):\n        return trace.tb_lineno",
+            "trace.tb_lineno",
+        ),
+        ("import numpy as np\nx = np.r_.makemat", "np.r_.makemat"),
         ("import functools\nfunctools.cached_property(len).attrname = 'a'", "functools.cached_property"),
         ("from dataclasses import fields", "dataclasses.fields"),
         ("from torch import nn\nd = nn.ParameterDict()", "nn.ParameterDict"),
@@ -327,11 +371,17 @@ def test_source_that_is_not_a_program_is_refused_before_anything_runs(source: by
     assert message in found[0].message
 
 
-def test_a_program_is_read_as_it_is_written_whatever_its_coding_line_says():
+def test_a_program_is_read_as_it_is_written_and_a_coding_line_that_says_otherwise_is_refused():
     plus_is_a_shift_in_utf_7 = b"# -*- coding: utf-7 -*-\nx = '+AGE-'\n"
     tree, found = check(b"\xef\xbb\xbf" + plus_is_a_shift_in_utf_7, POLICY)
-    assert found == []
-    assert tree.body[0].value.value == "+AGE-"
+    assert [(v.line, v.column, v.construct) for v in found] == [(1, 15, "source")]
+    assert tree is not None
+    assert ast.unparse(tree) == "x = '+AGE-'"
+
+
+def test_a_column_counts_characters_and_not_bytes():
+    (found,) = violations("x = 'é → é'; y = eval('1')\n")
+    assert (found.line, found.column) == (1, 18)
 
 
 def test_grammar_that_is_younger_than_3_11_is_refused():

@@ -1,0 +1,19 @@
+# attack: take the type of arrays from the annotation of a field that is only passed on
+# class: interpreter walk
+# wall: separate_process
+
+from dataclasses import InitVar, dataclass, field
+
+import numpy as np
+
+spare = field(default=None)
+
+
+@dataclass
+class Holder:
+    value: InitVar[np.ndarray] = spare
+
+
+def attack(frame, frame_index, config):
+    found = spare.type.type((1,), np.dtype("O"), np.array([id(frame)]))
+    return f"inside: {found[0].shape}"
