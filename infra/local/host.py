@@ -1,7 +1,7 @@
-"""The orchestrator host of this machine: the same program, on its own clone of the framework.
+"""The orchestrator host of this machine: the same program, on a clone of the framework.
 
-The clone lies in the state directory and comes from the branch `self-improved-framework` of the GitHub stand-in, so
-the user's own checkout is never edited. Where that has moved on, the clone follows, and keeps what the tools changed.
+The clone lies in the state directory and comes from the branch `self-improved-framework` of the GitHub stand-in, so the
+user's own checkout is never edited. When that checkout changes, the clone follows and keeps what the tools changed.
 """
 
 from __future__ import annotations
@@ -28,25 +28,29 @@ from infra.progress import Progress
 from infra.settings import Settings
 
 GUARD = ROOT / "layers/common/python/codec_evolution/data/guard.toml"
+"""The guard of the user's checkout, which no tool can reach."""
 MESSAGE = "Bring the installed framework"
+"""Message of the commits that bring the user's checkout to the branch."""
 GIT_TIMEOUT_S = 60
+"""Of one git command."""
 SKIPPED = (".git", ".venv", ".emulator", ".local", "__pycache__", "cdk.out", "windows", "downloads")
+"""Folders that are not the framework's, where there is no git to say so."""
 
 
 @dataclass(frozen=True)
 class LocalHostFiles:
-    """Where the local host keeps what it needs."""
+    """The local host's files below a state directory."""
 
     folder: Path
 
     @classmethod
     def of(cls, state_dir: Path) -> LocalHostFiles:
-        """Return the places below a state directory."""
+        """Return the files of one state directory."""
         return cls(state_dir.resolve() / "framework")
 
     @property
     def config(self) -> Path:
-        """Settings of the host program."""
+        """The host program's settings."""
         return self.folder / "host.json"
 
     @property
@@ -61,17 +65,29 @@ class LocalHostFiles:
 
     @property
     def base(self) -> Path:
-        """What the clone was last brought to: a commit, and hashes by path."""
+        """What the clone was last updated to: a commit, and hashes by path."""
         return self.folder / "base.json"
 
 
 def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progress) -> Path:
-    """Make or refresh the host's clone and write its settings; returns the settings' path.
+    """Create or update the host's clone and write its settings.
+
+    Parameters
+    ----------
+    git_dir
+        The bare repository of the GitHub stand-in.
+    progress
+        Receives messages for the user.
+
+    Returns
+    -------
+    Path
+        The settings file.
 
     Raises
     ------
     UserError
-        Git cannot make the clone.
+        Git cannot create the clone.
     """
     places = LocalHostFiles.of(state_dir)
     places.folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +98,7 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
         commit = _seed(git, ROOT, installed, git.resolve(f"refs/heads/{BRANCH}", "commit"))
         _write(places.base, {"commit": commit, "files": installed})
     if not (places.checkout / ".git").is_dir():
-        # What was lost comes back from the branch, with every change that was pushed there.
+        # A lost clone comes back from the branch, with every change that was pushed there.
         _clone(git_dir, places.checkout)
     _refresh(git, places, installed, progress)
     guard = Guard.load(GUARD)
@@ -106,7 +122,7 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
 
 
 def framework_files(root: Path = ROOT) -> list[str]:
-    """Return the framework's files: what git tracks, or everything where this is no git checkout."""
+    """Return the framework's files: those that git tracks, or all where this is no git checkout."""
     try:
         listing = _git(["ls-files", "-z", "--cached"], root)
         return sorted(path for path in listing.split("\0") if path and (root / path).is_file())
@@ -119,19 +135,27 @@ def framework_files(root: Path = ROOT) -> list[str]:
 
 
 def _pip_config() -> str:
-    """Return the configuration file of pip that this user chose, which names the index of packages."""
+    """Return pip's configuration file that this user chose, which names the package index; "" for none."""
     chosen = os.environ.get("PIP_CONFIG_FILE", "")
     return str(Path(chosen).resolve()) if chosen else ""
 
 
 def _is_fixed(path: str, guard: Guard) -> bool:
-    """Tell whether a file is part of the manifest: what begins with a dot is not the framework's."""
+    """Return whether a file belongs to the manifest; names that begin with a dot are not the framework's."""
     is_plain = not any(part.startswith(".") for part in path.split("/"))
     return is_plain and guard.tier(path) not in (DATA, CODE)
 
 
 def _seed(git: BareRepository, source: Path, files: Mapping[str, str], parent: str | None) -> str:
-    """Commit files of a folder to the framework's branch, on top of a commit."""
+    """Commit files of a folder to the framework's branch and return the commit.
+
+    Parameters
+    ----------
+    files
+        Paths below ``source``, with their hashes.
+    parent
+        The commit that a new branch starts from.
+    """
     index = git.git_dir / f"index-framework-{os.getpid()}"
     environment = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(source)}
     try:
@@ -152,7 +176,7 @@ def _seed(git: BareRepository, source: Path, files: Mapping[str, str], parent: s
 def _refresh(
     git: BareRepository, places: LocalHostFiles, installed: Mapping[str, str], progress: Progress
 ) -> None:
-    """Follow the user's checkout; a file that a tool changed too is merged, and kept where that conflicts."""
+    """Update the clone to the user's checkout; a file that a tool changed too is merged, or kept on conflict."""
     base = json.loads(places.base.read_text("utf-8"))
     known: dict[str, str] = base["files"]
     moved = sorted(path for path in known.keys() | installed.keys() if known.get(path) != installed.get(path))

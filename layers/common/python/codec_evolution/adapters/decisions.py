@@ -1,4 +1,4 @@
-"""Lambda: the function that carries out framework tool calls, and the decisions of a person about them."""
+"""The function FrameworkTool, which carries out an operator's framework tool calls and decisions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import boto3
 from codec_evolution.adapters.clients import client_config
 
 READ_TIMEOUT_S = 290
+"""Just under the lifetime of a caller that is itself a function of 300 s."""
 
 
 class FrameworkToolFailed(Exception):
-    """The function failed; the message is its own."""
+    """The function raised an error; the message is its own."""
 
 
 class FrameworkTool:
@@ -25,7 +26,7 @@ class FrameworkTool:
     function
         Its name or ARN, with the alias.
     read_timeout_s
-        How long to wait for an answer; a decision that takes long is going on, not lost, so it is asked once.
+        How long to wait for an answer. There is no retry: a decision that takes longer is still being carried out.
     """
 
     def __init__(self, function: str, read_timeout_s: int = READ_TIMEOUT_S) -> None:
@@ -36,11 +37,11 @@ class FrameworkTool:
         )
 
     def decide(self, operation: str, modification_id: str) -> dict[str, Any]:
-        """Approve, deny or roll back; raises `FrameworkToolFailed`."""
+        """Approve, deny or roll back, and return the item; raises `FrameworkToolFailed`."""
         return self.call({"operation": operation, "modification_id": modification_id})
 
     def call(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Hand over an operator's tool call or decision and return the item; raises `FrameworkToolFailed`."""
+        """Pass on an operator's tool call or decision and return the item; raises `FrameworkToolFailed`."""
         answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
         item: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:

@@ -23,28 +23,32 @@ from codec_evolution.host.ledger import Ledger
 from codec_evolution.ports import HostAway
 
 INLINE_BYTES = 48 * 1024
-"""A larger call goes by the bucket: Run Command carries at most 64 KB of parameters."""
+"""Of a base64 call; a larger one travels through the bucket, because Run Command carries 64 KB of parameters."""
 CALL_TIMEOUT_S = 240
+"""Of one call, below the function's own 300 s."""
 DELIVERY_TIMEOUT_S = 60
+"""How long Run Command tries to reach the instance."""
 POLL_S = (0.5, 1.0, 2.0, 3.0)
+"""Seconds between questions how a command stands; the last one repeats."""
 REQUESTS, RESULTS = "framework/requests", "framework/results"
+"""Prefixes in the bucket of large calls and of answers; the host's role is limited to them."""
 ENDED = ("Success", "Cancelled", "TimedOut", "Failed", "Undeliverable", "Terminated", "DeliveryTimedOut")
 
 
 class LocalHost:
-    """The host program as a process of this machine; implements `ports.Host`.
+    """The host program as a process on this machine; implements `ports.Host`.
 
     Parameters
     ----------
     config
-        The host's settings (JSON file), written by whoever set the host up.
+        The host's settings, a JSON file that `infra.local.host` writes.
     """
 
     def __init__(self, config: Path) -> None:
         self._config = config
 
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Start the program once; raises `HostAway` when it is not set up or does not end."""
+        """Run the program once; raises `HostAway` when it is not set up or does not end in time."""
         layer = Path(codec_evolution.__file__).resolve().parents[1]
         try:
             done = subprocess.run(
@@ -62,7 +66,7 @@ class LocalHost:
         return json.loads(done.stdout)
 
     def answered(self, modification_id: str) -> dict[str, Any] | None:
-        """Return what the host's ledger has of a call."""
+        """Return the answer that the host's ledger holds; raises `HostAway` when the host is not set up."""
         try:
             state = Path(HostConfig.load(self._config).state)
         except ConfigError as error:
@@ -71,18 +75,18 @@ class LocalHost:
 
 
 class SsmHost:
-    """The host program on an instance, one SSM document a tool; implements `ports.Host`.
+    """The host program on an instance, with one SSM document for each tool; implements `ports.Host`.
 
     Parameters
     ----------
     instance
         Id of the instance.
     documents
-        Document name by tool.
+        Names of the SSM documents, by tool.
     bucket
-        Where large calls and all results travel, below ``framework/``.
+        Carries large calls and all answers, below ``framework/``.
     log_group
-        Receives what Run Command itself says.
+        Receives the output of Run Command itself.
     """
 
     def __init__(
@@ -95,7 +99,7 @@ class SsmHost:
         self._ssm = boto3.client("ssm", config=client_config())
 
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one command and wait for its result; raises `HostAway`."""
+        """Send one command and wait for its answer; raises `HostAway`."""
         name = _name(str(document["modification_id"]))
         text = json.dumps(document)
         request = base64.b64encode(text.encode("ascii")).decode("ascii")
@@ -134,12 +138,12 @@ class SsmHost:
             try:
                 found = self._ssm.get_command_invocation(CommandId=command, InstanceId=self._instance)
             except self._ssm.exceptions.InvocationDoesNotExist:
-                continue  # known a moment after it was sent
+                continue  # it exists only a moment after it was sent
             if found["Status"] in ENDED:
                 return str(found["Status"])
         return f"unfinished after {CALL_TIMEOUT_S} s"
 
 
 def _name(modification_id: str) -> str:
-    """Return the name of a call's objects, which a document's parameter pattern accepts."""
+    """Return the name of a call's objects, which matches the pattern of the document's parameter."""
     return hashlib.sha256(modification_id.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""CodeBuild and Lambda: builds of the sandbox image, and the benchmark function that runs it."""
+"""Builds of the sandbox image by CodeBuild, and the benchmark function that runs the image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.ports import ImageBuild, PublishRefused
 
 WAIT = {"Delay": 3, "MaxAttempts": 40}
-"""Two minutes: a function in a network takes that long to take an image up at its worst."""
+"""Two minutes: at worst, a function in a VPC takes that long to load an image."""
 SMOKE = {
     "attempt_id": "image",
     "control": True,
@@ -26,18 +26,18 @@ SMOKE = {
     "split": "train",
     "seed": "image",
 }
-"""Version 0 of the image itself on smoke frames."""
+"""Event that runs the image's own version 0 on smoke frames."""
 
 
 class CodeBuildImages:
-    """Implements `ports.ImageBuilds`.
+    """Builds of the sandbox image by a CodeBuild project; implements `ports.ImageBuilds`.
 
     Parameters
     ----------
     project
         Name of the CodeBuild project.
     bucket
-        Hands the lock file over, by a key that is its hash.
+        Carries the lock file to the build, under a key that is its hash.
     """
 
     def __init__(self, project: str, bucket: ArtifactBucket) -> None:
@@ -46,12 +46,12 @@ class CodeBuildImages:
         self._client = boto3.client("codebuild", config=client_config(20))
 
     def start(self, modification_id: str, lock: str) -> str:
-        """Start a build from a lock file; the same modification, asked for again at once, starts no second one.
+        """Start a build from a lock file and return its id; an immediate repeat for a modification starts no other.
 
         Raises
         ------
         PublishRefused
-            CodeBuild does not start it.
+            CodeBuild did not start it.
         """
         lock_sha256 = hashlib.sha256(lock.encode("utf-8")).hexdigest()
         self._bucket.put_text(artifacts.image_lock(lock_sha256), lock)
@@ -69,7 +69,7 @@ class CodeBuildImages:
         return str(started["build"]["id"])
 
     def finished(self, build: str) -> ImageBuild:
-        """Return how a build ended, by its id or by its ARN, which is what events name it by."""
+        """Return how a build ended, by its id or by its ARN, which is what events carry."""
         (found,) = self._client.batch_get_builds(ids=[build])["builds"]
         given = {each["name"]: each["value"] for each in found["environment"]["environmentVariables"]}
         exported = {each["name"]: each["value"] for each in found.get("exportedEnvironmentVariables", ())}
@@ -86,7 +86,7 @@ class CodeBuildImages:
 
 
 class BenchmarkImage:
-    """The benchmark function's image behind the alias ``live``; implements `ports.SandboxImage`."""
+    """The image behind the benchmark function's alias ``live``; implements `ports.SandboxImage`."""
 
     def __init__(self, function: str) -> None:
         self._function = function
@@ -94,13 +94,13 @@ class BenchmarkImage:
         self._invoker = boto3.client("lambda", config=client_config(300, attempts=1))
 
     def publish(self, image: str, label: str) -> str:
-        """Make an image live after its health check; on any fault the image before serves on.
+        """Make an image live after its health check and return the version; on any fault the previous image stays live.
 
         Raises
         ------
         PublishRefused
-            The image does not come up, its sandbox is not fit, version 0 fails its smoke, or somebody else published
-            meanwhile.
+            The image does not start, its sandbox is not fit, version 0 fails on smoke frames, or something else was
+            published meanwhile.
         """
         alias = self._client.get_alias(FunctionName=self._function, Name=LIVE_ALIAS)
         live = self._client.get_function(FunctionName=self._function, Qualifier=LIVE_ALIAS)
@@ -116,19 +116,19 @@ class BenchmarkImage:
                 RevisionId=alias["RevisionId"],
             )
         except (PublishRefused, ClientError, BotoCoreError) as error:
-            # The alias never moved; what is not published goes back too, so that the next version starts from it.
+            # The alias has not moved. The unpublished code goes back too, so that the next version starts from it.
             self._take(live["Code"]["ImageUri"])
             raise PublishRefused(str(error)[:1500]) from None
         return version
 
     def _take(self, image: str) -> str:
-        """Give the unpublished function an image; returns the hash by which it is published."""
+        """Set the unpublished function's image; returns the hash by which it is published."""
         taken = self._client.update_function_code(FunctionName=self._function, ImageUri=image)
         self._client.get_waiter("function_updated_v2").wait(FunctionName=self._function, WaiterConfig=WAIT)
         return str(taken["CodeSha256"])
 
     def _version(self, image: str, label: str) -> str:
-        # By its hash: where another publishing came between, Lambda refuses instead of publishing the other's code.
+        # By its hash: if something else was uploaded meanwhile, Lambda refuses instead of publishing that.
         code_sha256 = self._take(image)
         made = self._client.publish_version(
             FunctionName=self._function, Description=label, CodeSha256=code_sha256
@@ -155,7 +155,7 @@ class BenchmarkImage:
 
 
 def rollback_by(function: str) -> Callable[[str], None]:
-    """Return what asks the function for decisions to roll a modification back, without waiting for it."""
+    """Return a callable that has FrameworkTool roll a modification back, without waiting for it."""
     client = boto3.client("lambda", config=client_config(20))
 
     def undo(modification_id: str) -> None:

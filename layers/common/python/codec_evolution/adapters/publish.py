@@ -1,4 +1,4 @@
-"""Making amended code live: new versions of the functions that run it, and the way back."""
+"""Publishing amended code: new versions of the functions that run it, and the way back."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.ports import PublishRefused
 
 LAYER = "layers/common/python/"
+"""Path of the layer's packages in the checkout."""
 DOWNLOAD_TIMEOUT_S = 30
+"""Of a function's current package."""
 LABEL, DEPLOYED = "amended code", "code as deployed"
-"""Descriptions of published versions; the deployment's own versions have neither."""
+"""Descriptions of published versions; the versions of a deployment have neither."""
 HEALTHY_ERROR = "ContractError"
-"""How a function that came up refuses an event that is none of its own."""
+"""The error by which a function that starts refuses an event that is not its own."""
 
 
 class SandboxCheck:
-    """The benchmark function, for a release's check; implements `ports.Sandbox`."""
+    """The benchmark function as a release check uses it; implements `ports.Sandbox`."""
 
     def __init__(self, function: str) -> None:
         self._function = function
         self._client = boto3.client("lambda", config=client_config(250, attempts=2))
 
     def check(self, attempt_id: str, envelope: Mapping[str, Any]) -> str:
-        """Run validation and smoke of a source under its policy; returns what is wrong, or ""."""
+        """Validate a source under its policy and run it on smoke frames; returns what is wrong, or ""."""
         event = {
             "attempt_id": attempt_id,
             "envelope": envelope,
@@ -60,8 +62,8 @@ class SandboxCheck:
 class CodePublisher:
     """Publishes amended modules in the packages of the functions that run them; implements `ports.Publisher`.
 
-    A function's own code comes before its layers, so the package gets a whole copy of `codec_evolution` as it was last
-    deployed, with the amended files in place. The host has refused everything else before.
+    A function's own package takes precedence over its layers, so the package gets a whole copy of `codec_evolution` as
+    last deployed, with the amended files in place. The host has already refused everything else.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ class CodePublisher:
         Raises
         ------
         PublishRefused
-            A file is missing or altered, a function does not come up, or another publishing came between; every
+            A file is missing or altered, a function does not start, or something else was published meanwhile; every
             alias is where it was.
         """
         amended = self._amended(code_sha256)
@@ -108,7 +110,7 @@ class CodePublisher:
         return f"{label} in {', '.join(name for name, _ in moved)}" if moved else ""
 
     def _move(self, function: str, version: str, revision: str = "") -> None:
-        # By its revision: where somebody else moved it meanwhile, Lambda refuses.
+        # By its revision: if something else moved it meanwhile, Lambda refuses.
         expected = {"RevisionId": revision} if revision else {}
         self._client.update_alias(FunctionName=function, Name=LIVE_ALIAS, FunctionVersion=version, **expected)
 
@@ -134,7 +136,7 @@ class CodePublisher:
         self._client.get_waiter("function_updated_v2").wait(
             FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
-        # By its hash: where another publishing came between, Lambda refuses instead of publishing the other's code.
+        # By its hash: if something else was uploaded meanwhile, Lambda refuses instead of publishing that.
         made = self._client.publish_version(
             FunctionName=function, Description=label, CodeSha256=taken["CodeSha256"]
         )

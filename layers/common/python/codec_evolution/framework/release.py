@@ -11,15 +11,19 @@ from codec_evolution import artifacts
 from codec_evolution.ports import Objects
 
 POLICY = "language_policy.toml"
+"""The language policy's path within a release."""
 POLICY_PATH = f"layers/common/python/codec_evolution/data/{POLICY}"
+"""The language policy's path in the checkout."""
 PROMPTS = "prompts/"
+"""Folder of the prompts, in a release as in the checkout."""
 MAX_PROMPT_BYTES = 100 * 1024
+"""Of one prompt."""
 MAX_RELEASE_BYTES = 1 << 20
-"""New prompts cost nothing to write, and every restart carries all of them."""
+"""Of all files of a release: new prompts are free to write, and every restart carries all of them."""
 
 
 class ReleaseMissing(Exception):
-    """A release that the state points to is not in the bucket."""
+    """A release that the loop's state names is not in the bucket."""
 
 
 def shipped_files(shipped_dir: Path, *, library_codecs: bool = False) -> dict[str, str]:
@@ -28,7 +32,12 @@ def shipped_files(shipped_dir: Path, *, library_codecs: bool = False) -> dict[st
     Parameters
     ----------
     library_codecs
-        The operator's setting: switch the ready-made image codecs on in the policy.
+        The operator's setting: whether the policy allows ready-made image codecs.
+
+    Returns
+    -------
+    dict
+        Texts by path within the release.
     """
     text = (resources.files("codec_evolution") / "data" / POLICY).read_text("utf-8")
     files = {POLICY: allow_library_codecs(text) if library_codecs else text}
@@ -38,7 +47,7 @@ def shipped_files(shipped_dir: Path, *, library_codecs: bool = False) -> dict[st
 
 
 def allow_library_codecs(policy_toml: str) -> str:
-    """Return a language policy that switches library codecs on; raises `ValueError` where it has no such switch."""
+    """Return a language policy with library codecs switched on; raises `ValueError` if it lacks the switch."""
     off, on = "\nlibrary_codecs = false\n", "\nlibrary_codecs = true\n"
     if policy_toml.count(off) + policy_toml.count(on) != 1:
         raise ValueError("the language policy must have one line library_codecs = true or false")
@@ -46,7 +55,7 @@ def allow_library_codecs(policy_toml: str) -> str:
 
 
 def release_id(files: Mapping[str, str]) -> str:
-    """Return a release's name: a hash over the names and contents of its files."""
+    """Return a release's name: 32 hexadecimal digits of a hash over the names and contents of its files."""
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}\0{files[name]}\0".encode())
@@ -54,7 +63,7 @@ def release_id(files: Mapping[str, str]) -> str:
 
 
 def publish(objects: Objects, files: Mapping[str, str]) -> str:
-    """Store a release and return its name; storing it again changes nothing."""
+    """Store a release and return its name; a repeat changes nothing."""
     name = release_id(files)
     for path, text in files.items():
         objects.put_text(artifacts.release(name, path), text)
