@@ -9,24 +9,13 @@ from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from codec_evolution.framework import modifications
 from codec_evolution.record import LISTED
 from constructs import Construct
 
 from infra.nag import acknowledge
 
 STRING, NUMBER = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
-
-MODIFICATION_COLUMNS = [
-    "tool",
-    "tier",
-    "status",
-    "file",
-    "summary",
-    "attempt_id",
-    "started_at",
-    "finished_at",
-]
-"""What a listing of framework modifications shows."""
 
 
 class DataStack(Stack):
@@ -50,8 +39,8 @@ class DataStack(Stack):
             "FrameworkModifications",
             ("host", "modification_id"),
             [
-                _index("by_status", ["host", "status"], ("modification_id", STRING), MODIFICATION_COLUMNS),
-                _index("by_file", ["host", "file"], ("modification_id", STRING), MODIFICATION_COLUMNS),
+                _index("by_status", ["host", "status"], ("modification_id", STRING), modifications.LISTED),
+                _index("by_file", ["host", "file"], ("modification_id", STRING), modifications.LISTED),
             ],
         )
         self.artifacts = _bucket(self)

@@ -60,17 +60,15 @@ def lambda_handler(
     if "modification_id" in event:
         asked = parse(OperatorCall, event, "framework_tool")
         call = ToolCall(asked.modification_id, asked.tool, asked.arguments, asked.reason, planner="operator")
-        item = service.call(call)
-        emit(metrics.of_tool_call(item["tool"], item["status"]))
-        return item
+        found = service.call(call)
+        emit(metrics.of_tool_call(found.tool, found.status))
+        return found.to_item()
     request = parse(ToolRequest, event, "framework_tool")
     call = ToolCall.of_request(request.attempt_id, request.round, request.request or {})
     handled = service.handle(call)
-    item = handled.item
-    emit(metrics.of_tool_call(item["tool"], item["status"]))
-    logger.info(
-        "tool", extra={name: item.get(name) for name in ("modification_id", "tool", "status", "rule")}
-    )
+    found = handled.modification
+    emit(metrics.of_tool_call(found.tool, found.status))
+    logger.info("tool", extra=found.model_dump(include={"modification_id", "tool", "status", "rule"}))
     payload = handled.to_payload()
     check_size(payload, "framework_tool")
     return payload
@@ -80,14 +78,15 @@ def decide(service: ToolService, decision: Decision) -> dict[str, Any]:
     """Carry out an operator's decision; one that cannot be carried out is an answer too."""
     before = service.modifications.get(decision.modification_id)
     try:
-        item = OPERATIONS[decision.operation](service, decision.modification_id)
+        decided = OPERATIONS[decision.operation](service, decision.modification_id)
     except operations.OperationRefused as refused:
         return {"modification_id": decision.modification_id, "status": "refused", "message": str(refused)}
     after = service.modifications.get(decision.modification_id)
-    if before and after and before["status"] != after["status"]:  # a repeated decision happened once
-        emit(metrics.of_tool_call(item["tool"], item["status"]))
-    logger.info("decided", extra={"operation": decision.operation, "status": item["status"]})
-    return item
+    found = decided.modification
+    if before and after and before.status != after.status:  # a repeated decision happened once
+        emit(metrics.of_tool_call(found.tool, found.status))
+    logger.info("decided", extra={"operation": decision.operation, "status": found.status})
+    return decided.to_payload()
 
 
 @cache

@@ -62,12 +62,13 @@ def decide(at: Target, operation: str, modification_id: str) -> dict[str, Any]:
 
 def list_modifications(at: Target, status: str | None, limit: int) -> dict[str, Any]:
     """Return ``{"modifications"}``, newest first; raises `UserError` for an unknown status."""
-    if status is not None and status not in states.STATES:
+    wanted: states.Status | None = next((each for each in states.STATES if each == status), None)
+    if status is not None and wanted is None:
         raise UserError(f"--status must be one of {', '.join(states.STATES)}, not {status!r}")
-    found = at.modifications.latest(limit, status)
-    if status is not None:
-        found = [at.modifications.get(row["modification_id"]) or row for row in found]
-    return {"modifications": found}
+    found = at.modifications.latest(limit, wanted)
+    if wanted is not None:
+        found = [at.modifications.get(row.modification_id) or row for row in found]
+    return {"modifications": [each.to_item() for each in found]}
 
 
 def show_modification(at: Target, modification_id: str) -> dict[str, Any]:
@@ -78,11 +79,11 @@ def show_modification(at: Target, modification_id: str) -> dict[str, Any]:
     UserError
         There is no such modification.
     """
-    item = at.modifications.get(modification_id)
-    if item is None:
+    call = at.modifications.get(modification_id)
+    if call is None:
         raise UserError(f"there is no modification {modification_id}")
     request = at.bucket.get_json(artifacts.modification(modification_id, "request.json"))
-    return {"modification": item, "request": request}
+    return {"modification": call.to_item(), "request": request}
 
 
 def analyse(at: Target) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
+from codec_evolution.framework.modifications import Facts, Modification, OutboxEntry, Status
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.tool_specs import RESTART
-from codec_evolution.ports import Conflict, Control, Modifications, Objects
+from codec_evolution.ports import Conflict, Control, Objects
 
 LATER = (
     states.REQUESTED,
@@ -41,57 +42,57 @@ class Journalled:
     table: Modifications
     objects: Objects
 
-    def put_once(self, item: Mapping[str, Any]) -> bool:
-        """Write a new call unless it is there."""
-        written = self.table.put_once(item)
+    def put_once(self, call: Modification) -> bool:
+        """Write a new call unless it exists."""
+        written = self.table.put_once(call)
         if written:
-            self._note(item)
+            self._note(call)
         return written
 
-    def get(self, modification_id: str) -> dict[str, Any] | None:
+    def get(self, modification_id: str) -> Modification | None:
         """Return one call."""
         return self.table.get(modification_id)
 
     def move(
         self,
         modification_id: str,
-        current: str,
-        status: str,
-        fields: Mapping[str, Any],
-        outbox: Mapping[str, Any] | None = None,
+        current: Status,
+        status: Status,
+        facts: Facts,
+        due: OutboxEntry | None = None,
     ) -> None:
         """Move a call to its next state; raises `Conflict`."""
-        self.table.move(modification_id, current, status, fields, outbox)
+        self.table.move(modification_id, current, status, facts, due)
         self._note_present(modification_id)
 
-    def annotate(self, modification_id: str, fields: Mapping[str, Any]) -> None:
-        """Add what became known later and is no state."""
-        self.table.annotate(modification_id, fields)
+    def annotate(self, modification_id: str, facts: Facts) -> None:
+        """Add what became known later and does not change the state."""
+        self.table.annotate(modification_id, facts)
         self._note_present(modification_id)
 
-    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
+    def latest(self, limit: int, status: Status | None = None) -> list[Modification]:
         """Return the newest calls first."""
         return self.table.latest(limit, status)
 
-    def waiting_before(self, moment: str) -> Iterator[dict[str, Any]]:
+    def waiting_before(self, moment: str) -> Iterator[Modification]:
         """Yield the calls from before a moment that wait for a person."""
         return self.table.waiting_before(moment)
 
-    def due(self, limit: int) -> list[dict[str, Any]]:
-        """Return outbox items that are due."""
+    def due(self, limit: int) -> list[OutboxEntry]:
+        """Return the changes that are due for the git repository."""
         return self.table.due(limit)
 
-    def done(self, outbox_id: str) -> None:
-        """Take an item out of the outbox."""
-        self.table.done(outbox_id)
+    def done(self, entry: OutboxEntry) -> None:
+        """Mark a change as pushed."""
+        self.table.done(entry)
 
     def _note_present(self, modification_id: str) -> None:
-        item = self.table.get(modification_id)
-        if item is not None:
-            self._note(item)
+        call = self.table.get(modification_id)
+        if call is not None:
+            self._note(call)
 
-    def _note(self, item: Mapping[str, Any]) -> None:
-        self.objects.put_json(_key(str(item["modification_id"]), str(item["status"])), dict(item))
+    def _note(self, call: Modification) -> None:
+        self.objects.put_json(_key(call.modification_id, call.status), call.to_item())
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Replayer:
     control: Control
     lineage: str
 
-    def replay(self, keys: Iterable[str], known: Mapping[str, str]) -> int:
+    def replay(self, keys: Iterable[str], known: Mapping[str, Status]) -> int:
         """Restore the table from the journal, oldest call first; returns how many calls were restored.
 
         Parameters
@@ -114,62 +115,58 @@ class Replayer:
             States by modification id, as the table has them.
         """
         stored = {_folder(modification_id): status for modification_id, status in known.items()}
-        newest: dict[str, str] = {}
+        newest: dict[str, Status] = {}
         for key in keys:
             folder, found, name = key.rpartition("/states/")
-            status = name.removesuffix(".json")
-            if found and status in LATER:
-                newest[folder] = max(newest.get(folder, status), status, key=LATER.index)
+            status: Status | None = next((each for each in LATER if found and name == f"{each}.json"), None)
+            if status:
+                known_as = newest.get(folder, status)
+                newest[folder] = status if LATER.index(status) > LATER.index(known_as) else known_as
         return sum(
             self._bring_up(folder, status)
             for folder, status in newest.items()
             if stored.get(folder) != status
         )
 
-    def _bring_up(self, folder: str, status: str) -> bool:
-        item: dict[str, Any] | None = self.objects.get_json(f"{folder}/states/{status}.json")
-        if item is None:
-            return False
-        modification_id = item["modification_id"]
-        self.table.put_once({**item, "status": states.REQUESTED})
-        stored = self.table.get(modification_id) or {}
-        steps = _path(str(stored["status"]), status)
-        if steps is None:
+    def _bring_up(self, folder: str, status: Status) -> bool:
+        journalled = Modification.from_item(self.objects.get_json(f"{folder}/states/{status}.json") or {})
+        modification_id = journalled.modification_id
+        self.table.put_once(journalled.with_status(states.REQUESTED))
+        stored = self.table.get(modification_id)
+        steps = _path(stored.status, status) if stored else None
+        if stored is None or steps is None:
             return False  # the table is ahead of the journal
-        fields = {
-            name: value for name, value in item.items() if name not in ("host", "modification_id", "status")
-        }
-        before = str(stored["status"])
+        facts, before = journalled.facts(), stored.status
         for step in steps:
-            outbox = self._outbox(item) if step == states.APPLIED else None
+            due = self._due(journalled) if step == states.APPLIED else None
             try:
-                self.table.move(modification_id, before, step, fields, outbox)
+                self.table.move(modification_id, before, step, facts, due)
             except Conflict:
                 return False
             before = step
-        self._point(item)
+        self._point(journalled)
         return True
 
-    def _outbox(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the entry that has Commit push a change; what is in the repository is not pushed a second time."""
-        result = self.objects.get_json(artifacts.modification(item["modification_id"], "result.json")) or {}
-        return (
-            states.outbox_item(item["modification_id"], item["applied_at"]) if result.get("changed") else None
-        )
+    def _due(self, call: Modification) -> OutboxEntry | None:
+        """Return the entry that has Commit push a change; one that is in the repository is not pushed again."""
+        result = self.objects.get_json(artifacts.modification(call.modification_id, "result.json")) or {}
+        if not result.get("changed") or not call.applied_at:
+            return None
+        return OutboxEntry(call.modification_id, call.applied_at)
 
-    def _point(self, item: Mapping[str, Any]) -> None:
-        """Move the release pointer as an applied restart had moved it, unless it is elsewhere by now."""
-        if item["tool"] != RESTART or item["status"] != states.APPLIED or "release_before" not in item:
+    def _point(self, call: Modification) -> None:
+        """Move the release pointer as an applied restart did, unless it has moved on."""
+        if call.tool != RESTART or call.status != states.APPLIED or not call.release_before:
             return
         with suppress(Conflict):
             if not self.control.state(self.lineage).release:
-                self.control.set_release(self.lineage, item["release_before"], expected="")
-            self.control.set_release(self.lineage, item["release"], expected=item["release_before"])
+                self.control.set_release(self.lineage, call.release_before, expected="")
+            self.control.set_release(self.lineage, call.release, expected=call.release_before)
 
 
-def _path(current: str, wanted: str) -> list[str] | None:
+def _path(current: Status, wanted: Status) -> list[Status] | None:
     """Return the states that lead from one to another, or None when none does."""
-    due: deque[tuple[str, list[str]]] = deque([(current, [])])
+    due: deque[tuple[Status, list[Status]]] = deque([(current, [])])
     seen = {current}
     while due:
         status, steps = due.popleft()

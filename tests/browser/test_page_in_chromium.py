@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from codec_evolution.clock import day_of, utc_now
+from codec_evolution.framework.modifications import Facts, Modification
 from starlette.responses import PlainTextResponse
 
 from infra.commands.framework_calls import invoke, modifications_of
@@ -108,7 +109,8 @@ def long_call(stack: Session) -> str:
         "reason": "y" * 300,
         "diff": f"--- a/{DEEP}\n+" + "z" * 300,
     }
-    modifications_of(stack).put_once({**item, **text, "tool": "modify_framework_file", "file": DEEP})
+    call = {**item, **text, "tool": "modify_framework_file", "file": DEEP}
+    modifications_of(stack).put_once(Modification.from_item(call))
     return waiting
 
 
@@ -246,7 +248,7 @@ def test_approve_and_deny(stack, open_page):
     press(page, "approvals", "Approve")
     approvals.get_by_text("Nothing is waiting for approval").wait_for()
     table = modifications_of(stack)
-    states = {table.get(each["modification_id"])["status"] for each in asked}
+    states = {table.get(each["modification_id"]).status for each in asked}
     assert "denied" in states
     assert states & {"applied", "failed"}, "the approved one was carried out by the host"
 
@@ -258,7 +260,7 @@ def test_roll_back(stack, open_page):
     card(page, "modifications").get_by_text(PROMPT).first.wait_for()
     press(page, "modifications", "Roll back", row=PROMPT)
     card(page, "modifications").locator("tr", has_text=PROMPT).get_by_text("rolled back").first.wait_for()
-    assert modifications_of(stack).get(changed["modification_id"])["status"] == "rolled_back"
+    assert modifications_of(stack).get(changed["modification_id"]).status == "rolled_back"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -277,7 +279,7 @@ def test_nothing_is_cut_off_at_400_pixels(stack, open_page, scheme):
         assert box <= 400
     inside = "cards => cards.flatMap(c => [...c.querySelectorAll('.widget')].map(w => w.scrollWidth - w.clientWidth))"
     assert max(page.locator(".card").evaluate_all(inside)) <= 0, "no widget scrolls sideways"
-    modifications_of(stack).move(waiting, "pending_approval", "denied", {"rule": "person"})
+    modifications_of(stack).move(waiting, "pending_approval", "denied", Facts(rule="person"))
 
 
 def test_dark_and_light_follow_the_browser(open_page):

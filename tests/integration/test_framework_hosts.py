@@ -12,7 +12,7 @@ from botocore.stub import ANY, Stubber
 from codec_evolution.adapters.hosts import REQUESTS, RESULTS, SsmHost
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.framework import modifications as states
-from codec_evolution.framework.modifications import of_outbox, outbox_item, requested
+from codec_evolution.framework.modifications import Facts, OutboxEntry, requested
 from codec_evolution.ports import Conflict, HostAway
 from codec_evolution.repair import operations
 
@@ -45,7 +45,7 @@ def new(table: FrameworkModifications, made: str = NOW) -> str:
 def test_a_call_is_written_once(table):
     identifier = new(table)
     assert table.put_once(table.get(identifier)) is False
-    assert table.get(identifier)["status"] == states.REQUESTED
+    assert table.get(identifier).status == states.REQUESTED
     assert table.get("nothing") is None
 
 
@@ -55,46 +55,46 @@ def test_a_state_is_left_once(table):
         identifier,
         states.REQUESTED,
         states.RUNNING,
-        {"duration_s": 0.5, "message": "is a reserved word: status"},
+        Facts(duration_s=0.5, message="is a reserved word: status"),
     )
     with pytest.raises(Conflict):
-        table.move(identifier, states.REQUESTED, states.RUNNING, {})
-    assert table.get(identifier)["duration_s"] == 0.5
+        table.move(identifier, states.REQUESTED, states.RUNNING, Facts())
+    assert table.get(identifier).duration_s == 0.5
     with pytest.raises(ValueError, match="does not go from"):
-        table.move(identifier, states.RUNNING, states.ROLLED_BACK, {})
+        table.move(identifier, states.RUNNING, states.ROLLED_BACK, Facts())
 
 
 def test_an_applied_change_enters_the_outbox_together_with_its_state(table):
     identifier = new(table)
-    table.move(identifier, states.REQUESTED, states.RUNNING, {})
-    entry = outbox_item(identifier, NOW)
+    table.move(identifier, states.REQUESTED, states.RUNNING, Facts())
+    entry = OutboxEntry(identifier, NOW)
     with pytest.raises(Conflict):
-        table.move(identifier, states.APPROVED, states.RUNNING, {}, entry)
+        table.move(identifier, states.APPROVED, states.RUNNING, Facts(), entry)
     assert identifier not in due(table)
-    table.move(identifier, states.RUNNING, states.APPLIED, {}, entry)
+    table.move(identifier, states.RUNNING, states.APPLIED, Facts(), entry)
     assert identifier in due(table)
-    table.done(entry["modification_id"])
+    table.done(entry)
     assert identifier not in due(table)
 
 
 def due(table: FrameworkModifications) -> list[str]:
-    return [of_outbox(entry["modification_id"]) for entry in table.due(1000)]
+    return [entry.modification_id for entry in table.due(1000)]
 
 
 def test_listings_are_newest_first_by_state_and_by_file(table):
     first, second = sorted([new(table), new(table)])
-    found = [item["modification_id"] for item in table.latest(1000)]
+    found = [call.modification_id for call in table.latest(1000)]
     assert found.index(second) < found.index(first)
-    assert second in [item["modification_id"] for item in table.latest(1000, states.REQUESTED)]
-    assert second in [item["modification_id"] for item in table.of_file("prompts/a.md", 1000)]
+    assert second in [call.modification_id for call in table.latest(1000, states.REQUESTED)]
+    assert second in [call.modification_id for call in table.of_file("prompts/a.md", 1000)]
     assert len(table.latest(1)) == 1
 
 
 def wait_for_a_person(table: FrameworkModifications, made: str, expires_at: str = "") -> str:
     identifier = new(table, made)
-    table.move(identifier, states.REQUESTED, states.RUNNING, {})
-    fields = {"expires_at": expires_at or states.expires(made)}
-    table.move(identifier, states.RUNNING, states.PENDING_APPROVAL, fields)
+    table.move(identifier, states.REQUESTED, states.RUNNING, Facts())
+    facts = Facts(expires_at=expires_at or states.expires(made))
+    table.move(identifier, states.RUNNING, states.PENDING_APPROVAL, facts)
     return identifier
 
 
@@ -103,9 +103,9 @@ def test_a_call_that_nobody_approved_in_time_expires_by_itself_and_a_younger_one
     young = wait_for_a_person(table, "2001-01-01T11:00:00.000Z")
     now = "2001-01-02T10:30:00.000Z"
     assert operations.expire_overdue(table, now) == [late]
-    item = table.get(late)
-    assert (item["status"], item["rule"]) == (states.EXPIRED, "expired")
-    assert table.get(young)["status"] == states.PENDING_APPROVAL
+    call = table.get(late)
+    assert (call.status, call.rule) == (states.EXPIRED, "expired")
+    assert table.get(young).status == states.PENDING_APPROVAL
     assert operations.expire_overdue(table, now) == []
 
 
@@ -138,14 +138,14 @@ def test_opening_a_cycle_closes_what_waited_too_long(session, table):
     finally:
         session.control.set_paused(LINEAGE, False, at=NOW, reason="", expected_at=NOW)
     assert "FunctionError" not in answer, answer["Payload"].read()
-    assert table.get(late)["status"] == states.EXPIRED
+    assert table.get(late).status == states.EXPIRED
 
 
-def test_the_next_call_closes_one_that_was_cut_short(session, table):
+def test_the_next_call_closes_an_interrupted_one(session, table):
     lost = new(table, "2003-01-01T00:00:00.000Z")
-    table.move(lost, states.REQUESTED, states.RUNNING, {})
+    table.move(lost, states.REQUESTED, states.RUNNING, Facts())
     assert operator(session, "run_shell_command", {"command": "curl x"})["status"] == states.DENIED
-    assert (table.get(lost)["status"], table.get(lost)["rule"]) == (states.FAILED, "cut-short")
+    assert (table.get(lost).status, table.get(lost).rule) == (states.FAILED, "cut-short")
 
 
 # --- Run Command -------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def table(session) -> FrameworkModifications:
 
 
 def apply(session, table: FrameworkModifications) -> str:
-    """Record a change as the desk does when the host has applied it."""
+    """Record a change as the tool service does when the host has applied it."""
     identifier = f"{NOW}#{uuid.uuid4()}"
     arguments = {"file_path": PATH}
     item = states.requested(
@@ -65,14 +65,14 @@ def apply(session, table: FrameworkModifications) -> str:
     change = {"path": PATH, "content": CONTENT, "sha256": sha256_hex(CONTENT), "mode": "0644"}
     session.bucket.put_json(artifacts.modification(identifier, "result.json"), {"changed": [change]})
     table.put_once(item)
-    table.move(identifier, states.REQUESTED, states.RUNNING, {})
-    outbox = states.outbox_item(identifier, NOW)
-    table.move(identifier, states.RUNNING, states.APPLIED, {"applied_at": NOW}, outbox)
+    table.move(identifier, states.REQUESTED, states.RUNNING, states.Facts())
+    entry = states.OutboxEntry(identifier, NOW)
+    table.move(identifier, states.RUNNING, states.APPLIED, states.Facts(applied_at=NOW), entry)
     return identifier
 
 
 def due(table: FrameworkModifications) -> list[str]:
-    return [states.of_outbox(entry["modification_id"]) for entry in table.due(1000)]
+    return [entry.modification_id for entry in table.due(1000)]
 
 
 def test_a_change_outlives_github_being_away(session, table, commit, github):
@@ -86,12 +86,12 @@ def test_a_change_outlives_github_being_away(session, table, commit, github):
         github.start()
     assert away["waiting"].startswith("github_away")
     assert identifier in due(table)
-    item = table.get(identifier)
+    item = table.get(identifier).to_item()
     assert item["status"] == states.APPLIED and "commit" not in item
 
     assert commit()["waiting"] == ""
     assert identifier not in due(table)
-    item = table.get(identifier)
+    item = table.get(identifier).to_item()
     assert item["github_committed"] is True
     command = ["git", "--git-dir", str(github.git_dir), "show", f"self-improved-framework:{PATH}"]
     assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout == CONTENT

@@ -38,9 +38,9 @@ def killed(tmp_path_factory) -> dict[str, Any]:
         invoke(session, {"operation": "rollback", "modification_id": undone["modification_id"]})
         told["release"] = session.control.state(LINEAGE).release
         table = modifications_of(session)
-        told["items"] = {name: table.get(item["modification_id"]) for name, item in items.items()}
-        told["items"]["undone"] = table.get(undone["modification_id"])
-        told["due"] = [entry["modification_id"] for entry in table.due(100)]
+        told["items"] = {name: table.get(item["modification_id"]).to_item() for name, item in items.items()}
+        told["items"]["undone"] = table.get(undone["modification_id"]).to_item()
+        told["due"] = table.due(100)
         told["all"] = dict(table.states())
         os.kill(session.emulator_pid, signal.SIGKILL)
     notes: list[str] = []
@@ -58,9 +58,8 @@ def test_every_call_is_back_in_its_state_with_all_that_was_known_of_it(killed):
         "malformed": "denied",
         "undone": "rolled_back",
     }
-    assert {name: table.get(item["modification_id"]) for name, item in killed["items"].items()} == killed[
-        "items"
-    ]
+    found = {name: table.get(item["modification_id"]).to_item() for name, item in killed["items"].items()}
+    assert found == killed["items"]
     assert dict(table.states()) == killed["all"]
     number = len(killed["all"])
     assert f"replayed {number} framework modifications that the emulator had lost" in killed["notes"]
@@ -68,9 +67,7 @@ def test_every_call_is_back_in_its_state_with_all_that_was_known_of_it(killed):
 
 def test_what_was_due_for_the_repository_is_due_again(killed):
     assert killed["due"]
-    assert [entry["modification_id"] for entry in modifications_of(killed["session"]).due(100)] == killed[
-        "due"
-    ]
+    assert modifications_of(killed["session"]).due(100) == killed["due"]
 
 
 def test_the_release_that_a_restart_made_live_is_live_again(killed):

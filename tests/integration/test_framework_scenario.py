@@ -95,7 +95,8 @@ def run_cycle(session: Session) -> dict[str, Any]:
 
 
 def planners_calls(session: Session) -> dict[str, dict[str, Any]]:
-    return {each["tool"]: each for each in modifications_of(session).latest(50) if each.get("attempt_id")}
+    calls = [each for each in modifications_of(session).latest(50) if each.attempt_id]
+    return {each.tool: each.to_item() for each in calls}
 
 
 def policy(session: Session) -> str:
@@ -180,7 +181,7 @@ def test_the_rollback_brings_the_old_policy_and_the_failure_back(stack, story):
     assert story["failing_again"]["status"] == "test_failed"
     assert "bytearray" in story["failing_again"]["failure_message"]
     repair = modifications_of(stack).get(story["repair"]["modification_id"])
-    assert (repair["status"], repair["rolled_back_by"]) == (
+    assert (repair.status, repair.rolled_back_by) == (
         "rolled_back",
         story["rollback"]["modification_id"],
     )
@@ -188,7 +189,7 @@ def test_the_rollback_brings_the_old_policy_and_the_failure_back(stack, story):
 
 def test_the_rollback_is_a_commit_that_names_what_it_undoes(stack, story):
     undone = modifications_of(stack).get(story["rollback"]["modification_id"])
-    message = git(stack, "show", "--no-patch", "--format=%B", undone["commit"])
+    message = git(stack, "show", "--no-patch", "--format=%B", undone.commit)
     assert f"Rolls-Back: {story['repair']['modification_id']}" in message
     assert '"bytearray"' not in git(stack, "show", f"self-improved-framework:{POLICY}")
 

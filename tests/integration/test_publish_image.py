@@ -38,8 +38,8 @@ def handler(session, monkeypatch) -> Any:
 
 def test_the_end_of_a_build_is_noted_at_the_call_that_it_was_started_for(session, handler, monkeypatch):
     table = modifications_of(session)
-    item = states.requested(ID, tool="install_python_package", arguments={}, reason="r", now=ID[:24])
-    table.put_once(item | {"status": "applied", "image_status": "building", "build": "p:1"})
+    call = states.requested(ID, tool="install_python_package", arguments={}, reason="r", now=ID[:24])
+    table.put_once(call.with_status("applied", states.Facts(image_status="building", build="p:1")))
     lock = artifacts.framework_overlay(states.IMAGE_LOCK)
     session.bucket.put_json(lock, {"sha256": "s"})
     ended = ImageBuild("p:1", True, "r@sha256:1", ID, "s", "ended")
@@ -49,4 +49,4 @@ def test_the_end_of_a_build_is_noted_at_the_call_that_it_was_started_for(session
         handler({"build": "arn:aws:codebuild:us-east-1:000000000000:build/p:1"}, SimpleNamespace())["status"]
         == "live"
     )
-    assert table.get(ID)["image_message"] == "the benchmark runs r@sha256:1 as version 7"
+    assert table.get(ID).image_message == "the benchmark runs r@sha256:1 as version 7"

@@ -1,16 +1,12 @@
 """How the tools are used, and what they healed."""
 
+from codec_evolution.framework.modifications import Modification
 from codec_evolution.framework.tool_statistics import healed, usage
 
 
 def item(number: int, tool: str, status: str = "applied", **fields):
-    return {
-        "modification_id": f"m{number}",
-        "tool": tool,
-        "status": status,
-        "started_at": f"t{number}",
-        **fields,
-    }
+    made = {"modification_id": f"m{number}", "started_at": f"2026-11-21T22:00:0{number}.000Z"}
+    return Modification.from_item({**made, "tool": tool, "status": status, **fields})
 
 
 ITEMS = [
@@ -32,7 +28,7 @@ def test_each_tool_has_its_count_rate_duration_and_last_use():
         "calls": 3,
         "success_rate": 0.5,
         "median_duration_s": 0.6,
-        "last_used": "t3",
+        "last_used": "2026-11-21T22:00:03.000Z",
         "states": {"pending_approval": 1, "applied": 1, "denied": 1},
     }
     assert rows["run_shell_command"]["success_rate"] is None

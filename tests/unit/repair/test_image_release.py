@@ -4,11 +4,20 @@ import pytest
 from codec_evolution import artifacts
 from codec_evolution.framework.modifications import IMAGE_LOCK
 from codec_evolution.ports import ImageBuild, PublishRefused
-from codec_evolution.repair import operations
 from codec_evolution.repair.image_release import ImageReleaser
 from codec_evolution.repair.tool_service import ToolService
 
-from tests.unit.repair.test_tool_service import NOW, RESTARTED, Bucket, Host, Releaser, Table, call
+from tests.unit.repair.test_tool_service import (
+    NOW,
+    RESTARTED,
+    Bucket,
+    Host,
+    Releaser,
+    Table,
+    approve,
+    call,
+    rollback,
+)
 
 ARN = "arn:aws:codebuild:eu-central-1:1:build/"
 ID = "2026#00#tool0"
@@ -76,8 +85,8 @@ class Image:
 
 
 class Annotated(Table):
-    def annotate(self, modification_id, fields):
-        self.items[modification_id] |= fields
+    def annotate(self, modification_id, facts):
+        self.items[modification_id] |= facts.to_item()
 
 
 def service(*answers, builds=None) -> ToolService:
@@ -113,17 +122,17 @@ def test_the_planners_call_starts_no_build_and_the_approval_starts_one():
     at = service(ASKED, ADDED)
     assert asked(at)["status"] == "pending_approval"
     assert at.images.started == []
-    item = operations.approve(at, ID)
+    item = approve(at, ID)
     assert (item["status"], item["image_status"], item["build"]) == ("applied", "building", "build-1")
     assert at.images.started == [(ID, "new lock")]
-    operations.approve(at, ID)
+    approve(at, ID)
     assert len(at.images.started) == 1, "whatever is clicked twice"
 
 
 def test_the_planner_asking_again_starts_no_build_either():
     at = service(ASKED, ADDED)
     asked(at)
-    operations.approve(at, ID)
+    approve(at, ID)
     assert asked(at)["image_status"] == "building"
     assert len(at.images.started) == 1
 
@@ -131,20 +140,20 @@ def test_the_planner_asking_again_starts_no_build_either():
 def test_a_build_that_could_not_be_started_is_started_by_approving_once_more():
     at = service(ASKED, ADDED, builds=Builds(refuses=True))
     asked(at)
-    assert "approve or roll back once more" in operations.approve(at, ID)["message"]
+    assert "approve or roll back once more" in approve(at, ID)["message"]
     at.images.refuses = False
-    assert operations.approve(at, ID)["image_status"] == "building"
+    assert approve(at, ID)["image_status"] == "building"
 
 
 def test_an_image_that_is_healthy_goes_live_once():
     at, image = service(ASKED, ADDED), Image()
     asked(at)
-    operations.approve(at, ID)
+    approve(at, ID)
     release, undone = releaser(at, image)
     assert release.conclude(f"{ARN}build-1")["status"] == "live"
     assert release.conclude("build-1")["message"] == "concluded before"
     assert image.published == [("repository@sha256:1", f"image for {ID}")]
-    assert at.modifications.get(ID)["image_status"] == "live"
+    assert at.modifications.items[ID]["image_status"] == "live"
     assert undone == []
 
 
@@ -159,25 +168,25 @@ def test_an_image_that_is_healthy_goes_live_once():
 def test_a_package_with_which_no_image_comes_up_is_undone(image, ended, said):
     at = service(ASKED, ADDED, REMOVED)
     asked(at)
-    operations.approve(at, ID)
+    approve(at, ID)
     release, undone = releaser(at, image, **ended)
     assert release.conclude("build-1")["status"] == "failed"
     assert undone == [ID]
     release.conclude("build-1")
     assert undone == [ID, ID], "a notice that comes again makes up for an undoing that was lost"
-    assert said in at.modifications.get(ID)["image_message"]
+    assert said in at.modifications.items[ID]["image_message"]
     assert image.published == []
-    operations.rollback(at, undone[0])
-    assert at.modifications.get(ID)["status"] == "rolled_back"
+    rollback(at, undone[0])
+    assert at.modifications.items[ID]["status"] == "rolled_back"
     assert len(at.images.started) == 1, "no image with the package ever served, so none without it is built"
 
 
 def test_a_rollback_undoes_all_files_at_once_and_builds_the_image_without():
     at = service(ASKED, ADDED, REMOVED)
     asked(at)
-    operations.approve(at, ID)
+    approve(at, ID)
     releaser(at, Image())[0].conclude("build-1")
-    item = operations.rollback(at, ID)
+    item = rollback(at, ID)
     files = at.host.asked[2]["arguments"]["files"]
     assert [(each["file_path"], each["before"], each["after"]) for each in files] == [
         ("sandbox_container/requirements.in", "i", "j"),
@@ -185,7 +194,7 @@ def test_a_rollback_undoes_all_files_at_once_and_builds_the_image_without():
     ]
     assert at.images.started[1] == (f"{ID}#undo0", "old lock")
     assert (item["image_status"], item["build"]) == ("building", "build-2")
-    operations.rollback(at, ID)
+    rollback(at, ID)
     assert len(at.images.started) == 2
     release, undone = releaser(at, Image("down"))
     assert release.conclude("build-2")["status"] == "failed"
@@ -195,7 +204,7 @@ def test_a_rollback_undoes_all_files_at_once_and_builds_the_image_without():
 def test_an_older_build_that_ends_last_does_not_go_live():
     at, image = service(ASKED, ADDED), Image()
     asked(at)
-    operations.approve(at, ID)
+    approve(at, ID)
     release, _ = releaser(at, image)
     at.objects.put_json(artifacts.framework_overlay(IMAGE_LOCK), {"sha256": "of a newer lock file"})
     assert release.conclude("build-1")["status"] == "superseded"
@@ -205,7 +214,7 @@ def test_an_older_build_that_ends_last_does_not_go_live():
 def test_a_build_that_nobody_waits_for_changes_nothing():
     at, image = service(ASKED, ADDED), Image()
     asked(at)
-    operations.approve(at, ID)
+    approve(at, ID)
     release, _ = releaser(at, image, modification_id="another")
     assert release.conclude("build-1")["status"] == "unknown"
     assert image.published == []
@@ -220,5 +229,5 @@ def test_other_modifications_start_no_build():
     }
     at = service(applied, applied, RESTARTED)
     call(at)
-    operations.rollback(at, ID)
+    rollback(at, ID)
     assert at.images.started == []

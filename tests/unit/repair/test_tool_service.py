@@ -1,4 +1,4 @@
-"""Calls of the framework tools: recorded once, answered always, taken up where they were cut short."""
+"""Calls of the framework tools: recorded once, always answered, resumed where they were interrupted."""
 
 import json
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
-from codec_evolution.framework.modifications import NEXT, STATES, UNFINISHED
+from codec_evolution.framework.modifications import NEXT, STATES, UNFINISHED, Modification
 from codec_evolution.host.program import serve
 from codec_evolution.ports import Conflict, HostAway
 from codec_evolution.repair import operations
@@ -39,20 +39,21 @@ class Table:
     def __init__(self):
         self.items, self.outbox = {}, []
 
-    def put_once(self, item):
-        return self.items.setdefault(item["modification_id"], dict(item)) == item
+    def put_once(self, call):
+        item = call.to_item()
+        return self.items.setdefault(call.modification_id, item) == item
 
     def get(self, modification_id):
         found = self.items.get(modification_id)
-        return dict(found) if found else None
+        return Modification.from_item(found) if found else None
 
-    def move(self, modification_id, current, status, fields, outbox=None):
+    def move(self, modification_id, current, status, facts, due=None):
         assert status in NEXT[current]
         if self.items[modification_id]["status"] != current:
             raise Conflict
-        self.items[modification_id] |= {**fields, "status": status}
-        if outbox:
-            self.outbox.append(outbox)
+        self.items[modification_id] |= {**facts.to_item(), "status": status}
+        if due:
+            self.outbox.append(due)
 
 
 class Bucket(dict):
@@ -98,7 +99,24 @@ def request(**changes):
 
 
 def call(at: ToolService, **changes):
-    return at.call(ToolCall.of_request("2026#00", 0, request(**changes)))
+    """Make the planner's call and return its item."""
+    return at.call(ToolCall.of_request("2026#00", 0, request(**changes))).to_item()
+
+
+def approve(at: ToolService, modification_id="2026#00#tool0"):
+    return operations.approve(at, modification_id).to_payload()
+
+
+def deny(at: ToolService, modification_id="2026#00#tool0"):
+    return operations.deny(at, modification_id).to_payload()
+
+
+def rollback(at: ToolService, modification_id="2026#00#tool0"):
+    return operations.rollback(at, modification_id).to_payload()
+
+
+def payload(item, answer):
+    return HandledCall(Modification.from_item(item), answer).to_payload()
 
 
 def test_a_call_goes_to_the_host_and_ends_applied_with_an_entry_for_the_repository():
@@ -106,9 +124,7 @@ def test_a_call_goes_to_the_host_and_ends_applied_with_an_entry_for_the_reposito
     item = call(at)
     assert (item["status"], item["file"], item["tier"]) == ("applied", "prompts/a.md", "data")
     assert at.host.asked[0]["modification_id"] == "2026#00#tool0"
-    assert [states.of_outbox(entry["modification_id"]) for entry in at.modifications.outbox] == [
-        "2026#00#tool0"
-    ]
+    assert [entry.modification_id for entry in at.modifications.outbox] == ["2026#00#tool0"]
 
 
 def test_a_new_host_is_left_what_a_file_was_before_the_first_change_of_many():
@@ -134,7 +150,7 @@ def test_a_repeated_call_is_answered_from_the_record():
 
 
 @pytest.mark.parametrize("status", sorted(UNFINISHED - {states.APPROVED}))
-def test_a_call_that_was_cut_short_is_taken_up_again(status):
+def test_an_interrupted_call_is_resumed(status):
     at = service(APPLIED, APPLIED)
     call(at)
     at.modifications.items["2026#00#tool0"]["status"] = status
@@ -212,7 +228,7 @@ def test_an_answer_to_the_planner_fits_its_edge():
     at = service({"status": "failed", "rule": "quick-tests", "message": "x" * 10_000})
     item = call(at)
     output = {"output": {"head": "é" * 9000, "tail": "y" * 9000}}
-    assert len(HandledCall(item, output).to_payload()["message"].encode()) <= 3000
+    assert len(payload(item, output)["message"].encode()) <= 3000
 
 
 # --- going live -------------------------------------------------------------------------------------
@@ -238,8 +254,8 @@ def test_a_release_that_fails_its_checks_is_a_failed_restart():
 def test_an_approved_call_is_done_once_whatever_is_clicked_twice():
     at = service(ASKED, APPLIED)
     assert call(at)["status"] == "pending_approval"
-    first = operations.approve(at, "2026#00#tool0")
-    second = operations.approve(at, "2026#00#tool0")
+    first = approve(at, "2026#00#tool0")
+    second = approve(at, "2026#00#tool0")
     assert first["status"] == second["status"] == "applied"
     assert [document.get("approval") for document in at.host.asked] == [
         None,
@@ -253,21 +269,21 @@ def test_an_approval_expires():
     late = ToolService(
         at.modifications, at.host, at.objects, at.releaser, "on", lambda: "2026-11-22T22:00:01.000Z"
     )
-    assert operations.approve(late, "2026#00#tool0")["status"] == "expired"
+    assert approve(late, "2026#00#tool0")["status"] == "expired"
     assert len(at.host.asked) == 1
 
 
 def test_a_denied_call_cannot_be_approved():
     at = service(ASKED)
     call(at)
-    assert operations.deny(at, "2026#00#tool0")["status"] == "denied"
+    assert deny(at, "2026#00#tool0")["status"] == "denied"
     with pytest.raises(operations.OperationRefused, match="is denied"):
-        operations.approve(at, "2026#00#tool0")
+        approve(at, "2026#00#tool0")
 
 
 def test_the_planner_is_told_until_when_a_call_waits():
     item = call(service(ASKED))
-    assert "2026-11-22T22:00:00.000Z" in HandledCall(item, {}).to_payload()["message"]
+    assert "2026-11-22T22:00:00.000Z" in payload(item, {})["message"]
 
 
 # --- rolling back -----------------------------------------------------------------------------------
@@ -276,12 +292,12 @@ def test_the_planner_is_told_until_when_a_call_waits():
 def test_a_rollback_undoes_by_the_recorded_contents_and_goes_live():
     at = service(APPLIED, APPLIED, RESTARTED)
     call(at)
-    undone = operations.rollback(at, "2026#00#tool0")
+    undone = rollback(at, "2026#00#tool0")
     assert at.host.asked[1]["arguments"] == {"file_path": "prompts/a.md", "before": "old", "after": "new"}
     assert undone["live"]["release"] == "r2"
-    original = at.modifications.get("2026#00#tool0")
+    original = at.modifications.items["2026#00#tool0"]
     assert (original["status"], original["rolled_back_by"]) == ("rolled_back", undone["modification_id"])
-    assert operations.rollback(at, "2026#00#tool0")["modification_id"] == undone["modification_id"]
+    assert rollback(at, "2026#00#tool0")["modification_id"] == undone["modification_id"]
     assert len(at.host.asked) == 3
 
 
@@ -289,9 +305,9 @@ def test_a_refused_rollback_may_be_asked_for_again():
     conflict = {"status": "failed", "rule": "merge-conflict", "message": "<<<<<<<"}
     at = service(APPLIED, conflict, APPLIED, RESTARTED)
     call(at)
-    assert operations.rollback(at, "2026#00#tool0")["rule"] == "merge-conflict"
-    assert at.modifications.get("2026#00#tool0")["status"] == "applied"
-    assert operations.rollback(at, "2026#00#tool0")["status"] == "applied"
+    assert rollback(at, "2026#00#tool0")["rule"] == "merge-conflict"
+    assert at.modifications.items["2026#00#tool0"]["status"] == "applied"
+    assert rollback(at, "2026#00#tool0")["status"] == "applied"
 
 
 @pytest.mark.parametrize("answer", [ASKED, {"status": "denied", "message": "no"}])
@@ -299,9 +315,9 @@ def test_only_an_applied_change_is_rolled_back(answer):
     at = service(answer)
     call(at)
     with pytest.raises(operations.OperationRefused, match="only an applied change"):
-        operations.rollback(at, "2026#00#tool0")
+        rollback(at, "2026#00#tool0")
     with pytest.raises(operations.OperationRefused, match="there is no modification"):
-        operations.rollback(at, "nothing")
+        rollback(at, "nothing")
 
 
 def test_every_state_is_reached_and_the_last_ones_are_last():

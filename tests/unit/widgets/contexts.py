@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from codec_evolution.framework.modifications import Modification
 from codec_evolution.ports import DayCounters, LoopState
 from codec_evolution.record import Attempt
 from codec_evolution.widgets.request import Links, WidgetContext
@@ -62,7 +63,7 @@ class Tables:
         self.loop = state or LoopState("main")
         self.stored = objects or {}
         self.counters = [DayCounters(**each) for each in days]
-        self.changes = list(modifications)
+        self.changes = [Modification.from_item(each) for each in modifications]
 
     def state(self, lineage: str) -> LoopState:
         return replace(self.loop, lineage=lineage)
@@ -77,10 +78,10 @@ class Tables:
         if isinstance(place[0], str):
             return self.attempts[: place[1]]
         limit, status = (*place, None)[:2]
-        return [each for each in self.changes if status in (None, each["status"])][:limit]
+        return [each for each in self.changes if status in (None, each.status)][:limit]
 
-    def get(self, modification_id: str) -> dict[str, Any] | None:
-        return next((each for each in self.changes if each["modification_id"] == modification_id), None)
+    def get(self, modification_id: str) -> Modification | None:
+        return next((each for each in self.changes if each.modification_id == modification_id), None)
 
     def versions(self, lineage: str, limit: int) -> list[Attempt]:
         found = [each for each in self.attempts if each.adopted_version is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -204,49 +204,6 @@ class Executions(Protocol):
 
     def is_running(self, execution: str) -> bool:
         """Tell whether an execution still runs; one that is unknown does not."""
-        ...
-
-
-class Modifications(Protocol):
-    """The table `FrameworkModifications`."""
-
-    def put_once(self, item: Mapping[str, Any]) -> bool:
-        """Write a new call unless it is there; returns whether it was written."""
-        ...
-
-    def get(self, modification_id: str) -> dict[str, Any] | None:
-        """Return one call by a consistent read."""
-        ...
-
-    def move(
-        self,
-        modification_id: str,
-        current: str,
-        status: str,
-        fields: Mapping[str, Any],
-        outbox: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Move a call from one state to the next, with an outbox item or not, both or neither; raises `Conflict`."""
-        ...
-
-    def annotate(self, modification_id: str, fields: Mapping[str, Any]) -> None:
-        """Add what became known later and is no state: the commit, the modification that undid it."""
-        ...
-
-    def latest(self, limit: int, status: str | None = None) -> list[dict[str, Any]]:
-        """Return the newest calls first."""
-        ...
-
-    def waiting_before(self, moment: str) -> Iterator[dict[str, Any]]:
-        """Yield the columns of a listing of the calls from before a moment that wait for a person, oldest first."""
-        ...
-
-    def due(self, limit: int) -> list[dict[str, Any]]:
-        """Return outbox items that are due, oldest first."""
-        ...
-
-    def done(self, outbox_id: str) -> None:
-        """Take an item out of the outbox."""
         ...
 
 

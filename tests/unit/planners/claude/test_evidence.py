@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.framework.modifications import Facts, Modification
 from codec_evolution.framework.release import POLICY_PATH
 from codec_evolution.framework.rendering import fence
 from codec_evolution.planners import prompts
@@ -117,8 +118,8 @@ def elite(number: int, prediction: str, transform: str, fitness: float, hypothes
     )
 
 
-def modification(number: int, tool: str = "modify_framework_file", status: str = "applied", **fields) -> dict:
-    return {
+def modification(number: int, tool: str = "modify_framework_file", status: str = "applied", **fields):
+    item = {
         "modification_id": f"2026-11-21T20:{number:02d}:00.000Z#00#tool0",
         "tool": tool,
         "status": status,
@@ -128,6 +129,7 @@ def modification(number: int, tool: str = "modify_framework_file", status: str =
         "message": "Done.",
         **fields,
     }
+    return Modification.from_item(item)
 
 
 def measured() -> dict:
@@ -258,7 +260,7 @@ def test_the_prompt_shows_the_newest_framework_changes_and_no_more():
 
 def test_a_late_decision_of_a_person_reaches_the_planner():
     waiting = modification(3, status="pending_approval", message="this file needs approval")
-    denied = waiting | {"status": "denied", "rule": "person", "message": "a person denied it"}
+    denied = waiting.with_status("denied", Facts(rule="person", message="a person denied it"))
     before, after = (rendered(reading(modifications=[each]), governance()) for each in (waiting, denied))
     assert "prompts/system.md: pending_approval." in before
     assert "prompts/system.md: denied. Why: Reason 3. Outcome: a person denied it" in after

@@ -1,4 +1,4 @@
-"""How the framework tools are used, and what they healed."""
+"""How the framework tools are used, and which failures stopped after a change."""
 
 from __future__ import annotations
 
@@ -7,74 +7,81 @@ from statistics import median
 from typing import Any
 
 from codec_evolution.framework import modifications as states
+from codec_evolution.framework.modifications import Modification
 from codec_evolution.framework.tool_specs import RESTART, TOOLS
 from codec_evolution.record import TEST_FAILED, clip_text
 
-Item = Mapping[str, Any]
 FAILURE_CHARS = 160
+"""Bytes of a failure's message by which failures are told apart."""
 FINISHED = frozenset({states.APPLIED, states.ROLLED_BACK, states.FAILED, states.DENIED, states.EXPIRED})
+"""States of a call that is over."""
 SUCCEEDED = frozenset({states.APPLIED, states.ROLLED_BACK})
+"""States of a call that was carried out."""
 
 
-def usage(items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Return one row a tool: how often, how often with success, how long, when last, and states by count.
+def usage(calls: Sequence[Modification]) -> list[dict[str, Any]]:
+    """Return one row for each tool: how often it was called, with what success, how long it took, and when last.
 
     Parameters
     ----------
-    items
-        Modifications, newest first.
+    calls
+        Newest first.
 
     Returns
     -------
     list
-        ``tool``, ``calls``, ``success_rate`` (of the finished calls, None without any), ``median_duration_s``,
-        ``last_used``, ``states``.
+        ``tool``, ``calls``, ``success_rate`` (of the finished calls, 0 to 1; None without any), ``median_duration_s``,
+        ``last_used`` (ISO 8601) and ``states`` (counts by state).
     """
-    rows = []
-    for tool in TOOLS:
-        calls = [item for item in items if item["tool"] == tool]
-        finished = [item for item in calls if item["status"] in FINISHED]
-        durations = [float(item["duration_s"]) for item in calls if "duration_s" in item]
-        succeeded = sum(item["status"] in SUCCEEDED for item in finished)
-        rows.append(
-            {
-                "tool": tool,
-                "calls": len(calls),
-                "success_rate": round(succeeded / len(finished), 3) if finished else None,
-                "median_duration_s": round(median(durations), 3) if durations else None,
-                "last_used": calls[0]["started_at"] if calls else None,
-                "states": {s: n for s in states.STATES if (n := sum(c["status"] == s for c in calls))},
-            }
-        )
-    return rows
+    return [_usage_of(tool, [call for call in calls if call.tool == tool]) for tool in TOOLS]
 
 
-def healed(items: Sequence[Item], attempts: Sequence[Item]) -> list[dict[str, Any]]:
+def _usage_of(tool: str, calls: Sequence[Modification]) -> dict[str, Any]:
+    finished = [call for call in calls if call.status in FINISHED]
+    durations = [call.duration_s for call in calls if call.duration_s is not None]
+    succeeded = sum(call.status in SUCCEEDED for call in finished)
+    return {
+        "tool": tool,
+        "calls": len(calls),
+        "success_rate": round(succeeded / len(finished), 3) if finished else None,
+        "median_duration_s": round(median(durations), 3) if durations else None,
+        "last_used": calls[0].started_at if calls else None,
+        "states": {s: n for s in states.STATES if (n := sum(call.status == s for call in calls))},
+    }
+
+
+def healed(calls: Sequence[Modification], attempts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return which failures stopped after a release went live.
 
-    A failure counts as healed when it occurred under the release before, and no more under the new one although at
-    least one attempt was tested there.
+    A failure counts as healed if it occurred under the release before, and not under the new one although at least one
+    attempt was tested there.
 
     Parameters
     ----------
-    items
-        Modifications, newest first.
+    calls
+        Newest first.
     attempts
-        Records, newest first.
+        Items of the evolution record, newest first.
+
+    Returns
+    -------
+    list
+        ``modification_id`` (of the restart), ``release``, ``changes`` (ids of the changes in it), ``healed`` (a list of
+        ``kind`` and ``message``) and ``attempts_since``.
     """
     found = []
-    for item in items:
-        before, after = item.get("release_before"), item.get("release")
-        if item["tool"] != RESTART or item["status"] not in SUCCEEDED or not before or before == after:
+    for number, call in enumerate(calls):
+        before, after = call.release_before, call.release
+        if call.tool != RESTART or call.status not in SUCCEEDED or not before or before == after:
             continue
         tested = [each for each in attempts if each.get("release") == after and each["status"] != "skipped"]
         stopped = _failures(attempts, before) - _failures(attempts, after)
         if tested and stopped:
             found.append(
                 {
-                    "modification_id": item["modification_id"],
+                    "modification_id": call.modification_id,
                     "release": after,
-                    "changes": [each["modification_id"] for each in _changes_before(items, item)],
+                    "changes": [each.modification_id for each in _changes_in(calls[number + 1 :])],
                     "healed": [{"kind": kind, "message": message} for kind, message in sorted(stopped)],
                     "attempts_since": len(tested),
                 }
@@ -82,7 +89,7 @@ def healed(items: Sequence[Item], attempts: Sequence[Item]) -> list[dict[str, An
     return found
 
 
-def _failures(attempts: Sequence[Item], release: str) -> set[tuple[str, str]]:
+def _failures(attempts: Sequence[Mapping[str, Any]], release: str) -> set[tuple[str, str]]:
     return {
         (str(each.get("failure_kind", "")), clip_text(str(each.get("failure_message", "")), FAILURE_CHARS))
         for each in attempts
@@ -90,12 +97,12 @@ def _failures(attempts: Sequence[Item], release: str) -> set[tuple[str, str]]:
     }
 
 
-def _changes_before(items: Sequence[Item], restart: Item) -> list[Item]:
+def _changes_in(earlier: Sequence[Modification]) -> list[Modification]:
     """Return the changes that a restart made live: those since the restart before it."""
     found = []
-    for item in items[list(items).index(restart) + 1 :]:
-        if item["tool"] == RESTART and item["status"] in SUCCEEDED:
+    for call in earlier:
+        if call.tool == RESTART and call.status in SUCCEEDED:
             break
-        if item["status"] in SUCCEEDED and item.get("after_sha256"):
-            found.append(item)
+        if call.status in SUCCEEDED and call.after_sha256:
+            found.append(call)
     return found

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.planners.claude.language_model import LanguageModel
-from codec_evolution.ports import Control, Modifications, Objects, Record
+from codec_evolution.ports import Control, Objects, Record
 
 
 @dataclass(frozen=True)

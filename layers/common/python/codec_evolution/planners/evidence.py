@@ -13,6 +13,8 @@ from typing import Any
 from codec_evolution import artifacts
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import Item
+from codec_evolution.framework.modifications import Modification
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.tool_statistics import healed, usage
 from codec_evolution.judging import adoption, archive, comparison
 from codec_evolution.judging.rate_distortion import rate_at
@@ -24,7 +26,7 @@ from codec_evolution.planners.failures import (
     pattern_of,
 )
 from codec_evolution.planners.prompts import Limits
-from codec_evolution.ports import Control, DayCounters, Modifications, Objects, Record
+from codec_evolution.ports import Control, DayCounters, Objects, Record
 from codec_evolution.record import ADOPTED, SKIPPED, TEST_FAILED, Attempt, Elite
 
 RECENT = 60
@@ -78,7 +80,7 @@ class Reading:
     recent: Sequence[Attempt] = ()
     adopted: Sequence[Attempt] = ()
     elites: Sequence[Elite] = ()
-    modifications: Sequence[Mapping[str, Any]] = ()
+    modifications: Sequence[Modification] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     day: DayCounters = field(default_factory=lambda: DayCounters(""))
     daily_budget_usd: float = 0.0
@@ -145,7 +147,7 @@ def cycle_context(
         "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
         "failure_counts": failure_counts(reading.recent),
         "tried": tried_rows(reading.recent),
-        "modifications": reading.modifications[:SHOWN_MODIFICATIONS],
+        "modifications": [each.to_item() for each in reading.modifications[:SHOWN_MODIFICATIONS]],
         "tool_usage": [row for row in usage(reading.modifications) if row["calls"]],
         "healed": healed_rows(reading.modifications, reading.recent),
         "counts": list(Counter(attempt.status for attempt in reading.recent).items()),
@@ -258,11 +260,9 @@ def tried_rows(recent: Sequence[Attempt]) -> list[dict[str, Any]]:
     ]
 
 
-def healed_rows(
-    modifications: Sequence[Mapping[str, Any]], recent: Sequence[Attempt]
-) -> list[dict[str, Any]]:
+def healed_rows(modifications: Sequence[Modification], recent: Sequence[Attempt]) -> list[dict[str, Any]]:
     """Return the newest releases after which failures stopped, with the changes in them."""
-    found = healed(modifications, [each.to_item() for each in recent])
+    found = healed(modifications, recent)
     return [row | {"healed": row["healed"][:SHOWN_HEALED_FAILURES]} for row in found[:SHOWN_HEALED]]
 
 

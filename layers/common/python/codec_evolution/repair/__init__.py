@@ -1,1 +1,1 @@
-"""Self-repair: the framework tools, what an operator decides about them, and how changes go live."""
+"""Self-repair: framework tool calls, the operator's decisions about them, and how changes go live."""

@@ -1,4 +1,4 @@
-"""Bringing applied framework modifications to the git repository, for a person to review."""
+"""Pushing applied framework modifications to the git repository, where a person reviews them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from codec_evolution import artifacts
-from codec_evolution.framework.modifications import of_outbox
+from codec_evolution.framework.modifications import Facts, Modification, OutboxEntry
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.loop.commit import (
     FRAMEWORK_BRANCH,
     GithubAway,
@@ -17,24 +18,37 @@ from codec_evolution.loop.commit import (
     push,
 )
 from codec_evolution.loop.commit_message import one_line
-from codec_evolution.ports import Modifications, Objects
+from codec_evolution.ports import Objects
 
 PER_CYCLE = 20
-"""How many changes one reconciliation pushes; the rest waits for the next cycle."""
+"""Changes that one cycle pushes; the rest waits for the next one."""
 LISTED = 50
+"""Newest calls of which the pull request lists the committed ones."""
 TITLE = "Framework changes by the evolution system"
+"""Title of the pull request."""
 
 
 class ReviewedRepository(Repository, Protocol):
-    """A repository that also has pull requests."""
+    """A repository that has pull requests too."""
 
     def ensure_pull_request(self, head: str, base: str | None, title: str, body: str) -> Any:
-        """Open the pull request of two branches, or bring it up to date."""
+        """Open the pull request of two branches, or update it; returns it, or None when there is nothing to pull."""
+        ...
 
 
 @dataclass
 class Pushed:
-    """What one reconciliation did."""
+    """What was pushed.
+
+    Attributes
+    ----------
+    committed
+        ``modification_id`` and ``sha`` of each commit.
+    waiting
+        Why something is still due; "" when nothing is.
+    pull_request
+        Address of the pull request; "" for none.
+    """
 
     committed: list[dict[str, str]] = field(default_factory=list)
     waiting: str = ""
@@ -43,7 +57,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class FrameworkCommitter:
-    """Pushes what is due, oldest first; GitHub being away leaves it due.
+    """Pushes the changes that are due, oldest first; while GitHub is away they stay due.
 
     Attributes
     ----------
@@ -56,7 +70,7 @@ class FrameworkCommitter:
     connect: Callable[[], ReviewedRepository | None]
 
     def commit_due(self) -> Pushed:
-        """Push every change that is due, and bring the one rolling pull request up to date."""
+        """Push every change that is due, and update the one rolling pull request."""
         done = Pushed()
         due = self.modifications.due(PER_CYCLE)
         if not due:
@@ -67,7 +81,7 @@ class FrameworkCommitter:
                 done.waiting = "no_repository: github_repository is not set"
                 return done
             for entry in due:
-                self._push(str(entry["modification_id"]), repository, done)
+                self._push(entry, repository, done)
             if done.committed:
                 pull = repository.ensure_pull_request(FRAMEWORK_BRANCH, None, TITLE, self._body())
                 done.pull_request = pull.url if pull else ""
@@ -77,17 +91,17 @@ class FrameworkCommitter:
             done.waiting = f"github_refused: {refused}"
         return done
 
-    def _push(self, outbox_id: str, repository: Repository, done: Pushed) -> None:
-        modification_id = of_outbox(outbox_id)
-        item = self.modifications.get(modification_id)
+    def _push(self, entry: OutboxEntry, repository: Repository, done: Pushed) -> None:
+        modification_id = entry.modification_id
+        call = self.modifications.get(modification_id)
         result = self.objects.get_json(artifacts.modification(modification_id, "result.json"))
-        if item is None or result is None:
+        if call is None or result is None:
             done.waiting = f"lost: {modification_id} is in the outbox, but its record or result is missing"
             return
         changed = [{name: each[name] for name in ("path", "content", "sha256")} for each in result["changed"]]
-        sha = push(framework_commit(item | {"changed": changed}), repository)
-        self.modifications.annotate(modification_id, {"commit": sha, "github_committed": True})
-        self.modifications.done(outbox_id)
+        sha = push(framework_commit(call.to_item() | {"changed": changed}), repository)
+        self.modifications.annotate(modification_id, Facts(commit=sha, github_committed=True))
+        self.modifications.done(entry)
         done.committed.append({"modification_id": modification_id, "sha": sha})
 
     def _body(self) -> str:
@@ -99,16 +113,17 @@ class FrameworkCommitter:
             "| when | file | why | attempt | modification | state |",
             "|---|---|---|---|---|---|",
         ]
-        for item in self.modifications.latest(LISTED):
-            if "commit" not in item:
-                continue
-            cells = (
-                item.get("applied_at", ""),
-                item.get("file", ""),
-                item.get("reason", ""),
-                item.get("attempt_id", "-"),
-                item["modification_id"],
-                item["status"],
-            )
-            lines.append("| " + " | ".join(one_line(cell, 200).replace("|", "/") for cell in cells) + " |")
+        lines += [_row(call) for call in self.modifications.latest(LISTED) if call.commit]
         return "\n".join(lines) + "\n"
+
+
+def _row(call: Modification) -> str:
+    cells = (
+        call.applied_at or "",
+        call.file,
+        call.reason,
+        call.attempt_id or "-",
+        call.modification_id,
+        call.status,
+    )
+    return "| " + " | ".join(one_line(cell, 200).replace("|", "/") for cell in cells) + " |"

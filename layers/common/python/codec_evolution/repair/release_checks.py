@@ -1,4 +1,4 @@
-"""Whether the prompts of a release can be used at all, before it goes live."""
+"""Checks that the prompts of a release can be rendered, before it goes live."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.framework.modifications import APPLIED, Modification
 from codec_evolution.framework.rendering import Part
+from codec_evolution.framework.tool_specs import MODIFY
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
 from codec_evolution.planners.prompts import (
@@ -23,7 +25,7 @@ from codec_evolution.ports import DayCounters
 from codec_evolution.record import Attempt, Elite
 
 LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
-"""Stand for the operator's limits; a template that renders with these renders with any."""
+"""Any limits of an operator: a template that renders with these renders with all others."""
 NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "no_tool_call"},
     {"notice": "cut_off", "max_tokens": 1},
@@ -35,12 +37,13 @@ NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "tool_answer", "answer": "answer"},
     {"notice": "inspection", "text": "text"},
 )
-"""Every notice of the planner with the facts that it is given."""
-_ID = "2026-01-01T00:00:00.000Z#00"
+"""Every notice of the planner, with the facts it is rendered with."""
+_TIME = "2026-01-01T00:00:00.000Z"
+_ID = f"{_TIME}#00"
 
 
 def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
-    """Parse every template and render those that the planner cannot do without.
+    """Parse every template, and render those that the planner cannot do without.
 
     Parameters
     ----------
@@ -50,8 +53,8 @@ def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
     Raises
     ------
     ValueError
-        A template does not parse or render; the message names it. Live, it would end every attempt before the planner
-        could mend it.
+        A template does not parse or render; the message names it. If it were live, it would end every attempt before
+        the planner could repair it.
     """
     prompts = Prompts({PurePosixPath(path).stem: text for path, text in files.items()})
     prompts.render_all([Part(name, None) for name in prompts.templates])
@@ -88,7 +91,7 @@ def _first(tools: bool) -> Reading:
     item = Item(
         attempt_id=_ID,
         lineage="main",
-        cycle_id=_ID.partition("#")[0],
+        cycle_id=_TIME,
         slot=0,
         kind="candidate",
         version=0,
@@ -115,7 +118,15 @@ def _later(tools: bool) -> Reading:
         )
         for rate, kind in ((1.0, "cosine"), (2.0, "wavelet"))
     ]
-    change = {"modification_id": f"{_ID}#tool0", "tool": "modify_framework_file", "status": "applied"}
+    change = Modification(
+        modification_id=f"{_ID}#tool0",
+        tool=MODIFY,
+        status=APPLIED,
+        started_at=_TIME,
+        reason="reason",
+        message="message",
+        file="file",
+    )
     first = _first(tools)
     return Reading(
         item=first.item,
@@ -125,9 +136,7 @@ def _later(tools: bool) -> Reading:
         recent=[*[_attempt("test_failed")] * 3, _attempt("rejected")],
         adopted=[_attempt("adopted", adopted_version=0)],
         elites=elites,
-        modifications=[
-            change | {"started_at": _ID, "reason": "reason", "message": "message", "file": "file"}
-        ],
+        modifications=[change],
         sources={_ID: "source"},
         day=DayCounters("2026-11-21", attempts=1, spent_usd=1.0),
         daily_budget_usd=20.0,

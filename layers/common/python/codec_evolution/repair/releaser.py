@@ -1,4 +1,4 @@
-"""Making a release live: its checks, the release pointer, and the publishing of changed code."""
+"""Making a release live: checking it, moving the release pointer, and publishing changed code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from codec_evolution.ports import Conflict, Control, Objects, Publisher, Sandbox
 
 
 class ReleaseRefused(Exception):
-    """A release failed its checks, or another one went live meanwhile; nothing has moved."""
+    """A release failed its checks, or another one went live meanwhile; nothing has changed."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Released:
     release, before
         The release that is live now, and the one before it; the same when the data had not changed.
     published
-        What was published of changed code; empty for nothing.
+        The changed code that was published; "" for none.
+    message
+        All of it in a sentence.
     """
 
     release: str
@@ -44,14 +46,14 @@ class Released:
 
 @dataclass(frozen=True)
 class Releaser:
-    """Makes what the host handed out live, after checking it.
+    """Checks the files that the host returned, and makes them live.
 
     Attributes
     ----------
     check_prompts
         Raises `ValueError` when prompts (by ``prompts/<name>.md``) do not render with a policy.
     baseline
-        Source of version 0, which must pass smoke under the new policy.
+        Source of version 0, which must pass on smoke frames under the new policy.
     """
 
     control: Control
@@ -68,13 +70,12 @@ class Releaser:
         Parameters
         ----------
         files
-            What the host handed out: ``{"tier", "sha256", "content"}`` by path of the checkout; code comes without
-            contents.
+            ``{"tier", "sha256", "content"}`` by path of the checkout; code comes without contents.
 
         Raises
         ------
         ReleaseRefused, PublishRefused
-            A check failed; what was live before still is.
+            A check failed; what was live stays live.
         """
         data = amendable(files)
         name, before = release_id(data), self.control.state(self.lineage).release
@@ -82,18 +83,15 @@ class Releaser:
             self._check(name, data)
         code = {path: str(facts["sha256"]) for path, facts in files.items() if facts["tier"] == "code"}
         published = self.publisher.publish(code)
+        said = f"; published {published}" if published else ""
         if name == before:
-            message = f"release {name[:12]} was live already" + (
-                f"; published {published}" if published else ""
-            )
-            return Released(name, before, published, message)
+            return Released(name, before, published, f"release {name[:12]} was live already{said}")
         publish(self.objects, data)
         try:
             self.control.set_release(self.lineage, name, expected=before)
         except Conflict:
             raise ReleaseRefused("another release went live meanwhile; nothing was moved") from None
-        message = f"release {name[:12]} is live from the next cycle on"
-        return Released(name, before, published, message + (f"; published {published}" if published else ""))
+        return Released(name, before, published, f"release {name[:12]} is live from the next cycle on{said}")
 
     def _check(self, name: str, data: Mapping[str, str]) -> None:
         policy = data.get(POLICY)
@@ -118,7 +116,18 @@ class Releaser:
 
 
 def amendable(files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return the files of a release from those of the checkout; raises `ReleaseRefused` for altered contents."""
+    """Return the files of a release, by their path in it.
+
+    Parameters
+    ----------
+    files
+        As of `Releaser.go_live`.
+
+    Raises
+    ------
+    ReleaseRefused
+        A content does not have its hash.
+    """
     found = {}
     for path, facts in files.items():
         if facts["tier"] != "data":

@@ -1,4 +1,4 @@
-"""The framework tools as the planner calls them: recorded, judged on the host, answered; never an exception."""
+"""The framework tools as the planner calls them: recorded, carried out by the host, and always answered."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
+from codec_evolution.framework.modifications import Facts, Modification, OutboxEntry
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.tool_specs import HOST_TOOLS, RESTART, TOOLS
 from codec_evolution.ports import (
     Conflict,
     Host,
     HostAway,
     ImageBuilds,
-    Modifications,
     Objects,
     PublishRefused,
 )
@@ -34,7 +35,7 @@ OUTPUT_CHARS = 1200
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call as it comes in."""
+    """One incoming call. Tool, arguments and reason are not checked yet, so they may be of any type."""
 
     modification_id: str
     tool: Any
@@ -46,7 +47,7 @@ class ToolCall:
 
     @classmethod
     def of_request(cls, attempt_id: str, round_number: int, request: Mapping[str, Any]) -> ToolCall:
-        """Return the call of a planner's round; the reason may stand beside or among the arguments, as in the seed."""
+        """Return the call of a planner's round; the reason may stand beside the arguments or among them."""
         given = request.get("arguments")
         arguments = dict(given) if isinstance(given, Mapping) else given
         reason = request.get("reason")
@@ -71,6 +72,19 @@ class ToolCall:
             "reason": self.reason,
         }
 
+    def to_modification(self, now: str) -> Modification:
+        """Return the call as it is recorded first."""
+        return states.requested(
+            self.modification_id,
+            tool=str(self.tool),
+            arguments=self.arguments if isinstance(self.arguments, dict) else {},
+            reason=self.reason if isinstance(self.reason, str) else "",
+            now=now,
+            attempt_id=self.attempt_id,
+            planner=self.planner,
+            rolls_back=self.rolls_back,
+        )
+
 
 @dataclass(frozen=True)
 class HandledCall:
@@ -78,31 +92,30 @@ class HandledCall:
 
     Attributes
     ----------
-    item
+    modification
         The call as recorded.
     answer
         What the host answered; empty where it was not asked.
     """
 
-    item: dict[str, Any]
+    modification: Modification
     answer: Mapping[str, Any]
 
     def to_payload(self) -> dict[str, Any]:
         """Return what the planner reads: id, status and a message that fits the edge."""
-        item = self.item
-        message = str(item.get("message", ""))
-        if item.get("rule"):
-            message = f"{item['rule']}: {message}"
-        if item["status"] == states.PENDING_APPROVAL:
-            message += f" It waits for a person until {item['expires_at']}."
+        call, message = self.modification, self.modification.message
+        if call.rule:
+            message = f"{call.rule}: {message}"
+        if call.status == states.PENDING_APPROVAL:
+            message += f" It waits for a person until {call.expires_at}."
         output = self.answer.get("output")
         if output:
             parts = [part for part in (output.get("head", ""), output.get("tail", "")) if part]
             shown = "\n...\n".join(part[:OUTPUT_CHARS] for part in parts)
             message += "\n" + clip_text(shown, OUTPUT_BYTES)
         return {
-            "modification_id": item["modification_id"],
-            "status": item["status"],
+            "modification_id": call.modification_id,
+            "status": call.status,
             "message": clip_text(message, MESSAGE_BYTES),
         }
 
@@ -127,77 +140,72 @@ class ToolService:
     now: Callable[[], str]
     images: ImageBuilds | None = None
 
-    def call(self, call: ToolCall) -> dict[str, Any]:
-        """Take one call and return its item; parameters and behaviour as of `handle`."""
-        return self.handle(call).item
+    def call(self, call: ToolCall) -> Modification:
+        """Take one call as `handle` does, and return its record."""
+        return self.handle(call).modification
 
     def handle(self, call: ToolCall) -> HandledCall:
-        """Take one call; one that comes again is answered from the record, or resumed where it was interrupted."""
+        """Take one call; a repeated one is answered from the record, or resumed where it was interrupted."""
         known, document = self.modifications.get(call.modification_id), None
         if known is None:
-            item, refusal = self._requested(call), self._refusal(call)
+            new, refusal = call.to_modification(self.now()), self._refusal(call)
             if refusal:
-                denied = {"status": states.DENIED, "rule": "call", "message": clip_text(refusal)}
-                return HandledCall(self._put(item | denied), {})
+                denied = new.with_status(states.DENIED, Facts(rule="call", message=refusal))
+                return HandledCall(self._put(denied), {})
             document = call.to_document()
             self.objects.put_json(artifacts.modification(call.modification_id, "request.json"), document)
-            known = self._put(item)
-        if known["status"] in states.UNFINISHED:
+            known = self._put(new)
+        if known.status in states.UNFINISHED:
             return self._run(known, document)
         return self._recorded(known)
 
-    def run(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the host carry out a call that was requested, approved, or interrupted while it ran; return its item."""
-        return self._run(item).item
+    def run(self, call: Modification) -> Modification:
+        """Have the host carry out a call that was requested, approved, or interrupted while it ran."""
+        return self._run(call).modification
 
-    def _run(self, item: Mapping[str, Any], document: Mapping[str, Any] | None = None) -> HandledCall:
-        modification_id, status = item["modification_id"], item["status"]
+    def settle(self, call: Modification, answer: dict[str, Any]) -> Modification:
+        """Record what the host answered to a running call, and return the call."""
+        self.objects.put_json(artifacts.modification(call.modification_id, "result.json"), answer)
+        facts, now = states.outcome(answer), self.now()
+        if answer["status"] == "needs_approval":
+            facts = facts.model_copy(update={"expires_at": states.expires(now)})
+            return self._finish(call, states.PENDING_APPROVAL, facts)
+        facts = facts.model_copy(update={"finished_at": now})
+        if answer["status"] != "applied":
+            return self._finish(call, states.DENIED if answer["status"] == "denied" else states.FAILED, facts)
+        if call.tool == RESTART:
+            return self._go_live(call, answer["files"], facts)
+        known = {"applied_at": now} | ({"rule": "approved"} if call.approved_at else {})
+        changed = answer.get("changed") or []
+        for change in changed:
+            self._overlay(change)
+        due = OutboxEntry(call.modification_id, now) if changed else None
+        return self._finish(call, states.APPLIED, facts.model_copy(update=known), due)
+
+    def _run(self, call: Modification, document: Mapping[str, Any] | None = None) -> HandledCall:
         if document is None:
-            document = self.objects.get_json(artifacts.modification(modification_id, "request.json"))
+            document = self.objects.get_json(artifacts.modification(call.modification_id, "request.json"))
             assert document is not None, "the request is stored before the call is recorded"
-        if "approved_at" in item:
-            approval = {name: item.get(name, "") for name in ("arguments_sha256", "file_sha256")}
-            document = {**document, "approval": approval}
-        if status != states.RUNNING:
+        if call.approved_at:
+            bound = {"arguments_sha256": call.arguments_sha256, "file_sha256": call.file_sha256}
+            document = {**document, "approval": bound}
+        if call.status != states.RUNNING:
             try:
-                self.modifications.move(modification_id, status, states.RUNNING, {})
+                self.modifications.move(call.modification_id, call.status, states.RUNNING, Facts())
             except Conflict:
-                return self._recorded(self._current(modification_id))
+                return self._recorded(self._current(call.modification_id))
         try:
             answer = self.host.call(document)
         except HostAway as away:
             answer = {"status": "failed", "rule": "host-away", "message": f"the host does not answer: {away}"}
-        return HandledCall(self.settle(modification_id, item, answer), answer)
+        return HandledCall(self.settle(call, answer), answer)
 
-    def _recorded(self, item: dict[str, Any]) -> HandledCall:
-        stored = self.objects.get_json(artifacts.modification(item["modification_id"], "result.json"))
-        return HandledCall(item, stored or {})
-
-    def settle(self, modification_id: str, item: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        """Record what the host answered to a running call, and return the item."""
-        self.objects.put_json(artifacts.modification(modification_id, "result.json"), answer)
-        fields = states.outcome(answer)
-        now = self.now()
-        if answer["status"] == "needs_approval":
-            fields["expires_at"] = states.expires(now)
-            return self._finish(modification_id, states.PENDING_APPROVAL, fields)
-        fields["finished_at"] = now
-        if answer["status"] != "applied":
-            status = states.DENIED if answer["status"] == "denied" else states.FAILED
-            return self._finish(modification_id, status, fields)
-        if item["tool"] == RESTART:
-            return self._go_live(modification_id, answer, fields)
-        fields["applied_at"] = now
-        if "approved_at" in item:
-            fields["rule"] = "approved"
-        changed = answer.get("changed") or []
-        for change in changed:
-            self._overlay(change)
-        outbox = states.outbox_item(modification_id, now) if changed else None
-        return self._finish(modification_id, states.APPLIED, fields, outbox)
+    def _recorded(self, call: Modification) -> HandledCall:
+        stored = self.objects.get_json(artifacts.modification(call.modification_id, "result.json"))
+        return HandledCall(call, stored or {})
 
     def _overlay(self, change: Mapping[str, Any]) -> None:
-        """Keep a changed file for a new host, with what the file was before any tool changed it."""
+        """Keep a changed file for a new host, with what it was before any tool changed it."""
         key = artifacts.framework_overlay(change["path"])
         known = self.objects.get_json(key)
         base = change.get("before") if known is None else known.get("base")
@@ -205,56 +213,39 @@ class ToolService:
         self.objects.put_json(key, overlay | {"base": base})
 
     def _go_live(
-        self, modification_id: str, answer: Mapping[str, Any], fields: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Turn the files that the host handed out into a release, and its code into new versions."""
+        self, call: Modification, files: Mapping[str, Mapping[str, Any]], facts: Facts
+    ) -> Modification:
+        """Make a release of the files that the host returned, and new versions of its code."""
         try:
-            released = self.releaser.go_live(answer["files"])
+            released = self.releaser.go_live(files)
         except (ReleaseRefused, PublishRefused) as refused:
-            return self._finish(
-                modification_id, states.FAILED, fields | {"rule": "release", "message": str(refused)[:2000]}
-            )
-        fields |= {
-            "applied_at": fields["finished_at"],
+            known = {"rule": "release", "message": str(refused)[:2000]}
+            return self._finish(call, states.FAILED, facts.model_copy(update=known))
+        known = {
+            "applied_at": facts.finished_at,
             "release": released.release,
             "release_before": released.before,
             "published": released.published,
             "message": released.message,
         }
-        return self._finish(modification_id, states.APPLIED, {n: v for n, v in fields.items() if v != ""})
+        return self._finish(call, states.APPLIED, facts.model_copy(update=known))
 
     def _finish(
-        self,
-        modification_id: str,
-        status: str,
-        fields: Mapping[str, Any],
-        outbox: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
+        self, call: Modification, status: states.Status, facts: Facts, due: OutboxEntry | None = None
+    ) -> Modification:
         # When another run of the same call finished first, its record stands: the host did the call once.
         with suppress(Conflict):
-            self.modifications.move(modification_id, states.RUNNING, status, fields, outbox)
-        return self._current(modification_id)
+            self.modifications.move(call.modification_id, states.RUNNING, status, facts, due)
+        return self._current(call.modification_id)
 
-    def _current(self, modification_id: str) -> dict[str, Any]:
-        item = self.modifications.get(modification_id)
-        assert item is not None
-        return item
+    def _current(self, modification_id: str) -> Modification:
+        found = self.modifications.get(modification_id)
+        assert found is not None
+        return found
 
-    def _put(self, item: dict[str, Any]) -> dict[str, Any]:
-        self.modifications.put_once(item)
-        return self._current(item["modification_id"])
-
-    def _requested(self, call: ToolCall) -> dict[str, Any]:
-        return states.requested(
-            call.modification_id,
-            tool=str(call.tool),
-            arguments=call.arguments if isinstance(call.arguments, dict) else {},
-            reason=call.reason if isinstance(call.reason, str) else "",
-            now=self.now(),
-            attempt_id=call.attempt_id,
-            planner=call.planner,
-            rolls_back=call.rolls_back,
-        )
+    def _put(self, call: Modification) -> Modification:
+        self.modifications.put_once(call)
+        return self._current(call.modification_id)
 
     def _refusal(self, call: ToolCall) -> str:
         """Return why a call cannot be taken, or ""; what the host itself refuses is left to it."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.framework.modifications import APPLIED, DENIED, EXPIRED, FAILED, PENDING_APPROVAL
+from codec_evolution.framework.modifications import (
+    APPLIED,
+    DENIED,
+    EXPIRED,
+    FAILED,
+    PENDING_APPROVAL,
+    Modification,
+)
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
@@ -28,17 +35,16 @@ def approvals(context: WidgetContext, request: WidgetRequest) -> str:
     waiting = context.modifications.latest(MOST_WAITING + 1, PENDING_APPROVAL)
     more, waiting = len(waiting) > MOST_WAITING, waiting[:MOST_WAITING]
     # The index lacks the reason and the diff, which an approver needs.
-    whole = [context.modifications.get(each["modification_id"]) or each for each in waiting]
+    whole = [context.modifications.get(each.modification_id) or each for each in waiting]
     rows = [{**_row(context, each), "arguments": _unseen(context, each)} for each in whole]
     return render("approvals.html.j2", context, request, rows=rows, more=more)
 
 
-def _unseen(context: WidgetContext, found: dict[str, Any]) -> str:
+def _unseen(context: WidgetContext, found: Modification) -> str:
     """Return the full arguments of a call whose item was truncated: an approver must see all of it."""
-    diff, what = str(found.get("diff", "")), str(found.get("summary", ""))
-    if not diff.endswith(CUT) and (diff or not what.endswith(CUT)):
+    if not found.diff.endswith(CUT) and (found.diff or not found.summary.endswith(CUT)):
         return ""
-    key = artifacts.modification(found["modification_id"], "request.json")
+    key = artifacts.modification(found.modification_id, "request.json")
     document = context.objects.get_json(key)
     if document is None:
         return f"Only part of this change is known, and {key} is not in the bucket. Deny it."
@@ -56,20 +62,19 @@ def _lines(name: str, value: Any) -> list[str]:
     return [f"{name}:", str(value)] if "\n" in str(value) else [f"{name}: {value}"]
 
 
-def _row(context: WidgetContext, found: dict[str, Any]) -> dict[str, Any]:
-    sha = str(found.get("commit", ""))
-    what = str(found.get("summary") or found.get("file") or "")
-    of = {"modification_id": found["modification_id"]}
+def _row(context: WidgetContext, found: Modification) -> dict[str, Any]:
+    what = found.summary or found.file
+    of = {"modification_id": found.modification_id}
     return {
-        **found,
+        **found.to_item(),
         "what": _cut(what),
         # The tool is shown in a column of its own.
-        "subject": _cut(what.removeprefix(str(found["tool"])).strip()),
-        "refusal": _cut(str(found.get("message", ""))) if found["status"] in REFUSED else "",
-        "why": _cut(str(found.get("reason", ""))),
-        "sha": sha[:8],
-        "commit_link": context.links.commit(sha),
-        "can_roll_back": found["status"] == APPLIED and not found.get("rolls_back"),
+        "subject": _cut(what.removeprefix(found.tool).strip()),
+        "refusal": _cut(found.message) if found.status in REFUSED else "",
+        "why": _cut(found.reason),
+        "sha": found.commit[:8],
+        "commit_link": context.links.commit(found.commit),
+        "can_roll_back": found.status == APPLIED and not found.rolls_back,
         **{f"{action}_payload": {"action": action, **of} for action in ("approve", "deny", "rollback")},
     }
 

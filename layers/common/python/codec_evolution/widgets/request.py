@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from codec_evolution.ports import Control, Modifications, Objects, Record
+from codec_evolution.framework.ports import Modifications
+from codec_evolution.ports import Control, Objects, Record
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
 _EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]+:execution:[\w-]+:[\w.-]+", re.ASCII)

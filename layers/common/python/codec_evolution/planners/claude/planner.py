@@ -13,6 +13,7 @@ from codec_evolution import artifacts
 from codec_evolution.candidate import Candidate, sha256_hex
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.rendering import Part
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import (
@@ -50,7 +51,7 @@ from codec_evolution.planners.prompts import (
     load_templates,
     system_context,
 )
-from codec_evolution.ports import Control, Modifications, Objects, Record
+from codec_evolution.ports import Control, Objects, Record
 from codec_evolution.pricing import UnknownPrice, load_prices
 
 
