@@ -24,6 +24,7 @@ _INPUTS = (
     "infra/capabilities/*.py",
     "infra/capabilities/host_files/*",
     "layers/common/python/codec_evolution/contracts.py",
+    "layers/common/python/codec_evolution/framework/modifications.py",
     "layers/common/python/codec_evolution/framework/tool_specs.py",
     "layers/common/python/codec_evolution/judging/adoption.py",
     "layers/common/python/codec_evolution/judging/rate_distortion.py",

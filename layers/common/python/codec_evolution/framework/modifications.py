@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
 from codec_evolution.clock import format_time, parse_time
-from codec_evolution.record import Attributes, Column, Text, Time, clip_text, columns
+from codec_evolution.record import Attributes, Exposure, Text, Time, clip_text, exposures
 
 HOST = "orchestrator"
 """Partition of the calls; there is one host."""
@@ -82,9 +82,9 @@ APPROVAL_TTL = timedelta(hours=24)
 class Facts(Attributes, frozen=True):
     """What becomes known of a call after it was requested. An unset or empty attribute is not stored."""
 
-    file: Annotated[str, Column(listed=4)] = ""
+    file: Annotated[str, Exposure(listed=4)] = ""
     """Path of the file that the call is about."""
-    tier: Annotated[str, Column(listed=2)] = ""
+    tier: Annotated[str, Exposure(listed=2)] = ""
     """The file's tier in the guard."""
     rule: str = ""
     """The rule by which the call was refused, or ``approved``."""
@@ -105,7 +105,7 @@ class Facts(Attributes, frozen=True):
     expires_at: Time | None = None
     approved_at: Time | None = None
     applied_at: Time | None = None
-    finished_at: Annotated[Time | None, Column(listed=8)] = None
+    finished_at: Annotated[Time | None, Exposure(listed=8)] = None
     release: str = ""
     """The release that a restart made live."""
     release_before: str = ""
@@ -132,17 +132,17 @@ class Modification(Facts, frozen=True, extra="allow"):
     host: str = HOST
     modification_id: str
     """For a planner's call by `modification_id_for`; others begin with the time of the call, too."""
-    tool: Annotated[str, Column(listed=1)]
-    status: Annotated[Status, Column(listed=3)]
-    summary: Annotated[str, Column(listed=5)] = ""
+    tool: Annotated[str, Exposure(listed=1)]
+    status: Annotated[Status, Exposure(listed=3)]
+    summary: Annotated[str, Exposure(listed=5)] = ""
     reason: Text = ""
-    attempt_id: Annotated[str, Column(listed=6)] = ""
+    attempt_id: Annotated[str, Exposure(listed=6)] = ""
     """The attempt whose planner made the call."""
     planner: str = ""
     """``operator`` for a person's call."""
     rolls_back: str = ""
     """Id of the call that this one undoes."""
-    started_at: Annotated[Time | None, Column(listed=7)] = None
+    started_at: Annotated[Time | None, Exposure(listed=7)] = None
 
     def with_status(self, status: Status, facts: Facts | None = None) -> Self:
         """Return the call in another state, with what became known then."""
@@ -157,7 +157,7 @@ class Modification(Facts, frozen=True, extra="allow"):
 
 LISTED = tuple(
     name
-    for _, name in sorted((column.listed, name) for name, column in columns(Modification) if column.listed)
+    for _, name in sorted((column.listed, name) for name, column in exposures(Modification) if column.listed)
 )
 """The attributes that are projected into the indexes, in the order in which they are deployed."""
 
