@@ -21,12 +21,20 @@ from infra.errors import UserError
 from infra.local.session import Session
 
 ANALYSED = 200
-"""Newest modifications and attempts that the analytics read."""
+"""Newest modifications, and newest attempts, that the analysis reads."""
 TAKEN_EFFECT = frozenset({states.APPLIED, states.ROLLED_BACK, states.PENDING_APPROVAL})
+"""States after which a command counts as successful."""
 
 
-def call_tool(at: Target, tool: str, arguments: str, reason: str) -> dict[str, Any]:
+def call_tool(target: Target, tool: str, arguments: str, reason: str) -> dict[str, Any]:
     """Make one call and return its item.
+
+    Parameters
+    ----------
+    arguments
+        A JSON object.
+    reason
+        Why, unless the arguments say so.
 
     Raises
     ------
@@ -43,53 +51,53 @@ def call_tool(at: Target, tool: str, arguments: str, reason: str) -> dict[str, A
         raise UserError("--args must be a JSON object")
     reason = str(given.pop("reason", "") or reason)
     event = {"modification_id": f"{utc_now()}#cli", "tool": tool, "arguments": given, "reason": reason}
-    return _call(at.framework_tool, event)
+    return _call(target.framework_tool, event)
 
 
-def decide(at: Target, operation: str, modification_id: str) -> dict[str, Any]:
+def decide(target: Target, operation: str, modification_id: str) -> dict[str, Any]:
     """Approve, deny or roll back a modification and return its item.
 
     Raises
     ------
     UserError
-        The operation cannot be carried out; the message says why.
+        The operation is not possible; the message says why.
     """
-    item = _call(at.framework_tool, {"operation": operation, "modification_id": modification_id})
+    item = _call(target.framework_tool, {"operation": operation, "modification_id": modification_id})
     if item["status"] == "refused":
         raise UserError(str(item["message"]))
     return item
 
 
-def list_modifications(at: Target, status: str | None, limit: int) -> dict[str, Any]:
+def list_modifications(target: Target, status: str | None, limit: int) -> dict[str, Any]:
     """Return ``{"modifications"}``, newest first; raises `UserError` for an unknown status."""
     wanted: states.Status | None = next((each for each in states.STATES if each == status), None)
     if status is not None and wanted is None:
         raise UserError(f"--status must be one of {', '.join(states.STATES)}, not {status!r}")
-    found = at.modifications.latest(limit, wanted)
+    found = target.modifications.latest(limit, wanted)
     if wanted is not None:
-        found = [at.modifications.get(row.modification_id) or row for row in found]
+        found = [target.modifications.get(row.modification_id) or row for row in found]
     return {"modifications": [each.to_item() for each in found]}
 
 
-def show_modification(at: Target, modification_id: str) -> dict[str, Any]:
-    """Return ``{"modification", "request"}``: a call's item, and the whole call as it would be done.
+def show_modification(target: Target, modification_id: str) -> dict[str, Any]:
+    """Return ``{"modification", "request"}``: a call's item, and the whole call as the host gets it.
 
     Raises
     ------
     UserError
         There is no such modification.
     """
-    call = at.modifications.get(modification_id)
+    call = target.modifications.get(modification_id)
     if call is None:
         raise UserError(f"there is no modification {modification_id}")
-    request = at.bucket.get_json(artifacts.modification(modification_id, "request.json"))
+    request = target.bucket.get_json(artifacts.modification(modification_id, "request.json"))
     return {"modification": call.to_item(), "request": request}
 
 
-def analyse(at: Target) -> dict[str, Any]:
+def analyse(target: Target) -> dict[str, Any]:
     """Return ``{"tools", "healed"}``: how the tools are used, and which failures stopped after a release."""
-    items = at.modifications.latest(ANALYSED)
-    attempts = [each.to_item() for each in at.record.latest(at.lineage, ANALYSED)]
+    items = target.modifications.latest(ANALYSED)
+    attempts = target.record.latest(target.lineage, ANALYSED)
     return {"tools": usage(items), "healed": healed(items, attempts)}
 
 

@@ -2,6 +2,7 @@
 
 from codec_evolution.framework.modifications import Modification
 from codec_evolution.framework.tool_statistics import healed, usage
+from codec_evolution.record import Attempt
 
 
 def item(number: int, tool: str, status: str = "applied", **fields):
@@ -18,7 +19,9 @@ ITEMS = [
 
 
 def attempt(release: str, status: str, message: str = ""):
-    return {"release": release, "status": status, "failure_kind": "policy", "failure_message": message}
+    key = {"lineage": "main", "attempt_id": "2026-11-21T22:00:00.000Z#00"}
+    failed = {"failure_kind": "policy", "failure_message": message}
+    return Attempt.from_item({**key, "release": release, "status": status, **failed})
 
 
 def test_each_tool_has_its_count_rate_duration_and_last_use():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 from codec_evolution.framework import modifications as states
 from codec_evolution.framework.modifications import Modification
 from codec_evolution.framework.tool_specs import RESTART, TOOLS
-from codec_evolution.record import TEST_FAILED, clip_text
+from codec_evolution.record import SKIPPED, TEST_FAILED, Attempt, clip_text
 
 FAILURE_CHARS = 160
 """Bytes of a failure's message by which failures are told apart."""
@@ -50,7 +50,7 @@ def _usage_of(tool: str, calls: Sequence[Modification]) -> dict[str, Any]:
     }
 
 
-def healed(calls: Sequence[Modification], attempts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def healed(calls: Sequence[Modification], attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
     """Return which failures stopped after a release went live.
 
     A failure counts as healed if it occurred under the release before, and not under the new one although at least one
@@ -61,7 +61,7 @@ def healed(calls: Sequence[Modification], attempts: Sequence[Mapping[str, Any]])
     calls
         Newest first.
     attempts
-        Items of the evolution record, newest first.
+        Newest first.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def healed(calls: Sequence[Modification], attempts: Sequence[Mapping[str, Any]])
         before, after = call.release_before, call.release
         if call.tool != RESTART or call.status not in SUCCEEDED or not before or before == after:
             continue
-        tested = [each for each in attempts if each.get("release") == after and each["status"] != "skipped"]
+        tested = [each for each in attempts if each.release == after and each.status != SKIPPED]
         stopped = _failures(attempts, before) - _failures(attempts, after)
         if tested and stopped:
             found.append(
@@ -89,11 +89,11 @@ def healed(calls: Sequence[Modification], attempts: Sequence[Mapping[str, Any]])
     return found
 
 
-def _failures(attempts: Sequence[Mapping[str, Any]], release: str) -> set[tuple[str, str]]:
+def _failures(attempts: Sequence[Attempt], release: str) -> set[tuple[str, str]]:
     return {
-        (str(each.get("failure_kind", "")), clip_text(str(each.get("failure_message", "")), FAILURE_CHARS))
+        (each.failure_kind, clip_text(each.failure_message, FAILURE_CHARS))
         for each in attempts
-        if each.get("release") == release and each["status"] == TEST_FAILED
+        if each.release == release and each.status == TEST_FAILED
     }
 
 
