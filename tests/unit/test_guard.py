@@ -1,6 +1,8 @@
 """The guard over the whole repository: every file has a tier that somebody chose."""
 
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,23 @@ def test_a_damaged_guard_allows_nothing(tmp_path, text):
     (tmp_path / "guard.toml").write_text(text)
     with pytest.raises(GuardError):
         Guard.load(tmp_path / "guard.toml")
+
+
+@pytest.mark.parametrize(
+    "entry", [["1.0"], {}, {"1.0": []}, {"1.0": "a" * 64}, {"1.0": ["A" * 64]}, {"1.0": [7]}]
+)
+def test_a_package_without_hashes_is_a_damaged_guard(entry):
+    data = tomllib.loads(GUARD_FILE.read_text("utf-8"))
+    with pytest.raises(GuardError, match=r"packages\.thing: .*SHA-256 sums of"):
+        Guard.from_data(data | {"packages": {"thing": entry}})
+
+
+def test_the_hashes_of_a_package_are_those_that_the_lock_of_this_repository_has():
+    lock = (ROOT / "infra/requirements.lock").read_text("utf-8")
+    (rich,) = (block for block in re.split(r"\n(?=\w)", lock) if block.startswith("rich=="))
+    ((version, hashes),) = GUARD.packages["rich"].items()
+    assert rich.startswith(f"rich=={version} ")
+    assert all(f"sha256:{each}" in rich for each in hashes)
 
 
 def test_the_quick_tests_exist():

@@ -24,10 +24,11 @@ def build_wheel(folder: Path, version: str = VERSION, answer: int = 42) -> Path:
     }
     record = "".join(f"{name},sha256={_digest(text)},{len(text)}\n" for name, text in files.items())
     path = folder / f"{stem}-py3-none-any.whl"
+    files[f"{stem}.dist-info/RECORD"] = record + f"{stem}.dist-info/RECORD,,\n"
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
-        archive.writestr(f"{stem}.dist-info/RECORD", record + f"{stem}.dist-info/RECORD,,\n")
+            # With a fixed time, so that the same content has the same hash.
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text)
     return path
 
 
@@ -42,7 +43,8 @@ def index(host) -> Path:
     config = host.folder / "pip.conf"
     config.write_text(f"[global]\nno-index = true\nfind-links = {folder}\nextra-index-url =\n")
     host.settings["pip_config"] = str(config)
-    host.guard_changes["packages"] = {NAME: [VERSION]}
+    reviewed = build_wheel(host.folder / "reviewed")
+    host.guard_changes["packages"] = {NAME: {VERSION: [hashlib.sha256(reviewed.read_bytes()).hexdigest()]}}
     return folder
 
 
@@ -74,6 +76,15 @@ def test_a_version_that_is_not_on_the_index_is_a_failed_call(host, index):
     answer = host.call("install_python_package", {"package": NAME})
     assert (answer["status"], answer["rule"]) == ("failed", "package-failed")
     assert VERSION in answer["message"]
+
+
+def test_a_wheel_other_than_the_reviewed_one_is_not_installed(host, index):
+    """An index can serve other content under an allowed name and version."""
+    wheel = build_wheel(index, answer=43)
+    answer = host.call("install_python_package", {"package": NAME})
+    assert (answer["status"], answer["rule"]) == ("failed", "package-failed")
+    assert hashlib.sha256(wheel.read_bytes()).hexdigest() in answer["message"]
+    assert not (host.folder / "state/packages").exists()
 
 
 def test_a_source_distribution_is_not_built(host, index):

@@ -68,7 +68,7 @@ class Guard:
     Attributes
     ----------
     packages
-        Allowed versions by normalised name.
+        Allowed versions by normalised name, newest last, each with the SHA-256 of its reviewed wheels.
     candidate_packages
         Packages for the sandbox image, by normalised name.
     quick_tests
@@ -78,7 +78,7 @@ class Guard:
     tiers: Mapping[str, tuple[str, ...]]
     commands: tuple[Command, ...]
     never_programs: frozenset[str]
-    packages: Mapping[str, tuple[str, ...]]
+    packages: Mapping[str, Mapping[str, tuple[str, ...]]]
     quick_tests: Mapping[str, tuple[str, ...]]
     candidate_packages: Mapping[str, CandidatePackage] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class Guard:
             tiers={tier: tuple(data["tiers"][tier]) for tier in TIERS},
             commands=commands,
             never_programs=frozenset(data["never_programs"]),
-            packages={name: tuple(versions) for name, versions in data["packages"].items()},
+            packages={name: _versions(name, entry) for name, entry in data["packages"].items()},
             quick_tests={tier: tuple(data["quick_tests"].get(tier, ())) for tier in (DATA, CODE)},
             candidate_packages={
                 name: _candidate_package(name, entry) for name, entry in data["candidate_packages"].items()
@@ -138,16 +138,25 @@ class Guard:
         return None
 
 
+def _versions(name: str, entry: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(entry, Mapping) or not entry:
+        raise GuardError(f"packages.{name}: each version needs the SHA-256 sums of its wheels")
+    return {version: _hashes(f"packages.{name}", given) for version, given in entry.items()}
+
+
+def _hashes(where: str, given: Any) -> tuple[str, ...]:
+    hashes = tuple(given) if isinstance(given, list) else ()
+    if not hashes or not all(isinstance(each, str) and _SHA256.fullmatch(each) for each in hashes):
+        raise GuardError(f"{where}: hashes must be SHA-256 sums of wheels")
+    return hashes
+
+
 def _candidate_package(name: str, entry: Mapping[str, Any]) -> CandidatePackage:
     try:
-        package = CandidatePackage(
-            name, entry["version"], tuple(entry["hashes"]), tuple(entry.get("needs", ()))
-        )
+        hashes = _hashes(f"candidate_packages.{name}", entry["hashes"])
+        return CandidatePackage(name, entry["version"], hashes, tuple(entry.get("needs", ())))
     except (KeyError, TypeError) as error:
         raise GuardError(f"candidate_packages.{name}: {error}") from None
-    if not package.hashes or not all(_SHA256.fullmatch(each) for each in package.hashes):
-        raise GuardError(f"candidate_packages.{name}: hashes must be SHA-256 sums of wheels")
-    return package
 
 
 def glob(pattern: str, flags: int = 0) -> re.Pattern[str]:

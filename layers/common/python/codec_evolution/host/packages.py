@@ -1,4 +1,4 @@
-"""Python packages for the host's own tools: wheels of allowed names and versions, whose hashes are recorded."""
+"""Python packages for the host's own tools: wheels of allowed names, versions and hashes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _REQUIREMENT = re.compile(
 
 @dataclass(frozen=True)
 class Package:
-    """A package by its normalised name, in one version ("" for any)."""
+    """A package by its normalised name, in one version ("" for any), with the SHA-256 of the wheels that may be it."""
 
     name: str
     version: str
+    hashes: tuple[str, ...] = ()
 
 
 def judge(requirement: object, guard: Guard) -> Package:
@@ -43,10 +44,10 @@ def judge(requirement: object, guard: Guard) -> Package:
         raise HostRefusal(
             "package-unlisted", f"{given.name} is not on the guard's list of packages ({known})"
         )
-    version = given.version or versions[-1]
+    version = given.version or list(versions)[-1]
     if version not in versions:
         raise HostRefusal("package-version", f"{given.name} is allowed as {', '.join(versions)} only")
-    return Package(given.name, version)
+    return Package(given.name, version, versions[version])
 
 
 def named(requirement: object) -> Package:
@@ -60,7 +61,7 @@ def named(requirement: object) -> Package:
 
 
 def install(package: Package, python: str, state: Path, pip_config: str = "") -> dict[str, str]:
-    """Download a package's wheel from the operator's index and unpack it.
+    """Download a package's wheel from the operator's index and unpack it, if it has one of the package's hashes.
 
     Parameters
     ----------
@@ -87,14 +88,18 @@ def install(package: Package, python: str, state: Path, pip_config: str = "") ->
     # pip also reads a configuration file from its home, so the home is a folder where nobody else can put one.
     environment = {"HOME": str(downloads)} | ({"PIP_CONFIG_FILE": pip_config} if pip_config else {})
     wanted, target = f"{package.name}=={package.version}", str(installed(state))
-    _pip(python, "download", ["--dest", str(downloads), wanted], environment)
+    requirement = downloads / "requirement.txt"
+    requirement.write_text(" ".join([wanted, *(f"--hash=sha256:{each}" for each in package.hashes)]) + "\n")
+    reviewed = ["--require-hashes", "--requirement", str(requirement)]
+    _pip(python, "download", ["--dest", str(downloads), *reviewed], environment)
     wheels = sorted(downloads.glob("*.whl"))
     if len(wheels) != 1:
         raise HostRefusal(
             "package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED
         )
     hashes = {wheel.name: sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
-    _pip(python, "install", ["--no-index", "--target", target, "--upgrade", str(wheels[0])], environment)
+    offline = ["--no-index", "--find-links", str(downloads), "--target", target, "--upgrade"]
+    _pip(python, "install", [*offline, *reviewed], environment)
     return hashes
 
 
