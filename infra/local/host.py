@@ -104,20 +104,7 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
     guard = Guard.load(GUARD)
     fixed = {path: sha for path, sha in installed.items() if _is_fixed(path, guard)}
     _write(places.manifest, fixed)
-    _write(
-        places.config,
-        {
-            "checkout": str(places.checkout),
-            "state": str(places.folder / "state"),
-            "guard": str(GUARD),
-            "manifest": str(places.manifest),
-            "python": sys.executable,
-            "tools": settings.framework_tools,
-            "autonomy": settings.framework_autonomy,
-            "approve_commands": True,
-            "pip_config": _pip_config(),
-        },
-    )
+    _write(places.config, _settings_of(places, settings))
     return places.config
 
 
@@ -132,6 +119,21 @@ def framework_files(root: Path = ROOT) -> list[str]:
             folders[:] = [name for name in folders if name not in SKIPPED and not name.endswith(".egg-info")]
             found += [str((Path(folder) / name).relative_to(root)) for name in names]
         return sorted(found)
+
+
+def _settings_of(places: LocalHostFiles, settings: Settings) -> dict[str, object]:
+    """Return the host program's settings, as of `codec_evolution.host.config`."""
+    return {
+        "checkout": str(places.checkout),
+        "state": str(places.folder / "state"),
+        "guard": str(GUARD),
+        "manifest": str(places.manifest),
+        "python": sys.executable,
+        "tools": settings.framework_tools,
+        "autonomy": settings.framework_autonomy,
+        "approve_commands": True,
+        "pip_config": _pip_config(),
+    }
 
 
 def _pip_config() -> str:

@@ -51,6 +51,7 @@ EXPIRED: Status = "expired"
 """Nobody decided in time."""
 
 STATES: tuple[Status, ...] = get_args(Status)
+"""All states, in the order in which listings show them."""
 
 NEXT: Mapping[Status, frozenset[Status]] = {
     REQUESTED: frozenset({RUNNING, DENIED}),

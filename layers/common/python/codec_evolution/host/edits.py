@@ -49,13 +49,18 @@ def edited(before: Content | None, kind: object, content: Any) -> bytes:
         )
     else:
         data = _replaced(before.data, _pair(content))
+    _check_result(before, data)
+    return data
+
+
+def _check_result(before: Content | None, data: bytes) -> None:
+    """Raise `HostRefusal` for a file that would be too large or is not changed."""
     if len(data) > MAX_FILE_BYTES:
         raise HostRefusal(
             "file-size", f"the file would have {len(data)} bytes, the limit is {MAX_FILE_BYTES}"
         )
     if before is not None and data == before.data:
         raise HostRefusal("file-unchanged", "the file is like that already; nothing was changed", FAILED)
-    return data
 
 
 def _replaced(data: bytes, pair: dict[str, Any]) -> bytes:
