@@ -14,6 +14,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.contracts import LIVE_ALIAS
+from codec_evolution.framework.visible_text import visible
 from codec_evolution.widgets.views import VIEWS
 from jinja2 import Environment, StrictUndefined
 from starlette.applications import Starlette
@@ -263,7 +264,7 @@ async def _read_action(request: Request) -> dict[str, Any]:
 
 
 async def _not_now(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(str(error), 503)
+    return PlainTextResponse(visible(str(error)), 503)
 
 
 async def _too_deep(request: Request, error: Exception) -> Response:

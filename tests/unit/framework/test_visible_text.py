@@ -1,7 +1,11 @@
 """Hidden characters are shown as escapes; whatever a person can read stays as it is."""
 
+import sys
+import unicodedata
+
 import pytest
-from codec_evolution.framework.visible_text import visible, visible_line
+from codec_evolution.framework.visible_text import is_hidden, visible, visible_line
+from codec_evolution.host import syntax
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,15 @@ def test_hidden_characters_are_escapes_and_nothing_else_is(text, expected):
 def test_a_line_has_no_line_ends_and_single_spaces():
     assert visible_line("a\n b\t\u2028c\x1c \u202ed") == r"a b c \u202ed"
     assert visible_line(12.5) == "12.5"
+
+
+def test_the_host_refuses_every_character_that_is_shown_as_an_escape():
+    """It imports nothing of the layer. Surrogates are no UTF-8; private and unassigned characters are not unseen."""
+    visible_codes = {"Cs", "Co", "Cn"}
+    for character in map(chr, range(1, sys.maxunicode + 1)):
+        if (
+            is_hidden(character)
+            and unicodedata.category(character) not in visible_codes
+            and character not in "\t\n\f\r"
+        ):
+            assert syntax._UNUSUAL.match(character) and syntax._is_hidden(character), hex(ord(character))

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tomllib
+import unicodedata
 from pathlib import PurePosixPath
 
 from codec_evolution.host.refusal import FAILED, HostRefusal
@@ -15,10 +16,14 @@ PLAIN_TEXT = (".md", ".txt", ".j2")
 """Types of files that have no syntax to check."""
 SHELL_TIMEOUT_S = 10
 """Of ``bash -n``."""
-_HIDDEN = re.compile(
-    "[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+_UNUSUAL = re.compile(r"[^ -~\t\n\f\r]")
+"""All but printable ASCII and the white space of texts: the characters worth a look."""
+_HIDDEN_CATEGORIES = ("Cc", "Cf", "Zl", "Zp")
+"""Controls, format characters (text direction, zero width, tags) and the line ends that only Unicode has."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Terminal controls, text direction controls and zero-width characters."""
+"""Letters, marks and symbols that show nothing. `framework.visible_text` has the same, which a test holds."""
 
 
 def check(path: str, data: bytes) -> str:
@@ -36,7 +41,7 @@ def check(path: str, data: bytes) -> str:
         raise HostRefusal("file-encoding", f"{path} would not be UTF-8: {error}", FAILED) from None
     if "\0" in text:
         raise HostRefusal("file-null", f"{path} would hold a null byte", FAILED)
-    hidden = _HIDDEN.search(text)
+    hidden = next((found for found in _UNUSUAL.finditer(text) if _is_hidden(found[0])), None)
     if hidden:
         line = text.count("\n", 0, hidden.start()) + 1
         raise HostRefusal(
@@ -60,6 +65,10 @@ def check(path: str, data: bytes) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise HostRefusal("file-syntax", f"{path} would not parse: {error}", FAILED) from None
     return text
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES or _BLANK.match(character) is not None
 
 
 def _check_shell(text: str) -> None:
