@@ -50,8 +50,8 @@ def render_in_this_process(monkeypatch):
 
 
 @dataclass
-class Office:
-    """Everything round one attempt's planner.
+class PlanHarness:
+    """One attempt's planner with all that surrounds it.
 
     Attributes
     ----------
@@ -166,13 +166,13 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
 
 
 @pytest.fixture
-def office(tables) -> Iterator[Any]:
-    """Return a maker of offices: ``office(turn, turn, ...)`` scripts what Claude answers."""
+def harness(tables) -> Iterator[Any]:
+    """Return a maker of harnesses: ``harness(turn, turn, ...)`` scripts what Claude answers."""
     record, control, objects = tables
     _empty()
     servers = []
 
-    def make(*turns: dict[str, Any], **changes: Any) -> Office:
+    def make(*turns: dict[str, Any], **changes: Any) -> PlanHarness:
         options = {
             name: changes.pop(name) for name in ("values", "models_known", "repeat") if name in changes
         }
@@ -190,7 +190,7 @@ def office(tables) -> Iterator[Any]:
         name = release.publish(objects, shipped)
         _adopt_baseline(tables)
         modifications = FrameworkModifications("modifications")
-        return Office(record, control, objects, modifications, name, script, server.url, **changes)
+        return PlanHarness(record, control, objects, modifications, name, script, server.url, **changes)
 
     yield make
     for server in servers:

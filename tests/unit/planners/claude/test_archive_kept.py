@@ -15,8 +15,8 @@ def elite(attempt_id: str, fitness: float) -> Elite:
     return Elite(attempt_id=attempt_id, fitness=fitness, prediction="none", transform="cosine", decode="fast")
 
 
-def test_only_a_better_codec_takes_a_niche(office):
-    control = office().control
+def test_only_a_better_codec_takes_a_niche(harness):
+    control = harness().control
     assert control.keep_elite(LINEAGE, "none/cosine/fast", elite("a", 3.0))
     assert not control.keep_elite(LINEAGE, "none/cosine/fast", elite("b", 3.1))
     assert control.keep_elite(LINEAGE, "none/cosine/fast", elite("c", 2.9))
@@ -25,49 +25,49 @@ def test_only_a_better_codec_takes_a_niche(office):
     assert control.state(LINEAGE).version == 0, "elites do not touch the state"
 
 
-def test_a_rejected_codec_of_a_new_family_is_remembered_and_shown(office):
-    desk = office(GIVES_UP, repeat=True)
+def test_a_rejected_codec_of_a_new_family_is_remembered_and_shown(harness):
+    run = harness(GIVES_UP, repeat=True)
     sha = sha256_hex(CODEC)
-    desk.objects.put_text(artifacts.source(sha), CODEC)
+    run.objects.put_text(artifacts.source(sha), CODEC)
     proposal = {"source_sha256": sha, "hypothesis": "Another step.", "planner": "claude"}
-    desk.objects.put_json(artifacts.proposal(LINEAGE, ATTEMPT), proposal)
+    run.objects.put_json(artifacts.proposal(LINEAGE, ATTEMPT), proposal)
     incumbent = sha256_hex(INCUMBENT)
     for split, key in (("train", artifacts.training_curve), ("held_out", artifacts.held_out_curve)):
-        desk.objects.put_json(key(incumbent, SEED), report(incumbent, split))
-    concluder = Concluder(desk.record, desk.control, desk.objects, lambda: CYCLE, 10)
+        run.objects.put_json(key(incumbent, SEED), report(incumbent, split))
+    concluder = Concluder(run.record, run.control, run.objects, lambda: CYCLE, 10)
     measured = report(sha, scale=1.2)
-    request = ConcludeRequest(item=desk.item(), measure=measured)
+    request = ConcludeRequest(item=run.item(), measure=measured)
     for _ in range(2):
         assert concluder.conclude(request).status == "rejected"
-    elites = desk.control.elites(LINEAGE, 60)
+    elites = run.control.elites(LINEAGE, 60)
     assert [each.attempt_id for each in elites] == [ATTEMPT]
-    desk.attempt_id = "2026-11-21T22:01:00.000Z#00"
-    desk.plan()
-    shown = desk.last_message()
+    run.attempt_id = "2026-11-21T22:01:00.000Z#00"
+    run.plan()
+    shown = run.last_message()
     assert f"* {ATTEMPT}: " in shown.partition("# Archive")[2].partition("# Latest failures")[0]
 
 
-def test_a_codec_that_the_held_out_windows_do_not_confirm_is_not_remembered(office):
-    desk = office(GIVES_UP)
+def test_a_codec_that_the_held_out_windows_do_not_confirm_is_not_remembered(harness):
+    run = harness(GIVES_UP)
     sha, incumbent = sha256_hex(CODEC), sha256_hex(INCUMBENT)
-    desk.objects.put_text(artifacts.source(sha), CODEC)
-    desk.objects.put_json(artifacts.proposal(LINEAGE, ATTEMPT), {"source_sha256": sha, "planner": "claude"})
+    run.objects.put_text(artifacts.source(sha), CODEC)
+    run.objects.put_json(artifacts.proposal(LINEAGE, ATTEMPT), {"source_sha256": sha, "planner": "claude"})
     for split, key in (("train", artifacts.training_curve), ("held_out", artifacts.held_out_curve)):
-        desk.objects.put_json(key(incumbent, SEED), report(incumbent, split))
-    concluder = Concluder(desk.record, desk.control, desk.objects, lambda: CYCLE, 10)
+        run.objects.put_json(key(incumbent, SEED), report(incumbent, split))
+    concluder = Concluder(run.record, run.control, run.objects, lambda: CYCLE, 10)
     by_heart = {"measure": report(sha, scale=0.1), "confirm": report(sha, "held_out", scale=1.0)}
-    assert concluder.conclude(ConcludeRequest(item=desk.item(), **by_heart)).status == "rejected"
-    assert desk.record.get(LINEAGE, ATTEMPT).bitrate_mbps > 0
-    assert desk.control.elites(LINEAGE, 60) == []
+    assert concluder.conclude(ConcludeRequest(item=run.item(), **by_heart)).status == "rejected"
+    assert run.record.get(LINEAGE, ATTEMPT).bitrate_mbps > 0
+    assert run.control.elites(LINEAGE, 60) == []
 
 
-def test_what_the_model_used_reaches_the_record_of_a_skipped_attempt(office):
-    desk = office(GIVES_UP)
-    planned = desk.plan()
-    concluder = Concluder(desk.record, desk.control, desk.objects, lambda: CYCLE, 10)
+def test_what_the_model_used_reaches_the_record_of_a_skipped_attempt(harness):
+    run = harness(GIVES_UP)
+    planned = run.plan()
+    concluder = Concluder(run.record, run.control, run.objects, lambda: CYCLE, 10)
     plan = {"reason": planned.reason, "cost_usd": planned.cost_usd, "elapsed_s": 1.0}
-    assert concluder.conclude(ConcludeRequest(item=desk.item(), plan=plan)).status == "skipped"
-    record = desk.record.get(LINEAGE, ATTEMPT)
+    assert concluder.conclude(ConcludeRequest(item=run.item(), plan=plan)).status == "skipped"
+    record = run.record.get(LINEAGE, ATTEMPT)
     assert (record.planner, record.model, record.reason) == (
         "claude",
         "claude-opus-5-5",

@@ -193,9 +193,9 @@ def fresh() -> Transcript:
 @pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False], ids=["shares bind", "the day binds"])
 @pytest.mark.parametrize("seed", range(8))
-def test_no_interleaving_and_no_death_passes_the_limit_or_hides_a_charge(office, seed, shared):
+def test_no_interleaving_and_no_death_passes_the_limit_or_hides_a_charge(harness, seed, shared):
     chance = random.Random(seed)
-    world = World(office().control, f"race-{seed}", chance)
+    world = World(harness().control, f"race-{seed}", chance)
     slots: list[SlotAtWork] = []
     for _ in range(CYCLES):
         turns = Turns(chance, world.check)

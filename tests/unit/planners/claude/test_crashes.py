@@ -57,71 +57,71 @@ class Life:
         return answer
 
 
-def attempt(office, life: Life):
-    """Run one attempt as the state machine does, a dead call once again; return the desk and the ways of its rounds."""
+def attempt(harness, life: Life):
+    """Run one attempt as the state machine does, repeating a dead call once; return the run and each round's answer."""
     # The last turn again, for a call that has to be bought twice.
-    desk = office(*TURNS, TURNS[-1])
-    objects, control = desk.objects, desk.control
-    desk.objects, desk.control = Mortal(objects, life), Mortal(control, life)
+    run = harness(*TURNS, TURNS[-1])
+    objects, control = run.objects, run.control
+    run.objects, run.control = Mortal(objects, life), Mortal(control, life)
     ways = []
     for number, answer in enumerate(ANSWERS):
         try:
-            planned = desk.plan(number, answer)
+            planned = run.plan(number, answer)
         except Died:
-            planned = desk.plan(number, answer)
+            planned = run.plan(number, answer)
         ways.append(planned)
-    desk.objects, desk.control = objects, control
-    return desk, ways
+    run.objects, run.control = objects, control
+    return run, ways
 
 
-def charged(desk) -> float:
+def charged(run) -> float:
     """Return what the provider has really charged for: every call that it has answered."""
     price = load_prices().model("claude-opus-5-5")
-    return sum(price.cost(Usage(**used)) for used in desk.script.used)
+    return sum(price.cost(Usage(**used)) for used in run.script.used)
 
 
-def test_an_attempt_that_lives_buys_every_round_once(office):
+def test_an_attempt_that_lives_buys_every_round_once(harness):
     life = Life()
-    desk, ways = attempt(office, life)
+    run, ways = attempt(harness, life)
     assert [each.next for each in ways] == ENDING
-    assert len(desk.script.calls) == len(TURNS)
+    assert len(run.script.calls) == len(TURNS)
     assert len(life.done) == MOMENTS, life.done
-    assert desk.spent() == pytest.approx(charged(desk), abs=1e-5)
+    assert run.spent() == pytest.approx(charged(run), abs=1e-5)
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_a_death_buys_at_most_one_call_again_and_nothing_is_spent_unbooked(office, moment, before):
+def test_a_death_buys_at_most_one_call_again_and_nothing_is_spent_unbooked(harness, moment, before):
     life = Life(moment, before)
-    desk, ways = attempt(office, life)
+    run, ways = attempt(harness, life)
     assert ways[-1].next == "candidate" and ways[-1].envelope is not None
-    calls, again = desk.transcript()["calls"], len(desk.script.calls) - len(TURNS)
+    calls, again = run.transcript()["calls"], len(run.script.calls) - len(TURNS)
     assert again in (0, 1)
     if again:
         unstored = (life.done[moment - 1], life.done[moment])
         assert unstored in (("put_text", "put_json"), ("put_json", "put_text")), (
             "only an answer not yet stored"
         )
-    assert desk.spent() >= charged(desk) - 1e-6, "the day's budget knows all that was charged"
-    assert sum(call["cost_usd"] for call in calls) <= desk.spent() + 1e-6
-    kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    assert run.spent() >= charged(run) - 1e-6, "the day's budget knows all that was charged"
+    assert sum(call["cost_usd"] for call in calls) <= run.spent() + 1e-6
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
     assert kept["llm_cost_usd"] == pytest.approx(sum(call["cost_usd"] for call in calls), abs=1e-6)
 
 
-def test_an_attempt_that_dies_for_good_is_recorded_with_what_is_booked(office):
-    desk = office(submits())
+def test_an_attempt_that_dies_for_good_is_recorded_with_what_is_booked(harness):
+    run = harness(submits())
     life = Life()
-    desk.objects = Mortal(desk.objects, life)
-    send = type(desk.planner().model).send
+    run.objects = Mortal(run.objects, life)
+    send = type(run.planner().model).send
 
     def die(self, call):
         send(self, call)
         raise Died
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(desk.planner().model), "send", die)
+        patch.setattr(type(run.planner().model), "send", die)
         with pytest.raises(Died):
-            desk.plan()
-    kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+            run.plan()
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
     # Reserving rounds up to a millionth of a dollar, the record to the nearest one.
-    assert kept["llm_cost_usd"] == pytest.approx(desk.spent(), abs=2e-6) and desk.spent() > 0.5
+    assert kept["llm_cost_usd"] == pytest.approx(run.spent(), abs=2e-6) and run.spent() > 0.5

@@ -27,13 +27,13 @@ def test_a_secret_without_a_key_is_no_credential(secret):
         ('{"api_key": "sk-ant-\u2026"}', "wrong_key"),
     ],
 )
-def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(office, secret, word):
+def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(harness, secret, word):
     connections = Connections(
         settings={"PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"},
-        record=(desk := office()).record,
-        control=desk.control,
-        objects=desk.objects,
-        modifications=desk.modifications,
+        record=(run := harness()).record,
+        control=run.control,
+        objects=run.objects,
+        modifications=run.modifications,
         now=lambda: CYCLE,
         deadline=lambda: 0.0,
         observe=lambda signs: None,
@@ -49,26 +49,26 @@ def test_a_provider_that_needs_no_key_reads_no_secret():
     assert read_key({"PLANNER_PROVIDER": "bedrock"}, lambda arn: pytest.fail("no secret is needed")) == ""
 
 
-def without_a_key(desk):
-    """Return the office with a planner that has no key (any more)."""
-    desk.planner = lambda: NoProposal("no_credential: there is no key", "claude")
-    return desk
+def without_a_key(run):
+    """Return the run with a planner that has no key (any more)."""
+    run.planner = lambda: NoProposal("no_credential: there is no key", "claude")
+    return run
 
 
-def usage(desk) -> dict:
-    return desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+def usage(run) -> dict:
+    return run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
 
 
-def test_an_attempt_without_a_key_names_the_planner_that_it_lacked(office):
-    desk = without_a_key(office())
-    assert desk.plan().reason.startswith("no_credential")
-    assert usage(desk) == {"planner": "claude"}
+def test_an_attempt_without_a_key_names_the_planner_that_it_lacked(harness):
+    run = without_a_key(harness())
+    assert run.plan().reason.startswith("no_credential")
+    assert usage(run) == {"planner": "claude"}
 
 
-def test_a_key_that_goes_away_between_two_rounds_hides_no_dollars(office):
-    desk = office(submits())
-    desk.plan()
-    spent = usage(desk)["llm_cost_usd"]
+def test_a_key_that_goes_away_between_two_rounds_hides_no_dollars(harness):
+    run = harness(submits())
+    run.plan()
+    spent = usage(run)["llm_cost_usd"]
     assert spent > 0
-    assert without_a_key(desk).plan(1, {"outcome": "passed", "failure": None}).next == "nothing"
-    assert usage(desk)["llm_cost_usd"] == spent
+    assert without_a_key(run).plan(1, {"outcome": "passed", "failure": None}).next == "nothing"
+    assert usage(run)["llm_cost_usd"] == spent

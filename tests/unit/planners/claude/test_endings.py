@@ -8,12 +8,12 @@ from tests.unit.planners.claude.conftest import ATTEMPT, LINEAGE
 from tests.unit.planners.claude.test_rounds import GIVES_UP, NOTHING_CALLED, submits
 
 
-def test_two_submissions_at_once_count_as_none(office):
+def test_two_submissions_at_once_count_as_none(harness):
     tools = [*submits()["reply"]["tools"], *submits()["reply"]["tools"]]
-    desk = office({"reply": {"tools": tools}}, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    results = desk.script.calls[1]["messages"][-1]["content"]
+    run = harness({"reply": {"tools": tools}}, submits())
+    assert run.plan().next == "again"
+    assert run.plan(1).next == "draft"
+    results = run.script.calls[1]["messages"][-1]["content"]
     assert len(results) == 2 and all("one at a time" in result["content"] for result in results)
 
 
@@ -24,32 +24,32 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("word", ENDINGS)
-def test_an_answer_that_ends_the_conversation_skips_the_attempt(office, word):
-    planned = office(ENDINGS[word]).plan()
+def test_an_answer_that_ends_the_conversation_skips_the_attempt(harness, word):
+    planned = harness(ENDINGS[word]).plan()
     assert (planned.next, planned.reason.partition(":")[0]) == ("nothing", word)
 
 
 @pytest.mark.parametrize("reason", ["end_turn", "stop_sequence", "pause_turn"])
-def test_an_answer_without_a_tool_call_is_asked_again(office, reason):
-    desk = office({"reply": {"text": "Hm.", "stop_reason": reason}}, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    assert "called no tool" in desk.last_message()
+def test_an_answer_without_a_tool_call_is_asked_again(harness, reason):
+    run = harness({"reply": {"text": "Hm.", "stop_reason": reason}}, submits())
+    assert run.plan().next == "again"
+    assert run.plan(1).next == "draft"
+    assert "called no tool" in run.last_message()
 
 
-def test_an_empty_answer_is_asked_again(office):
-    desk = office({"reply": {}}, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
+def test_an_empty_answer_is_asked_again(harness):
+    run = harness({"reply": {}}, submits())
+    assert run.plan().next == "again"
+    assert run.plan(1).next == "draft"
 
 
-def test_an_answer_that_was_cut_off_is_not_used(office):
+def test_an_answer_that_was_cut_off_is_not_used(harness):
     cut = submits()
     cut["reply"]["stop_reason"] = "max_tokens"
-    desk = office(cut, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    assert "cut off" in desk.last_message()
+    run = harness(cut, submits())
+    assert run.plan().next == "again"
+    assert run.plan(1).next == "draft"
+    assert "cut off" in run.last_message()
 
 
 @pytest.mark.parametrize(
@@ -65,68 +65,68 @@ def test_an_answer_that_was_cut_off_is_not_used(office):
         ({"status": 402, "type": "billing_error", "message": "pay"}, "spend_limit_reached", 1),
     ],
 )
-def test_a_provider_that_does_not_answer_skips_the_attempt_within_a_bound(office, error, word, calls):
-    desk = office({"error": error}, repeat=True)
-    planned = desk.plan()
+def test_a_provider_that_does_not_answer_skips_the_attempt_within_a_bound(harness, error, word, calls):
+    run = harness({"error": error}, repeat=True)
+    planned = run.plan()
     assert (planned.next, planned.reason.partition(":")[0]) == ("nothing", word)
-    assert len(desk.script.calls) == calls
-    assert desk.spent() == planned.cost_usd == 0.0
+    assert len(run.script.calls) == calls
+    assert run.spent() == planned.cost_usd == 0.0
 
 
 @pytest.mark.parametrize(("seconds", "calls", "waits"), [(45, 2, [45]), (61, 1, [])])
-def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound(office, seconds, calls, waits):
+def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound(harness, seconds, calls, waits):
     slow = {"status": 429, "type": "rate_limit_error", "message": "slow down", "retry_after": seconds}
-    desk = office({"error": slow}, submits())
-    planned = desk.plan()
-    assert (len(desk.script.calls), desk.waits) == (calls, waits)
+    run = harness({"error": slow}, submits())
+    planned = run.plan()
+    assert (len(run.script.calls), run.waits) == (calls, waits)
     assert planned.next == ("draft" if calls == 2 else "nothing")
 
 
-def test_no_call_is_repeated_that_could_not_end_in_time(office):
-    desk = office({"fault": "drop"}, submits(), seconds_left=100.0)
-    planned = desk.plan()
-    assert planned.reason.startswith("connection_lost") and len(desk.script.calls) == 1
+def test_no_call_is_repeated_that_could_not_end_in_time(harness):
+    run = harness({"fault": "drop"}, submits(), seconds_left=100.0)
+    planned = run.plan()
+    assert planned.reason.startswith("connection_lost") and len(run.script.calls) == 1
 
 
-def test_a_refusal_is_told_with_its_category(office):
+def test_a_refusal_is_told_with_its_category(harness):
     details = {"type": "refusal", "category": "bio", "explanation": "It looked like a recipe."}
-    desk = office({"reply": {"text": "No.", "stop_reason": "refusal", "stop_details": details}})
-    assert desk.plan().reason == "refused: the model declined to answer (bio: It looked like a recipe.)"
+    run = harness({"reply": {"text": "No.", "stop_reason": "refusal", "stop_details": details}})
+    assert run.plan().reason == "refused: the model declined to answer (bio: It looked like a recipe.)"
 
 
-def test_thinking_that_used_up_all_tokens_can_be_followed_by_another_round(office):
+def test_thinking_that_used_up_all_tokens_can_be_followed_by_another_round(harness):
     cut = {"reply": {"thinking": "hm", "unsigned": True, "stop_reason": "max_tokens"}}
-    desk = office(cut, submits())
-    assert desk.plan().next == "again"
-    assert desk.plan(1).next == "draft"
-    assert "cut off" in desk.last_message()
+    run = harness(cut, submits())
+    assert run.plan().next == "again"
+    assert run.plan(1).next == "draft"
+    assert "cut off" in run.last_message()
 
 
-def test_a_short_fault_is_overcome(office):
+def test_a_short_fault_is_overcome(harness):
     busy = {"error": {"status": 529, "type": "overloaded_error", "message": "busy"}}
-    desk = office(busy, {"fault": "drop"}, submits())
-    assert desk.plan().next == "draft"
-    assert len(desk.waits) == 2 and all(0 <= wait <= 20 for wait in desk.waits)
+    run = harness(busy, {"fault": "drop"}, submits())
+    assert run.plan().next == "draft"
+    assert len(run.waits) == 2 and all(0 <= wait <= 20 for wait in run.waits)
 
 
 @pytest.mark.parametrize("name", ["claude-unknown", "claude-opus-3"])
-def test_an_unknown_model_is_found_before_any_money_is_spent(office, name):
-    desk = office(GIVES_UP, models=((name, 1.0),))
-    planned = desk.plan()
+def test_an_unknown_model_is_found_before_any_money_is_spent(harness, name):
+    run = harness(GIVES_UP, models=((name, 1.0),))
+    planned = run.plan()
     assert planned.reason.startswith("unknown_model")
-    assert not desk.script.calls and desk.spent() == 0.0
-    kept = desk.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    assert not run.script.calls and run.spent() == 0.0
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
     assert kept == {"planner": "claude", "model": name}, "the record tells which model was drawn"
 
 
-def test_a_model_that_refuses_a_forced_tool_after_all_is_asked_without_force(office):
+def test_a_model_that_refuses_a_forced_tool_after_all_is_asked_without_force(harness):
     no = {"error": {"status": 400, "type": "invalid_request_error", "message": "tool_choice: not here"}}
-    desk = office(*[NOTHING_CALLED] * MAX_ROUNDS, no, submits(), models=(("claude-opus-5", 1.0),))
+    run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, no, submits(), models=(("claude-opus-5", 1.0),))
     for number in range(MAX_ROUNDS):
-        desk.plan(number)
-    assert desk.plan(MAX_ROUNDS).next == "candidate"
-    forced, free = desk.script.calls[-2:]
+        run.plan(number)
+    assert run.plan(MAX_ROUNDS).next == "candidate"
+    forced, free = run.script.calls[-2:]
     assert (forced["tool_choice"]["type"], free["tool_choice"]["type"]) == ("any", "auto")
-    assert free["tools"] == desk.script.calls[0]["tools"]
-    calls = desk.transcript()["calls"]
+    assert free["tools"] == run.script.calls[0]["tools"]
+    calls = run.transcript()["calls"]
     assert [call["state"] for call in calls[-2:]] == ["released", "settled"], "the refusal costs nothing"

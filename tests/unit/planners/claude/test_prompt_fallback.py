@@ -12,19 +12,19 @@ from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.prompts import as_data, shipped_templates
 from codec_evolution.planners.wiring import build_planner
 
-from tests.unit.planners.claude.conftest import ATTEMPT, CYCLE, ROOT, Office
+from tests.unit.planners.claude.conftest import ATTEMPT, CYCLE, ROOT, PlanHarness
 from tests.unit.planners.claude.test_rounds import GIVES_UP
 
 SHIPPED = shipped_templates(ROOT / "prompts")
 ONLY_REAL = "{% if item.seed != 'seed-of-no-check' %}{{ item.no_such_thing }}{% endif %}"
 
 
-def amended(desk: Office, monkeypatch, **changed: str) -> None:
+def amended(run: PlanHarness, monkeypatch, **changed: str) -> None:
     """Give the lineage a release with other prompts, and the planner the shipped ones."""
     files = {f"prompts/{name}.md": text for name, text in (SHIPPED | changed).items()}
-    desk.release = release.publish(desk.objects, {**files, "language_policy.toml": ""})
-    planner = desk.planner
-    monkeypatch.setattr(desk, "planner", lambda: replace(planner(), shipped=SHIPPED))
+    run.release = release.publish(run.objects, {**files, "language_policy.toml": ""})
+    planner = run.planner
+    monkeypatch.setattr(run, "planner", lambda: replace(planner(), shipped=SHIPPED))
 
 
 @pytest.mark.parametrize(
@@ -36,32 +36,32 @@ def amended(desk: Office, monkeypatch, **changed: str) -> None:
         ("{% for %}", "prompts/cycle.md, line 1"),
     ],
 )
-def test_the_shipped_prompts_take_the_place_of_broken_ones_and_say_why(office, monkeypatch, text, reason):
-    desk = office(GIVES_UP)
-    amended(desk, monkeypatch, cycle=text)
-    planned = desk.plan()
+def test_the_shipped_prompts_take_the_place_of_broken_ones_and_say_why(harness, monkeypatch, text, reason):
+    run = harness(GIVES_UP)
+    amended(run, monkeypatch, cycle=text)
+    planned = run.plan()
     assert planned.reason.startswith("gave_up")
-    problems = [signs["prompt_problem"] for signs in desk.signs if "prompt_problem" in signs]
+    problems = [signs["prompt_problem"] for signs in run.signs if "prompt_problem" in signs]
     assert len(problems) == 1 and problems[0].startswith("prompt_broken: ") and reason in problems[0]
-    asked = json.dumps(desk.script.calls[0]["messages"])
+    asked = json.dumps(run.script.calls[0]["messages"])
     assert "The prompts of this release do not render" in asked
     assert ATTEMPT in asked
 
 
-def test_prompts_that_render_mention_no_problem(office, monkeypatch):
-    desk = office(GIVES_UP)
-    amended(desk, monkeypatch, cycle=SHIPPED["cycle"] + "And be brief.")
-    desk.plan()
-    asked = json.dumps(desk.script.calls[0]["messages"])
+def test_prompts_that_render_mention_no_problem(harness, monkeypatch):
+    run = harness(GIVES_UP)
+    amended(run, monkeypatch, cycle=SHIPPED["cycle"] + "And be brief.")
+    run.plan()
+    asked = json.dumps(run.script.calls[0]["messages"])
     assert "And be brief." in asked and "do not render" not in asked
-    assert not [signs for signs in desk.signs if "prompt_problem" in signs]
+    assert not [signs for signs in run.signs if "prompt_problem" in signs]
 
 
-def test_everything_that_a_prompt_is_given_is_plain_data(office, monkeypatch):
+def test_everything_that_a_prompt_is_given_is_plain_data(harness, monkeypatch):
     """The whole context of a real attempt, walked by the check that the renderer makes."""
     given = []
     monkeypatch.setattr(rendering, "plain", lambda context, *_: given.append(context) or walked(context))
-    office(GIVES_UP).plan()
+    harness(GIVES_UP).plan()
     assert {"item", "source", "policy"} <= {name for context in given for name in context}
 
 
@@ -77,8 +77,8 @@ def test_a_number_that_json_lacks_becomes_none():
     assert as_data({"a": (1.5, float("nan"), float("inf"))}) == {"a": [1.5, None, None]}
 
 
-def test_the_planner_of_a_deployment_has_the_shipped_prompts(office):
-    desk = office()
+def test_the_planner_of_a_deployment_has_the_shipped_prompts(harness):
+    run = harness()
     settings = {
         **{
             "PLANNER_PROVIDER": "bedrock",
@@ -98,15 +98,15 @@ def test_the_planner_of_a_deployment_has_the_shipped_prompts(office):
         "claude",
         Connections(
             settings=settings,
-            record=desk.record,
-            control=desk.control,
-            objects=desk.objects,
-            modifications=desk.modifications,
+            record=run.record,
+            control=run.control,
+            objects=run.objects,
+            modifications=run.modifications,
             now=lambda: CYCLE,
             deadline=lambda: 0.0,
             observe=lambda signs: None,
             read_secret=lambda arn: "",
-            language_model=lambda key: desk.planner().model,
+            language_model=lambda key: run.planner().model,
         ),
     )
     assert isinstance(planner, ClaudePlanner) and planner.shipped == SHIPPED

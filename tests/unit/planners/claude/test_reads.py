@@ -9,7 +9,7 @@ from codec_evolution.planners.evidence import MODIFICATIONS, RECENT, VERSIONS
 from codec_evolution.planners.failures import READ_LIMIT
 from moto.backends import get_backend
 
-from tests.unit.planners.claude.conftest import LINEAGE, Office
+from tests.unit.planners.claude.conftest import LINEAGE, PlanHarness
 from tests.unit.planners.claude.test_rounds import GIVES_UP
 
 STATUSES = ("rejected", "test_failed", "rejected", "skipped", "adopted")
@@ -54,11 +54,11 @@ def counted():
 
     watched = []
 
-    def watch(desk: Office) -> dict:
-        stores = (desk.record, desk.control, desk.modifications)
+    def watch(run: PlanHarness) -> dict:
+        stores = (run.record, run.control, run.modifications)
         tables = tuple(store._table.meta.client for store in stores)
         watched.extend((client.meta.events, "after-call.dynamodb", count) for client in tables)
-        watched.append((desk.objects._s3.meta.events, "before-parameter-build.s3.GetObject", note))
+        watched.append((run.objects._s3.meta.events, "before-parameter-build.s3.GetObject", note))
         for events, name, listener in watched:
             events.register(name, listener)
         return seen
@@ -69,24 +69,24 @@ def counted():
 
 
 def test_a_call_reads_as_many_items_at_ten_thousand_attempts_as_at_one_thousand(
-    office, counted, record_property
+    harness, counted, record_property
 ):
     read = []
-    desk = office(GIVES_UP, repeat=True)
-    seen = counted(desk)
+    run = harness(GIVES_UP, repeat=True)
+    seen = counted(run)
     for attempts in (1_000, 10_000):
         fill(attempts)
         before = seen["items"]
-        desk.attempt_id = f"2026-11-21T22:30:00.000Z#{attempts // 1000:02d}"
-        assert desk.plan().reason == "gave_up: no idea left"
+        run.attempt_id = f"2026-11-21T22:30:00.000Z#{attempts // 1000:02d}"
+        assert run.plan().reason == "gave_up: no idea left"
         read.append(seen["items"] - before)
     line = f"items read by one call of the planner: {read[0]} at 1,000 attempts, {read[1]} at 10,000"
     record_property("summary", ["measured", line])
     assert read[0] == read[1] <= RECENT + VERSIONS + MODIFICATIONS + READ_LIMIT + MAX_NICHES + 8
 
 
-def test_nothing_of_the_operators_prefix_is_ever_fetched(office, counted):
-    desk = office(GIVES_UP)
-    seen = counted(desk)
-    desk.plan()
+def test_nothing_of_the_operators_prefix_is_ever_fetched(harness, counted):
+    run = harness(GIVES_UP)
+    seen = counted(run)
+    run.plan()
     assert seen["keys"] and not any(key.startswith(HELD_OUT.split("/")[0]) for key in seen["keys"])

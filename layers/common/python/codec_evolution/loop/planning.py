@@ -98,6 +98,11 @@ class PlanStage:
             incumbent = Candidate(self.baseline)
         else:
             incumbent = self._candidate(self.control.state(item.lineage).incumbent)
+
+        @cache  # A planner may ask before it submits; the same candidate is not looked up twice.
+        def refusal(candidate: Candidate) -> str:
+            return self._refusal(item, candidate, incumbent, policy)
+
         return RoundContext(
             item=item,
             round=request.round,
@@ -105,8 +110,7 @@ class PlanStage:
             incumbent=incumbent,
             policy_toml=policy,
             briefing=lambda: self._briefing(item, incumbent),
-            # A planner may ask before it submits; the same candidate is not looked up twice.
-            refusal=cache(lambda candidate: self._refusal(item, candidate, incumbent, policy)),
+            refusal=refusal,
         )
 
     def _step(self, context: RoundContext) -> Step:

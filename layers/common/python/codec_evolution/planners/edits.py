@@ -48,7 +48,9 @@ def apply_edits(source: str, edits: Sequence[Edit]) -> str:
         At least one edit cannot be applied or changes nothing; the message names all of those, not only the first.
         Or the edits together change nothing.
     """
-    base, problems, nearest = source, [], []
+    base = source
+    problems: list[str] = []
+    nearest: list[str] = []
     for number, edit in enumerate(edits, 1):
         found = _occurrences(source, edit.search)
         if not edit.search:

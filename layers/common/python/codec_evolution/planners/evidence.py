@@ -81,7 +81,7 @@ class Reading:
     adopted: Sequence[Attempt] = ()
     elites: Sequence[Elite] = ()
     modifications: Sequence[Modification] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
     day: DayCounters = field(default_factory=lambda: DayCounters(""))
     daily_budget_usd: float = 0.0
 
@@ -167,7 +167,7 @@ def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     report = dict(report)
     ours, anchors = comparison.curves(report, "train"), comparison.anchor_curves(report)
     versus = {(row.clip, row.windows[0]): row.bd_rate_vs_hevc for row in adoption.trend(report).rows}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key in sorted(ours)[:SHOWN_WINDOWS]:
         anchor = anchors.get(key, [])
         rates = [

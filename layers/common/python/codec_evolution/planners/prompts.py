@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -73,7 +73,7 @@ class Prompts:
     """
 
     templates: Mapping[str, str]
-    shipped: Mapping[str, str] = field(default_factory=dict)
+    shipped: Mapping[str, str] = field(default_factory=dict[str, str])
     on_fallback: Callable[[str], None] = lambda reason: None
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
@@ -112,9 +112,9 @@ def as_data(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: as_data(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): as_data(each) for name, each in value.items()}
+        return {str(name): as_data(each) for name, each in cast("Mapping[object, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [as_data(each) for each in value]
+        return [as_data(each) for each in cast("Sequence[Any]", value)]
     if isinstance(value, float | Decimal):
         return float(value) if math.isfinite(value) else None
     return value
@@ -140,7 +140,7 @@ def policy_summary(policy_toml: str) -> dict[str, Any]:
     `FULLY_LISTED`), ``library_codecs``.
     """
     policy = tomllib.loads(policy_toml)
-    modules = [
+    modules: list[dict[str, Any]] = [
         {"name": name, "allowed": len(names), "names": names if len(names) <= FULLY_LISTED else []}
         for name, names in policy.get("modules", {}).items()
     ]

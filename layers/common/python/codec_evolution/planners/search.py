@@ -43,7 +43,7 @@ class SearchPlanner:
         genome = genome or Genome()
         draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried)}")
         ahead = _slot(briefing.attempt_id)
-        written = {genome} if declared else set()
+        written: set[Genome] = {genome} if declared else set()
         for moves in _bundles(genome, briefing, draw):
             child = _apply(genome, moves)
             if child in written:

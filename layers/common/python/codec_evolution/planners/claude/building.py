@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import NoProposal
@@ -71,8 +72,8 @@ def read_key(settings: Mapping[str, str], read_secret: Callable[[str], str]) -> 
 def api_key(secret: str) -> str:
     """Return the key in a secret's text (``{"api_key": "..."}``), or "" if there is none."""
     try:
-        value = json.loads(secret or "{}")
+        value: object = json.loads(secret or "{}")
     except ValueError:
         return ""
-    key = value.get("api_key") if isinstance(value, dict) else None
+    key = cast("dict[str, object]", value).get("api_key") if isinstance(value, dict) else None
     return key.strip() if isinstance(key, str) else ""

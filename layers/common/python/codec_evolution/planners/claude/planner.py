@@ -114,7 +114,7 @@ class ClaudePlanner:
     deadline: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
     observe: Callable[[Mapping[str, Any]], None] = lambda signs: None
-    shipped: Mapping[str, str] = field(default_factory=dict)
+    shipped: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def step(self, context: RoundContext) -> Step:
         """Take one round, or return the outcome of the same round taken before."""
@@ -189,7 +189,7 @@ class ClaudePlanner:
                 "identical_reports": stagnation.identical,
             }
         )
-        parts = []
+        parts: list[Part] = []
         if report.leads:
             facts = {
                 "analysis": report.analysis,

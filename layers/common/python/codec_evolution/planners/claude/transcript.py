@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from codec_evolution.planners.claude.language_model import ModelAnswer
 from codec_evolution.pricing import Usage
 
@@ -77,17 +79,16 @@ class Transcript:
     tools: list[dict[str, Any]]
     prompts: dict[str, str]
     messages: list[dict[str, Any]]
-    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
+    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    calls: list[Call] = field(default_factory=list[Call])
     incumbent: str = ""
     draft: str = ""
-    passed: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list[str])
 
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> Transcript:
-        """Return a stored transcript."""
-        calls = [Call(**{**call, "usage": Usage(**call["usage"])}) for call in stored["calls"]]
-        return cls(**{**stored, "calls": calls})
+    @staticmethod
+    def from_json(stored: object) -> Transcript:
+        """Return a stored transcript; raises `pydantic.ValidationError` if it is none."""
+        return _STORED.validate_python(stored)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -130,7 +131,7 @@ class Transcript:
         if call is None or str(number) in self.outcomes:
             return None
         last = self.messages[-1]
-        content = last["content"] if last["role"] == "assistant" else []
+        content: list[dict[str, Any]] = last["content"] if last["role"] == "assistant" else []
         return ModelAnswer(content, call.stop_reason, call.usage, call.request_id, call.detail)
 
     def answer_calls(self, texts: dict[str, str], *, error: bool) -> None:
@@ -150,3 +151,6 @@ class Transcript:
 
     def _named_prompts(self) -> list[tuple[str, str]]:
         return [("" if name == "all" else f"{name}_", sha) for name, sha in sorted(self.prompts.items())]
+
+
+_STORED = TypeAdapter(Transcript)
