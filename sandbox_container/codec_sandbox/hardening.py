@@ -160,7 +160,8 @@ def _hold_constructors() -> None:
     def held_type(tensor: Any, dtype: Any = None, *arguments: Any, **options: Any) -> Any:
         return cast(tensor, dtype._kind if isinstance(dtype, _TensorType) else dtype, *arguments, **options)
 
-    torch.Tensor.__new__, torch.Tensor.new, torch.Tensor.type = held_create, held_new, held_type
+    for name, held in (("__new__", held_create), ("new", held_new), ("type", held_type)):
+        setattr(torch.Tensor, name, held)
     for name in ("Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"):
         setattr(torch, f"{name}Tensor", _TensorType(getattr(torch, f"{name}Tensor")))
 

@@ -1,6 +1,9 @@
 """The report of one invocation: plain JSON of at most 30 KB."""
 
+import contextlib
 import json
+import platform
+from pathlib import Path
 from typing import Any
 
 from codec_sandbox.faults import MAX_MESSAGE, printable
@@ -55,6 +58,15 @@ def point(measurement: Measurement) -> dict[str, Any]:
     }
 
 
+def processor() -> str:
+    """Return the model of this machine's processor: where it differs, floats may differ in their last bit."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()[:100]
+    return platform.machine()
+
+
 def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str, Any]:
     """Build the report of an outcome.
 
@@ -78,6 +90,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "frames_sha256": {w.key: sequence_sha256(rows, w, "frames_sha256") for w in complete},
         "layers": dict(benchmark.sandbox.layers),
         "minimum": list(benchmark.sandbox.minimum),
+        "processor": processor(),
         "cpu_s": round(outcome.cpu_s, 3),
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }

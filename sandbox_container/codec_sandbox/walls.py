@@ -35,6 +35,18 @@ _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "LC_CTYPE": "C.UTF-8",  # what the interpreter would set itself
 }
+# The last bit of a float depends on the kernel that computed it. Each library is held to AVX2, which every x86_64 host
+# of Lambda has, so that a laptop and two hosts agree: OpenBLAS, torch, oneDNN, MKL, numpy and OpenCV's IPP.
+_PINNED_KERNELS = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENCV_IPP": "avx2",
+}
+if syscalls.MACHINE == "x86_64":
+    _ENVIRONMENT.update(_PINNED_KERNELS)
 
 
 def environment() -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from codec_sandbox import syscalls
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor
 from codec_sandbox.worker_process import is_dead
@@ -265,7 +266,9 @@ def test_a_worker_owns_no_descriptor_no_secret_and_shares_only_its_channel(super
         assert len(list((proc / "task").iterdir())) == 1
         environment = (proc / "environ").read_bytes().split(b"\0")
         assert {line.split(b"=")[0] for line in environment if line} <= {
-            b"OMP_NUM_THREADS", b"OPENBLAS_NUM_THREADS", b"MKL_NUM_THREADS", b"PYTHONHASHSEED", b"LC_CTYPE"
+            b"OMP_NUM_THREADS", b"OPENBLAS_NUM_THREADS", b"MKL_NUM_THREADS", b"PYTHONHASHSEED", b"LC_CTYPE",
+            b"OPENBLAS_CORETYPE", b"ATEN_CPU_CAPABILITY", b"ONEDNN_MAX_CPU_ISA", b"MKL_CBWR",
+            b"NPY_DISABLE_CPU_FEATURES", b"OPENCV_IPP",
         }  # fmt: skip
         shared = [row for row in (proc / "maps").read_text().splitlines() if row.split()[1] == "rw-s"]
         assert len(shared) == 1
@@ -360,3 +363,27 @@ def compress_video_frame(frame, frame_index, config):
             with owner.worker("encoder", source, None, LIMITS) as worker:
                 packets.add(worker.encode(FRAME, 0, CONFIG).data)
     assert len(packets) == 1
+
+
+@pytest.mark.skipif(syscalls.MACHINE != "x86_64", reason="kernels are pinned on x86_64")
+def test_every_library_computes_with_the_kernels_that_all_hosts_have(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+):
+    probe = b"""
+import numpy as np
+import torch
+from numpy._core._multiarray_umath import __cpu_features__ as features
+
+def run(frame, frame_index, config):
+    rng = np.random.default_rng(1)
+    x, y = (rng.standard_normal(shape).astype(np.float32) for shape in ((64, 257), (257, 64)))
+    soft = torch.softmax(torch.from_numpy(x), -1).numpy()
+    return torch.backends.cpu.get_cpu_capability(), features["X86_V4"], hash((x @ y).tobytes() + soft.tobytes())
+"""
+    said = []
+    for setting in ("SkylakeX", "Prescott"):
+        monkeypatch.setenv("OPENBLAS_CORETYPE", setting)  # of the machine; a zygote has its own environment
+        with Supervisor() as started, started.worker_for_call(probe, None, LIMITS) as worker:
+            said.append(worker.call("run", FRAME, 0, CONFIG))
+    assert said[0] == said[1]
+    assert said[0].startswith("tuple: ('AVX2', False, ")

@@ -11,7 +11,7 @@ from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import CandidateFault
 from codec_sandbox.limits import Limits
 from codec_sandbox.references import References
-from codec_sandbox.report import build
+from codec_sandbox.report import build, processor
 from codec_sandbox.request import Request
 from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
 from codec_sandbox.stages import Benchmark, repeated_job, smoke_frames
@@ -325,3 +325,8 @@ def test_smoke_frames_are_random_black_and_gray_at_full_hd():
     assert frames[0].std() > 70
     assert (frames[1].max(), frames[2].min(), frames[2].max()) == (0, 128, 128)
     assert np.array_equal(frames, smoke_frames())
+
+
+def test_a_report_names_the_processor_it_was_measured_on(clips):
+    report, _ = measure(clips, Rounding())
+    assert report["processor"] == processor() != ""
