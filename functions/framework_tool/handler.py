@@ -22,7 +22,6 @@ from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check
 from codec_evolution.loop import metrics
 from codec_evolution.ports import Host
 from codec_evolution.repair import interrupted_calls, operations
-from codec_evolution.repair.release_checks import check_prompts
 from codec_evolution.repair.releaser import Releaser
 from codec_evolution.repair.tool_service import ToolCall, ToolService
 
@@ -103,7 +102,6 @@ def make_service() -> ToolService:
             objects=bucket,
             sandbox=SandboxCheck(os.environ["BENCHMARK_FUNCTION"]),
             publisher=CodePublisher(os.environ["PUBLISHED_FUNCTIONS"].split(","), bucket),
-            check_prompts=check_prompts,
             baseline=(shipped / BASELINE).read_text("utf-8"),
             lineage=os.environ["LINEAGE"],
         ),

@@ -51,8 +51,12 @@ class Host:
             (self.checkout / path).parent.mkdir(parents=True, exist_ok=True)
             (self.checkout / path).write_text(text)
 
+        self.accept()
+
+    def accept(self) -> None:
+        """Take the guarded files as they are for those of the last deployment."""
         manifest = never_manifest(self.checkout, Guard.load(GUARD))
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (self.folder / "manifest.json").write_text(json.dumps(manifest))
 
     @property
     def context(self) -> HostContext:

@@ -1,4 +1,4 @@
-"""What keeps a release from going live: its size, its prompts, version 0 under it; the pointer then stays."""
+"""What keeps a release from going live: its size, and version 0 under it; the pointer then stays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.framework.release import MAX_PROMPT_BYTES, MAX_RELEASE_BYTES, POLICY_PATH
 from codec_evolution.ports import LoopState
-from codec_evolution.repair.release_checks import check_prompts
 from codec_evolution.repair.releaser import Releaser, ReleaseRefused
 
 from tests.unit.test_shipped_data import POLICY, PROMPTS
@@ -45,7 +44,7 @@ class Publisher:
 
 
 def releaser(wrong: str = "") -> Releaser:
-    return Releaser(Control(), Bucket(), Sandbox(wrong), Publisher(), check_prompts, "x = 1\n", "main")
+    return Releaser(Control(), Bucket(), Sandbox(wrong), Publisher(), "x = 1\n", "main")
 
 
 def files(**changed: str) -> dict[str, dict[str, str]]:
@@ -69,9 +68,8 @@ def test_the_shipped_data_goes_live_after_version_0_passed_under_it():
             {f"prompts/p{n}.md": "x" * MAX_PROMPT_BYTES for n in range(11)},
             f"the limit is {MAX_RELEASE_BYTES}",
         ),
-        ({"prompts/cycle.md": "{{ item.atempt_id }}"}, "prompts/cycle.md"),
     ],
-    ids=["a large prompt", "many prompts", "a prompt that breaks"],
+    ids=["a large prompt", "many prompts"],
 )
 def test_data_that_fails_a_check_moves_nothing(changed, said):
     at = releaser()

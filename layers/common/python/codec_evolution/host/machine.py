@@ -77,6 +77,10 @@ def restart(call: Call, context: HostContext) -> Effect:
     only(call.arguments, set())
     consent(call, context, "", rule="", file_sha256="", facts={})
     _verify_never(context)
+    if tests := context.guard.quick_tests[DATA]:
+        # They render every prompt, which nothing else does before a cycle.
+        installed = packages.installed(context.state)
+        trial.quick_tests(context.checkout.root, {}, tests, context.config.python, installed)
     files = _tiered(context)
     if context.config.restart:
         argv = ("/usr/bin/systemctl", "restart", context.config.restart)

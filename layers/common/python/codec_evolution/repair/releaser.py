@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from codec_evolution.framework.release import (
     MAX_RELEASE_BYTES,
     POLICY,
     POLICY_PATH,
-    PROMPTS,
     publish,
     release_id,
 )
@@ -48,10 +47,10 @@ class Released:
 class Releaser:
     """Checks the files that the host returned, and makes them live.
 
+    It never renders a prompt: what the planner wrote is rendered behind the host's walls before it is returned.
+
     Attributes
     ----------
-    check_prompts
-        Raises `ValueError` when prompts (by ``prompts/<name>.md``) do not render with a policy.
     baseline
         Source of version 0, which must pass on smoke frames under the new policy.
     """
@@ -60,7 +59,6 @@ class Releaser:
     objects: Objects
     sandbox: Sandbox
     publisher: Publisher
-    check_prompts: Callable[[Mapping[str, str], str], None]
     baseline: str
     lineage: str
 
@@ -104,11 +102,6 @@ class Releaser:
         size = sum(len(text.encode("utf-8")) for text in data.values())
         if size > MAX_RELEASE_BYTES:
             raise ReleaseRefused(f"the release has {size} bytes, the limit is {MAX_RELEASE_BYTES}")
-        prompts = {path: text for path, text in data.items() if path.startswith(PROMPTS)}
-        try:
-            self.check_prompts(prompts, policy)
-        except ValueError as error:
-            raise ReleaseRefused(f"the prompts do not render: {error}") from None
         envelope = Envelope.seal(self.baseline, policy).model_dump(mode="json")
         wrong = self.sandbox.check(f"release-{name[:12]}", envelope)
         if wrong:
