@@ -1,12 +1,17 @@
-"""How the tests spread over processes."""
+"""How the tests spread over processes, and what those share."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TOGETHER = "tests/sandbox/"
@@ -44,6 +49,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files."""
     places = {ROOT / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session")
+def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Settings], Path]:
+    """Return a function from settings to the app's assembly, which is made once for all processes of a run."""
+    from infra.local.synthesis import synthesise
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return lambda settings: synthesise(
+        folder / "assemblies" / hashlib.sha256(repr(settings).encode()).hexdigest()[:16], settings
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -70,28 +70,23 @@ def synthesise(cache: Path, settings: Settings) -> Path:
     assembly = cache / _fingerprint(settings)
     if (assembly / "manifest.json").exists():
         return assembly
-    _replace(assembly, settings)
-    if not (assembly / "manifest.json").exists():
-        raise UserError(f"the templates could not be moved to {assembly}")
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        # Whoever comes meanwhile waits for this assembly instead of making it again.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (assembly / "manifest.json").exists():
+            _replace(assembly, settings)
     return assembly
 
 
 def _replace(assembly: Path, settings: Settings) -> None:
     """Write an assembly, replacing every other one in its cache."""
-    cache = assembly.parent
-    cache.mkdir(parents=True, exist_ok=True)
-    unfinished = cache / f"unfinished-{os.getpid()}"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        _run_app(unfinished, settings)
-        for old in cache.iterdir():
-            if old != assembly and not old.name.startswith("unfinished-"):
-                shutil.rmtree(old, ignore_errors=True)
-        # Another process may have written the same assembly meanwhile, and use it already.
-        with contextlib.suppress(OSError):
-            unfinished.rename(assembly)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    for old in assembly.parent.iterdir():
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+    unfinished = assembly.parent / "unfinished"
+    _run_app(unfinished, settings)
+    unfinished.rename(assembly)
 
 
 def _run_app(output: Path, settings: Settings) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.local.synthesis import synthesise
 from infra.settings import Settings
 
 Resources = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthesise(tmp_path_factory.mktemp("synthesis"), Settings(slots=3))
+def assembly(synthesised: Callable[[Settings], Path]) -> Path:
+    return synthesised(Settings(slots=3))
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from codec_evolution.loop import metrics
 
-from infra.local.synthesis import synthesise
 from infra.settings import Settings
 
 Resources = dict[str, dict[str, Any]]
@@ -116,10 +116,10 @@ def test_periods_of_an_alarm_stay_within_what_cloudwatch_evaluates(alarms: dict[
 
 
 def test_a_commit_is_waited_for_only_where_there_is_a_repository(
-    alarms: dict[str, Any], tmp_path: Path
+    alarms: dict[str, Any], synthesised: Callable[[Settings], Path]
 ) -> None:
     assert "AdoptionWaitsForCommit" not in alarms
-    assembly = synthesise(tmp_path, Settings(github_repository="owner/name"))
+    assembly = synthesised(Settings(github_repository="owner/name"))
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     assert alarms_of(resources)["AdoptionWaitsForCommit"]["MetricName"] == "CommitsWaiting"
 

@@ -17,7 +17,6 @@ from codec_evolution.loop import metrics
 from codec_evolution.ports import LoopState
 from codec_evolution.record import Attempt
 
-from infra.local.synthesis import synthesise
 from infra.settings import Settings
 from tests.support.cloudwatch import Series, of_alarm, values_of_log
 
@@ -116,9 +115,8 @@ def uncommitted() -> None:
 
 
 @pytest.fixture(scope="module")
-def alarms(tmp_path_factory) -> dict[str, dict[str, Any]]:
-    settings = Settings(planner="search", github_repository="owner/name")
-    assembly = synthesise(tmp_path_factory.mktemp("alarms"), settings)
+def alarms(synthesised) -> dict[str, dict[str, Any]]:
+    assembly = synthesised(Settings(planner="search", github_repository="owner/name"))
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     found = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
     return {each["AlarmName"].removeprefix(PREFIX): each for each in found}

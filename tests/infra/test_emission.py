@@ -16,7 +16,6 @@ from codec_evolution.loop import cycle, metrics
 from codec_evolution.ports import LoopState
 from codec_sandbox import faults
 
-from infra.local.synthesis import synthesise
 from infra.settings import Settings
 from tests.support.cloudwatch import Resources, Series, dashboard_widgets, of_alarm, of_dashboard, of_log
 
@@ -34,10 +33,9 @@ def attempt(**fields: str) -> record.Attempt:
 
 
 @pytest.fixture(scope="module")
-def resources(tmp_path_factory) -> Resources:
+def resources(synthesised) -> Resources:
     """The app of a lineage that is not the default one, with a repository, so that every alarm is there."""
-    settings = Settings(lineage=LINEAGE, github_repository="owner/name")
-    assembly = synthesise(tmp_path_factory.mktemp("emission"), settings)
+    assembly = synthesised(Settings(lineage=LINEAGE, github_repository="owner/name"))
     return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
 
 

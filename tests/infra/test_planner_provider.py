@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from infra.errors import UserError
-from infra.local.synthesis import synthesise
 from infra.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def actions(tmp_path_factory) -> set[str]:
+def actions(synthesised) -> set[str]:
     """Return what the Plan function may do when the provider is Bedrock."""
-    folder: Path = synthesise(tmp_path_factory.mktemp("bedrock"), Settings(planner_provider="bedrock"))
+    folder: Path = synthesised(Settings(planner_provider="bedrock"))
     resources = json.loads((folder / "CodecEvolutionApp.template.json").read_text())["Resources"]
     policy = next(
         each for name, each in resources.items() if name.startswith("FunctionsPlanRoleDefaultPolicy")

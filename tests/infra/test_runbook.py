@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from codec_evolution.loop import metrics
 
-from infra.local.synthesis import synthesise
 from infra.settings import Settings
 
 README = (Path(__file__).resolve().parents[2] / "infra/README.md").read_text("utf-8")
@@ -25,9 +24,8 @@ def rows(heading: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def resources(tmp_path_factory) -> dict[str, dict[str, Any]]:
-    settings = Settings(github_repository="owner/name")
-    assembly = synthesise(tmp_path_factory.mktemp("runbook"), settings)
+def resources(synthesised) -> dict[str, dict[str, Any]]:
+    assembly = synthesised(Settings(github_repository="owner/name"))
     return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
 
 

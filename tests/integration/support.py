@@ -1,8 +1,19 @@
-"""Records that tests put into the tables."""
+"""The command line, and records that tests put into the tables."""
 
+import subprocess
+import sys
 from typing import Any
 
 from codec_evolution.record import Attempt
+
+CLI = [sys.executable, "-m", "infra.cli"]
+
+
+def cli(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command line to its end and return what it wrote; its exit status must be ``expect``."""
+    done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == expect, done.stderr[-4000:]
+    return done
 
 
 def adopted_record(lineage: str, version: int, attempt_id: str = "", **fields: Any) -> Attempt:

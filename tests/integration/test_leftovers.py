@@ -12,7 +12,6 @@ import pytest
 
 from infra import leftovers
 from infra.commands.stacks import stack_outputs
-from infra.local.synthesis import synthesise
 from infra.settings import DATA_STACK, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +23,8 @@ def told(session) -> str:
 
 
 @pytest.fixture(scope="module")
-def data_template(tmp_path_factory) -> dict:
-    assembly = synthesise(tmp_path_factory.mktemp("leftovers"), Settings(planner="search"))
+def data_template(synthesised) -> dict:
+    assembly = synthesised(Settings(planner="search"))
     return json.loads((assembly / f"{DATA_STACK}.template.json").read_text())["Resources"]
 
 

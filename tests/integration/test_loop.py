@@ -2,26 +2,19 @@
 
 import hashlib
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from codec_evolution import artifacts, record
 from codec_evolution.loop.metrics import NAMESPACE
-from codec_evolution.record import Attempt
 
-from infra.local.emulator import Emulator
-from infra.local.session import EMULATOR_PYTHON, LINEAGE, open_session
-from infra.local.synthesis import synthesise
+from infra.local.session import LINEAGE, open_session
 from infra.settings import Settings
-from tests.integration.support import adopted_record
-from tests.support.cloudwatch import dashboard_widgets, of_alarm, of_dashboard, of_log
+from tests.integration.support import cli
+from tests.support.cloudwatch import Series, dashboard_widgets, of_alarm, of_dashboard, of_log
 
-CLI = [sys.executable, "-m", "infra.cli"]
 ATTRIBUTES = {
     "status", "reason", "code_changed", "version", "adopted_version", "summary", "hypothesis", "deployment_status",
     "github_committed", "github_commit_hash", "source_sha256", "bitrate_mbps", "compression_ratio", "psnr_db",
@@ -29,12 +22,6 @@ ATTRIBUTES = {
     "compute_cost_usd", "finished_at", "artifacts",
 }  # fmt: skip
 CONTEST = {"parent_version", "improvement", "bd_rate_vs_incumbent"}
-
-
-def cli(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == expect, done.stderr[-4000:]
-    return done
 
 
 def git(git_dir: str, *arguments: str) -> str:
@@ -116,14 +103,38 @@ def test_every_adopted_source_is_committed_with_its_hash_and_its_attempt(first, 
     assert len([subject for subject in subjects if "Autonomous Code Evolution" in subject]) == len(adopted)
 
 
-def test_every_attempt_left_its_source_report_and_journal_in_the_bucket(state_dir, history):
+@dataclass(frozen=True)
+class Remains:
+    """What two cycles left behind: the texts of the bucket by key, and the series that the functions emitted."""
+
+    bucket: dict[str, str]
+    series: set[Series]
+
+
+@pytest.fixture(scope="module")
+def left(history, state_dir) -> Remains:
+    """Look once: each session starts the whole stack."""
     with open_session(state_dir, {}, lambda text: None) as session:
-        for row in history["attempts"]:
-            source = session.bucket.get_text(artifacts.source(row["source_sha256"]))
-            assert hashlib.sha256(source.encode()).hexdigest() == row["source_sha256"]
-            report = session.bucket.get_json(artifacts.report(LINEAGE, row["attempt_id"]))
-            assert report["source_sha256"] == row["source_sha256"]
-            assert session.bucket.get_json(artifacts.journal(LINEAGE, row["attempt_id"]))
+        bucket = {key: session.bucket.get_text(key) for key in session.bucket.keys("")}
+        logs = session.deployment.client("logs")
+        groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+        pages = logs.get_paginator("filter_log_events")
+        series = {
+            each
+            for group in groups
+            for page in pages.paginate(logGroupName=group, filterPattern='"_aws"')
+            for each in of_log(event["message"] for event in page["events"])
+        }
+    return Remains(bucket, series)
+
+
+def test_every_attempt_left_its_source_report_and_journal_in_the_bucket(left, history):
+    for row in history["attempts"]:
+        source = left.bucket[artifacts.source(row["source_sha256"])]
+        assert hashlib.sha256(source.encode()).hexdigest() == row["source_sha256"]
+        report = json.loads(left.bucket[artifacts.report(LINEAGE, row["attempt_id"])])
+        assert report["source_sha256"] == row["source_sha256"]
+        assert json.loads(left.bucket[artifacts.journal(LINEAGE, row["attempt_id"])])
 
 
 def figures(report: dict, role: str) -> set[str]:
@@ -137,11 +148,10 @@ def figures(report: dict, role: str) -> set[str]:
     return {value for value in values if len(value.replace(".", "").lstrip("0")) >= 6}
 
 
-def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(first, state_dir, history):
-    with open_session(state_dir, {}, lambda text: None) as session:
-        secret, public = {}, {}
-        for key in session.bucket.keys(""):
-            (secret if key.startswith("operators/") else public)[key] = session.bucket.get_text(key)
+def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(first, left, history):
+    secret, public = {}, {}
+    for key, text in left.bucket.items():
+        (secret if key.startswith("operators/") else public)[key] = text
     reports = [json.loads(text) for key, text in secret.items() if not key.endswith("verdict.json")]
     held_out = set().union(*(figures(report, "held_out") for report in reports))
     assert len(held_out) > 50
@@ -156,20 +166,9 @@ def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(firs
     )
 
 
-def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_for(
-    first, state_dir, tmp_path
-):
-    with open_session(state_dir, {}, lambda text: None) as session:
-        logs = session.deployment.client("logs")
-        groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
-        pages = logs.get_paginator("filter_log_events")
-        told = {
-            series
-            for group in groups
-            for page in pages.paginate(logGroupName=group, filterPattern='"_aws"')
-            for series in of_log(event["message"] for event in page["events"])
-        }
-    assembly = synthesise(tmp_path, Settings(planner="search"))
+def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_for(left, synthesised):
+    told = left.series
+    assembly = synthesised(Settings(planner="search"))
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     asked = set(of_dashboard(dashboard_widgets(resources)))
     for each in resources.values():
@@ -193,55 +192,3 @@ def test_a_paused_lineage_refuses_the_run_with_status_1_and_says_so(first, state
     )
     assert (refused["refused"], len(refused["cycles"])) == ("paused", 1)
     cli("resume", "--state-dir", str(state_dir))
-
-
-def test_what_an_emulator_that_was_killed_had_lost_is_replayed(tmp_path):
-    with open_session(tmp_path, {}, lambda text: None) as session:
-        for version in range(3):
-            entry = adopted_record(LINEAGE, version)
-            session.bucket.put_json(artifacts.journal(LINEAGE, entry.attempt_id), entry.to_item())
-            session.control.adopt(entry, session.control.state(LINEAGE))
-        rejected = Attempt(lineage=LINEAGE, attempt_id="2026-11-20T01:00:00.000Z#00", status="rejected")
-        session.bucket.put_json(artifacts.journal(LINEAGE, rejected.attempt_id), rejected.to_item())
-        session.record.put_once(rejected)
-        os.kill(session.emulator_pid, signal.SIGKILL)
-    with open_session(tmp_path, {}, lambda text: None) as session:
-        assert session.control.state(LINEAGE).version == 2
-        assert len(session.record.latest(LINEAGE, 10)) == 4
-
-
-def test_the_emulator_ends_with_its_parent_however_that_ends(tmp_path):
-    program = (
-        "import pathlib, sys, time\n"
-        "from infra.local.session import open_session\n"
-        f"with open_session(pathlib.Path({str(tmp_path)!r}), {{}}, lambda text: None) as session:\n"
-        "    print(session.emulator_pid, flush=True)\n"
-        "    time.sleep(600)\n"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    pid = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{pid}").exists()
-
-
-def test_a_state_directory_in_use_is_named(tmp_path):
-    with Emulator(tmp_path, python=EMULATOR_PYTHON):
-        done = cli("run", "--cycles", "1", "--state-dir", str(tmp_path), expect=2)
-    assert "is in use by another run" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_state_directory_of_another_version_is_named(tmp_path):
-    (tmp_path / "emulator").mkdir()
-    (tmp_path / "emulator" / "format").write_text("999\n")
-    done = cli("run", "--cycles", "1", "--state-dir", str(tmp_path), expect=2)
-    assert "999" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_history_of_nothing_says_how_to_begin(tmp_path):
-    done = cli("history", "--state-dir", str(tmp_path / "nowhere"), expect=2)
-    assert "codec-evolution run" in done.stderr and "Traceback" not in done.stderr
