@@ -7,7 +7,6 @@ to the interpreter (Boucher and Anderson, "Trojan Source: invisible vulnerabilit
 
 from __future__ import annotations
 
-import codecs
 import io
 import re
 import tokenize
@@ -21,6 +20,7 @@ CONSTRUCT = "source"
 """The construct of every violation found here."""
 
 _MOST = 200
+_UTF_8 = frozenset({"utf-8", "utf8"})  # looking a codec up would import it, and a worker has no files
 _BOM = "\ufeff"
 _CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)  # PEP 263
 _BLANK = re.compile(r"^[ \t\f]*(?:#.*)?$")
@@ -148,19 +148,12 @@ def _coding_line(text: str) -> Iterator[Violation]:
     for number, line in enumerate(text.split("\n", 2)[:2], 1):
         line = line.removesuffix("\r")
         if match := _CODING.match(line):
-            if _encoding(match[1]) != "utf-8":
+            if match[1].lower().replace("_", "-") not in _UTF_8:
                 message = f"the coding line names {match[1][:40]}; a source is UTF-8, so remove the line"
                 yield Violation(number, match.start(1) + 1, CONSTRUCT, message)
             return
         if not _BLANK.match(line):
             return
-
-
-def _encoding(name: str) -> str:
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return name
 
 
 def _reason(character: str) -> str | None:

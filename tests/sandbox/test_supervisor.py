@@ -387,3 +387,9 @@ def run(frame, frame_index, config):
             said.append(worker.call("run", FRAME, 0, CONFIG))
     assert said[0] == said[1]
     assert said[0].startswith("tuple: ('AVX2', False, ")
+
+
+def test_a_coding_line_is_refused_in_a_worker_too(supervisor: Supervisor, policy: Policy):
+    for name in ("utf-7", "cp037", "nothing"):
+        (found,) = supervisor.validate(f"# coding: {name}\n".encode() + GOOD, policy)
+        assert (found.line, found.column, found.construct) == (1, 11, "source")
