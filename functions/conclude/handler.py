@@ -11,7 +11,7 @@ from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
-from codec_evolution.contracts import ConcludeRequest, answer, parse
+from codec_evolution.contracts import ConcludeRequest, parse, to_payload
 from codec_evolution.loop import metrics
 from codec_evolution.loop.conclusion import Concluder
 
@@ -41,4 +41,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             "version": concluded.version,
         },
     )
-    return answer(concluded, "conclude")
+    return to_payload(concluded, "conclude")

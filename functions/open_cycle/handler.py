@@ -14,7 +14,7 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import day_of, utc_now
-from codec_evolution.contracts import OpenRequest, answer, parse
+from codec_evolution.contracts import OpenRequest, parse, to_payload
 from codec_evolution.framework import release
 from codec_evolution.loop import metrics
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
@@ -59,4 +59,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     if request.preparation == 0 or not opened.go:  # a cycle that opens again after preparing is one tick
         spent = control.day(opened.lineage, day_of(opened.cycle_id)).spent_usd
         emit(metrics.of_tick(opened, control.state(opened.lineage), spent, SETTINGS.daily_budget_usd))
-    return answer(opened, "open_cycle")
+    return to_payload(opened, "open_cycle")

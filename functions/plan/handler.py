@@ -17,7 +17,7 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.clock import utc_now
-from codec_evolution.contracts import PlanRequest, answer, parse
+from codec_evolution.contracts import PlanRequest, parse, to_payload
 from codec_evolution.loop import metrics
 from codec_evolution.loop.planning import PlanStage
 from codec_evolution.planners.claude.language_model import LanguageModel
@@ -56,7 +56,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             "cost_usd": planned.cost_usd,
         },
     )
-    return answer(planned, "plan")
+    return to_payload(planned, "plan")
 
 
 def connect(lineage: str, deadline: Callable[[], float]) -> Connections:

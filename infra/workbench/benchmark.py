@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from codec_evolution.contracts import Report
 from codec_evolution.framework.release import allow_library_codecs
 from codec_evolution.judging import adoption, comparison
 from codec_evolution.judging.rate_distortion import coverage
@@ -193,7 +194,8 @@ def benchmark_file(
     observe = gallery if with_vmaf or picture else None
     with local_benchmark(observe=observe, progress=progress) as benchmark:
         report = measure_source(benchmark, source, library_codecs=library_codecs, progress=progress)
-    result = summary(report, _vmaf_scores(gallery, progress) if with_vmaf else {})
+    scores = _vmaf_scores(gallery, progress) if with_vmaf else {}
+    result = summary(Report.model_validate(report), scores)
     rows, clips, references = result["clips"], benchmark.clips, benchmark.references
     if plot and result["status"] == "passed":
         draw_rate_distortion(plot, [(path.stem, rows)], clips, references)
@@ -212,7 +214,7 @@ def _vmaf_scores(gallery: Gallery, progress: Progress) -> dict[tuple[str, int], 
         ) from error
 
 
-def summary(report: dict[str, Any], scores: Mapping[tuple[str, int], float]) -> dict[str, Any]:
+def summary(report: Report, scores: Mapping[tuple[str, int], float]) -> dict[str, Any]:
     """Return the sandbox's report as people and scripts are shown it.
 
     Rates are at 36 dB PSNR-YUV, geometric means over the clips' windows 0; ``bd_rate_vs_hevc`` is against x265 zero
@@ -223,23 +225,23 @@ def summary(report: dict[str, Any], scores: Mapping[tuple[str, int], float]) -> 
     scores
         VMAF by name of the clip and quality value, for windows 0.
     """
-    figures = adoption.trend(report)
+    figures = adoption.trend(report).measured
     return {
-        "status": report["outcome"],
-        "source_sha256": report["source_sha256"],
-        "failure": report["failure"],
+        "status": report.outcome,
+        "source_sha256": report.source_sha256,
+        "failure": report.failure and report.failure.to_payload(),
         "clips": _clip_rows(report, scores),
         "bitrate_mbps": figures.bitrate_mbps,
         "compression_ratio": figures.compression_ratio,
-        "psnr_db": None if figures.bitrate_mbps is None else adoption.FLOOR_DB,
+        "psnr_db": figures.psnr_db,
         "ms_ssim": figures.ms_ssim,
         "bd_rate_vs_hevc": figures.bd_rate_vs_hevc,
         "achievement": adoption.achievement(figures.bitrate_mbps),
-        "clip_set": report["clip_set"],
-        "seed": report["seed"],
-        "sandbox": {"layers": report["layers"], "minimum": report["minimum"]},
-        "cpu_s": report["cpu_s"],
-        "timings_s": report["timings_s"],
+        "clip_set": report.clip_set,
+        "seed": report.seed,
+        "sandbox": {"layers": report.layers, "minimum": report.minimum},
+        "cpu_s": report.cpu_s,
+        "timings_s": report.timings_s,
     }
 
 
@@ -260,15 +262,15 @@ def reference_curves(
     ]
 
 
-def _clip_rows(report: dict[str, Any], scores: Mapping[tuple[str, int], float]) -> list[dict[str, Any]]:
+def _clip_rows(report: Report, scores: Mapping[tuple[str, int], float]) -> list[dict[str, Any]]:
     anchors = comparison.anchor_curves(report)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for entry in report["points"]:
-        key = (entry["clip"], entry["window"])
-        empty = {"name": entry["clip"], "role": entry["role"], "window": entry["window"], "points": []}
-        shown = {name: entry[name] for name in POINT_FIELDS}
-        if entry["window"] == 0 and (entry["clip"], entry["quality"]) in scores:
-            shown["vmaf"] = scores[entry["clip"], entry["quality"]]
+    for measured in report.points:
+        key, values = (measured.clip, measured.window), measured.to_payload()
+        empty = {"name": measured.clip, "role": measured.role, "window": measured.window, "points": []}
+        shown = {name: values[name] for name in POINT_FIELDS}
+        if measured.window == 0 and (measured.clip, measured.quality) in scores:
+            shown["vmaf"] = scores[measured.clip, measured.quality]
         rows.setdefault(key, empty)["points"].append(shown)
     for key, row in rows.items():
         curve = comparison.curves(report, row["role"])[key]

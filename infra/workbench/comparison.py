@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from codec_evolution.contracts import Report
 from codec_evolution.judging import adoption
 from codec_sandbox.stages import Benchmark
 
@@ -60,13 +61,12 @@ def _contest(
 ) -> adoption.Contest:
     """Measure one side on the training windows and, if asked, on the held-out ones."""
     progress(f"{side} {codec.name}, training windows")
-    train = measure_source(benchmark, codec.source, progress=progress)
+    train = Report.model_validate(measure_source(benchmark, codec.source, progress=progress))
     if not held_out:
         return adoption.Contest(train)
     progress(f"{side} {codec.name}, held-out windows")
-    return adoption.Contest(
-        train, measure_source(benchmark, codec.source, split="held_out", progress=progress)
-    )
+    later = measure_source(benchmark, codec.source, split="held_out", progress=progress)
+    return adoption.Contest(train, Report.model_validate(later))
 
 
 def _failed(
@@ -75,11 +75,12 @@ def _failed(
     """Return the verdict when a side fails, or None; it names the side, because here both are under test."""
     for side, contest in contests.items():
         for report in (contest.train, contest.held_out):
-            if report is not None and (failure := report["failure"]):
-                place = f" on clip {failure['clip']}" if failure["clip"] else ""
-                reason = (
-                    f"the {side} {sides[side].name} fails in {failure['stage']}{place}: {failure['message']}"
+            if report is not None and (failure := report.failure):
+                place = f" on clip {failure.clip}" if failure.clip else ""
+                return adoption.Verdict(
+                    decision="reject" if side == "candidate" else "undecidable",
+                    reason=f"the {side} {sides[side].name} fails in {failure.stage}{place}: {failure.message}",
+                    rule_version=adoption.RULE.version,
+                    failure_kind=failure.kind,
                 )
-                decision = "reject" if side == "candidate" else "undecidable"
-                return adoption.Verdict(decision, reason, adoption.RULE.version, failure_kind=failure["kind"])
     return None

@@ -27,8 +27,10 @@ def draw_versions(session: Session) -> Path | None:
     curves = []
     for number in numbers:
         record = session.record.of_version(LINEAGE, number) if newest >= 0 else None
-        report = record and session.bucket.get_json(artifacts.report(LINEAGE, record.attempt_id))
-        if report and report["clip_set"] == clips.digest:
+        report = record and artifacts.load_report(
+            session.bucket, artifacts.report(LINEAGE, record.attempt_id)
+        )
+        if report and report.clip_set == clips.digest:
             curves.append((f"version {number}", summary(report, {})["clips"]))
     if not curves:
         return None

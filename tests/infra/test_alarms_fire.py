@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from codec_evolution.adapters.emf import emit
-from codec_evolution.contracts import CycleOpened
+from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.loop import metrics
 from codec_evolution.ports import LoopState
 from codec_evolution.record import Attempt
@@ -42,7 +42,8 @@ def tick(outcome: str = "opened", spent: float = 1.0, **state: Any) -> None:
 def attempt(status: str, layers: int = 5, **fields: Any) -> None:
     record = {"lineage": "main", "attempt_id": "a#00", "status": status, "failure_kind": "crash"}
     record["reason"] = "infrastructure: x"
-    report = {"layers": {f"layer{n}": "ok" for n in range(layers)}}
+    in_force = {f"layer{n}": "ok" for n in range(layers)}
+    report = Report(outcome="passed", source_sha256="s", clip_set="c", layers=in_force)
     emit(metrics.attempt_samples(Attempt.from_item(record | fields), report))
 
 

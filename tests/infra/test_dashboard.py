@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from codec_evolution.contracts import CycleOpened
+from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.loop import metrics
 from codec_evolution.loop.metrics import Metric
 from codec_evolution.ports import LoopState
@@ -62,7 +62,7 @@ def test_the_code_emits_every_metric_that_is_listed() -> None:
         **{"bd_rate_vs_incumbent": 0.0, "llm_cost_usd": 0.1, "compute_cost_usd": 0.1, "plan_s": 1.0},
         **{"lineage": "main", "attempt_id": "a#00", "reason": "x", "failure_kind": "timeout"},
     }
-    report = {"layers": {"seccomp": "ok"}}
+    report = Report(outcome="passed", source_sha256="s", clip_set="c", layers={"seccomp": "ok"})
     samples = [
         sample
         for status in ("adopted", "test_failed", "skipped")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from codec_evolution import record
 from codec_evolution.adapters.emf import emit
-from codec_evolution.contracts import CycleOpened
+from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.loop import cycle, metrics
 from codec_evolution.ports import LoopState
 from codec_sandbox import faults
@@ -43,7 +43,7 @@ def resources(synthesised) -> Resources:
 def told(capsys, monkeypatch) -> set[Series]:
     """Everything that the loop can say about its lineage, through the real emitter."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "conclude")
-    report = {"layers": {"seccomp": "ok"}}
+    report = Report(outcome="passed", source_sha256="s", clip_set="c", layers={"seccomp": "ok"})
     for status in record.STATUSES:
         emit(metrics.attempt_samples(attempt(status=status, reason="infrastructure: gone"), report))
     for kind in (*faults.KINDS, "anything else"):

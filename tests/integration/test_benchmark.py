@@ -9,6 +9,7 @@ import zlib
 import bjontegaard
 import numpy as np
 import pytest
+from codec_evolution.contracts import Report
 from codec_evolution.judging.adoption import Contest, judge
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, frames_sha256, window_path
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable
@@ -96,7 +97,8 @@ def measured(
 def contest(benchmark, source):
     train = measured(benchmark, source)
     later = ("validate", "measure")
-    return Contest(train, measured(benchmark, source, split="held_out", stages=later))
+    held_out = measured(benchmark, source, split="held_out", stages=later)
+    return Contest(Report.model_validate(train), Report.model_validate(held_out))
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +118,10 @@ def test_a_cheat_loses_with_the_named_reason(cheat, small, incumbent):
         failure = report["failure"]
         assert (failure["stage"], failure["kind"]) == (cheat.stage, cheat.kind), failure["message"]
         assert cheat.message in failure["message"]
-        assert judge(Contest(report), incumbent).decision == "reject"
+        assert judge(Contest(Report.model_validate(report)), incumbent).decision == "reject"
     else:
         assert report["outcome"] == "passed", report["failure"]
-        verdict = judge(Contest(report), incumbent)
+        verdict = judge(Contest(Report.model_validate(report)), incumbent)
         assert verdict.decision == "reject"
         assert cheat.message in verdict.reason
 
@@ -141,7 +143,7 @@ def learnt(small):
 def test_a_codec_that_sends_next_to_nothing_for_the_training_clips_has_no_curve(small, incumbent, learnt):
     shares = {0: 0.0, 10: 0.01, 30: 0.02, 50: 0.04}
     report = measured(small, embedded_clip(version_0(), learnt, shares))
-    verdict = judge(Contest(report), incumbent)
+    verdict = judge(Contest(Report.model_validate(report)), incumbent)
     assert verdict.decision == "reject"
     assert "below straight lines" in verdict.reason
     assert verdict.bitrate_mbps is None
@@ -170,8 +172,8 @@ def test_a_codec_that_fails_on_the_held_out_clips_only_is_not_adopted(small, inc
     )
     tricked = contest(small, source)
     assert judge(Contest(tricked.train), incumbent).decision == "confirm"
-    assert tricked.held_out["failure"]["clip"] == "city"
-    assert tricked.held_out["failure"]["frame"] == 0
+    assert tricked.held_out.failure.clip == "city"
+    assert tricked.held_out.failure.frame == 0
     verdict = judge(tricked, incumbent)
     assert (verdict.decision, verdict.failure_kind) == ("reject", "runtime")
     assert "city" not in verdict.reason

@@ -1,7 +1,7 @@
 """Opening a cycle: the lease, what a dead run left behind, and which slots are handed out."""
 
 import pytest
-from codec_evolution.contracts import answer
+from codec_evolution.contracts import to_payload
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
 from codec_evolution.record import Attempt
 
@@ -144,7 +144,7 @@ def test_forty_slots_of_the_longest_lineage_fit_on_the_edge(session):
     opener = CycleOpener(session.record, session.control, session.bucket, Running(), settings)
     opened = opener.open(CycleStart("a", CYCLE, 0), SHIPPED)
     assert len(opened.items()) == 40
-    assert answer(opened, "open_cycle")["shared"]["lineage"] == lineage
+    assert to_payload(opened, "open_cycle")["shared"]["lineage"] == lineage
 
 
 @pytest.mark.usefixtures("evolved")

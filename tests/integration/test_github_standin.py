@@ -20,6 +20,7 @@ from codec_evolution.loop.commit import (
     version_commit,
 )
 from codec_evolution.loop.commit_message import trailer_of
+from codec_evolution.record import Attempt
 from github import Auth, Github, InputGitTreeElement
 from github.GithubException import GithubException
 
@@ -58,20 +59,23 @@ def message(subject: str, attempt: str) -> str:
     return f"{subject}\n\nText.\n\nAttempt: {attempt}\nSource-Sha256: abc\n"
 
 
-def record(version: int, source: str) -> dict:
-    return {
-        "lineage": "main",
-        "attempt_id": f"2026-11-21T22:0{version}:00.000Z#00",
-        "adopted_version": version,
-        "parent_version": version - 1,
-        "source_sha256": hashlib.sha256(source.encode()).hexdigest(),
-        "bitrate_mbps": 2.0 / version,
-        "compression_ratio": 10.0 * version,
-        "psnr_db": 36.0,
-        "improvement": "15.3% bitrate reduction",
-        "planner": "search",
-        "finished_at": "2026-11-21T22:00:30.000Z",
-    }
+def record(version: int, source: str) -> Attempt:
+    return Attempt.from_item(
+        {
+            "status": "adopted",
+            "lineage": "main",
+            "attempt_id": f"2026-11-21T22:0{version}:00.000Z#00",
+            "adopted_version": version,
+            "parent_version": version - 1,
+            "source_sha256": hashlib.sha256(source.encode()).hexdigest(),
+            "bitrate_mbps": 2.0 / version,
+            "compression_ratio": 10.0 * version,
+            "psnr_db": 36.0,
+            "improvement": "15.3% bitrate reduction",
+            "planner": "search",
+            "finished_at": "2026-11-21T22:00:30.000Z",
+        }
+    )
 
 
 def test_a_commit_has_all_its_files_or_none(standin: GithubStandin, repository: GithubRepository) -> None:
@@ -340,8 +344,8 @@ def test_versions_wait_while_github_is_away_and_are_committed_later(standin: Git
     repository = open_repository(standin)
     away: list[GithubAway] = []
 
-    def load(one: dict) -> str:
-        return sources[one["adopted_version"]]
+    def load(one: Attempt) -> str:
+        return sources[one.adopted_version]
 
     first = []
     for committed in reconcile(due, load, repository, on_away=away.append):

@@ -16,7 +16,7 @@ from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.clock import utc_now
-from codec_evolution.loop.steering import Operator, Refused
+from codec_evolution.loop.steering import Operator, OperatorRefusal
 from codec_evolution.record import Attempt
 from codec_evolution.widgets.request import Links, WidgetContext
 from codec_evolution.widgets.views import VIEWS, render_view
@@ -73,7 +73,7 @@ def test_a_stale_resume_lifts_no_newer_pause(session, lineage):
     seen = session.control.state(lineage).paused_at
     steer.resume(lineage)
     session.control.set_paused(lineage, True, at="2030-01-01T00:00:00.000Z", reason="new", expected_at=None)
-    with pytest.raises(Refused, match="paused again"):
+    with pytest.raises(OperatorRefusal, match="paused again"):
         steer.resume(lineage, seen)
     assert session.control.state(lineage).paused is True
 

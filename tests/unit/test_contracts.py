@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import json
 import random
 import zlib
 from pathlib import Path
@@ -24,9 +25,9 @@ from codec_evolution.contracts import (
     Planned,
     PlanRequest,
     ToolRequest,
-    answer,
     pack_text,
     parse,
+    to_payload,
     unpack_text,
 )
 
@@ -78,12 +79,12 @@ def test_the_largest_source_that_does_not_compress_fits_on_plans_edge():
         for _ in range(MAX_SOURCE_BYTES)
     )
     planned = Planned(next="candidate", envelope=Envelope.seal(source, POLICY))
-    assert answer(planned, "plan")["next"] == "candidate"
+    assert to_payload(planned, "plan")["next"] == "candidate"
 
 
 def test_an_answer_above_its_cap_is_refused_with_both_sizes():
     with pytest.raises(ContractError, match=r"conclude: \d+ bytes, the edge carries at most 2048"):
-        answer(Concluded(next="done", status="x" * 3000), "conclude")
+        to_payload(Concluded(next="done", status="x" * 3000), "conclude")
 
 
 def test_no_edge_may_carry_more_than_the_house_limit():
@@ -155,7 +156,8 @@ def test_an_input_above_its_cap_is_refused_with_both_sizes(model, edge, payload)
 
 
 def test_the_largest_reports_fit_on_concludes_input():
-    report = {"points": ["x" * (CAPS_BYTES["report"] - 20)]}
+    report = {"outcome": "passed", "source_sha256": "s", "clip_set": "c", "padding": ""}
+    report["padding"] = "x" * (CAPS_BYTES["report"] - len(json.dumps(report)))
     request = {"item": ITEM, "measure": report, "confirm": report, "execution": "arn:aws:states:" + "x" * 200}
     assert parse(ConcludeRequest, request, "conclude").item.slot == 0
     assert parse(PlanRequest, {"item": ITEM, "round": 1, "answer": report}, "plan").round == 1

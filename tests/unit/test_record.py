@@ -1,19 +1,11 @@
 """The evolution record: what an attempt leaves behind."""
 
 import pytest
-from codec_evolution.contracts import ConcludeRequest
+from codec_evolution.contracts import ConcludeRequest, Failure
+from codec_evolution.loop.recording import build_record, summarise
+from codec_evolution.loop.ruling import Ruling
 from codec_evolution.pricing import load_prices
-from codec_evolution.record import (
-    TEXT_LIMIT,
-    Attempt,
-    Figures,
-    ProposalFacts,
-    Ruling,
-    attempt_id,
-    build_record,
-    clip_text,
-    summarise,
-)
+from codec_evolution.record import TEXT_LIMIT, Attempt, Figures, ProposalFacts, attempt_id, clip_text
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 ITEM = {
@@ -38,6 +30,10 @@ def build(ruling: Ruling, **fields):
     )
 
 
+def passed(timings_s: dict[str, float]) -> dict:
+    return {"outcome": "passed", "source_sha256": "ab" * 32, "clip_set": "c", "timings_s": timings_s}
+
+
 def test_attempt_ids_sort_by_time_then_slot():
     ids = [attempt_id(cycle, slot) for cycle in (CYCLE, "2026-11-21T22:01:00.000Z") for slot in (0, 1, 9, 10)]
     assert sorted(ids) == ids
@@ -59,7 +55,7 @@ def test_an_attempt_that_was_not_adopted_has_no_adopted_version_and_keeps_the_in
 
 
 def test_a_failure_keeps_its_stage_kind_and_message():
-    failure = {"stage": "smoke", "kind": "runtime", "message": "ZeroDivisionError", "line": 7}
+    failure = Failure(stage="smoke", kind="runtime", message="ZeroDivisionError", line=7)
     record = build(Ruling("test_failed", "runtime: ZeroDivisionError", failure=failure))
     assert (record.failure_stage, record.failure_kind, record.failure_line) == (
         "smoke",
@@ -69,14 +65,14 @@ def test_a_failure_keeps_its_stage_kind_and_message():
 
 
 def test_stage_seconds_come_from_the_reports_and_the_plan():
-    measure = {"timings_s": {"validate": 0.5, "measure": 2.0}, "clip_set": "c"}
+    measure = passed({"validate": 0.5, "measure": 2.0})
     record = build(Ruling("rejected", "x"), measure=measure, plan={"reason": None, "elapsed_s": 1.25})
     assert (record.plan_s, record.measure_s) == (1.25, 2.5)
     assert "confirm_s" not in record.to_item()
 
 
 def test_the_seconds_of_an_attempt_are_priced_as_lambda_bills_them():
-    measure, confirm = {"timings_s": {"validate": 0.5, "measure": 19.5}}, {"timings_s": {"measure": 10.0}}
+    measure, confirm = passed({"validate": 0.5, "measure": 19.5}), passed({"measure": 10.0})
     aws = load_prices().aws
     record = build(
         Ruling("rejected", "x"), measure=measure, confirm=confirm, plan={"reason": None, "elapsed_s": 60.0}

@@ -2,9 +2,12 @@
 
 import copy
 import dataclasses
+from typing import Any
 
 import pytest
-from codec_evolution.judging.adoption import RULE, Contest, Rule, achievement, judge
+from codec_evolution.contracts import Report
+from codec_evolution.judging import adoption
+from codec_evolution.judging.adoption import RULE, Rule, Verdict, achievement
 from codec_evolution.judging.comparison import curves
 from codec_evolution.judging.rate_distortion import bd_rate
 
@@ -12,6 +15,22 @@ LEVELS = (30.0, 33.0, 36.0, 39.0, 43.0)
 SIMILARITY = (0.93, 0.96, 0.98, 0.99, 0.995)
 TRAIN = (("bunny", 0), ("bunny", 3), ("carphone", 0), ("carphone", 5))
 HELD_OUT = (("bikes", 2), ("bikes", 4), ("city", 1), ("city", 6))
+
+
+@dataclasses.dataclass
+class Contest:
+    """The reports of one codec as JSON, which a test may change before they are read."""
+
+    train: dict[str, Any]
+    held_out: dict[str, Any] | None = None
+
+    def read(self) -> adoption.Contest:
+        later = None if self.held_out is None else Report.model_validate(self.held_out)
+        return adoption.Contest(Report.model_validate(self.train), later)
+
+
+def judge(candidate: Contest, incumbent: Contest | None, rule: Rule = RULE) -> Verdict:
+    return adoption.judge(candidate.read(), None if incumbent is None else incumbent.read(), rule=rule)
 
 
 def points(clip, window, role, scale=1.0, levels=LEVELS, similarity=SIMILARITY):
@@ -242,7 +261,9 @@ def test_a_candidate_that_fails_on_the_held_out_clips_only_is_rejected_with_its_
 def test_a_candidate_that_failed_its_test_is_rejected_with_its_kind():
     failed = contest(0.5)
     failed.train.update(
-        outcome="failed", failure={"kind": "timeout", "message": "no answer within 30 s"}, points=[]
+        outcome="failed",
+        failure={"stage": "smoke", "kind": "timeout", "message": "no answer within 30 s"},
+        points=[],
     )
     verdict = judge(failed, INCUMBENT)
     assert (verdict.decision, verdict.failure_kind) == ("reject", "timeout")
@@ -283,7 +304,9 @@ PADDED = ((31.5, 1.0), (31.55, 1.0), (41.5, 1.0), (41.55, 1.2), (41.6, 1.44))
 def test_points_put_where_interpolation_flatters_do_not_win_and_have_no_figures():
     padded, incumbent = with_points(PADDED), with_points(EVEN, "i" * 64)
     key = ("bunny", 0)
-    assert bd_rate(curves(incumbent.train, "train")[key], curves(padded.train, "train")[key]) < -70
+    assert (
+        bd_rate(curves(incumbent.read().train, "train")[key], curves(padded.read().train, "train")[key]) < -70
+    )
     verdict = judge(padded, incumbent)
     assert verdict.decision == "reject"
     assert "below straight lines" in verdict.reason
@@ -341,11 +364,10 @@ def test_a_codec_that_is_a_little_better_and_knows_the_training_clips_by_heart_i
 
 
 def test_judging_changes_nothing_in_the_reports():
-    candidate, before = contest(0.8, held_out=0.8), contest(0.8, held_out=0.8)
-    incumbent = copy.deepcopy(INCUMBENT)
-    judge(candidate, incumbent)
-    assert candidate == before
-    assert incumbent == INCUMBENT
+    candidate, incumbent = contest(0.8, held_out=0.8).read(), INCUMBENT.read()
+    before = copy.deepcopy((candidate, incumbent))
+    adoption.judge(candidate, incumbent)
+    assert (candidate, incumbent) == before
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from codec_evolution.contracts import Report
 from codec_evolution.judging.archive import MAX_NICHES, choose, decode_seconds, elite_of, family_of
 from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
@@ -21,11 +22,11 @@ RECORD = Attempt(
 )
 
 
-def with_times(seconds: float) -> dict:
+def with_times(seconds: float) -> Report:
     measured = report("f" * 64)
     for point in measured["points"]:
         point |= {"width": 1920, "height": 1080, "decode_cpu_s": seconds * point["frames"]}
-    return measured
+    return Report.model_validate(measured)
 
 
 def test_version_0_is_an_intra_codec_with_a_cosine_transform():

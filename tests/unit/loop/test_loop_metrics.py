@@ -4,7 +4,7 @@ import json
 
 import pytest
 from codec_evolution.adapters.emf import emit
-from codec_evolution.contracts import CycleOpened
+from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.loop import metrics
 from codec_evolution.loop.metrics import Sample
 from codec_evolution.ports import LoopState
@@ -24,7 +24,12 @@ ADOPTED = {
     "measure_s": 20.0,
     "llm_cost_usd": 0.02,
 }
-LAYERS = {"layers": {"seccomp": "ok", "uid": "EPERM", "rlimits": "ok"}}
+LAYERS = Report(
+    outcome="passed",
+    source_sha256="s",
+    clip_set="c",
+    layers={"seccomp": "ok", "uid": "EPERM", "rlimits": "ok"},
+)
 
 
 def named(samples, name):

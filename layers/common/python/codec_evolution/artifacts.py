@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codec_evolution.contracts import Report
 from codec_evolution.ports import Objects
 
 HELD_OUT = "operators/held_out"
@@ -25,6 +26,12 @@ def load_source(objects: Objects, source_sha256: str) -> str:
     if text is None:
         raise SourceMissing(f"the bucket has no {source(source_sha256)}")
     return text
+
+
+def load_report(objects: Objects, key: str) -> Report | None:
+    """Return a stored report; None when there is none."""
+    stored = objects.get_json(key)
+    return None if stored is None else Report.model_validate(stored)
 
 
 def attempt(lineage: str, attempt_id: str) -> str:

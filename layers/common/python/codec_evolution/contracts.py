@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from codec_evolution.candidate import MAX_SOURCE_BYTES, sha256_hex
 
@@ -188,13 +188,98 @@ class Fault(Contract):
     cause: str = ""
 
 
+class Reported(BaseModel):
+    """Base of what the sandbox reports; a field that this version does not know is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the JSON that it came as."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class Failure(Reported):
+    """How a candidate failed, and where as far as that is known."""
+
+    stage: str
+    kind: str
+    message: str = ""
+    clip: str | None = None
+    frame: int | None = None
+    quality: int | None = None
+    line: int | None = None
+    traceback: str | None = None
+
+
+class RatePoint(Reported):
+    """A point of a curve: Mbps at 1080p30, PSNR-YUV in dB and MS-SSIM (0 to 1)."""
+
+    bitrate_mbps: float
+    psnr_db: float
+    ms_ssim: float
+
+
+class MeasuredPoint(RatePoint):
+    """A candidate's point on one window; bytes and CPU seconds are those of all its frames together."""
+
+    clip: str
+    role: str
+    """``train`` or ``held_out``."""
+    window: int
+    quality: int
+    """What the candidate was asked for, 0 to 100."""
+    frames: int = 1
+    width: int = 0
+    height: int = 0
+    fps: float | int | None = None
+    encode_cpu_s: float | None = None
+    decode_cpu_s: float | None = None
+
+
+class ReferenceCurve(Reported):
+    """The curve of a reference codec on one window."""
+
+    codec: str
+    clip: str
+    window: int
+    points: list[RatePoint]
+
+
+class Report(Reported):
+    """What the sandbox measured in one invocation."""
+
+    outcome: Literal["passed", "failed"]
+    source_sha256: str
+    clip_set: str
+    seed: str = ""
+    failure: Failure | None = None
+    points: list[MeasuredPoint] = Field(default_factory=list)
+    anchors: list[ReferenceCurve] = Field(default_factory=list)
+    packets_sha256: dict[str, str] = Field(default_factory=dict)
+    """Hash of all packets by window (``clip/index``), so that two runs can be compared."""
+    frames_sha256: dict[str, str] = Field(default_factory=dict)
+    layers: dict[str, str] = Field(default_factory=dict)
+    """Kernel layers round the candidate by name; ``ok`` for one in force."""
+    minimum: list[str] = Field(default_factory=list)
+    """The layers without which the sandbox refuses to run."""
+    cpu_s: float | None = None
+    timings_s: dict[str, float] = Field(default_factory=dict)
+    """Seconds by stage."""
+
+    @model_validator(mode="after")
+    def _failed_with_a_failure(self) -> Self:
+        if (self.outcome == "failed") != (self.failure is not None):
+            raise ValueError("failure: there must be one when the outcome is failed, and only then")
+        return self
+
+
 class ConcludeRequest(Contract):
     """Input of Conclude."""
 
     item: Item
     plan: PlanSummary = PlanSummary()
-    measure: dict[str, Any] | None = None
-    confirm: dict[str, Any] | None = None
+    measure: Report | None = None
+    confirm: Report | None = None
     fault: Fault | None = None
     execution: str = ""
     """ARN of the execution, for the record's link to it."""
@@ -293,7 +378,7 @@ def parse(model: type[T], payload: object, edge: str) -> T:
         raise ContractError(f"{edge}: {where}: {first['msg']}") from None
 
 
-def answer(model: Contract, edge: str) -> dict[str, Any]:
+def to_payload(model: Contract, edge: str) -> dict[str, Any]:
     """Return a payload as plain JSON after checking its size against the edge's cap."""
     payload = model.model_dump(mode="json", exclude_none=True)
     check_size(payload, edge)

@@ -7,7 +7,7 @@ so that a new figure of a codec is one line here and the place that computes it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
@@ -20,9 +20,6 @@ from pydantic import (
 )
 
 from codec_evolution.clock import parse_time
-from codec_evolution.contracts import ConcludeRequest, Item
-from codec_evolution.planner_specs import author_label
-from codec_evolution.pricing import compute_cost, load_prices
 
 TEXT_LIMIT = 2048
 """Bytes of a long text in the record; the whole text is an artifact in the bucket."""
@@ -351,125 +348,6 @@ class Elite(Attributes, frozen=True):
     decode_s: float | None = None
 
 
-@dataclass(frozen=True)
-class Ruling:
-    """How an attempt ended, before it becomes a record.
-
-    Attributes
-    ----------
-    reason
-        A short machine word, then optionally a sentence after a colon.
-    failure
-        ``stage``, ``kind`` and ``message`` of a candidate's fault.
-    figures
-        Figures of the verdict on the training windows; empty when nothing was measured.
-    parent_version
-        The version that the attempt was judged against; None for the one that its cycle began with.
-    """
-
-    status: Status
-    reason: str
-    failure: Mapping[str, Any] | None = None
-    figures: Figures = field(default_factory=Figures)
-    confirmed: bool = False
-    adopted_version: int | None = None
-    parent_version: int | None = None
-
-
 def attempt_id(cycle_id: str, slot: int) -> str:
     """Return the deterministic id of an attempt; ids sort by time, then by slot."""
     return f"{cycle_id}#{slot:02d}"
-
-
-def build_record(
-    request: ConcludeRequest, ruling: Ruling, facts: ProposalFacts, *, finished_at: str, prefix: str
-) -> Attempt:
-    """Return the record of one concluded attempt; facts that it lacks have no attribute.
-
-    Parameters
-    ----------
-    facts
-        What Plan stored of the proposal (hypothesis, planner, model, token counts, source hashes).
-    finished_at
-        UTC time in ISO 8601.
-    prefix
-        Where the attempt's artifacts are in the bucket.
-    """
-    item, plan = request.item, request.plan
-    measure = request.measure or {}
-    measure_s, confirm_s = _seconds(measure), _seconds(request.confirm or {})
-    parent = item.version if ruling.parent_version is None else ruling.parent_version
-    known = {
-        **_identity(item),
-        "status": ruling.status,
-        "reason": ruling.reason,
-        "code_changed": ruling.status == ADOPTED,
-        "version": parent if ruling.adopted_version is None else ruling.adopted_version,
-        "adopted_version": ruling.adopted_version,
-        "parent_version": parent if item.kind == "candidate" else None,
-        "deployment_status": NOT_DEPLOYED,
-        "github_committed": False,
-        "confirmed": ruling.confirmed,
-        "clip_set": measure.get("clip_set"),
-        # The conversation's own books also hold rounds whose answer was lost; they replace this figure below.
-        "llm_cost_usd": round(plan.cost_usd, 6),
-        "plan_s": round(plan.elapsed_s, 3),
-        "measure_s": measure_s,
-        "confirm_s": confirm_s,
-        "compute_cost_usd": _compute_cost(plan.elapsed_s, (measure_s or 0.0) + (confirm_s or 0.0)),
-        "finished_at": finished_at,
-        "artifacts": prefix,
-        "execution": request.execution,
-        **{name: value for name, value in facts.to_item().items() if name in Proposed.model_fields},
-        **_failed(ruling.failure),
-        **ruling.figures.to_item(),
-    }
-    return summarised(known)
-
-
-def summarised(attributes: Mapping[str, Any]) -> Attempt:
-    """Return the record with these attributes, the empty ones left out, and its summary."""
-    attempt = Attempt.from_item(
-        {name: value for name, value in attributes.items() if value not in (None, "")}
-    )
-    return attempt.model_copy(update={"summary": summarise(attempt)})
-
-
-def summarise(attempt: Attempt) -> str:
-    """Return the sentence that the dashboard shows for an attempt."""
-    who = author_label(attempt.planner)
-    rate = attempt.bitrate_mbps or 0.0
-    if attempt.status == ADOPTED and attempt.adopted_version == 0:
-        return f"Baseline codec v0 measured, {rate:.2f} Mbps"
-    if attempt.status == ADOPTED:
-        return f"{who} evolved codec to v{attempt.adopted_version} - {attempt.improvement}, {rate:.2f} Mbps"
-    if attempt.status == REJECTED:
-        return f"{who} candidate rejected against v{attempt.parent_version} - {attempt.reason}"
-    if attempt.status == TEST_FAILED:
-        return f"{who} candidate failed in {attempt.failure_stage or 'test'} - {attempt.reason}"
-    return f"Attempt skipped - {attempt.reason}"
-
-
-def _identity(item: Item) -> dict[str, Any]:
-    return {
-        "lineage": item.lineage,
-        "attempt_id": item.attempt_id,
-        "cycle_id": item.cycle_id,
-        "started_at": item.cycle_id,
-        "release": item.release,
-        "contest_seed": item.seed,
-    }
-
-
-def _failed(failure: Mapping[str, Any] | None) -> dict[str, Any]:
-    names = ("stage", "kind", "message", "clip", "line")
-    return {} if failure is None else {f"failure_{name}": failure.get(name) for name in names}
-
-
-def _compute_cost(plan_s: float, benchmark_s: float) -> float:
-    return round(compute_cost(load_prices(), plan_s=plan_s, benchmark_s=benchmark_s), 6)
-
-
-def _seconds(report: Mapping[str, Any]) -> float | None:
-    timings = report.get("timings_s")
-    return round(sum(timings.values()), 3) if timings else None

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.contracts import MAX_ROUNDS, Item, Report
 from codec_evolution.framework.modifications import Facts, Modification
 from codec_evolution.framework.release import POLICY_PATH
 from codec_evolution.framework.rendering import fence
@@ -160,7 +160,7 @@ def reading(**changes) -> Reading:
             6, "adopted", bitrate_mbps=3.0, bd_rate_vs_hevc=61.2, improvement="15.3% bitrate reduction"
         ),
         "source": SOURCE,
-        "report": measured(),
+        "report": Report.model_validate(measured()),
         "day": DayCounters("2026-11-21", attempts=41, spent_usd=2.25),
         "daily_budget_usd": 20.0,
     }
@@ -201,7 +201,7 @@ def test_the_system_prompt_without_framework_tools():
 
 def test_the_first_cycle_knows_little():
     read = reading(
-        item=ITEM.model_copy(update={"version": 0}), incumbent=None, report={}, day=DayCounters("")
+        item=ITEM.model_copy(update={"version": 0}), incumbent=None, report=None, day=DayCounters("")
     )
     golden("cycle_first", rendered(read, governance()))
 

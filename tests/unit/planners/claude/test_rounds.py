@@ -170,6 +170,7 @@ def test_a_failed_attempt_can_be_read_with_its_traceback(harness):
     failure = {"stage": "measure", "kind": "runtime", "message": "IndexError: 7", "line": 9, "clip": None}
     traceback = "line 3, in compress_video_frame\nline 9, in write_bits"
     report = {"outcome": "failed", "failure": failure | {"traceback": traceback}, "points": []}
+    report |= {"source_sha256": "s", "clip_set": "c"}
     run.record.put_once(Attempt(**names, failure_stage="measure"))
     run.objects.put_json(artifacts.report(LINEAGE, names["attempt_id"]), report)
     run.plan()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import boto3
 
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.loop.steering import Cycles
+from codec_evolution.ports import Executions
 
 
 class StateMachineExecutions:
@@ -40,3 +43,8 @@ class StateMachineCycles:
         except self._client.exceptions.ExecutionAlreadyExists:
             return False
         return True
+
+
+if TYPE_CHECKING:
+    _executions: type[Executions] = StateMachineExecutions
+    _cycles: type[Cycles] = StateMachineCycles

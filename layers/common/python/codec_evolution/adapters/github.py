@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from github import Auth, Github, GithubRetry, InputGitAuthor, InputGitTreeElement
@@ -24,12 +24,13 @@ from github.GithubException import (
 )
 from github.GitRef import GitRef
 from jwt import PyJWTError
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
-from codec_evolution.loop.commit import Author, GithubAway, GithubRefused
+from codec_evolution.loop.commit import Author, GithubAway, GithubRefused, Repository
 from codec_evolution.loop.commit_message import ATTEMPT, one_line, trailer_of
+from codec_evolution.repair.framework_commits import ReviewedRepository
 
 HISTORY_LIMIT = 30
 """Commits of a branch that are looked through for a commit that was already made."""
@@ -41,15 +42,25 @@ BODY_LIMIT = 65_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class _Credential(BaseModel):
-    """The secret: a token, or the three facts of a GitHub App."""
+class _Token(BaseModel):
+    """The secret of a personal access token."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    token: SecretStr | None = None
-    app_id: int | None = None
-    installation_id: int | None = None
-    private_key: SecretStr | None = None
+    token: SecretStr
+
+
+class _App(BaseModel):
+    """The secret of a GitHub App."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    app_id: int
+    installation_id: int
+    private_key: SecretStr
+
+
+_CREDENTIAL: TypeAdapter[_Token | _App] = TypeAdapter(_Token | _App)
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,8 @@ class GithubRepository:
         # At DEBUG this logger writes whole answers, and one of them is an App's access token.
         logging.getLogger("github.Requester").setLevel(logging.INFO)
         secret = _parse(credential)
-        self._hidden = [part.get_secret_value() for part in (secret.token, secret.private_key) if part]
+        hidden = secret.token if isinstance(secret, _Token) else secret.private_key
+        self._hidden = hidden.get_secret_value()
         client = Github(
             auth=_auth(secret),
             base_url=api_url.rstrip("/"),
@@ -316,38 +328,40 @@ class GithubRepository:
         )
 
     def _without_secret(self, text: str) -> str:
-        for secret in self._hidden:
-            text = text.replace(secret, "(hidden)")
-        return one_line(text, 300)
+        return one_line(text.replace(self._hidden, "(hidden)"), 300)
 
 
 class _BoundedRetry(GithubRetry):
     """GitHub's retry rules with a bound on ``Retry-After`` too, which `GithubRetry` would sleep out in full."""
 
-    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> Any:
+        """Count one failed request; raises when GitHub asks for a longer pause than `LONGEST_WAIT_S`."""
         wait = self.get_retry_after(response) if response is not None else None
-        if wait is not None and wait > self.max_rate_limit_wait:
-            raise RateLimitExceededExceedsMaxWait(response.status, wait=wait)
+        if wait is not None and wait > LONGEST_WAIT_S:
+            raise RateLimitExceededExceedsMaxWait(getattr(response, "status", 0), wait=wait)
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-def _parse(credential: str | Mapping[str, Any]) -> _Credential:
-    shape = '{"token": "..."} or {"app_id": 1, "installation_id": 2, "private_key": "..."}'
+def _parse(credential: str | Mapping[str, Any]) -> _Token | _App:
     try:
-        fields = json.loads(credential) if isinstance(credential, str) else dict(credential)
-        secret = _Credential.model_validate(fields)
-    except (ValidationError, json.JSONDecodeError):
-        raise GithubRefused(f"the GitHub secret must be {shape}") from None
-    app = (secret.app_id, secret.installation_id, secret.private_key)
-    is_token = secret.token is not None and app == (None, None, None)
-    is_app = secret.token is None and None not in app
-    if not (is_token or is_app):
-        raise GithubRefused(f"the GitHub secret must be {shape}, one of them and whole")
-    return secret
+        if isinstance(credential, str):
+            return _CREDENTIAL.validate_json(credential)
+        return _CREDENTIAL.validate_python(dict(credential))
+    except ValidationError:
+        shape = '{"token": "..."} or {"app_id": 1, "installation_id": 2, "private_key": "..."}'
+        raise GithubRefused(f"the GitHub secret must be {shape}, one of them and whole") from None
 
 
-def _auth(secret: _Credential) -> Auth.Auth:
-    if secret.token is not None:
+def _auth(secret: _Token | _App) -> Auth.Auth:
+    if isinstance(secret, _Token):
         token = secret.token.get_secret_value()
         # Anything else in a header would be quoted in the HTTP library's error message.
         if not re.fullmatch(r"[\x21-\x7e]+", token):
@@ -390,3 +404,8 @@ def _said(error: GithubException) -> str:
     data = error.data if isinstance(error.data, dict) else {}
     details = [str(one.get("message", "")) for one in data.get("errors", ()) if isinstance(one, dict)]
     return " ".join(part for part in (str(data.get("message", "")), *details) if part)
+
+
+if TYPE_CHECKING:
+    _repository: type[Repository] = GithubRepository
+    _reviewed: type[ReviewedRepository] = GithubRepository

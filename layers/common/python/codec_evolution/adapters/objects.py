@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.ports import Objects
 
 UNCHANGING = ("sources/", "releases/")
 MAX_KEPT = 64
@@ -77,3 +78,7 @@ class ArtifactBucket:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
                 yield entry["Key"]
+
+
+if TYPE_CHECKING:
+    _objects: type[Objects] = ArtifactBucket

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import boto3
 
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.loop.steering import Schedule
 
 KEPT = (
     "Name",
@@ -33,3 +36,7 @@ class MinuteSchedule:
             return False
         self._client.update_schedule(**{name: found[name] for name in KEPT if name in found}, State=wanted)
         return True
+
+
+if TYPE_CHECKING:
+    _schedule: type[Schedule] = MinuteSchedule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.conditions import Attr, Key
@@ -13,7 +13,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
-from codec_evolution.ports import Conflict, DayCounters, LoopState
+from codec_evolution.ports import Conflict, Control, DayCounters, LoopState, Record
 from codec_evolution.record import Attempt, Elite, MalformedRecord
 
 STATE_ITEM = "state"
@@ -31,7 +31,7 @@ class EvolutionRecord:
     """
 
     def __init__(self, table_name: str) -> None:
-        self._table = boto3.resource("dynamodb", config=client_config()).Table(table_name)
+        self._table = _table(table_name)
 
     def get(self, lineage: str, attempt_id: str) -> Attempt | None:
         """Return one attempt by a consistent read."""
@@ -142,7 +142,7 @@ class LoopControl:
     """
 
     def __init__(self, table_name: str, record_table_name: str = "") -> None:
-        self._table = boto3.resource("dynamodb", config=client_config()).Table(table_name)
+        self._table = _table(table_name)
         self._client = boto3.client("dynamodb", config=client_config())
         self._names = (table_name, record_table_name)
 
@@ -342,6 +342,12 @@ class LoopControl:
             raise Conflict(f"the state of {lineage} has changed") from None
 
 
+def _table(name: str) -> Any:
+    """Return a table of boto3's resource interface, which has no types."""
+    dynamodb: Any = boto3.resource("dynamodb", config=client_config())
+    return dynamodb.Table(name)
+
+
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item with numbers as int or float."""
     return {name: _plain_value(value) for name, value in item.items()}
@@ -370,11 +376,8 @@ def _counters(day: str, item: Mapping[str, Any]) -> DayCounters:
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return (
-            int(value)
-            if value == value.to_integral_value() and value.as_tuple().exponent >= 0
-            else float(value)
-        )
+        exponent = value.as_tuple().exponent
+        return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
     return value
 
 
@@ -401,3 +404,8 @@ def _is_conflict(error: ClientError) -> bool:
         return False
     codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
     return bool(codes & {"ConditionalCheckFailed", "TransactionConflict"})
+
+
+if TYPE_CHECKING:
+    _record: type[Record] = EvolutionRecord
+    _control: type[Control] = LoopControl

@@ -8,15 +8,19 @@ candidate's own points within 32 to 41 dB. The first alone can be fooled without
 its points.
 """
 
-import math
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from codec_evolution.contracts import Report
 from codec_evolution.judging.comparison import (
     STRICT,
     ClipRow,
     Comparison,
     Incomparable,
+    Means,
     anchor_curves,
     compare,
     curves,
@@ -32,6 +36,7 @@ from codec_evolution.judging.rate_distortion import (
     mean_bd_rate,
     ms_ssim_at,
 )
+from codec_evolution.record import Figures, Measured
 
 Decision = Literal["adopt", "reject", "confirm", "undecidable"]
 ACHIEVEMENT_PERCENT = (90, 70, 50)
@@ -59,7 +64,7 @@ class Rule:
         itself covers less, nine tenths of what it covers. Otherwise a codec could leave out where it is worse.
     generalisation : float
         Share of the gain on the training clips, in the logarithm of the rate, that the held-out clips must show. A
-        codec that is better by 10% and knows the training clips by heart would be adopted with figures of fantasy.
+        codec tuned to the training clips would otherwise be adopted with figures that do not generalise.
     held_out_windows, held_out_clips : int
         How many common held-out windows, of how many clips, a confirmation needs.
     """
@@ -82,85 +87,85 @@ RULE = Rule()
 class Contest:
     """The sandbox's reports on one codec: training windows, and held-out windows once they were measured."""
 
-    train: dict
-    held_out: dict | None = None
+    train: Report
+    held_out: Report | None = None
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The decision and the figures of record.
+class Verdict(Figures, frozen=True):
+    """The decision with the figures of record.
 
-    `bitrate_mbps`, `compression_ratio` and `ms_ssim` are at 36 dB, geometric means over the training
-    clips' windows 0, as `bd_rate_vs_hevc` is; None where a curve does not reach 36 dB. `failure_kind` is
-    set when the candidate itself failed (``test_failed`` outside). `held_out_rows`, and `held_out_reason` that says why
-    they confirm nothing, are for operators only.
+    Rates and similarity are those at 36 dB, geometric means over the training clips' windows 0, as is the BD-rate
+    against HEVC; None where a curve does not reach 36 dB.
+
+    Attributes
+    ----------
+    failure_kind
+        Set when the candidate itself failed (``test_failed`` outside).
+    rows
+        The training clips.
+    held_out_rows, held_out_reason
+        The held-out clips, and why they confirm nothing; for operators only.
     """
 
     decision: Decision
     reason: str
-    rule_version: str
-    bd_rate_vs_incumbent: float | None = None
-    bd_rate_vs_hevc: float | None = None
-    bitrate_mbps: float | None = None
-    compression_ratio: float | None = None
-    psnr_db: float | None = None
-    ms_ssim: float | None = None
-    improvement: str = ""
-    achievement: str = ""
     failure_kind: str = ""
     rows: tuple[ClipRow, ...] = ()
     held_out_rows: tuple[ClipRow, ...] = ()
     held_out_reason: str = ""
 
-    def as_dict(self) -> dict:
-        """Plain values for JSON."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return self.model_dump(mode="json")
+
+    def figures(self) -> Figures:
+        """Return the figures alone."""
+        return Figures.from_item(self.model_dump(include=set(Figures.model_fields)))
 
 
 def shortfall(comparison: Comparison, rule: Rule = RULE) -> str:
-    """Why the candidate is not better by the rule's margins; empty when it is."""
-    if comparison.obstacle:
+    """Return why the candidate is not better by the rule's margins; empty when it is."""
+    means, prefix = comparison.means, comparison.reason_prefix
+    if means is None:
         return comparison.obstacle
-    enough_ratio = comparison.ratio is not None and comparison.ratio >= rule.ratio - ROUNDING
-    if comparison.bd_rate > rule.bd_rate + ROUNDING and not enough_ratio:
+    enough_ratio = means.ratio is not None and means.ratio >= rule.ratio - ROUNDING
+    if means.bd_rate > rule.bd_rate + ROUNDING and not enough_ratio:
         return (
-            f"{comparison.words}BD-rate {comparison.bd_rate:+.1f}% against the incumbent; "
+            f"{prefix}BD-rate {means.bd_rate:+.1f}% against the incumbent; "
             f"{rule.bd_rate:.0f}% or {rule.ratio:.2f} times its compression ratio at 36 dB is needed"
         )
-    worst = max(comparison.rows, key=lambda row: row.bd_rate_vs_incumbent)
-    if worst.bd_rate_vs_incumbent > rule.worst_clip + ROUNDING:
+    by_clip = [(row.bd_rate_vs_incumbent or 0.0, row.clip) for row in comparison.rows]
+    worst, clip = max(by_clip, key=lambda each: each[0])
+    if worst > rule.worst_clip + ROUNDING:
+        return f"{prefix}clip {clip} got worse: BD-rate {worst:+.1f}%, {rule.worst_clip:+.0f}% is allowed"
+    if means.ms_ssim_bd_rate > rule.worst_ms_ssim + ROUNDING:
         return (
-            f"{comparison.words}clip {worst.clip} got worse: BD-rate {worst.bd_rate_vs_incumbent:+.1f}%, "
-            f"{rule.worst_clip:+.0f}% is allowed"
-        )
-    if comparison.ms_ssim_bd_rate > rule.worst_ms_ssim + ROUNDING:
-        return (
-            f"{comparison.words}MS-SSIM got worse: BD-rate over MS-SSIM {comparison.ms_ssim_bd_rate:+.1f}%, "
+            f"{prefix}MS-SSIM got worse: BD-rate over MS-SSIM {means.ms_ssim_bd_rate:+.1f}%, "
             f"{rule.worst_ms_ssim:+.0f}% is allowed"
         )
     return ""
 
 
 def _gap(comparison: Comparison, rule: Rule) -> str:
-    """Why the two curves share too little quality; empty when they share enough."""
-    for clip, shared, covered in comparison.spans:
-        needed = min(rule.coverage, 0.9 * covered)
-        if shared < needed - ROUNDING:
+    """Return why the two curves share too little quality; empty when they share enough."""
+    for span in comparison.spans:
+        needed = min(rule.coverage, 0.9 * span.incumbent)
+        if span.shared < needed - ROUNDING:
             return (
-                f"clip {clip}: candidate and incumbent share {shared:.0%} of 32 to 41 dB, {needed:.0%} are needed; "
-                "`quality` 0 to 100 must span that range"
+                f"clip {span.clip}: candidate and incumbent share {span.shared:.0%} of 32 to 41 dB, {needed:.0%} are "
+                "needed; `quality` 0 to 100 must span that range"
             )
     return ""
 
 
-def _gain(comparison: Comparison) -> float:
-    """What a candidate saves, as the natural logarithm of the incumbent's rate over its own."""
-    saved = -math.log1p(comparison.bd_rate / 100)
-    return saved if comparison.ratio is None else max(saved, math.log(comparison.ratio))
+def _gain(means: Means) -> float:
+    """Return what a candidate saves, as the natural logarithm of the incumbent's rate over its own."""
+    saved = -math.log1p(means.bd_rate / 100)
+    return saved if means.ratio is None else max(saved, math.log(means.ratio))
 
 
-def _learnt(train: Comparison, held_out: Comparison, rule: Rule) -> str:
-    """Why the gain seems to be of the training clips alone; empty when it does not."""
+def _learnt(train: Means, held_out: Means, rule: Rule) -> str:
+    """Return why the gain seems to be of the training clips alone; empty when it does not."""
     share = _gain(held_out) / _gain(train)
     if share >= rule.generalisation:
         return ""
@@ -172,36 +177,35 @@ def _learnt(train: Comparison, held_out: Comparison, rule: Rule) -> str:
 
 @dataclass(frozen=True)
 class Trend:
-    """Figures of record of one codec: training windows 0, means over clips, rates at 36 dB."""
+    """The figures of record of one codec, and the windows 0 that they are means of."""
 
+    measured: Measured
     rows: tuple[ClipRow, ...]
-    bd_rate_vs_hevc: float | None
-    bitrate_mbps: float | None
-    compression_ratio: float | None
-    ms_ssim: float | None
 
 
-def trend(report: dict, role: str = "train") -> Trend:
-    """The figures of record, from windows 0 of the clips with this role."""
-    measured = {key: curve for key, curve in curves(report, role).items() if key[1] == 0}
+def trend(report: Report, role: str = "train") -> Trend:
+    """Return the figures of record, from windows 0 of the clips with this role."""
+    windows = {key: curve for key, curve in curves(report, role).items() if key[1] == 0}
     anchors = anchor_curves(report)
-    rows, similarities = [], []
-    for (clip, window), curve in sorted(measured.items()):
+    rows: list[ClipRow] = []
+    similarities: list[float | None] = []
+    for (clip, window), curve in sorted(windows.items()):
         versus, rate = figures_of(curve, anchors.get((clip, window)))
         rows.append(ClipRow(clip, (window,), bd_rate_vs_hevc=versus, bitrate_mbps=rate))
         similarities.append(ms_ssim_at(curve))
     rate = mean_or_none([row.bitrate_mbps for row in rows], geometric_mean)
-    return Trend(
-        rows=tuple(rows),
-        bd_rate_vs_hevc=mean_or_none([row.bd_rate_vs_hevc for row in rows], mean_bd_rate),
+    measured = Measured(
         bitrate_mbps=rate,
         compression_ratio=None if rate is None else compression_ratio(rate),
+        psnr_db=None if rate is None else FLOOR_DB,
         ms_ssim=mean_or_none(similarities, geometric_mean),
+        bd_rate_vs_hevc=mean_or_none([row.bd_rate_vs_hevc for row in rows], mean_bd_rate),
     )
+    return Trend(measured, tuple(rows))
 
 
 def achievement(bitrate_mbps: float | None) -> str:
-    """The highest of the 50, 70 and 90% lines under 10 Mbps that a rate at 36 dB has reached; or empty."""
+    """Return the highest of the 50, 70 and 90% lines under 10 Mbps that a rate at 36 dB has reached; or empty."""
     if bitrate_mbps is not None:
         for percent in ACHIEVEMENT_PERCENT:
             if bitrate_mbps <= HEVC_ANCHOR_MBPS * (100 - percent) / 100:
@@ -209,14 +213,14 @@ def achievement(bitrate_mbps: float | None) -> str:
     return ""
 
 
-def improvement_text(comparison: Comparison | None, rule: Rule = RULE) -> str:
-    """The `improvement` of the record: ``15.3% bitrate reduction``."""
-    if comparison is None or comparison.bd_rate is None:
+def improvement_text(means: Means | None, rule: Rule = RULE) -> str:
+    """Return the `improvement` of the record, such as ``15.3% bitrate reduction``."""
+    if means is None:
         return ""
-    if comparison.bd_rate > rule.bd_rate and comparison.ratio and comparison.ratio >= rule.ratio:
-        return f"{(comparison.ratio - 1) * 100:.1f}% higher compression ratio"
-    kind = "reduction" if comparison.bd_rate <= 0 else "increase"
-    return f"{abs(comparison.bd_rate):.1f}% bitrate {kind}"
+    if means.bd_rate > rule.bd_rate and means.ratio and means.ratio >= rule.ratio:
+        return f"{(means.ratio - 1) * 100:.1f}% higher compression ratio"
+    kind = "reduction" if means.bd_rate <= 0 else "increase"
+    return f"{abs(means.bd_rate):.1f}% bitrate {kind}"
 
 
 def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -> Verdict:
@@ -239,27 +243,24 @@ def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -
         ``undecidable`` when the reports cannot be compared, which is nobody's loss.
     """
     train = candidate.train
-    if train["outcome"] != "passed":
-        failure = train["failure"]
-        return Verdict("reject", failure["message"], rule.version, failure_kind=failure["kind"])
-    comparison = None
-    if incumbent is not None:
-        try:
-            comparison = compare(train, incumbent.train, "train")
-        except Incomparable as error:
-            return _verdict("undecidable", str(error), trend(train), None, rule)
+    if train.failure is not None:
+        return Verdict(
+            decision="reject",
+            reason=train.failure.message,
+            rule_version=rule.version,
+            failure_kind=train.failure.kind,
+        )
+    if incumbent is None:
+        return _without_contest(train, rule)
+    try:
+        comparison = compare(train, incumbent.train, "train")
+    except Incomparable as error:
+        return _verdict("undecidable", str(error), trend(train), None, rule)
+    return _Trial(candidate, incumbent, trend(train), comparison, rule).decide()
+
+
+def _without_contest(train: Report, rule: Rule) -> Verdict:
     figures = trend(train)
-    if comparison is None:
-        return _without_contest(train, figures, rule)
-    reason = shortfall(comparison, rule) or _floor_missed(figures) or _gap(comparison, rule)
-    if reason := reason or shortfall(compare(train, incumbent.train, "train", STRICT), rule):
-        return _verdict("reject", reason, figures, comparison, rule)
-    if candidate.held_out is None:
-        return _verdict("confirm", "better on the training clips", figures, comparison, rule)
-    return _confirmed(candidate, incumbent, figures, comparison, rule)
-
-
-def _without_contest(train: dict, figures: Trend, rule: Rule) -> Verdict:
     flaws = [why for key, curve in sorted(curves(train, "train").items()) if (why := flaw(key, curve))]
     if reason := (flaws[0] if flaws else _floor_missed(figures)):
         return _verdict("reject", reason, figures, None, rule)
@@ -267,71 +268,102 @@ def _without_contest(train: dict, figures: Trend, rule: Rule) -> Verdict:
 
 
 def _floor_missed(figures: Trend) -> str:
-    """Without a rate at 36 dB there would be no figure of record."""
-    reached = figures.bitrate_mbps is not None
+    """Return why there would be no figure of record; empty when there is a rate at 36 dB."""
+    reached = figures.measured.bitrate_mbps is not None
     return "" if reached else "the curve does not pass through 36 dB on every training clip"
 
 
-def _confirmed(candidate, incumbent, figures, comparison, rule) -> Verdict:
-    def verdict(decision: Decision, reason: str, rows=(), kind: str = "", why: str = "") -> Verdict:
-        kept = {"held_out_rows": rows, "held_out_reason": why, "failure_kind": kind}
-        return _verdict(decision, reason, figures, comparison, rule, **kept)
+@dataclass(frozen=True)
+class _Trial:
+    """A candidate that was compared with the incumbent on the training clips."""
 
-    ours, theirs = candidate.held_out, incumbent.held_out
-    if ours["source_sha256"] != candidate.train["source_sha256"]:
-        return verdict("undecidable", "the training and held-out reports are of different sources")
-    if ours["outcome"] != "passed":
-        return verdict("reject", "failed on the held-out clips", kind=ours["failure"]["kind"])
-    if theirs is None or theirs["outcome"] != "passed":
-        return verdict("undecidable", "the incumbent has no held-out report to compare with")
-    repeated = _repeated(candidate.train, ours)
-    if repeated is None:
-        return verdict("undecidable", "the held-out report repeats no training clip")
-    if not repeated:
-        why = "two runs of one training clip gave different packets or frames"
-        return verdict("reject", why, kind="nondeterministic")
-    try:
-        held_out = compare(ours, theirs, "held_out")
-    except Incomparable as error:
-        return verdict("undecidable", str(error))
-    windows = sum(len(row.windows) for row in held_out.rows)
-    if windows < rule.held_out_windows or len(held_out.rows) < rule.held_out_clips:
-        return verdict("undecidable", "too few held-out windows in common with the incumbent", held_out.rows)
-    strict = compare(ours, theirs, "held_out", STRICT)
-    why = shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule)
-    if why := why or _learnt(comparison, held_out, rule):
-        reason = "better on the training clips, not confirmed on the held-out clips"
-        return verdict("reject", reason, held_out.rows, why=why)
-    return verdict("adopt", "better on the training clips, confirmed on the held-out clips", held_out.rows)
+    candidate: Contest
+    incumbent: Contest
+    figures: Trend
+    comparison: Comparison
+    rule: Rule
+
+    def decide(self) -> Verdict:
+        train, incumbent, rule = self.candidate.train, self.incumbent.train, self.rule
+        reason = (
+            shortfall(self.comparison, rule)
+            or _floor_missed(self.figures)
+            or _gap(self.comparison, rule)
+            or shortfall(compare(train, incumbent, "train", STRICT), rule)
+        )
+        if reason:
+            return self._verdict("reject", reason)
+        if self.candidate.held_out is None:
+            return self._verdict("confirm", "better on the training clips")
+        return self._confirmed(self.candidate.held_out)
+
+    def _confirmed(self, ours: Report) -> Verdict:
+        theirs, train = self.incumbent.held_out, self.candidate.train
+        if ours.source_sha256 != train.source_sha256:
+            return self._verdict("undecidable", "the training and held-out reports are of different sources")
+        if ours.failure is not None:
+            return self._verdict("reject", "failed on the held-out clips", failure_kind=ours.failure.kind)
+        if theirs is None or theirs.failure is not None:
+            return self._verdict("undecidable", "the incumbent has no held-out report to compare with")
+        repeated = _repeated(train, ours)
+        if repeated is None:
+            return self._verdict("undecidable", "the held-out report repeats no training clip")
+        if not repeated:
+            reason = "two runs of one training clip gave different packets or frames"
+            return self._verdict("reject", reason, failure_kind="nondeterministic")
+        try:
+            held_out = compare(ours, theirs, "held_out")
+        except Incomparable as error:
+            return self._verdict("undecidable", str(error))
+        return self._judged(held_out, compare(ours, theirs, "held_out", STRICT))
+
+    def _judged(self, held_out: Comparison, strict: Comparison) -> Verdict:
+        """Return the verdict on two comparisons of the held-out clips: the printed one, and at the own points."""
+        rule, rows = self.rule, held_out.rows
+        windows = sum(len(row.windows) for row in rows)
+        if windows < rule.held_out_windows or len(rows) < rule.held_out_clips:
+            reason = "too few held-out windows in common with the incumbent"
+            return self._verdict("undecidable", reason, held_out_rows=rows)
+        why = shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule)
+        if not why and held_out.means and self.comparison.means:
+            why = _learnt(self.comparison.means, held_out.means, rule)
+        if why:
+            reason = "better on the training clips, not confirmed on the held-out clips"
+            return self._verdict("reject", reason, held_out_rows=rows, held_out_reason=why)
+        reason = "better on the training clips, confirmed on the held-out clips"
+        return self._verdict("adopt", reason, held_out_rows=rows)
+
+    def _verdict(self, decision: Decision, reason: str, **more: Any) -> Verdict:
+        return _verdict(decision, reason, self.figures, self.comparison, self.rule, **more)
 
 
-def _repeated(train: dict, held_out: dict) -> bool | None:
-    """Whether the windows that both reports ran gave the same packets and frames; None if there is none."""
-    agree = None
-    for name in ("packets_sha256", "frames_sha256"):
-        for key in train[name].keys() & held_out[name].keys():
-            agree = train[name][key] == held_out[name][key] and agree is not False
-    return agree
+def _repeated(train: Report, held_out: Report) -> bool | None:
+    """Tell whether the windows that both reports ran gave the same packets and frames; None if there is none."""
+    pairs = ((train.packets_sha256, held_out.packets_sha256), (train.frames_sha256, held_out.frames_sha256))
+    agree = [ours[key] == theirs[key] for ours, theirs in pairs for key in ours.keys() & theirs.keys()]
+    return all(agree) if agree else None
 
 
-def _verdict(decision, reason, figures, comparison, rule, **more) -> Verdict:
+def _verdict(
+    decision: Decision, reason: str, figures: Trend, comparison: Comparison | None, rule: Rule, **more: Any
+) -> Verdict:
     versus = {row.clip: row for row in comparison.rows} if comparison else {}
+    means = comparison.means if comparison else None
     rows = tuple(
         replace(versus.get(row.clip, row), bd_rate_vs_hevc=row.bd_rate_vs_hevc, bitrate_mbps=row.bitrate_mbps)
         for row in figures.rows
     )
+    known = figures.measured.model_dump()
     return Verdict(
-        decision=decision,
-        reason=reason,
-        rule_version=rule.version,
-        bd_rate_vs_incumbent=comparison.bd_rate if comparison else None,
-        bd_rate_vs_hevc=figures.bd_rate_vs_hevc,
-        bitrate_mbps=figures.bitrate_mbps,
-        compression_ratio=figures.compression_ratio,
-        psnr_db=None if figures.bitrate_mbps is None else FLOOR_DB,
-        ms_ssim=figures.ms_ssim,
-        improvement=improvement_text(comparison, rule),
-        achievement=achievement(figures.bitrate_mbps),
-        rows=rows,
-        **more,
+        **{
+            **known,
+            "decision": decision,
+            "reason": reason,
+            "rule_version": rule.version,
+            "bd_rate_vs_incumbent": means.bd_rate if means else None,
+            "improvement": improvement_text(means, rule),
+            "achievement": achievement(figures.measured.bitrate_mbps),
+            "rows": rows,
+            **more,
+        }
     )

@@ -7,11 +7,12 @@ floor quality; elites live as control items, one a niche, so that reading them c
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from codec_evolution.candidate import GRAMMAR
+from codec_evolution.contracts import Report
 from codec_evolution.record import ADOPTED, REJECTED, Attempt, Elite
 
 PREDICTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -45,7 +46,7 @@ class Family:
         return f"{self.prediction}/{self.transform}/{self.decode}"
 
 
-def family_of(source: str, report: Mapping[str, Any]) -> Family:
+def family_of(source: str, report: Report) -> Family:
     """Return the family of a measured codec: by the names that its source uses and by its decoding time."""
     tree = _tree(source)
     names = _names(tree)
@@ -59,19 +60,23 @@ def family_of(source: str, report: Mapping[str, Any]) -> Family:
     return Family(prediction, transform, decode)
 
 
-def decode_seconds(report: Mapping[str, Any]) -> float:
+def decode_seconds(report: Report) -> float:
     """Return the CPU seconds that a 1920x1080 frame took to decode, over all points of a report."""
-    return seconds_1080p(report, "decode_cpu_s")
+    return seconds_1080p(report, "decode")
 
 
-def seconds_1080p(report: Mapping[str, Any], measured: str) -> float:
-    """Return CPU seconds (``encode_cpu_s`` or ``decode_cpu_s``) for as many pixels as a 1920x1080 frame has."""
-    points = [point for point in report.get("points", ()) if measured in point]
-    pixels = sum(p["frames"] * p.get("width", 0) * p.get("height", 0) for p in points)
-    return sum(p[measured] for p in points) * PIXELS_1080P / pixels if pixels else 0.0
+def seconds_1080p(report: Report, direction: Literal["encode", "decode"]) -> float:
+    """Return the CPU seconds of encoding or decoding as many pixels as a 1920x1080 frame has."""
+    total, pixels = 0.0, 0
+    for point in report.points:
+        seconds = point.encode_cpu_s if direction == "encode" else point.decode_cpu_s
+        if seconds is not None:
+            total += seconds
+            pixels += point.frames * point.width * point.height
+    return total * PIXELS_1080P / pixels if pixels else 0.0
 
 
-def elite_of(attempt: Attempt, source: str, report: Mapping[str, Any]) -> tuple[str, Elite] | None:
+def elite_of(attempt: Attempt, source: str, report: Report) -> tuple[str, Elite] | None:
     """Return niche and elite of an attempt that may enter the archive, or None for one without a rate."""
     if attempt.bitrate_mbps is None or attempt.status not in (ADOPTED, REJECTED):
         return None
@@ -130,7 +135,7 @@ def _names(tree: ast.Module) -> set[str]:
 def _remembers(tree: ast.Module) -> bool:
     """Tell whether a function changes something that lives as long as the module: how a reference frame is kept."""
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    kept = set()
+    kept: set[str] = set()
     for node in (each for each in tree.body if isinstance(each, ast.Assign | ast.AnnAssign)):
         made = node.value.func if isinstance(node.value, ast.Call) else None
         if isinstance(made, ast.Name) and made.id in classes:
@@ -140,8 +145,9 @@ def _remembers(tree: ast.Module) -> bool:
     for node in (n for each in tree.body if isinstance(each, ast.FunctionDef) for n in ast.walk(each)):
         if isinstance(node, ast.Global):
             return True
-        stored = isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
-        if stored and isinstance(node.value, ast.Name) and node.value.id in kept:
+        if not isinstance(node, ast.Subscript | ast.Attribute) or not isinstance(node.ctx, ast.Store):
+            continue
+        if isinstance(node.value, ast.Name) and node.value.id in kept:
             return True
     return False
 

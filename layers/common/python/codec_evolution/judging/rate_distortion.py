@@ -9,10 +9,13 @@ below every one of them. So `bd_rate_in_window` asks only at the codec's own poi
 more bits can never help; `interpolation_dip` and `widest_gap` tell whether a curve says anything between its points.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 MBPS_1080P30 = 1920 * 1080 * 30 / 1e6
 """62.208: megapixels a second of 1080p30, so bits per pixel times this is the equivalent Mbps."""
@@ -30,6 +33,9 @@ MAXIMUM_GAP_DB = 6.5
 
 RAW_BITS_PER_PIXEL = 24.0
 
+Metric: TypeAlias = Literal["psnr_db", "ms_ssim_db"]
+"""What a curve's quality is measured in: PSNR-YUV or `Point.ms_ssim_db`."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -43,6 +49,10 @@ class Point:
     def ms_ssim_db(self) -> float:
         """MS-SSIM on a logarithmic scale, -10 log10(1 - MS-SSIM), at most 50 dB."""
         return min(50.0, -10 * math.log10(max(1e-5, 1 - self.ms_ssim)))
+
+    def quality(self, metric: Metric) -> float:
+        """Return the quality in dB of either kind."""
+        return self.psnr_db if metric == "psnr_db" else self.ms_ssim_db
 
 
 class Lines:
@@ -67,12 +77,12 @@ class Lines:
         self.xs, self.ys = list(xs), list(ys)
 
     def _piece(self, index: int) -> tuple[float, float, float, float]:
-        """Coefficients of the cubic, in the distance from the left point, lowest order first."""
+        """Return the cubic's coefficients in the distance from the left point, lowest order first."""
         width = self.xs[index + 1] - self.xs[index]
         return self.ys[index], (self.ys[index + 1] - self.ys[index]) / width, 0.0, 0.0
 
     def __call__(self, x: float) -> float:
-        """Value at `x`, which must lie between the first and the last abscissa."""
+        """Return the value at `x`; raises `ValueError` outside the first and the last abscissa."""
         if not self.xs[0] <= x <= self.xs[-1]:
             raise ValueError(f"{x} lies outside {self.xs[0]} to {self.xs[-1]}")
         index = min(sum(1 for node in self.xs[1:-1] if node <= x), len(self.xs) - 2)
@@ -81,7 +91,7 @@ class Lines:
         return a + t * (b + t * (c + t * d))
 
     def integral(self, low: float, high: float) -> float:
-        """Integral from `low` to `high`, both between the first and the last abscissa."""
+        """Return the integral from `low` to `high`, both between the first and the last abscissa."""
         total = 0.0
         for index, (x0, x1) in enumerate(zip(self.xs, self.xs[1:], strict=False)):
             start, end = max(low, x0) - x0, min(high, x1) - x0
@@ -110,7 +120,7 @@ class Akima(Lines):
         m = [*before, *secants, *after]
         changes = [(abs(m[i + 3] - m[i + 2]), abs(m[i + 1] - m[i])) for i in range(len(self.xs))]
         threshold = 1e-9 * max(left + right for left, right in changes)
-        slopes = []
+        slopes: list[float] = []
         for i, (right, left) in enumerate(changes):
             if right + left > threshold:
                 slopes.append((right * m[i + 1] + left * m[i + 2]) / (right + left))
@@ -125,17 +135,17 @@ class Akima(Lines):
         return self.ys[index], s0, (3 * secant - 2 * s0 - s1) / width, (s0 + s1 - 2 * secant) / width**2
 
 
-def pareto(points: Iterable[Point], metric: str = "psnr_db") -> list[Point]:
-    """The points no other dominates, by rising rate: one with no better quality for no fewer bits is dropped."""
+def pareto(points: Iterable[Point], metric: Metric = "psnr_db") -> list[Point]:
+    """Return the points that no other dominates, by rising rate: more bits must give better quality."""
     kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.rate, -getattr(p, metric))):
-        if not kept or getattr(point, metric) > getattr(kept[-1], metric):
+    for point in sorted(points, key=lambda p: (p.rate, -p.quality(metric))):
+        if not kept or point.quality(metric) > kept[-1].quality(metric):
             kept.append(point)
     return kept
 
 
 def coverage(points: Iterable[Point], window: tuple[float, float] = WINDOW_DB) -> float:
-    """Share of the quality window, 0 to 1, that the curve spans in PSNR-YUV."""
+    """Return the share of the quality window, 0 to 1, that the curve spans in PSNR-YUV."""
     kept = pareto(points)
     if len(kept) < 2:
         return 0.0
@@ -144,18 +154,18 @@ def coverage(points: Iterable[Point], window: tuple[float, float] = WINDOW_DB) -
 
 
 def is_measurable(points: Sequence[Point]) -> bool:
-    """Whether a curve may be compared: four points or more left, half of 32 to 41 dB covered."""
+    """Tell whether a curve may be compared: at least four points, and half of 32 to 41 dB covered."""
     return len(pareto(points)) >= MINIMUM_POINTS and coverage(points) >= MINIMUM_COVERAGE
 
 
-def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_db") -> float | None:
-    """BD-rate of `test` against `anchor` in percent; negative means fewer bits at equal quality.
+def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: Metric = "psnr_db") -> float | None:
+    """Return the BD-rate of `test` against `anchor` in percent; negative means fewer bits at equal quality.
 
     Parameters
     ----------
     anchor, test : sequence of Point
         Curves with rates in the same unit. Dominated points are dropped first.
-    metric : str
+    metric : Metric
         ``psnr_db`` or ``ms_ssim_db``.
 
     Returns
@@ -169,7 +179,7 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_
     curves = [pareto(points, metric) for points in (anchor, test)]
     if min(len(curve) for curve in curves) < MINIMUM_POINTS:
         return None
-    qualities = [[getattr(point, metric) for point in curve] for curve in curves]
+    qualities = [[point.quality(metric) for point in curve] for curve in curves]
     low, high = max(q[0] for q in qualities), min(q[-1] for q in qualities)
     shared = min(high, WINDOW_DB[1]) - max(low, WINDOW_DB[0]) if metric == "psnr_db" else high - low
     needed = MINIMUM_COVERAGE * (WINDOW_DB[1] - WINDOW_DB[0]) if metric == "psnr_db" else 1e-6
@@ -183,9 +193,9 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_
 
 
 def bd_rate_in_window(
-    anchor: Sequence[Point], test: Sequence[Point], metric: str = "psnr_db"
+    anchor: Sequence[Point], test: Sequence[Point], metric: Metric = "psnr_db"
 ) -> float | None:
-    """BD-rate over what the curves share of 32 to 41 dB, from the differences at the points of `test` alone.
+    """Return the BD-rate over what the curves share of 32 to 41 dB, from the differences at the points of `test`.
 
     The anchor is taken by straight lines at each of them, and the differences in log rate are joined by straight
     lines. Where the anchor ends between two points of `test`, the nearest difference stands, or a worse one that a
@@ -207,7 +217,7 @@ def bd_rate_in_window(
 
 
 def ratio_in_window(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
-    """How many times the rate of `test` the anchor needs at 36 dB, by the differences of `bd_rate_in_window`.
+    """Return how many times the rate of `test` the anchor needs at 36 dB, by the differences of `bd_rate_in_window`.
 
     None where one of the curves does not reach 36 dB, or where they touch there and share nothing.
     """
@@ -217,7 +227,7 @@ def ratio_in_window(anchor: Sequence[Point], test: Sequence[Point]) -> float | N
 
 
 def _differences(theirs: Lines, ours: Lines) -> Lines:
-    """Our ordinates less theirs, over all that both reach; taken at our points, and at ends that are none."""
+    """Return our ordinates minus theirs over the common range, at our points and at its ends."""
     low, high = max(theirs.xs[0], ours.xs[0]), min(theirs.xs[-1], ours.xs[-1])
     levels = [low, *(level for level in ours.xs if low < level < high), high]
     values = [ours(level) - theirs(level) for level in levels]
@@ -228,9 +238,9 @@ def _differences(theirs: Lines, ours: Lines) -> Lines:
     return Lines(levels, values)
 
 
-def _lines(points: Sequence[Point], metric: str) -> Lines:
+def _lines(points: Sequence[Point], metric: Metric) -> Lines:
     kept = pareto(points, metric)
-    return Lines([getattr(point, metric) for point in kept], [math.log10(point.rate) for point in kept])
+    return Lines([point.quality(metric) for point in kept], [math.log10(point.rate) for point in kept])
 
 
 def _ms_ssim_limits(points: Sequence[Point]) -> tuple[float, float]:
@@ -241,9 +251,9 @@ def _ms_ssim_limits(points: Sequence[Point]) -> tuple[float, float]:
 
 
 def interpolation_dip(points: Sequence[Point]) -> float:
-    """How far Akima's curve through the points runs below straight lines between them, at most, in log10 of rate.
+    """Return how far, at most, Akima's curve runs below straight lines between the points, in log10 of the rate.
 
-    A large one says that the points were put where the curve flatters the codec.
+    A large value means that the points were placed so that the curve flatters the codec.
     """
     kept = pareto(points)
     if len(kept) < 2:
@@ -255,14 +265,14 @@ def interpolation_dip(points: Sequence[Point]) -> float:
 
 
 def widest_gap(points: Sequence[Point]) -> float:
-    """The largest distance in dB of neighbouring points, of those with some of 32 to 41 dB between them."""
+    """Return the largest gap in dB between neighbouring points, where it overlaps 32 to 41 dB."""
     levels = [point.psnr_db for point in pareto(points)]
     pairs = itertools.pairwise(levels)
     return max((b - a for a, b in pairs if a < WINDOW_DB[1] and b > WINDOW_DB[0]), default=0.0)
 
 
 def shared_window(one: Sequence[Point], other: Sequence[Point]) -> float:
-    """Share of 32 to 41 dB, 0 to 1, that both curves span."""
+    """Return the share of 32 to 41 dB, 0 to 1, that both curves span."""
     spans = [pareto(one), pareto(other)]
     low = max(WINDOW_DB[0], *(span[0].psnr_db for span in spans))
     high = min(WINDOW_DB[1], *(span[-1].psnr_db for span in spans))
@@ -270,22 +280,27 @@ def shared_window(one: Sequence[Point], other: Sequence[Point]) -> float:
 
 
 def ratio_at_floor(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
-    """How many times the rate of `test` the anchor needs at 36 dB; None where one of them does not reach it."""
-    rates = [rate_at(points) for points in (anchor, test)]
-    return None if None in rates else rates[0] / rates[1]
+    """Return how many times the rate of `test` the anchor needs at 36 dB; None where one does not reach it."""
+    theirs, ours = rate_at(anchor), rate_at(test)
+    return None if theirs is None or ours is None else theirs / ours
 
 
 def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
-    """Rate at a PSNR, interpolated as in BD-rate; None where the curve does not reach it."""
+    """Return the rate at a PSNR, interpolated as in BD-rate; None where the curve does not reach it."""
     return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value)
 
 
 def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
-    """MS-SSIM (0 to 1) at a PSNR, interpolated in dB; None where the curve does not reach it."""
+    """Return the MS-SSIM (0 to 1) at a PSNR, interpolated in dB; None where the curve does not reach it."""
     return _at(points, psnr_db, lambda point: point.ms_ssim_db, lambda value: 1 - 10 ** (-value / 10))
 
 
-def _at(points, psnr_db, forward, back) -> float | None:
+def _at(
+    points: Sequence[Point],
+    psnr_db: float,
+    forward: Callable[[Point], float],
+    back: Callable[[float], float],
+) -> float | None:
     kept = pareto(points)
     if len(kept) < 2 or not kept[0].psnr_db <= psnr_db <= kept[-1].psnr_db:
         return None
@@ -293,16 +308,16 @@ def _at(points, psnr_db, forward, back) -> float | None:
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """Geometric mean of positive numbers."""
+    """Return the geometric mean of positive numbers."""
     logs = [math.log(value) for value in values]
     return math.exp(math.fsum(logs) / len(logs))
 
 
 def mean_bd_rate(percentages: Iterable[float]) -> float:
-    """Mean of BD-rates in percent, taken over the rate ratios 1 + p/100, geometrically."""
+    """Return the mean of BD-rates in percent: the geometric mean of the rate ratios 1 + p/100."""
     return (geometric_mean(1 + p / 100 for p in percentages) - 1) * 100
 
 
 def compression_ratio(bitrate_mbps: float) -> float:
-    """Raw 24 bits a pixel over the bits per pixel of a 1080p30-equivalent rate."""
+    """Return 24 raw bits per pixel over the bits per pixel of a 1080p30-equivalent rate in Mbps."""
     return RAW_BITS_PER_PIXEL * MBPS_1080P30 / bitrate_mbps

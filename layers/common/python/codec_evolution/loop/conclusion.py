@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution import record as records
 from codec_evolution.candidate import source_key
 from codec_evolution.clock import day_of
-from codec_evolution.contracts import Concluded, ConcludeRequest, Item, check_size
+from codec_evolution.contracts import Concluded, ConcludeRequest, Item, Report, check_size
 from codec_evolution.judging import adoption, archive
+from codec_evolution.loop.recording import build_record
+from codec_evolution.loop.ruling import Ruling, measured, of_verdict
 from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
-from codec_evolution.record import Attempt, Figures, ProposalFacts, Ruling
+from codec_evolution.record import Attempt, ProposalFacts
 
 MAX_JUDGEMENTS = 5
 """How often a candidate is judged again because another slot moved the incumbent first."""
 
 
-def _ignore(attempt: Attempt, measure: Mapping[str, Any] | None) -> None:
+def _ignore(attempt: Attempt, measure: Report | None) -> None:
     """Do nothing with a recorded attempt."""
 
 
@@ -38,14 +39,14 @@ class Concluder:
     objects: Objects
     now: Callable[[], str]
     looks_per_day: int
-    on_recorded: Callable[[Attempt, Mapping[str, Any] | None], None] = _ignore
+    on_recorded: Callable[[Attempt, Report | None], None] = _ignore
 
     def conclude(self, request: ConcludeRequest) -> Concluded:
         """Judge one attempt and write it, or ask for its confirmation first."""
         item = request.item
         for report in (request.measure, request.confirm):
             if report is not None:
-                check_size(report, "report")
+                check_size(report.to_payload(), "report")
         known = self._known(item)
         if known is not None:
             return known
@@ -68,9 +69,10 @@ class Concluder:
         return Concluded(next="done", status=record.status, version=record.adopted_version)
 
     def _conclude_candidate(self, request: ConcludeRequest, proposal: ProposalFacts) -> Concluded:
-        early = early_ruling(request, proposal)
-        if early is not None:
-            return self._write(request, early, proposal)
+        train = measured(request, proposal)
+        if isinstance(train, Ruling):
+            return self._write(request, train, proposal)
+        candidate = adoption.Contest(train=train, held_out=request.confirm)
         for _ in range(MAX_JUDGEMENTS):
             state = self.control.state(request.item.lineage)
             # A repeat of this call may have been faster; an attempt is never judged against itself.
@@ -80,14 +82,13 @@ class Concluder:
             if known is not None:
                 return known
             incumbent = self._incumbent(state, request.item.seed)
-            candidate = adoption.Contest(train=request.measure, held_out=request.confirm)
-            if incumbent is None or incumbent.train["clip_set"] != candidate.train["clip_set"]:
-                return self._measure_incumbent_first(request, state, proposal)
+            if incumbent is None or incumbent.train.clip_set != train.clip_set:
+                return self._measure_incumbent_first(request, state, proposal, train.clip_set)
             verdict = adoption.judge(candidate, incumbent)
             self._store_held_out(request, verdict)
             if verdict.decision == "confirm":
                 return self._ask_to_confirm(request, verdict, proposal)
-            ruling = ruling_of(verdict, state)
+            ruling = of_verdict(verdict, state)
             if ruling.status != records.ADOPTED:
                 return self._write(request, ruling, proposal)
             try:
@@ -100,23 +101,23 @@ class Concluder:
     def _conclude_preparation(self, request: ConcludeRequest, proposal: ProposalFacts) -> Concluded:
         """Version 0 becomes the incumbent without a contest; a new incumbent only gets its curves stored."""
         item = request.item
-        early = early_ruling(request, proposal)
-        if early is not None:
+        train = measured(request, proposal)
+        if isinstance(train, Ruling):
             if item.kind == "baseline":
-                return self._write(request, early, proposal)
-            return self._incumbent_failed(item, early)
+                return self._write(request, train, proposal)
+            return self._incumbent_failed(item, train)
         if request.confirm is None:
             return Concluded(next="confirm", status="measured")
         state = self.control.state(item.lineage)
         version = state.version
         if item.kind == "baseline":
-            contest = adoption.Contest(train=request.measure, held_out=request.confirm)
-            ruling = ruling_of(adoption.judge(contest, None), state)
+            contest = adoption.Contest(train=train, held_out=request.confirm)
+            ruling = of_verdict(adoption.judge(contest, None), state)
             if ruling.status != records.ADOPTED:
                 return self._write(request, ruling, proposal)
             self._adopt(request, ruling, proposal, state)
             version = 0
-        self.control.set_prepared(item.lineage, version, str((request.measure or {})["clip_set"]))
+        self.control.set_prepared(item.lineage, version, train.clip_set)
         return Concluded(next="done", status=records.ADOPTED, version=version)
 
     def _incumbent_failed(self, item: Item, ruling: Ruling) -> Concluded:
@@ -143,7 +144,7 @@ class Concluder:
         ruling = Ruling(
             records.SKIPPED,
             f"held_out_looks_used: {self.looks_per_day} looks at the held-out windows are allowed a day",
-            figures=figures_of(verdict),
+            figures=verdict.figures(),
         )
         return self._write(request, ruling, proposal)
 
@@ -185,14 +186,12 @@ class Concluder:
 
     def _build(self, request: ConcludeRequest, ruling: Ruling, proposal: ProposalFacts) -> Attempt:
         facts = proposal
-        measure = request.measure or {}
-        if facts.normalised_sha256 and measure.get("clip_set"):
-            key = source_key(
-                facts.normalised_sha256, facts.policy_sha256, measure["clip_set"], adoption.RULE.version
-            )
+        if facts.normalised_sha256 and request.measure is not None:
+            clip_set, rule = request.measure.clip_set, adoption.RULE.version
+            key = source_key(facts.normalised_sha256, facts.policy_sha256, clip_set, rule)
             facts = facts.model_copy(update={"source_key": key})
         item = request.item
-        return records.build_record(
+        return build_record(
             request,
             ruling,
             facts,
@@ -201,106 +200,35 @@ class Concluder:
         )
 
     def _incumbent(self, state: LoopState, seed: str) -> adoption.Contest | None:
-        train = self.objects.get_json(artifacts.training_curve(state.incumbent, seed))
-        held_out = self.objects.get_json(artifacts.held_out_curve(state.incumbent, seed))
+        train = artifacts.load_report(self.objects, artifacts.training_curve(state.incumbent, seed))
+        held_out = artifacts.load_report(self.objects, artifacts.held_out_curve(state.incumbent, seed))
         return None if train is None else adoption.Contest(train=train, held_out=held_out)
 
     def _measure_incumbent_first(
-        self, request: ConcludeRequest, state: LoopState, proposal: ProposalFacts
+        self, request: ConcludeRequest, state: LoopState, proposal: ProposalFacts, clip_set: str
     ) -> Concluded:
         """Skip a contest whose incumbent has no curves on these clips; the next cycle prepares them."""
-        clip_set = str((request.measure or {})["clip_set"])
         self.control.set_prepared(request.item.lineage, -1, clip_set)
         reason = f"incumbent_not_measured: version {state.version} has no curves on clip set {clip_set[:12]}"
         return self._write(request, Ruling(records.SKIPPED, reason), proposal)
 
     def _store_reports(self, request: ConcludeRequest, proposal: ProposalFacts) -> None:
         item, sha = request.item, proposal.source_sha256
-        if request.measure is not None:
-            self.objects.put_json(artifacts.report(item.lineage, item.attempt_id), request.measure)
-            if request.measure.get("outcome") == "passed":
-                self.objects.put_json(artifacts.training_curve(sha, item.seed), request.measure)
-        if request.confirm is not None:
-            self.objects.put_json(artifacts.held_out_report(item.lineage, item.attempt_id), request.confirm)
-            if request.confirm.get("outcome") == "passed":
-                self.objects.put_json(artifacts.held_out_curve(sha, item.seed), request.confirm)
+        for report, key, curve in (
+            (request.measure, artifacts.report, artifacts.training_curve),
+            (request.confirm, artifacts.held_out_report, artifacts.held_out_curve),
+        ):
+            if report is None:
+                continue
+            self.objects.put_json(key(item.lineage, item.attempt_id), report.to_payload())
+            if report.outcome == "passed":
+                self.objects.put_json(curve(sha, item.seed), report.to_payload())
 
     def _store_held_out(self, request: ConcludeRequest, verdict: adoption.Verdict) -> None:
         """Keep the verdict's held-out figures where operators find them and nobody else reads."""
         if request.confirm is not None:
             key = artifacts.held_out_verdict(request.item.lineage, request.item.attempt_id)
             self.objects.put_json(key, verdict.as_dict())
-
-
-def early_ruling(request: ConcludeRequest, proposal: ProposalFacts) -> Ruling | None:
-    """Return how an attempt ends before its curves are compared, or None when they are to be compared."""
-    if request.fault is not None:
-        return _fault_ruling(request)
-    if request.measure is None:
-        return Ruling(records.SKIPPED, request.plan.reason or "nothing_proposed")
-    for stage, report in (("measure", request.measure), ("confirm", request.confirm)):
-        if report is None:
-            continue
-        if report.get("source_sha256") != proposal.source_sha256:
-            return Ruling(records.SKIPPED, f"infrastructure: {stage} ran another source than the one planned")
-        if report.get("outcome") != "passed":
-            return _failed_ruling(stage, report.get("failure") or {})
-    return None
-
-
-def ruling_of(verdict: adoption.Verdict, state: LoopState) -> Ruling:
-    """Put a verdict into the record's words."""
-    figures = figures_of(verdict)
-    if verdict.decision == "adopt":
-        return Ruling(
-            records.ADOPTED,
-            verdict.reason,
-            figures=figures,
-            confirmed=state.version >= 0,
-            adopted_version=state.version + 1,
-            parent_version=state.version,
-        )
-    if verdict.decision == "reject" and verdict.failure_kind:
-        failure = {"stage": "confirm", "kind": verdict.failure_kind, "message": verdict.reason}
-        reason = f"{verdict.failure_kind}: {verdict.reason}"
-        return Ruling(
-            records.TEST_FAILED, reason, failure=failure, figures=figures, parent_version=state.version
-        )
-    if verdict.decision == "reject":
-        return Ruling(records.REJECTED, verdict.reason, figures=figures, parent_version=state.version)
-    return Ruling(records.SKIPPED, f"infrastructure: {verdict.reason}", figures=figures)
-
-
-def figures_of(verdict: adoption.Verdict) -> Figures:
-    """Return the verdict's figures by the record's attribute names."""
-    return Figures(**{name: getattr(verdict, name) for name in Figures.model_fields})
-
-
-def _fault_ruling(request: ConcludeRequest) -> Ruling:
-    fault = request.fault
-    assert fault is not None
-    if fault.kind == "killed_sandbox":
-        failure = {
-            "stage": fault.stage or "measure",
-            "kind": "crash",
-            "message": "the sandbox died twice with this candidate and lived with version 0",
-        }
-        return Ruling(records.TEST_FAILED, "killed the sandbox", failure=failure)
-    detail = " ".join(part for part in (fault.stage, fault.error, fault.cause[:300]) if part)
-    return Ruling(records.SKIPPED, f"infrastructure: {detail or 'a state of the cycle failed'}")
-
-
-def _failed_ruling(stage: str, failure: Mapping[str, Any]) -> Ruling:
-    if stage == "confirm":
-        # The figures and places of held-out failures stay with the operators.
-        failure = {
-            "stage": "confirm",
-            "kind": failure.get("kind"),
-            "message": "failed on the held-out windows",
-        }
-    return Ruling(
-        records.TEST_FAILED, f"{failure.get('kind', 'failed')}: {failure.get('message', '')}", failure=failure
-    )
 
 
 def replay(record: Attempt, control: Control, table: Record) -> bool:

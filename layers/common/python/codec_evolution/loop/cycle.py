@@ -12,6 +12,7 @@ from codec_evolution import record as records
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.framework import release
+from codec_evolution.loop.recording import summarised
 from codec_evolution.ports import Conflict, Control, DayCounters, Executions, LoopState, Objects, Record
 from codec_evolution.record import Attempt
 
@@ -151,7 +152,7 @@ class CycleOpener:
         """Write `skipped: infrastructure` for attempts that a dead execution never concluded."""
         lost = []
         for attempt_id in state.due:
-            attempt = records.summarised(
+            attempt = summarised(
                 {
                     "lineage": state.lineage,
                     "attempt_id": attempt_id,

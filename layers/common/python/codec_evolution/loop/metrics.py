@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codec_evolution import record as records
-from codec_evolution.contracts import CycleOpened
+from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.ports import LoopState
 from codec_evolution.record import Attempt
 
@@ -136,7 +136,7 @@ METRICS: tuple[Metric, ...] = (
 STAGES = ("plan", "measure", "confirm")
 
 
-def attempt_samples(attempt: Attempt, measure: Mapping[str, Any] | None) -> list[Sample]:
+def attempt_samples(attempt: Attempt, measure: Report | None) -> list[Sample]:
     """Return what a concluded attempt says; a figure that it lacks has no sample.
 
     Parameters
@@ -163,9 +163,9 @@ def attempt_samples(attempt: Attempt, measure: Mapping[str, Any] | None) -> list
         samples.append(Sample(SKIPS, 1, (lineage, reason_word(attempt))))
     if is_identical(attempt):
         samples.append(Sample(IDENTICAL, 1, (lineage,)))
-    layers = (measure or {}).get("layers")
-    if layers:
-        samples.append(Sample(LAYERS, sum(state == "ok" for state in layers.values()), (lineage,)))
+    if measure is not None and measure.layers:
+        in_force = sum(state == "ok" for state in measure.layers.values())
+        samples.append(Sample(LAYERS, in_force, (lineage,)))
     return samples
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from codec_evolution.ports import Conflict, Control
 
 
-class Refused(Exception):
+class OperatorRefusal(Exception):
     """The operation was not done; the message is a sentence that says why and what to do."""
 
 
@@ -22,6 +22,7 @@ class Schedule(Protocol):
 
     def set_enabled(self, enabled: bool) -> bool:
         """Switch the schedule on or off; returns whether that changed anything."""
+        ...
 
 
 class Cycles(Protocol):
@@ -29,6 +30,7 @@ class Cycles(Protocol):
 
     def start(self, name: str, lineage: str) -> bool:
         """Start one cycle under a name; False when that name was used before."""
+        ...
 
 
 class Decisions(Protocol):
@@ -36,6 +38,7 @@ class Decisions(Protocol):
 
     def decide(self, operation: str, modification_id: str) -> dict[str, Any]:
         """Approve, deny or roll back; returns the item, with the status ``refused`` when it cannot be done."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,13 @@ class Operator:
 
         Raises
         ------
-        Refused
+        OperatorRefusal
             It was paused again since.
         """
         try:
             changed = self.control.set_paused(lineage, False, at="", reason="", expected_at=expected_at)
         except Conflict:
-            raise Refused(
+            raise OperatorRefusal(
                 f"Lineage {lineage} was paused again since this was drawn; look at it first."
             ) from None
         enabled = self.schedule is not None and self.schedule.set_enabled(True)
@@ -105,14 +108,14 @@ class Operator:
 
         Raises
         ------
-        Refused
+        OperatorRefusal
             The loop is paused, or another cycle began since.
         """
         state = self.control.state(lineage)
         if state.paused:
-            raise Refused(f"Lineage {lineage} is paused; resume it first.")
+            raise OperatorRefusal(f"Lineage {lineage} is paused; resume it first.")
         if state.cycle_id != cycle_id:
-            raise Refused(f"Another cycle of lineage {lineage} began since this was drawn.")
+            raise OperatorRefusal(f"Another cycle of lineage {lineage} began since this was drawn.")
         if not self.cycles.start(f"by-hand-{nonce}", lineage):
             return "That cycle was started already."
         return f"One cycle of lineage {lineage} was started."

@@ -12,7 +12,7 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.clock import day_of
-from codec_evolution.contracts import Item
+from codec_evolution.contracts import Item, Report
 from codec_evolution.framework.modifications import Modification
 from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.tool_statistics import healed, usage
@@ -62,7 +62,7 @@ class Reading:
     source
         Source of the incumbent.
     report
-        The incumbent's report on the training windows of this contest.
+        The incumbent's report on the training windows of this contest; None before it was measured.
     recent, adopted
         Attempts and adopted versions, newest first.
     modifications
@@ -76,7 +76,7 @@ class Reading:
     item: Item
     incumbent: Attempt | None
     source: str
-    report: Mapping[str, Any]
+    report: Report | None
     recent: Sequence[Attempt] = ()
     adopted: Sequence[Attempt] = ()
     elites: Sequence[Elite] = ()
@@ -109,7 +109,7 @@ class EvidenceReader:
             item=item,
             incumbent=self.record.get(item.lineage, state.incumbent_attempt),
             source=incumbent_source,
-            report=self.objects.get_json(curve) or {},
+            report=artifacts.load_report(self.objects, curve),
             recent=recent,
             adopted=self.record.latest(item.lineage, VERSIONS, ADOPTED),
             elites=self.control.elites(item.lineage, archive.MAX_NICHES),
@@ -160,11 +160,10 @@ def cycle_context(
     }
 
 
-def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def clip_rows(report: Report | None) -> list[dict[str, Any]]:
     """Return the rates of incumbent and x265 at equal PSNR, one row per window."""
-    if not report:
+    if report is None:
         return []
-    report = dict(report)
     ours, anchors = comparison.curves(report, "train"), comparison.anchor_curves(report)
     versus = {(row.clip, row.windows[0]): row.bd_rate_vs_hevc for row in adoption.trend(report).rows}
     rows: list[dict[str, Any]] = []
@@ -178,47 +177,42 @@ def clip_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def curve_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def curve_rows(report: Report | None) -> list[dict[str, Any]]:
     """Return the points of one window of each clip, with CPU seconds per frame."""
     rows: list[dict[str, Any]] = []
     shown: dict[str, int] = {}
-    for point in sorted(
-        report.get("points", ()), key=lambda p: (p["clip"], p["window"], p["quality"], p["bitrate_mbps"])
-    ):
-        if shown.setdefault(point["clip"], point["window"]) != point["window"] or len(rows) >= SHOWN_POINTS:
+    points = report.points if report else []
+    for point in sorted(points, key=lambda p: (p.clip, p.window, p.quality, p.bitrate_mbps)):
+        if shown.setdefault(point.clip, point.window) != point.window or len(rows) >= SHOWN_POINTS:
             continue
-        frames = max(1, point.get("frames", 1))
+        frames = max(1, point.frames)
         rows.append(
             {
-                **{
-                    name: point.get(name)
-                    for name in ("clip", "quality", "bitrate_mbps", "psnr_db", "ms_ssim")
-                },
-                "encode_s": point.get("encode_cpu_s", 0.0) / frames,
-                "decode_s": point.get("decode_cpu_s", 0.0) / frames,
+                **point.model_dump(include={"clip", "quality", "bitrate_mbps", "psnr_db", "ms_ssim"}),
+                "encode_s": (point.encode_cpu_s or 0.0) / frames,
+                "decode_s": (point.decode_cpu_s or 0.0) / frames,
             }
         )
     return rows
 
 
-def size_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def size_rows(report: Report | None) -> list[dict[str, Any]]:
     """Return what is measured of each clip: frames per window, their size, frames per second."""
     found: dict[str, dict[str, Any]] = {}
-    for point in report.get("points", ()):
-        names = ("clip", "frames", "width", "height", "fps")
-        found.setdefault(point["clip"], {name: point.get(name) for name in names})
+    for point in report.points if report else []:
+        found.setdefault(point.clip, point.model_dump(include={"clip", "frames", "width", "height", "fps"}))
     return [found[clip] for clip in sorted(found)][:SHOWN_WINDOWS]
 
 
-def time_row(report: Mapping[str, Any], limits: Limits) -> dict[str, Any] | None:
+def time_row(report: Report | None, limits: Limits) -> dict[str, Any] | None:
     """Return the incumbent's CPU seconds beside the limits; None if it was not measured."""
-    if not report.get("points"):
+    if report is None or not report.points:
         return None
     return {
-        "cpu_s": report.get("cpu_s"),
+        "cpu_s": report.cpu_s,
         "total_cpu_s": limits.total_cpu_s,
-        "encode_s": archive.seconds_1080p(report, "encode_cpu_s"),
-        "decode_s": archive.seconds_1080p(report, "decode_cpu_s"),
+        "encode_s": archive.seconds_1080p(report, "encode"),
+        "decode_s": archive.seconds_1080p(report, "decode"),
         "call_s": limits.call_s,
     }
 
@@ -294,7 +288,7 @@ def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
     return {"change": True, "parents": parents, "unexplored": unexplored[:SHOWN_FAMILIES]}
 
 
-def attempt_report(attempt: Attempt, source: str, report: Mapping[str, Any] | None) -> str:
+def attempt_report(attempt: Attempt, source: str, report: Report | None) -> str:
     """Return an earlier attempt as text, for `inspect_attempt`: figures, failure, source."""
     names = (
         "attempt_id",
@@ -313,10 +307,10 @@ def attempt_report(attempt: Attempt, source: str, report: Mapping[str, Any] | No
     )
     known = attempt.to_item()
     lines = [f"{name}: {known[name]}" for name in names if name in known]
-    failure = (report or {}).get("failure")
+    failure = report.failure if report else None
     if failure and attempt.status == TEST_FAILED and attempt.failure_stage != "confirm":
-        lines += ["failure in full:", failure_text(failure)]
-    for row in curve_rows(report or {}):
+        lines += ["failure in full:", failure_text(failure.to_payload())]
+    for row in curve_rows(report):
         lines.append(
             f"{row['clip']} quality {row['quality']}: {row['bitrate_mbps']:.3f} Mbps, {row['psnr_db']:.2f} dB, "
             f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s per frame"

@@ -100,7 +100,7 @@ def _first(tools: bool) -> Reading:
         tools=tools,
         budget_usd=1.0,
     )
-    return Reading(item=item, incumbent=None, source="source", report={})
+    return Reading(item=item, incumbent=None, source="source", report=None)
 
 
 def _later(tools: bool) -> Reading:
@@ -132,7 +132,7 @@ def _later(tools: bool) -> Reading:
         item=first.item,
         incumbent=_attempt("adopted", bd_rate_vs_hevc=1.0, improvement="improvement"),
         source=first.source,
-        report={},
+        report=None,
         recent=[*[_attempt("test_failed")] * 3, _attempt("rejected")],
         adopted=[_attempt("adopted", adopted_version=0)],
         elites=elites,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from codec_evolution.loop.steering import Decisions, Operator, Refused
+from codec_evolution.loop.steering import Decisions, Operator, OperatorRefusal
 from codec_evolution.widgets.html import render_message
 
 BY_BUTTON = "by a button"
@@ -85,7 +85,7 @@ def handle_action(event: Mapping[str, Any], operator: Operator, decisions: Decis
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "action"
         message = f"Not done: {where}: {first['msg']}"
-    except Refused as refused:
+    except OperatorRefusal as refused:
         message = f"Not done: {refused}"
     return render_message(message, theme)
 
@@ -106,6 +106,6 @@ def _decide(action: Decide, decisions: Decisions) -> str:
     item = decisions.decide(action.action, action.modification_id)
     message = str(item.get("message", ""))
     if item["status"] == "refused":
-        raise Refused(message)
+        raise OperatorRefusal(message)
     what = item.get("summary", action.modification_id)
     return f"{what}: {item['status'].replace('_', ' ')}" + (f" ({message})" if message else "")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
 
 from codec_evolution import artifacts
+from codec_evolution.contracts import Report
 from codec_evolution.judging import comparison
 from codec_evolution.judging.rate_distortion import Point
 from codec_evolution.widgets.chart import REFERENCE, Axis, Drawing, Series, around, around_log, draw
@@ -41,28 +42,30 @@ def shown(version: int) -> list[int]:
     return sorted({*newest, 0}) if version >= 0 else []
 
 
-def _reports(context: WidgetContext, lineage: str, versions: list[int]) -> dict[int, dict[str, Any]]:
+def _reports(context: WidgetContext, lineage: str, versions: list[int]) -> dict[int, Report]:
     """Return the training reports of these versions, oldest first; a missing one is left out."""
     if not versions:
         return {}
     newest = context.record.versions(lineage, PREDECESSORS + 1)
-    found = {each.adopted_version: each for each in newest}
+    found = {each.adopted_version: each for each in newest if each.adopted_version is not None}
     if 0 not in found and (first := context.record.of_version(lineage, 0)) is not None:
         found[0] = first
     keys = {v: artifacts.report(lineage, found[v].attempt_id) for v in versions if v in found}
     # In parallel, because a user is waiting: each report is one request.
     with ThreadPoolExecutor(max_workers=len(versions)) as pool:
-        reports = dict(zip(keys, pool.map(context.objects.get_json, keys.values()), strict=True))
+        reports = dict(
+            zip(keys, pool.map(partial(artifacts.load_report, context.objects), keys.values()), strict=True)
+        )
     return {version: report for version, report in reports.items() if report is not None}
 
 
-def _chart(clip: str, reports: Mapping[int, Mapping[str, Any]], newest: int, width: int) -> Drawing:
+def _chart(clip: str, reports: Mapping[int, Report], newest: int, width: int) -> Drawing:
     series = []
-    anchor = comparison.anchor_curves(dict(reports[newest])).get((clip, 0))
+    anchor = comparison.anchor_curves(reports[newest]).get((clip, 0))
     if anchor:
         series.append(Series(_curve(anchor), "x265", REFERENCE, dots=False))
     for version, report in reports.items():
-        curve = comparison.curves(dict(report), "train").get((clip, 0))
+        curve = comparison.curves(report, "train").get((clip, 0))
         if curve:
             series.append(Series(_curve(curve), f"v{version}", "accent" if version == newest else "old"))
     rates = [rate for each in series for rate, _ in each.points]

@@ -198,5 +198,6 @@ class AnswerReader:
         attempt = self._attempt(name.strip())
         sha = attempt.source_sha256
         source = self.objects.get_text(artifacts.source(sha)) if sha else ""
-        report = self.objects.get_json(artifacts.report(self.context.item.lineage, attempt.attempt_id))
+        key = artifacts.report(self.context.item.lineage, attempt.attempt_id)
+        report = artifacts.load_report(self.objects, key)
         return attempt_report(attempt, source or "", report)
