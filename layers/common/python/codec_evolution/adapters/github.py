@@ -344,9 +344,10 @@ class _BoundedRetry(GithubRetry):
         _stacktrace: Any = None,
     ) -> Any:
         """Count one failed request; raises when GitHub asks for a longer pause than `LONGEST_WAIT_S`."""
-        wait = self.get_retry_after(response) if response is not None else None
-        if wait is not None and wait > LONGEST_WAIT_S:
-            raise RateLimitExceededExceedsMaxWait(getattr(response, "status", 0), wait=wait)
+        if response is not None:
+            wait = self.get_retry_after(response)
+            if wait is not None and wait > LONGEST_WAIT_S:
+                raise RateLimitExceededExceedsMaxWait(response.status, wait=wait)
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 

@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
-from codec_evolution.adapters.tables import plain, stored
+from codec_evolution.adapters.tables import plain, stored, table
 from codec_evolution.framework.modifications import (
     DONE,
     DUE,
@@ -35,8 +35,7 @@ class FrameworkModifications:
 
     def __init__(self, table_name: str) -> None:
         self._name = table_name
-        dynamodb: Any = boto3.resource("dynamodb", config=client_config())  # boto3 has no type for its tables
-        self._table = dynamodb.Table(table_name)
+        self._table = table(table_name)
         self._client = boto3.client("dynamodb", config=client_config())
 
     def put_once(self, call: Modification) -> bool:

@@ -31,7 +31,7 @@ class EvolutionRecord:
     """
 
     def __init__(self, table_name: str) -> None:
-        self._table = _table(table_name)
+        self._table = table(table_name)
 
     def get(self, lineage: str, attempt_id: str) -> Attempt | None:
         """Return one attempt by a consistent read."""
@@ -142,7 +142,7 @@ class LoopControl:
     """
 
     def __init__(self, table_name: str, record_table_name: str = "") -> None:
-        self._table = _table(table_name)
+        self._table = table(table_name)
         self._client = boto3.client("dynamodb", config=client_config())
         self._names = (table_name, record_table_name)
 
@@ -342,7 +342,7 @@ class LoopControl:
             raise Conflict(f"the state of {lineage} has changed") from None
 
 
-def _table(name: str) -> Any:
+def table(name: str) -> Any:
     """Return a table of boto3's resource interface, which has no types."""
     dynamodb: Any = boto3.resource("dynamodb", config=client_config())
     return dynamodb.Table(name)
