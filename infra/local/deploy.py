@@ -110,10 +110,9 @@ def deploy(
     assembly : Path
         What `infra.local.synthesis.synthesise` returned.
     python : Path
-        Interpreter of our environment, with which the functions run.
+        Interpreter with which the functions run.
     environment : Mapping[str, str] or None
-        Overrides of the functions' environment variables (``{"PLANNER": "search"}``). Each applies only to functions
-        that have the variable; one that no function has is an error.
+        Overrides of environment variables; each applies to the functions that have the variable.
     handlers : Mapping[str, str] or None
         As of `infra.local.lowering.Checkout`.
 
@@ -126,14 +125,9 @@ def deploy(
     checkout = Checkout(assembly=assembly, python=python, environment=overrides, handlers=handlers or {})
     lowered = {stack: _lowered(assembly, stack, checkout) for stack in (DATA_STACK, APP_STACK)}
     _check_overrides(environment or {}, lowered[APP_STACK])
-    s3 = emulator_client(endpoint, "s3")
-    for bucket in {PACKAGE_BUCKET, *(name for each in lowered.values() for name in each.buckets)}:
-        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-            s3.create_bucket(Bucket=bucket)
     outputs: dict[str, str] = {}
     for stack, each in lowered.items():
-        for key, body in each.packages.items():
-            s3.put_object(Bucket=PACKAGE_BUCKET, Key=key, Body=body)
+        _upload(endpoint, each)
         outputs |= _apply(endpoint, stack, each.template)
     secrets = emulator_client(endpoint, "secretsmanager")
     for name in ("AnthropicSecretArn", "GithubSecretArn"):
@@ -170,6 +164,15 @@ def _check_overrides(environment: Mapping[str, str], app: Lowered) -> None:
     unknown = sorted(set(environment) - known)
     if unknown:
         raise UserError(f"no function has the environment variable {', '.join(unknown)}")
+
+
+def _upload(endpoint: str, stack: Lowered) -> None:
+    s3 = emulator_client(endpoint, "s3")
+    for bucket in (PACKAGE_BUCKET, *stack.buckets):
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=bucket)
+    for key, body in stack.packages.items():
+        s3.put_object(Bucket=PACKAGE_BUCKET, Key=key, Body=body)
 
 
 def _apply(endpoint: str, stack: str, template: dict[str, Any]) -> dict[str, str]:

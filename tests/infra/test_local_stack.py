@@ -272,42 +272,44 @@ def test_a_missing_emulator_says_how_to_get_it(tmp_path: Path) -> None:
         Emulator(tmp_path, python=tmp_path / "nowhere/python").start()
 
 
+STATE_KEY = {"lineage": {"S": "main"}, "item": {"S": "state"}}
+
+
+def stored(deployment: LocalDeployment) -> dict[str, Any] | None:
+    client = deployment.client("dynamodb")
+    return client.get_item(TableName=deployment.loop_control_table, Key=STATE_KEY).get("Item")
+
+
+def store(deployment: LocalDeployment, version: int) -> None:
+    item = {**STATE_KEY, "version": {"N": str(version)}}
+    deployment.client("dynamodb").put_item(TableName=deployment.loop_control_table, Item=item)
+    deployment.client("s3").put_object(Bucket=deployment.artifact_bucket, Key=f"v{version}", Body=b"kept")
+
+
 def test_items_and_objects_survive_a_stop_and_objects_a_kill(
     emulator_python: Path, stub_assembly: Path, tmp_path: Path
 ) -> None:
-    key = {"lineage": {"S": "main"}, "item": {"S": "state"}}
-
     def up(emulator: Emulator) -> LocalDeployment:
         return deploy(emulator.endpoint, stub_assembly, python=PYTHON)
 
-    def item(deployment: LocalDeployment) -> dict[str, Any] | None:
-        found = deployment.client("dynamodb").get_item(TableName=deployment.loop_control_table, Key=key)
-        return found.get("Item")
-
-    def put(deployment: LocalDeployment, version: int) -> None:
-        deployment.client("dynamodb").put_item(
-            TableName=deployment.loop_control_table, Item={**key, "version": {"N": str(version)}}
-        )
-        deployment.client("s3").put_object(Bucket=deployment.artifact_bucket, Key=f"v{version}", Body=b"kept")
-
     never_stopped = Emulator(tmp_path, python=emulator_python)
     never_stopped.start()
-    put(up(never_stopped), 0)
+    store(up(never_stopped), 0)
     os.kill(never_stopped.pid, signal.SIGKILL)
     never_stopped.stop()
     with Emulator(tmp_path, python=emulator_python) as first:
-        assert item(up(first)) is None
-        put(up(first), 1)
+        assert stored(up(first)) is None
+        store(up(first), 1)
     second = Emulator(tmp_path, python=emulator_python)
     second.start()
     deployment = up(second)
-    assert item(deployment) == {**key, "version": {"N": "1"}}
-    put(deployment, 2)
+    assert stored(deployment) == {**STATE_KEY, "version": {"N": "1"}}
+    store(deployment, 2)
     os.kill(second.pid, signal.SIGKILL)
     second.stop()
     with Emulator(tmp_path, python=emulator_python) as third:
         deployment = up(third)
-        assert item(deployment) == {**key, "version": {"N": "1"}}, (
+        assert stored(deployment) == {**STATE_KEY, "version": {"N": "1"}}, (
             "what DynamoDB wrote since the stop is lost"
         )
         for version in (0, 1, 2):
