@@ -66,8 +66,8 @@ def needs_repair(item: dict[str, Any]) -> bool:
         item["tools"]
         and latest
         and latest[0].status == "test_failed"
-        and "bytearray" in latest[0]["failure_message"]
-        and latest[0]["release"] == item["release"]
+        and "bytearray" in (latest[0].failure_message or "")
+        and latest[0].release == item["release"]
     )
 
 
