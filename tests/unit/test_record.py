@@ -5,7 +5,19 @@ from codec_evolution.contracts import ConcludeRequest, Failure
 from codec_evolution.loop.recording import build_record, summarise
 from codec_evolution.loop.ruling import Ruling
 from codec_evolution.pricing import load_prices
-from codec_evolution.record import TEXT_LIMIT, Attempt, Figures, ProposalFacts, attempt_id, clip_text
+from codec_evolution.record import (
+    LISTED,
+    PUBLIC,
+    TEXT_LIMIT,
+    Attempt,
+    Figures,
+    MalformedRecord,
+    Measured,
+    ProposalFacts,
+    attempt_id,
+    clip_text,
+    exposures,
+)
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 ITEM = {
@@ -102,3 +114,59 @@ def test_a_skipped_attempt_is_summarised_by_its_reason():
         summarise(Attempt(lineage="main", attempt_id="a#00", status="skipped", reason="no_credential"))
         == "Attempt skipped - no_credential"
     )
+
+
+OLD_ITEM = {
+    "lineage": "main",
+    "attempt_id": f"{CYCLE}#00",
+    "status": "rejected",
+    "reason": "not better",
+    "bitrate_mbps": 2,
+    "started_at": CYCLE,
+    "an_attribute_of_another_version": "kept",
+}
+
+
+def test_an_item_is_read_and_stored_again_as_it_was():
+    assert Attempt.from_item(OLD_ITEM).to_item() == OLD_ITEM
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", "won"),
+        ("version", "3"),
+        ("bitrate_mbps", True),
+        ("started_at", "today"),
+        ("lineage", "a b"),
+    ],
+)
+def test_an_item_that_is_no_record_is_refused_by_the_name_of_its_attribute(name, value):
+    with pytest.raises(MalformedRecord, match=f"^{name}: "):
+        Attempt.from_item(OLD_ITEM | {name: value})
+
+
+def test_the_indexes_project_the_twenty_attributes_that_dynamodb_allows_in_their_deployed_order():
+    places = [each.listed for _, each in exposures(Attempt) if each.listed is not None]
+    assert sorted(places) == list(range(1, 21))
+    assert LISTED[:5] == ("status", "reason", "version", "adopted_version", "parent_version")
+    assert LISTED[-3:] == ("deployment_status", "github_commit_hash", "source_sha256")
+
+
+def test_nothing_that_costs_money_or_names_the_account_is_public():
+    private = {
+        "reason",
+        "execution",
+        "artifacts",
+        "llm_cost_usd",
+        "compute_cost_usd",
+        "failure_message",
+        "release",
+    }
+    assert not private & set(PUBLIC)
+
+
+def test_every_measured_figure_is_public():
+    found = dict(exposures(Measured))
+    assert set(found) == set(Measured.model_fields)
+    assert all(each.public for each in found.values())

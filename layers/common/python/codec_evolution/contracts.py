@@ -125,7 +125,7 @@ class CycleOpened(Contract):
     again: bool = False
     """True for a preparation pass; the machine opens the same cycle again after it."""
     shared: Shared | None = None
-    slots: list[Slot] = Field(default_factory=list)
+    slots: list[Slot] = Field(default_factory=list[Slot])
 
     def items(self) -> list[Item]:
         """Return the slots as the Map hands them out."""
@@ -253,8 +253,8 @@ class Report(Reported):
     clip_set: str
     seed: str = ""
     failure: Failure | None = None
-    points: list[MeasuredPoint] = Field(default_factory=list)
-    anchors: list[ReferenceCurve] = Field(default_factory=list)
+    points: list[MeasuredPoint] = Field(default_factory=list[MeasuredPoint])
+    anchors: list[ReferenceCurve] = Field(default_factory=list[ReferenceCurve])
     packets_sha256: dict[str, str] = Field(default_factory=dict)
     """Hash of all packets by window (``clip/index``), so that two runs can be compared."""
     frames_sha256: dict[str, str] = Field(default_factory=dict)

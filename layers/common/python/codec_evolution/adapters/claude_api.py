@@ -7,14 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anthropic
 import httpx2
 from anthropic.lib.bedrock import AnthropicBedrockMantle
 from anthropic.types import MessageTokensCount, ModelInfo
 
-from codec_evolution.planners.claude.language_model import ModelAnswer, ModelCall, ModelFacts, ModelFault
+from codec_evolution.planners.claude.language_model import (
+    LanguageModel,
+    ModelAnswer,
+    ModelCall,
+    ModelFacts,
+    ModelFault,
+)
 from codec_evolution.pricing import UnknownPrice, Usage, load_prices
 
 CONNECT_TIMEOUT_S = 10.0
@@ -352,3 +358,7 @@ def _seconds(header: str | None) -> float:
         return max(0.0, float(header or 0))
     except ValueError:
         return 0.0
+
+
+if TYPE_CHECKING:
+    _model: type[LanguageModel] = ClaudeApi

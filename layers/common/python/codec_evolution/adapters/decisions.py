@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.loop.steering import Decisions
 
 READ_TIMEOUT_S = 290
 """Just under the lifetime of a caller that is itself a function of 300 s."""
@@ -47,3 +48,7 @@ class FrameworkTool:
         if "FunctionError" in answer:
             raise FrameworkToolFailed(str(item.get("errorMessage", item))[:500])
         return item
+
+
+if TYPE_CHECKING:
+    _decisions: type[Decisions] = FrameworkTool

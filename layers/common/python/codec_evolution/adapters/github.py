@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from github import Auth, Github, GithubRetry, InputGitAuthor, InputGitTreeElement
+from github import Github, GithubRetry, InputGitAuthor, InputGitTreeElement
 from github.GitCommit import GitCommit
 from github.GithubException import (
     BadAttributeException,
@@ -23,11 +23,10 @@ from github.GithubException import (
     UnknownObjectException,
 )
 from github.GitRef import GitRef
-from jwt import PyJWTError
-from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
+from codec_evolution.adapters.github_credential import Token, github_auth, parse_credential
 from codec_evolution.loop.commit import Author, GithubAway, GithubRefused, Repository
 from codec_evolution.loop.commit_message import ATTEMPT, one_line, trailer_of
 from codec_evolution.repair.framework_commits import ReviewedRepository
@@ -40,27 +39,6 @@ LONGEST_WAIT_S = 5
 BODY_LIMIT = 65_000
 """Characters of a pull request's body; GitHub refuses more than 65,536."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class _Token(BaseModel):
-    """The secret of a personal access token."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    token: SecretStr
-
-
-class _App(BaseModel):
-    """The secret of a GitHub App."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    app_id: int
-    installation_id: int
-    private_key: SecretStr
-
-
-_CREDENTIAL: TypeAdapter[_Token | _App] = TypeAdapter(_Token | _App)
 
 
 @dataclass(frozen=True)
@@ -119,11 +97,11 @@ class GithubRepository:
             raise GithubRefused("the address of the GitHub API must begin with https://")
         # At DEBUG this logger writes whole answers, and one of them is an App's access token.
         logging.getLogger("github.Requester").setLevel(logging.INFO)
-        secret = _parse(credential)
-        hidden = secret.token if isinstance(secret, _Token) else secret.private_key
+        secret = parse_credential(credential)
+        hidden = secret.token if isinstance(secret, Token) else secret.private_key
         self._hidden = hidden.get_secret_value()
         client = Github(
-            auth=_auth(secret),
+            auth=github_auth(secret),
             base_url=api_url.rstrip("/"),
             timeout=timeout_s,
             per_page=HISTORY_LIMIT,
@@ -349,32 +327,6 @@ class _BoundedRetry(GithubRetry):
             if wait is not None and wait > LONGEST_WAIT_S:
                 raise RateLimitExceededExceedsMaxWait(response.status, wait=wait)
         return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
-def _parse(credential: str | Mapping[str, Any]) -> _Token | _App:
-    try:
-        if isinstance(credential, str):
-            return _CREDENTIAL.validate_json(credential)
-        return _CREDENTIAL.validate_python(dict(credential))
-    except ValidationError:
-        shape = '{"token": "..."} or {"app_id": 1, "installation_id": 2, "private_key": "..."}'
-        raise GithubRefused(f"the GitHub secret must be {shape}, one of them and whole") from None
-
-
-def _auth(secret: _Token | _App) -> Auth.Auth:
-    if isinstance(secret, _Token):
-        token = secret.token.get_secret_value()
-        # Anything else in a header would be quoted in the HTTP library's error message.
-        if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise GithubRefused("the token in the GitHub secret is empty or holds white space")
-        return Auth.Token(token)
-    app = Auth.AppAuth(secret.app_id, secret.private_key.get_secret_value())
-    try:
-        app.create_jwt()
-    except (PyJWTError, ValueError, TypeError):
-        raise GithubRefused("private_key in the GitHub secret is not an RSA key in PEM form") from None
-    permissions = {"contents": "write", "pull_requests": "write"}
-    return app.get_installation_auth(secret.installation_id, permissions)
 
 
 def _encoded(path: str, content: str | bytes | None) -> bytes | None:

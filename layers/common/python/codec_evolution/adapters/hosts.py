@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,7 +20,7 @@ from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.host.config import ConfigError, HostConfig
 from codec_evolution.host.ledger import Ledger
-from codec_evolution.ports import HostAway
+from codec_evolution.ports import Host, HostAway
 
 INLINE_BYTES = 48 * 1024
 """Of a base64 call; a larger one travels through the bucket, because Run Command carries 64 KB of parameters."""
@@ -147,3 +147,8 @@ class SsmHost:
 def _name(modification_id: str) -> str:
     """Return the name of a call's objects, which matches the pattern of the document's parameter."""
     return hashlib.sha256(modification_id.encode()).hexdigest()
+
+
+if TYPE_CHECKING:
+    _local: type[Host] = LocalHost
+    _ssm: type[Host] = SsmHost

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,7 +15,7 @@ from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.publish import invoke
 from codec_evolution.contracts import LIVE_ALIAS
-from codec_evolution.ports import ImageBuild, PublishRefused
+from codec_evolution.ports import ImageBuild, ImageBuilds, PublishRefused, SandboxImage
 
 WAIT = {"Delay": 3, "MaxAttempts": 40}
 """Two minutes: at worst, a function in a VPC takes that long to load an image."""
@@ -168,3 +168,8 @@ def rollback_by(function: str) -> Callable[[str], None]:
 def _phase(build: Mapping[str, Any]) -> str:
     failed = [each for each in build.get("phases", ()) if each.get("phaseStatus") not in (None, "SUCCEEDED")]
     return str(failed[0]["phaseType"]) if failed else "COMPLETED"
+
+
+if TYPE_CHECKING:
+    _builds: type[ImageBuilds] = CodeBuildImages
+    _image: type[SandboxImage] = BenchmarkImage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from boto3.dynamodb.conditions import Attr, Key
@@ -11,7 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
-from codec_evolution.adapters.tables import plain, stored, table
+from codec_evolution.adapters.dynamodb import plain, stored, table
 from codec_evolution.framework.modifications import (
     DONE,
     DUE,
@@ -24,6 +24,7 @@ from codec_evolution.framework.modifications import (
     OutboxEntry,
     Status,
 )
+from codec_evolution.framework.ports import Modifications
 from codec_evolution.ports import Conflict
 
 PAGE = 25
@@ -180,3 +181,7 @@ def _key(modification_id: str) -> dict[str, str]:
 def _serialise(item: Mapping[str, Any]) -> dict[str, Any]:
     serializer = TypeSerializer()
     return {name: serializer.serialize(value) for name, value in stored(item).items()}
+
+
+if TYPE_CHECKING:
+    _modifications: type[Modifications] = FrameworkModifications

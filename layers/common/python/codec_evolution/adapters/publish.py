@@ -9,7 +9,7 @@ import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,7 +19,7 @@ from codec_evolution import artifacts
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.contracts import LIVE_ALIAS
-from codec_evolution.ports import PublishRefused
+from codec_evolution.ports import Publisher, PublishRefused, Sandbox
 
 LAYER = "layers/common/python/"
 """Path of the layer's packages in the checkout."""
@@ -172,3 +172,8 @@ def invoke(client: Any, function: str, event: Mapping[str, Any]) -> tuple[dict[s
     if "FunctionError" not in answer:
         return payload, ""
     return {}, f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"[:1500]
+
+
+if TYPE_CHECKING:
+    _sandbox: type[Sandbox] = SandboxCheck
+    _publisher: type[Publisher] = CodePublisher

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.conditions import Attr, Key
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.adapters.dynamodb import DIGITS, is_conflict, number, plain, serialise, stored, table
 from codec_evolution.ports import Conflict, Control, DayCounters, LoopState, Record
 from codec_evolution.record import Attempt, Elite, MalformedRecord
 
@@ -21,7 +20,6 @@ DAY = "spend#"
 EXPORT_PAGE = 500
 SPENT = "spent_usd"
 ELITE = "elite#"
-_DIGITS = 6
 
 
 class EvolutionRecord:
@@ -177,41 +175,20 @@ class LoopControl:
     def adopt(self, attempt: Attempt, state: LoopState) -> None:
         """Put the record and move the incumbent, both or neither; raises `Conflict`."""
         control_table, record_table = self._names
-        if state.version < 0:
-            condition, values = "attribute_not_exists(version)", {}
-        else:
-            condition, values = "version = :old", {":old": state.version}
-        update = {
-            ":new": attempt.adopted_version,
-            ":sha": attempt.source_sha256,
-            ":attempt": attempt.attempt_id,
-            ":clips": attempt.clip_set,
-            **values,
+        put = {
+            "TableName": record_table,
+            "Item": serialise(attempt.to_item()),
+            "ConditionExpression": "attribute_not_exists(attempt_id)",
+        }
+        move = {
+            "TableName": control_table,
+            "Key": serialise(_key(state.lineage)),
+            **_adoption(attempt, state),
         }
         try:
-            self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": record_table,
-                            "Item": _serialise(attempt.to_item()),
-                            "ConditionExpression": "attribute_not_exists(attempt_id)",
-                        }
-                    },
-                    {
-                        "Update": {
-                            "TableName": control_table,
-                            "Key": _serialise(_key(state.lineage)),
-                            "UpdateExpression": "SET version = :new, incumbent = :sha, "
-                            "incumbent_attempt = :attempt, clip_set = :clips",
-                            "ConditionExpression": condition,
-                            "ExpressionAttributeValues": _serialise(update),
-                        }
-                    },
-                ]
-            )
+            self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": move}])
         except ClientError as error:
-            if _is_conflict(error):
+            if is_conflict(error):
                 raise Conflict(
                     f"version {state.version} of {state.lineage} is no longer the incumbent"
                 ) from None
@@ -282,9 +259,9 @@ class LoopControl:
             self._table.update_item(
                 Key=_key(lineage, f"{DAY}{day}"),
                 UpdateExpression="ADD #n :a",
-                ConditionExpression=Attr(name).not_exists() | Attr(name).lte(_number(limit - amount)),
+                ConditionExpression=Attr(name).not_exists() | Attr(name).lte(number(limit - amount)),
                 ExpressionAttributeNames={"#n": name},
-                ExpressionAttributeValues={":a": _number(amount)},
+                ExpressionAttributeValues={":a": number(amount)},
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
@@ -300,7 +277,7 @@ class LoopControl:
             Key=_key(lineage, f"{DAY}{day}"),
             UpdateExpression="ADD #n :a",
             ExpressionAttributeNames={"#n": SPENT},
-            ExpressionAttributeValues={":a": _number(_dearer(spent_usd) - _dearer(reserved_usd))},
+            ExpressionAttributeValues={":a": number(_dearer(spent_usd) - _dearer(reserved_usd))},
         )
 
     def elites(self, lineage: str, limit: int) -> list[Elite]:
@@ -315,7 +292,7 @@ class LoopControl:
         try:
             self._table.put_item(
                 Item={**stored(elite.to_item()), **_key(lineage, f"{ELITE}{niche}")},
-                ConditionExpression=Attr("fitness").not_exists() | Attr("fitness").gt(_number(elite.fitness)),
+                ConditionExpression=Attr("fitness").not_exists() | Attr("fitness").gt(number(elite.fitness)),
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
@@ -342,27 +319,31 @@ class LoopControl:
             raise Conflict(f"the state of {lineage} has changed") from None
 
 
-def table(name: str) -> Any:
-    """Return a table of boto3's resource interface, which has no types."""
-    dynamodb: Any = boto3.resource("dynamodb", config=client_config())
-    return dynamodb.Table(name)
-
-
-def plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an item with numbers as int or float."""
-    return {name: _plain_value(value) for name, value in item.items()}
-
-
-def stored(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an item with floats as decimals of six digits, which the console shows readably."""
-    return {name: _number(value) if isinstance(value, float) else value for name, value in item.items()}
-
-
 def _attempt(item: Mapping[str, Any]) -> Attempt:
     try:
         return Attempt.from_item(plain(item))
     except MalformedRecord as error:
         raise MalformedRecord(f"{error} (attempt {item.get('attempt_id')})") from None
+
+
+def _adoption(attempt: Attempt, state: LoopState) -> dict[str, Any]:
+    """Return the update that makes an attempt the incumbent where the state is still the one that was read."""
+    if attempt.adopted_version is None:
+        raise MalformedRecord("adopted_version: an attempt without one cannot become the incumbent")
+    values: dict[str, Any] = {
+        ":new": attempt.adopted_version,
+        ":sha": attempt.source_sha256,
+        ":attempt": attempt.attempt_id,
+        ":clips": attempt.clip_set,
+    }
+    condition = "attribute_not_exists(version)"
+    if state.version >= 0:
+        condition, values[":old"] = "version = :old", state.version
+    return {
+        "UpdateExpression": "SET version = :new, incumbent = :sha, incumbent_attempt = :attempt, clip_set = :clips",
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": serialise(values),
+    }
 
 
 def _counters(day: str, item: Mapping[str, Any]) -> DayCounters:
@@ -374,36 +355,13 @@ def _counters(day: str, item: Mapping[str, Any]) -> DayCounters:
     )
 
 
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        exponent = value.as_tuple().exponent
-        return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
-    return value
-
-
-def _number(value: float) -> Decimal:
-    return Decimal(str(round(value, _DIGITS)))
-
-
 def _dearer(dollars: float) -> float:
     """Return dollars rounded up to the digits that are stored, so that no sum of roundings passes a limit."""
-    return math.ceil(round(dollars * 10**_DIGITS, 3)) / 10**_DIGITS
+    return math.ceil(round(dollars * 10**DIGITS, 3)) / 10**DIGITS
 
 
 def _key(lineage: str, item: str = STATE_ITEM) -> dict[str, str]:
     return {"lineage": lineage, "item": item}
-
-
-def _serialise(item: Mapping[str, Any]) -> dict[str, Any]:
-    serializer = TypeSerializer()
-    return {name: serializer.serialize(value) for name, value in stored(item).items()}
-
-
-def _is_conflict(error: ClientError) -> bool:
-    if error.response["Error"]["Code"] != "TransactionCanceledException":
-        return False
-    codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-    return bool(codes & {"ConditionalCheckFailed", "TransactionConflict"})
 
 
 if TYPE_CHECKING:

@@ -284,6 +284,7 @@ class _Trial:
     rule: Rule
 
     def decide(self) -> Verdict:
+        """Return the verdict on the training clips, and on the held-out clips where they were measured."""
         train, incumbent, rule = self.candidate.train, self.incumbent.train, self.rule
         reason = (
             shortfall(self.comparison, rule)
@@ -353,17 +354,15 @@ def _verdict(
         replace(versus.get(row.clip, row), bd_rate_vs_hevc=row.bd_rate_vs_hevc, bitrate_mbps=row.bitrate_mbps)
         for row in figures.rows
     )
-    known = figures.measured.model_dump()
-    return Verdict(
-        **{
-            **known,
-            "decision": decision,
-            "reason": reason,
-            "rule_version": rule.version,
-            "bd_rate_vs_incumbent": means.bd_rate if means else None,
-            "improvement": improvement_text(means, rule),
-            "achievement": achievement(figures.measured.bitrate_mbps),
-            "rows": rows,
-            **more,
-        }
-    )
+    values: dict[str, Any] = {
+        **figures.measured.model_dump(),
+        "decision": decision,
+        "reason": reason,
+        "rule_version": rule.version,
+        "bd_rate_vs_incumbent": means.bd_rate if means else None,
+        "improvement": improvement_text(means, rule),
+        "achievement": achievement(figures.measured.bitrate_mbps),
+        "rows": rows,
+        **more,
+    }
+    return Verdict(**values)

@@ -107,16 +107,12 @@ class CycleOpener:
         shipped
             Files of the release to start with when the lineage has none.
         """
-        lineage = self._settings.lineage
-        cycle_id = format_time(parse_time(start.started))
+        lineage, cycle_id = self._settings.lineage, format_time(parse_time(start.started))
         state = self._control.state(lineage)
         day = self._control.day(lineage, day_of(cycle_id))
-        refusal = self._refusal(state, start, day)
-        if refusal:
-            return CycleOpened(go=False, reason=refusal, lineage=lineage, cycle_id=cycle_id)
-        slots = self._slots(state, start, cycle_id)
-        if slots is None:
-            return CycleOpened(go=False, reason="incumbent_not_measured", lineage=lineage, cycle_id=cycle_id)
+        slots = self._refusal(state, start, day) or self._slots(state, start, cycle_id)
+        if isinstance(slots, str):
+            return CycleOpened(go=False, reason=slots, lineage=lineage, cycle_id=cycle_id)
         due = tuple(slot.attempt_id for slot in slots if slot.kind != "incumbent")
         try:
             self._control.take_lease(
@@ -127,30 +123,34 @@ class CycleOpener:
         if state.execution != start.execution:
             self.conclude_lost(state)
         current = state.release or self._first_release(lineage, shipped)
-        share = slot_share(self._settings.daily_budget_usd, day.spent_usd, len(slots))
-        slots = [slot.model_copy(update={"budget_usd": share}) for slot in slots]
         if (state.execution, state.due) != (start.execution, due):
             self._count_attempts(slots, cycle_id)
+        share = slot_share(self._settings.daily_budget_usd, day.spent_usd, len(slots))
+        slots = [slot.model_copy(update={"budget_usd": share}) for slot in slots]
+        return self._opened(cycle_id, state, current, slots)
+
+    def _opened(self, cycle_id: str, state: LoopState, current: str, slots: list[Slot]) -> CycleOpened:
+        shared = Shared(
+            lineage=state.lineage,
+            cycle_id=cycle_id,
+            version=state.version,
+            release=current,
+            seed=contest_seed(state.lineage, max(state.version, 0)),
+        )
         return CycleOpened(
             go=True,
-            lineage=lineage,
+            lineage=state.lineage,
             cycle_id=cycle_id,
             version=state.version,
             release=current,
             again=slots[0].kind != "candidate",
-            shared=Shared(
-                lineage=lineage,
-                cycle_id=cycle_id,
-                version=state.version,
-                release=current,
-                seed=contest_seed(lineage, max(state.version, 0)),
-            ),
+            shared=shared,
             slots=slots,
         )
 
     def conclude_lost(self, state: LoopState) -> list[str]:
         """Write `skipped: infrastructure` for attempts that a dead execution never concluded."""
-        lost = []
+        lost: list[str] = []
         for attempt_id in state.due:
             attempt = summarised(
                 {
@@ -191,17 +191,17 @@ class CycleOpener:
             return "daily_attempts_used"
         return ""
 
-    def _slots(self, state: LoopState, start: CycleStart, cycle_id: str) -> list[Slot] | None:
-        """Return the slots of this pass, or None when preparing has already failed in this cycle."""
+    def _slots(self, state: LoopState, start: CycleStart, cycle_id: str) -> list[Slot] | str:
+        """Return the slots of this pass, or the refusal when preparing has already failed in this cycle."""
         baseline_id = records.attempt_id(cycle_id, 0)
         baseline_tried = self._record.get(state.lineage, baseline_id) is not None
         if state.version < 0:
             if baseline_tried or start.preparation > 0:
-                return None
+                return "incumbent_not_measured"
             return [_slot(0, "baseline", baseline_id)]
         if state.prepared_version != state.version:
             if start.preparation > 0:
-                return None
+                return "incumbent_not_measured"
             return [_slot(0, "incumbent", f"{cycle_id}#{PREPARATION}")]
         first = 1 if baseline_tried else 0
         slots = [

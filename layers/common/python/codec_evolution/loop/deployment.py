@@ -20,7 +20,7 @@ VERSIONS_PER_CYCLE = 20
 class Deployed:
     """What one reconciliation did."""
 
-    committed: list[dict[str, Any]] = field(default_factory=list)
+    committed: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     waiting: str = ""
     """Why versions are still due; empty when none is."""
 

@@ -34,8 +34,7 @@ def build_record(
     prefix
         Where the attempt's artifacts are in the bucket.
     """
-    item, plan = request.item, request.plan
-    measure_s, confirm_s = _seconds(request.measure), _seconds(request.confirm)
+    item = request.item
     parent = item.version if ruling.parent_version is None else ruling.parent_version
     known = {
         **_identity(item),
@@ -49,15 +48,10 @@ def build_record(
         "github_committed": False,
         "confirmed": ruling.confirmed,
         "clip_set": request.measure and request.measure.clip_set,
-        # The conversation's own books also hold rounds whose answer was lost; they replace this figure below.
-        "llm_cost_usd": round(plan.cost_usd, 6),
-        "plan_s": round(plan.elapsed_s, 3),
-        "measure_s": measure_s,
-        "confirm_s": confirm_s,
-        "compute_cost_usd": _compute_cost(plan.elapsed_s, (measure_s or 0.0) + (confirm_s or 0.0)),
         "finished_at": finished_at,
         "artifacts": prefix,
         "execution": request.execution,
+        **_used(request),
         **{name: value for name, value in facts.to_item().items() if name in Proposed.model_fields},
         **_failed(ruling.failure),
         **ruling.figures.to_item(),
@@ -99,13 +93,24 @@ def _identity(item: Item) -> dict[str, Any]:
     }
 
 
+def _used(request: ConcludeRequest) -> dict[str, Any]:
+    """Return the seconds and dollars of an attempt as the cycle knows them."""
+    plan, measure_s, confirm_s = request.plan, _seconds(request.measure), _seconds(request.confirm)
+    benchmark_s = (measure_s or 0.0) + (confirm_s or 0.0)
+    compute = compute_cost(load_prices(), plan_s=plan.elapsed_s, benchmark_s=benchmark_s)
+    return {
+        # What the conversation has booked goes before it: that also counts rounds whose answer was lost.
+        "llm_cost_usd": round(plan.cost_usd, 6),
+        "plan_s": round(plan.elapsed_s, 3),
+        "measure_s": measure_s,
+        "confirm_s": confirm_s,
+        "compute_cost_usd": round(compute, 6),
+    }
+
+
 def _failed(failure: Failure | None) -> dict[str, Any]:
     names = ("stage", "kind", "message", "clip", "line")
     return {} if failure is None else {f"failure_{name}": getattr(failure, name) for name in names}
-
-
-def _compute_cost(plan_s: float, benchmark_s: float) -> float:
-    return round(compute_cost(load_prices(), plan_s=plan_s, benchmark_s=benchmark_s), 6)
 
 
 def _seconds(report: Report | None) -> float | None:

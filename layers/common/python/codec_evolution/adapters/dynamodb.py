@@ -1,0 +1,60 @@
+"""What the tables share: boto3's untyped resource, and numbers as DynamoDB stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError
+
+from codec_evolution.adapters.clients import client_config
+
+DIGITS = 6
+"""Digits after the point of a stored number; the console shows them readably."""
+
+
+def table(name: str) -> Any:
+    """Return a table of boto3's resource interface, which has no types."""
+    dynamodb: Any = boto3.resource("dynamodb", config=client_config())
+    return dynamodb.Table(name)
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored item with numbers as int or float."""
+    return {name: _plain_value(value) for name, value in item.items()}
+
+
+def stored(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item with floats as decimals of `DIGITS` digits."""
+    return {name: number(value) if isinstance(value, float) else value for name, value in item.items()}
+
+
+def number(value: float) -> Decimal:
+    """Return a number as it is stored."""
+    return Decimal(str(round(value, DIGITS)))
+
+
+def serialise(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item in the typed form of the client's interface, which transactions need."""
+    serializer = TypeSerializer()
+    return {name: serializer.serialize(value) for name, value in stored(item).items()}
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Tell whether a transaction failed on a condition or against another transaction."""
+    if error.response.get("Error", {}).get("Code") != "TransactionCanceledException":
+        return False
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+    return bool(
+        {reason.get("Code") for reason in reasons} & {"ConditionalCheckFailed", "TransactionConflict"}
+    )
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
+    return value
