@@ -31,13 +31,13 @@ run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNE
 	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --state-dir $(STATE_DIR)
 
 ##@ Change
-check: setup ## Check what you edit, in a minute: format, lint and the fast unit tests, side by side
-	@$(call timed,check,$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target style fast-tests)
+check: setup ## Check what you edit, in a minute: format, lint, types and the fast unit tests, side by side
+	@$(call timed,check,$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target style types fast-tests)
 
-test: setup ## Check everything: format, lint and every test, with the branch coverage of the pure rooms
-	@$(call timed,test,$(MAKE) --no-print-directory style all-tests)
+test: setup ## Check everything: format, lint, types and every test, with the branch coverage of the pure rooms
+	@$(call timed,test,$(MAKE) --no-print-directory style types all-tests)
 
-lint: style ## Check style only
+lint: style types ## Check format, lint and types
 
 coverage: setup ## Measure the branch coverage of the pure rooms by the unit tests alone
 	$(PY) -m pytest --numprocesses auto --cov tests/unit

@@ -94,9 +94,7 @@ def install(package: Package, python: str, state: Path, pip_config: str = "") ->
     _pip(python, "download", ["--dest", str(downloads), *reviewed], environment)
     wheels = sorted(downloads.glob("*.whl"))
     if len(wheels) != 1:
-        raise HostRefusal(
-            "package-failed", f"{len(wheels)} wheels came for {wanted}, one was expected", FAILED
-        )
+        raise HostRefusal("package-failed", f"{wanted} came as {len(wheels)} wheels instead of 1", FAILED)
     hashes = {wheel.name: sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
     offline = ["--no-index", "--find-links", str(downloads), "--target", target, "--upgrade"]
     _pip(python, "install", [*offline, *reviewed], environment)
