@@ -203,10 +203,11 @@ def test_two_runs_give_the_same_bits_and_the_same_quality(small):
 
 
 def test_a_confirming_run_repeats_one_training_window_with_the_same_hashes(incumbent):
-    common = incumbent.train["packets_sha256"].keys() & incumbent.held_out["packets_sha256"].keys()
+    common = incumbent.train.packets_sha256.keys() & incumbent.held_out.packets_sha256.keys()
     assert common == {"carphone/0"}
     for name in ("packets_sha256", "frames_sha256"):
-        assert incumbent.train[name]["carphone/0"] == incumbent.held_out[name]["carphone/0"]
+        first, second = getattr(incumbent.train, name), getattr(incumbent.held_out, name)
+        assert first["carphone/0"] == second["carphone/0"]
 
 
 def test_a_call_that_takes_too_long_is_a_timeout(small):
@@ -249,7 +250,7 @@ def real(request, full, clips):
 
 def test_the_printed_bd_rates_agree_with_an_independent_computation_from_the_raw_points(real):
     assert real["outcome"] == "passed", real["failure"]
-    printed = summary(real, {})
+    printed = summary(Report.model_validate(real), {})
     ratios = []
     for row in printed["clips"]:
         anchor = next(
