@@ -1,4 +1,4 @@
-"""Where things are in the artifact bucket."""
+"""The keys of the artifact bucket."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from codec_evolution.contracts import Report
 from codec_evolution.ports import Objects
 
 HELD_OUT = "operators/held_out"
-"""Operators' prefix: neither the planner's role nor a public commit reads below it."""
+"""The operators' prefix: the planner's role may not read below it, and commits take nothing from it."""
 
 MODIFICATIONS = "modifications"
 
@@ -40,7 +40,7 @@ def attempt(lineage: str, attempt_id: str) -> str:
 
 
 def proposal(lineage: str, attempt_id: str) -> str:
-    """Return the key of what Plan knows of an attempt."""
+    """Return the key of what Plan stored of an attempt's proposal."""
     return f"{attempt(lineage, attempt_id)}/proposal.json"
 
 
@@ -60,7 +60,7 @@ def report(lineage: str, attempt_id: str) -> str:
 
 
 def journal(lineage: str, attempt_id: str) -> str:
-    """Return the key of the record that is written before the transaction, so that a lost write can be replayed."""
+    """Return the key of the record as written before its transaction, so that a lost write can be replayed."""
     return f"{attempt(lineage, attempt_id)}/record.json"
 
 
@@ -75,7 +75,7 @@ def held_out_curve(source_sha256: str, seed: str) -> str:
 
 
 def look(lineage: str, attempt_id: str) -> str:
-    """Return the key of the note that an attempt's look at the held-out windows was counted."""
+    """Return the key of the note that an attempt's held-out evaluation was counted."""
     return f"{attempt(lineage, attempt_id)}/look.json"
 
 

@@ -1,4 +1,4 @@
-"""What passes on each edge of the cycle, and how large it may be.
+"""The payloads on the edges of the cycle, and how large each may be.
 
 Every edge is asserted under its cap on both sides: Step Functions refuses a state's data above 256 KiB and the
 local emulator does not, so the house rule is 200 KiB for an edge and less where less is enough.

@@ -1,4 +1,4 @@
-"""What the pure modules need of the outside world; `adapters` implements it with boto3."""
+"""What the pure modules need from the outside world; `adapters` implements it with boto3."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DayCounters:
     attempts
         Candidates that were handed out.
     looks
-        Evaluations on the held-out windows.
+        Held-out evaluations.
     spent_usd
         Dollars of the language model that are spent or reserved.
     """
@@ -125,7 +125,7 @@ class Control(Protocol):
         ...
 
     def set_prepared(self, lineage: str, version: int, clip_set: str) -> None:
-        """Say that the incumbent's curves for its contest are stored."""
+        """Note which version's curves for its contest are stored."""
         ...
 
     def set_release(self, lineage: str, release: str, expected: str) -> None:
@@ -159,11 +159,11 @@ class Control(Protocol):
         ...
 
     def reserve(self, lineage: str, day: str, amount_usd: float, limit_usd: float) -> bool:
-        """Take dollars from a day's budget before they are spent, unless that would pass the limit."""
+        """Reserve dollars of a day's budget; returns whether the limit allowed it."""
         ...
 
     def settle(self, lineage: str, day: str, reserved_usd: float, spent_usd: float) -> None:
-        """Give back what a reservation did not need; more than was reserved is booked as it is."""
+        """Book what a call cost in place of what was reserved for it."""
         ...
 
     def elites(self, lineage: str, limit: int) -> list[Elite]:

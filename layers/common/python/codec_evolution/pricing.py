@@ -1,4 +1,4 @@
-"""What things cost: the price table, and the cost of one call of a language model."""
+"""The price table, and the cost of a call of a language model and of an attempt's compute."""
 
 from __future__ import annotations
 

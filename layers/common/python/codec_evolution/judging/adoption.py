@@ -4,7 +4,7 @@ The rule compares only windows that both have measured, of one and the same clip
 windows are public; those of held-out windows stay in `Verdict.held_out_rows`, and no reason mentions them.
 
 The margins must be reached twice: by the printed BD-rate (Akima, over all that both curves reach) and at the
-candidate's own points within 32 to 41 dB. The first alone can be fooled without saving a bit, by where a codec puts
+candidate's own points within 32 to 41 dB. The first alone can be gamed by where a codec places
 its points.
 """
 
@@ -240,7 +240,7 @@ def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -
     -------
     Verdict
         ``confirm`` when training is good enough and the candidate has no held-out report yet;
-        ``undecidable`` when the reports cannot be compared, which is nobody's loss.
+        ``undecidable`` when the reports cannot be compared; the incumbent stays.
     """
     train = candidate.train
     if train.failure is not None:

@@ -1,4 +1,4 @@
-"""A quality-diversity archive: the best codec of each family, so that good ideas of another kind are not forgotten.
+"""A quality-diversity archive: the best codec of each family, so that other promising approaches are kept.
 
 A niche is a combination of prediction, transform and decoding time. Its elite is the codec with the lowest rate at the
 floor quality; elites live as control items, one a niche, so that reading them costs the same whatever was tried.
@@ -133,7 +133,7 @@ def _names(tree: ast.Module) -> set[str]:
 
 
 def _remembers(tree: ast.Module) -> bool:
-    """Tell whether a function changes something that lives as long as the module: how a reference frame is kept."""
+    """Tell whether a function changes module-level state, which is how a codec keeps a reference frame."""
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     kept: set[str] = set()
     for node in (each for each in tree.body if isinstance(each, ast.Assign | ast.AnnAssign)):

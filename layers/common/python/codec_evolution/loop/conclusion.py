@@ -17,7 +17,7 @@ from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
 from codec_evolution.record import Attempt, ProposalFacts
 
 MAX_JUDGEMENTS = 5
-"""How often a candidate is judged again because another slot moved the incumbent first."""
+"""How often a candidate is judged anew because another slot replaced the incumbent first."""
 
 
 def _ignore(attempt: Attempt, measure: Report | None) -> None:
@@ -26,7 +26,7 @@ def _ignore(attempt: Attempt, measure: Report | None) -> None:
 
 @dataclass(frozen=True)
 class Concluder:
-    """Ends attempts. Every call may be repeated: an attempt that is in the record is answered from it.
+    """Concludes attempts. Every call may be repeated: for an attempt in the record, the answer comes from there.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Concluder:
         candidate = adoption.Contest(train=train, held_out=request.confirm)
         for _ in range(MAX_JUDGEMENTS):
             state = self.control.state(request.item.lineage)
-            # A repeat of this call may have been faster; an attempt is never judged against itself.
+            # A repeat of this call may have been first; an attempt is never judged against itself.
             if state.incumbent_attempt == request.item.attempt_id:
                 return Concluded(next="done", status=records.ADOPTED, version=state.version)
             known = self._known(request.item)
@@ -121,7 +121,7 @@ class Concluder:
         return Concluded(next="done", status=records.ADOPTED, version=version)
 
     def _incumbent_failed(self, item: Item, ruling: Ruling) -> Concluded:
-        """Pause a lineage whose incumbent fails on its next contest's windows: trying again would change nothing."""
+        """Pause a lineage whose incumbent fails on its next contest's windows: a retry would fail as well."""
         if ruling.status == records.TEST_FAILED:
             reason = f"version {item.version} fails on the windows of its next contest ({ruling.reason})"
             self.control.set_paused(
@@ -138,7 +138,7 @@ class Concluder:
         if counted or self.control.count(
             item.lineage, day_of(item.cycle_id), "looks", 1, limit=float(self.looks_per_day)
         ):
-            # Kept so that a repeat of this call is the same look; a crash in between counts it twice at worst.
+            # A repeat of this call is the same evaluation; a crash before this line counts it twice at worst.
             self.objects.put_json(look, {"attempt_id": item.attempt_id})
             return Concluded(next="confirm", status="promising")
         ruling = Ruling(
@@ -172,9 +172,9 @@ class Concluder:
         return Concluded(next="done", status=ruling.status, cost_usd=request.plan.cost_usd)
 
     def _archive(self, request: ConcludeRequest, record: Attempt) -> None:
-        """Let a measured codec into the archive if it is the best of its family.
+        """Put a measured codec into the archive if it is the best of its family.
 
-        One that the held-out windows did not confirm stays out: it may know the training windows by heart.
+        A codec that the held-out windows did not confirm stays out: it may be overfitted to the training windows.
         """
         unconfirmed = request.confirm is not None and record.status != records.ADOPTED
         if record.bitrate_mbps is None or request.measure is None or unconfirmed:
@@ -225,7 +225,7 @@ class Concluder:
                 self.objects.put_json(curve(sha, item.seed), report.to_payload())
 
     def _store_held_out(self, request: ConcludeRequest, verdict: adoption.Verdict) -> None:
-        """Keep the verdict's held-out figures where operators find them and nobody else reads."""
+        """Store the verdict with its held-out figures below the operators' prefix."""
         if request.confirm is not None:
             key = artifacts.held_out_verdict(request.item.lineage, request.item.attempt_id)
             self.objects.put_json(key, verdict.as_dict())

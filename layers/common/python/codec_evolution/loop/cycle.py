@@ -1,4 +1,4 @@
-"""Opening and closing a cycle: who may run, what is left from a dead run, and which slots are tried."""
+"""Opening a cycle: whether it may run, what a dead execution left, and which slots are tried."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class CycleStart:
 
 
 class CycleOpener:
-    """Takes the lease, concludes what a dead run left, and hands out the slots.
+    """Takes the lease, concludes what a dead execution left, and hands out the slots.
 
     Parameters
     ----------
     on_recorded
-        Called once with each attempt that is concluded for a dead run.
+        Called once with each attempt that is concluded for a dead execution.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class CycleOpener:
             return "busy"
         spent = day.spent_usd
         share = slot_share(self._settings.daily_budget_usd, spent, self._settings.slots)
-        # A rest too small for a call would only make attempts that are skipped.
+        # A remainder too small for one call would only produce skipped attempts.
         if spent >= self._settings.daily_budget_usd or share < self._settings.least_attempt_usd:
             return "daily_budget_spent" if spent else "daily_budget_below_one_call"
         if day.attempts + self._settings.slots > self._settings.max_attempts_per_day:
@@ -208,7 +208,7 @@ class CycleOpener:
             _slot(slot, "candidate", records.attempt_id(cycle_id, slot))
             for slot in range(first, first + self._settings.slots)
         ]
-        # One slot of a cycle may change the framework, so that no two do it at the same time.
+        # Only one slot of a cycle may change the framework, so that no two do at once.
         return [slots[0].model_copy(update={"tools": self._settings.tools}), *slots[1:]]
 
     def _first_release(self, lineage: str, shipped: Mapping[str, str]) -> str:
@@ -235,14 +235,14 @@ def _slot(number: int, kind: Literal["candidate", "baseline", "incumbent"], atte
 def contest_seed(lineage: str, version: int) -> str:
     """Return the seed of all contests against one incumbent.
 
-    It moves with every adoption, so that no lineage can settle on one set of held-out windows, and it is the same
-    for all challengers of an incumbent, so that the incumbent is measured on those windows once.
+    It changes with every adoption, so that a lineage cannot overfit to one set of held-out windows. It is the same for
+    all challengers of an incumbent, so that the incumbent is measured on those windows once.
     """
     return hashlib.sha256(f"{lineage}/{version}".encode()).hexdigest()[:16]
 
 
 def stage_of(objects: Objects, lineage: str, attempt_id: str) -> str:
-    """Return where a running attempt is, by what it has stored: planning, measuring or confirming."""
+    """Return the stage of a running attempt, by what it has stored: planning, measuring or confirming."""
     if objects.exists(artifacts.report(lineage, attempt_id)):
         return "confirming"
     if objects.exists(artifacts.proposal(lineage, attempt_id)):

@@ -1,4 +1,4 @@
-"""What the loop tells CloudWatch: every metric by name, unit and dimensions, and when it is emitted.
+"""The metrics of the loop: name, unit, dimensions, and when each is emitted.
 
 One namespace. Names never change their unit; CloudWatch has no unit for dollars or decibels, so those have ``None``
 and say it in their meaning. The dashboard and the alarms may name only what is listed here.
@@ -20,7 +20,7 @@ NAMESPACE = "CodecEvolution"
 LINEAGE = "Lineage"
 MAX_DIMENSION = 200
 OTHER = "other"
-"""What stands for a value that no list holds: each new value of a dimension is a new metric, and costs money."""
+"""Replaces a value that is not in a list: each new value of a dimension is a new metric, and costs money."""
 FAILURE_KINDS = (
     "syntax",
     "policy",
@@ -37,7 +37,7 @@ FAILURE_KINDS = (
     "quality",
     "budget",
 )
-"""What candidates fail of, as the sandbox names it."""
+"""The kinds of failure, as the sandbox names them."""
 IDENTICAL_PERCENT = 0.001
 """A BD-rate nearer to zero than this means that the candidate's curve is the incumbent's."""
 
@@ -137,7 +137,7 @@ STAGES = ("plan", "measure", "confirm")
 
 
 def attempt_samples(attempt: Attempt, measure: Report | None) -> list[Sample]:
-    """Return what a concluded attempt says; a figure that it lacks has no sample.
+    """Return the samples of a concluded attempt; a figure that it lacks has none.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def attempt_samples(attempt: Attempt, measure: Report | None) -> list[Sample]:
 
 
 def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd: float) -> list[Sample]:
-    """Return what a start of a cycle says, whether it may run or not.
+    """Return the samples of a start of a cycle, whether it may run or not.
 
     Parameters
     ----------
@@ -183,9 +183,9 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
     outcome = "opened" if opened.go else _word(opened.reason)
     said = [Sample(TICKS, 1, (opened.lineage, outcome)), Sample(VERSION, state.version, lineage)]
     if state.paused:
-        # Money and commits stand still by a person's will, which is nothing to be alarmed about.
+        # A person stopped money and commits on purpose: no alarm.
         return said
-    # A rest that is too small for one call stops the loop as well as no rest does.
+    # A remainder too small for one call stops the loop like an empty budget.
     stopped = budget_usd <= 0 or outcome.startswith("daily_budget")
     used = 100.0 * spent_usd / budget_usd if budget_usd > 0 else 0.0
     return [
@@ -197,14 +197,14 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
 
 
 def of_signs(lineage: str, signs: Mapping[str, Any]) -> list[Sample]:
-    """Return what a planner noticed in the history before it generated: the newest reports are all alike."""
+    """Return the samples of what a planner found in the history: the newest reports are all alike."""
     return (
         [Sample(IDENTICAL, records.IDENTICAL_REPORTS, (lineage,))] if signs.get("identical_reports") else []
     )
 
 
 def of_tool_call(tool: str, outcome: str) -> list[Sample]:
-    """Return what one framework tool call says; `outcome` is its state (``applied``, ``denied``, ...)."""
+    """Return the samples of one framework tool call; `outcome` is its state (``applied``, ``denied``, ...)."""
     return [Sample(TOOL_CALLS, 1, (_dimension(tool), _dimension(outcome)))]
 
 
@@ -214,7 +214,7 @@ def reason_word(attempt: Attempt) -> str:
 
 
 def is_identical(attempt: Attempt) -> bool:
-    """Tell whether an attempt measured exactly as the incumbent: perhaps the wrong source was measured."""
+    """Tell whether an attempt measured exactly like the incumbent: perhaps the wrong source was measured."""
     difference = attempt.bd_rate_vs_incumbent
     return difference is not None and abs(difference) < IDENTICAL_PERCENT
 

@@ -43,12 +43,12 @@ class Decisions(Protocol):
 
 @dataclass(frozen=True)
 class Operator:
-    """A person's hands on the loop.
+    """The operations of a person on the loop.
 
     Attributes
     ----------
     schedule
-        None where nothing ticks by itself: locally, cycles are started by `codec-evolution run`.
+        None where no schedule starts cycles: locally, `codec-evolution run` does.
     now
         Returns the time, ISO 8601 in UTC.
     """
