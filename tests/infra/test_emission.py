@@ -94,6 +94,8 @@ def test_every_reason_for_which_a_cycle_is_refused_has_a_line_of_its_own():
     for node in ast.walk(opener):
         if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
             said.add(node.value.value)
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant) and node.value.value:
+            said.add(str(node.value.value).partition(":")[0])
         if isinstance(node, ast.FunctionDef) and node.name == "_refusal":
             texts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
             said |= {
