@@ -20,6 +20,7 @@ from codec_evolution.contracts import Item, Planned, PlanRequest
 from codec_evolution.framework import release, rendering
 from codec_evolution.loop.planning import PlanStage
 from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.prompts import Limits
 from codec_evolution.record import Attempt
 from moto.backends import get_backend
@@ -119,6 +120,22 @@ class PlanHarness:
             sleep=self.waits.append,
             observe=lambda signs: self.signs.append(dict(signs)),
         )
+
+    def connections(self, settings: dict[str, str], **changes: Any) -> Connections:
+        """Return what the function Plan gives a planner, with this run's stores."""
+        given: dict[str, Any] = {
+            "settings": settings,
+            "record": self.record,
+            "control": self.control,
+            "objects": self.objects,
+            "modifications": self.modifications,
+            "now": lambda: CYCLE,
+            "deadline": lambda: 0.0,
+            "observe": lambda signs: None,
+            "read_secret": lambda arn: "",
+            "language_model": lambda key: self.planner().model,
+        }
+        return Connections(**given | changes)
 
     def plan(self, number: int = 0, answer: dict[str, Any] | None = None) -> Planned:
         """Call Plan once."""

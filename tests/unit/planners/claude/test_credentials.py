@@ -4,10 +4,9 @@ import pytest
 from codec_evolution import artifacts
 from codec_evolution.planners.base import NoProposal
 from codec_evolution.planners.claude.building import api_key, read_key
-from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.wiring import build_planner
 
-from tests.unit.planners.claude.conftest import ATTEMPT, CYCLE, LINEAGE
+from tests.unit.planners.claude.conftest import ATTEMPT, LINEAGE
 from tests.unit.planners.claude.test_rounds import submits
 
 
@@ -28,15 +27,8 @@ def test_a_secret_without_a_key_is_no_credential(secret):
     ],
 )
 def test_without_a_usable_credential_the_attempt_is_skipped_by_that_name(harness, secret, word):
-    connections = Connections(
-        settings={"PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"},
-        record=(run := harness()).record,
-        control=run.control,
-        objects=run.objects,
-        modifications=run.modifications,
-        now=lambda: CYCLE,
-        deadline=lambda: 0.0,
-        observe=lambda signs: None,
+    connections = harness().connections(
+        {"PLANNER_PROVIDER": "anthropic", "ANTHROPIC_SECRET_ARN": "arn"},
         read_secret={"arn": secret}.__getitem__,
         language_model=lambda key: pytest.fail("no connection without a key"),
     )

@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 from codec_evolution.framework import release, rendering
 from codec_evolution.planners.claude.planner import ClaudePlanner
-from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.prompts import as_data, shipped_templates
 from codec_evolution.planners.wiring import build_planner
 
-from tests.unit.planners.claude.conftest import ATTEMPT, CYCLE, ROOT, PlanHarness
+from tests.unit.planners.claude.conftest import ATTEMPT, ROOT, PlanHarness
 from tests.unit.planners.claude.test_rounds import GIVES_UP
 
 SHIPPED = shipped_templates(ROOT / "prompts")
@@ -80,33 +79,16 @@ def test_a_number_that_json_lacks_becomes_none():
 def test_the_planner_of_a_deployment_has_the_shipped_prompts(harness):
     run = harness()
     settings = {
-        **{
-            "PLANNER_PROVIDER": "bedrock",
-            "PLANNER_MODELS": "m",
-            "PLANNER_EFFORT": "high",
-            "SEARCH_SEED": "0",
-        },
-        **{
-            "PLANNER_MAX_TOKENS": "1",
-            "DAILY_BUDGET_USD": "1",
-            "BENCHMARK_CALL_S": "1",
-            "BENCHMARK_CPU_S": "1",
-        },
-        **{"BENCHMARK_MEMORY_MB": "1", "SHIPPED_DIR": str(ROOT)},
+        "PLANNER_PROVIDER": "bedrock",
+        "PLANNER_MODELS": "m",
+        "PLANNER_EFFORT": "high",
+        "PLANNER_MAX_TOKENS": "1",
+        "SEARCH_SEED": "0",
+        "DAILY_BUDGET_USD": "1",
+        "BENCHMARK_CALL_S": "1",
+        "BENCHMARK_CPU_S": "1",
+        "BENCHMARK_MEMORY_MB": "1",
+        "SHIPPED_DIR": str(ROOT),
     }
-    planner = build_planner(
-        "claude",
-        Connections(
-            settings=settings,
-            record=run.record,
-            control=run.control,
-            objects=run.objects,
-            modifications=run.modifications,
-            now=lambda: CYCLE,
-            deadline=lambda: 0.0,
-            observe=lambda signs: None,
-            read_secret=lambda arn: "",
-            language_model=lambda key: run.planner().model,
-        ),
-    )
+    planner = build_planner("claude", run.connections(settings))
     assert isinstance(planner, ClaudePlanner) and planner.shipped == SHIPPED

@@ -1,4 +1,7 @@
-"""Checks that the prompts of a release can be rendered, before it goes live."""
+"""Checks that the prompts of a release can be rendered, before it goes live.
+
+The host's quick tests for data call it behind the host's walls; no function renders what a planner wrote to check it.
+"""
 
 from __future__ import annotations
 
