@@ -40,7 +40,7 @@ test: setup ## Check everything: format, lint, types and every test, with the br
 lint: style types ## Check format, lint and types
 
 coverage: setup ## Measure the branch coverage of the pure rooms by the unit tests alone
-	$(PY) -m pytest --numprocesses auto --cov tests/unit
+	$(PY) -m pytest --numprocesses auto tests/unit --cov
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench
@@ -56,7 +56,7 @@ fast-tests: setup
 
 # What disturbs other tests, or is disturbed by them, runs alone at the end.
 all-tests: setup
-	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --durations=15 -m "not alone" --cov tests)
+	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --durations=15 -m "not alone" tests --cov)
 	@$(call timed,tests that run alone,$(PY) -m pytest -q -m alone tests/unit)
 
 ##@ Deploy

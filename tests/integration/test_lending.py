@@ -28,7 +28,13 @@ class Dashboard:
         self._log = log
         command = [*CLI, "dashboard", "--port", "0", "--state-dir", str(state_dir)]
         with log.open("w") as out:
-            self.process = subprocess.Popen(command, stderr=out, stdout=out)
+            # A shell that starts the tests in the background has them ignore Ctrl-C, and they would pass that on.
+            self.process = subprocess.Popen(
+                command,
+                stderr=out,
+                stdout=out,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
 
     @property
     def said(self) -> str:

@@ -85,6 +85,7 @@ def test_a_statement_reaches_no_other_template_and_no_function(template):
         here(template)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
