@@ -5,8 +5,11 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
-MAX_SOURCE_BYTES = 100 * 1024
-"""Largest source of a candidate."""
+MAX_SOURCE_BYTES = 160 * 1024
+"""Largest source of a candidate, as UTF-8 text."""
+
+MAX_COMPRESSED_BYTES = 40 * 1024
+"""Largest source compressed with lzma: room for trained tables, none for pictures."""
 
 _META_BYTES = 64 * 1024
 _MB = 1 << 20

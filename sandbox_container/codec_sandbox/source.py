@@ -8,16 +8,20 @@ to the interpreter (Boucher and Anderson, "Trojan Source: invisible vulnerabilit
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import tokenize
 import unicodedata
 from collections.abc import Iterator
 
 from codec_sandbox.faults import Violation
-from codec_sandbox.limits import MAX_SOURCE_BYTES
+from codec_sandbox.limits import MAX_COMPRESSED_BYTES, MAX_SOURCE_BYTES
 
 CONSTRUCT = "source"
 """The construct of every violation found here."""
+
+_LZMA = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 32 * 1024},)
+# zlib, by which a source travels, looks back as far. The same as in codec_evolution.candidate.
 
 _MOST = 200
 _UTF_8 = frozenset({"utf-8", "utf8"})  # looking a codec up would import it, and a worker has no files
@@ -47,6 +51,11 @@ def unreadable(source: bytes) -> Violation | None:
     if len(source) > MAX_SOURCE_BYTES:
         message = f"the source has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed"
         return Violation(0, 0, CONSTRUCT, message)
+    if (size := compressed_size(source)) > MAX_COMPRESSED_BYTES:
+        message = (
+            f"the source has {size} bytes compressed with lzma; at most {MAX_COMPRESSED_BYTES} are allowed"
+        )
+        return Violation(0, 0, CONSTRUCT, message)
     if b"\0" in source:
         return _at_byte(source, source.index(b"\0"), "the source contains a null byte")
     try:
@@ -54,6 +63,13 @@ def unreadable(source: bytes) -> Violation | None:
     except UnicodeDecodeError as error:
         return _at_byte(source, error.start, f"the source is not UTF-8 (byte {error.start})")
     return None
+
+
+def compressed_size(source: bytes) -> int:
+    """Return the size of a source compressed with lzma, in bytes; short ones are not compressed."""
+    if len(source) <= MAX_COMPRESSED_BYTES:
+        return len(source)
+    return len(lzma.compress(source, check=lzma.CHECK_NONE, filters=_LZMA))
 
 
 def text_of(source: bytes) -> str:

@@ -128,7 +128,7 @@ def test_a_cheat_loses_with_the_named_reason(cheat, small, incumbent):
 
 @pytest.fixture(scope="session")
 def learnt(small):
-    """Packets of the training frames at the qualities for which 100 KB of source have room."""
+    """Packets of the training frames at the qualities for which a source has room."""
     packets = {}
     namespace: dict = {}
     exec(compile(version_0(), "version_0", "exec"), namespace)

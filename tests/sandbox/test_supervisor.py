@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -185,7 +186,8 @@ def test_a_decoded_frame_must_have_exact_shape_and_type(
 @pytest.mark.parametrize(
     ("source", "kind", "part"),
     [
-        (b"x" * (100 * 1024 + 1), "syntax", "102400"),
+        (b"x" * (160 * 1024 + 1), "syntax", "163840"),
+        (b"# " + random.Random(1).randbytes(41 * 1024).hex().encode(), "syntax", "compressed with lzma"),
         (b"\xff", "syntax", "not UTF-8"),
         (b"a\0b", "syntax", "null byte"),
         (b"def f(:", "syntax", "invalid syntax"),

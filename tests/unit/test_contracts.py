@@ -8,7 +8,14 @@ import zlib
 from pathlib import Path
 
 import pytest
-from codec_evolution.candidate import MAX_SOURCE_BYTES, normalised_sha256, sha256_hex
+from codec_evolution.candidate import (
+    MAX_COMPRESSED_BYTES,
+    MAX_SOURCE_BYTES,
+    Candidate,
+    SourceError,
+    normalised_sha256,
+    sha256_hex,
+)
 from codec_evolution.contracts import (
     CAPS_BYTES,
     EDGE_LIMIT_BYTES,
@@ -62,7 +69,7 @@ def test_an_envelope_whose_source_was_swapped_is_refused():
 
 def test_a_compression_bomb_is_refused_before_it_grows():
     bomb = base64.b64encode(zlib.compress(b"0" * 50_000_000, 9)).decode()
-    with pytest.raises(ContractError, match="source_zb64 is larger than 102400 bytes"):
+    with pytest.raises(ContractError, match="source_zb64 is larger than 163840 bytes"):
         unpack_text(bomb, "source_zb64", MAX_SOURCE_BYTES)
 
 
@@ -72,13 +79,15 @@ def test_a_damaged_text_is_named(damaged):
         unpack_text(damaged, "toml_zb64", 1000)
 
 
-def test_the_largest_source_that_does_not_compress_fits_on_plans_edge():
+def test_the_source_that_compresses_worst_fits_on_plans_edge():
+    """A block of noise, repeated at a distance that zlib cannot see, is the worst case that lzma might admit."""
     draw = random.Random(1)
-    source = "".join(
-        draw.choice("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/")
-        for _ in range(MAX_SOURCE_BYTES)
-    )
-    planned = Planned(next="candidate", envelope=Envelope.seal(source, POLICY))
+    letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/"
+    block = "".join(draw.choice(letters) for _ in range(MAX_COMPRESSED_BYTES * 5 // 4))
+    with pytest.raises(SourceError, match="compressed with lzma"):
+        Candidate((4 * block)[:MAX_SOURCE_BYTES])
+    source = block + "#" * (MAX_SOURCE_BYTES - len(block))
+    planned = Planned(next="candidate", envelope=Envelope.seal(Candidate(source).source, POLICY))
     assert to_payload(planned, "plan")["next"] == "candidate"
 
 

@@ -355,7 +355,7 @@ def test_what_the_ceiling_allows_and_the_policy_lacks_is_said_to_be_amendable():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (b"#" * (100 * 1024 + 1), "at most 102400"),
+        (b"#" * (160 * 1024 + 1), "at most 163840"),
         (b"x = 1\n\xff\xfe", "not UTF-8"),
         (b"x = 1\nx = '\0'", "null byte"),
         (b"def f(:", "invalid syntax"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from codec_sandbox.source import MAX_SOURCE_BYTES, foreign_names, misleading, text_of, unreadable
 from codec_sandbox.validator import check
@@ -117,7 +119,8 @@ def test_text_around_the_fields_of_an_f_string_is_text():
         ("x = 'é'\ny = 'é".encode() + b"\xe9'", (2, 7), "not UTF-8"),
         (b"x = 1\nx = '\0'", (2, 6), "null byte"),
         ("x = 1\n".encode("utf-16"), (1, 4), "null byte"),
-        (b"#" * (MAX_SOURCE_BYTES + 1), (0, 0), "at most 102400"),
+        (b"#" * (MAX_SOURCE_BYTES + 1), (0, 0), "at most 163840"),
+        (b"# " + random.Random(1).randbytes(41 * 1024).hex().encode(), (0, 0), "lzma; at most 40960"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_at_their_place(

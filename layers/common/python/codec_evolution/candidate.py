@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import lzma
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-MAX_SOURCE_BYTES = 100 * 1024
+MAX_SOURCE_BYTES = 160 * 1024
+"""Largest source, as UTF-8 text. Layout, names and docstrings cost nothing below it."""
+
+MAX_COMPRESSED_BYTES = 40 * 1024
+"""Largest source as `compressed_size` counts it: room for trained tables, none for pictures."""
+
+_LZMA = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 32 * 1024},)
+# zlib, by which a source travels, looks back as far; so what passes here fits on every edge.
+
 GRAMMAR = (3, 11)
 """The Python grammar by which every candidate is parsed, whatever Python runs it."""
 
@@ -26,7 +35,8 @@ class Candidate:
     Raises
     ------
     SourceError
-        The source is empty, larger than `MAX_SOURCE_BYTES`, not valid Unicode, or holds a null byte.
+        The source is empty, larger than `MAX_SOURCE_BYTES`, or than `MAX_COMPRESSED_BYTES` compressed, not valid
+        Unicode, or holds a null byte.
     """
 
     source: str
@@ -34,11 +44,15 @@ class Candidate:
     def __post_init__(self) -> None:
         """Check the source."""
         try:
-            size = len(self.source.encode("utf-8"))
+            text = self.source.encode("utf-8")
         except UnicodeEncodeError as error:
             raise SourceError(f"the source is not valid Unicode: {error.reason}") from None
-        if size > MAX_SOURCE_BYTES:
-            raise SourceError(f"the source has {size} bytes, the limit is {MAX_SOURCE_BYTES}")
+        if len(text) > MAX_SOURCE_BYTES:
+            raise SourceError(f"the source has {len(text)} bytes, the limit is {MAX_SOURCE_BYTES}")
+        if (size := compressed_size(text)) > MAX_COMPRESSED_BYTES:
+            raise SourceError(
+                f"the source has {size} bytes compressed with lzma, the limit is {MAX_COMPRESSED_BYTES}"
+            )
         if "\0" in self.source:
             raise SourceError("the source holds a null byte")
         if not self.source.strip():
@@ -53,6 +67,13 @@ class Candidate:
     def normalised_sha256(self) -> str:
         """Hash of what the source means to the parser; see `normalised_sha256`."""
         return normalised_sha256(self.source)
+
+
+def compressed_size(text: bytes) -> int:
+    """Return the size of a source compressed with lzma, in bytes; short ones are not compressed."""
+    if len(text) <= MAX_COMPRESSED_BYTES:
+        return len(text)
+    return len(lzma.compress(text, check=lzma.CHECK_NONE, filters=_LZMA))
 
 
 def sha256_hex(text: str) -> str:

@@ -14,7 +14,7 @@ from codec_evolution.ports import Objects
 
 UNCHANGING = ("sources/", "releases/")
 MAX_KEPT = 64
-"""Texts of at most about 100 KB each."""
+"""Texts of at most 160 KB each."""
 
 _unchanging: dict[tuple[str, str, str], str] = {}
 

@@ -15,7 +15,13 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from codec_evolution import artifacts
-from codec_evolution.candidate import DECODER, ENCODER, GRAMMAR, MAX_SOURCE_BYTES
+from codec_evolution.candidate import (
+    DECODER,
+    ENCODER,
+    GRAMMAR,
+    MAX_COMPRESSED_BYTES,
+    MAX_SOURCE_BYTES,
+)
 from codec_evolution.contracts import MAX_ROUNDS
 from codec_evolution.framework import rendering
 from codec_evolution.framework.release import POLICY_PATH
@@ -177,6 +183,7 @@ def system_context(policy_toml: str, limits: Limits, *, tools: bool) -> dict[str
         "decoder": DECODER,
         "grammar": ".".join(str(part) for part in GRAMMAR),
         "source_kb": MAX_SOURCE_BYTES // 1024,
+        "compressed_kb": MAX_COMPRESSED_BYTES // 1024,
         "limits": limits,
         "rule": RULE,
         "floor_db": FLOOR_DB,
