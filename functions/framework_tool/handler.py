@@ -19,6 +19,7 @@ from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
 from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check_size, parse
+from codec_evolution.framework.modifications import HOST_AWAY, Modification
 from codec_evolution.loop import metrics
 from codec_evolution.ports import Host
 from codec_evolution.repair import interrupted_calls, operations
@@ -60,13 +61,13 @@ def lambda_handler(
         asked = parse(OperatorCall, event, "framework_tool")
         call = ToolCall(asked.modification_id, asked.tool, asked.arguments, asked.reason, planner="operator")
         found = service.call(call)
-        emit(metrics.of_tool_call(found.tool, found.status))
+        report(found)
         return found.to_item()
     request = parse(ToolRequest, event, "framework_tool")
     call = ToolCall.of_request(request.attempt_id, request.round, request.request or {})
     handled = service.handle(call)
     found = handled.modification
-    emit(metrics.of_tool_call(found.tool, found.status))
+    report(found)
     logger.info("tool", extra=found.model_dump(include={"modification_id", "tool", "status", "rule"}))
     payload = handled.to_payload()
     check_size(payload, "framework_tool")
@@ -83,9 +84,16 @@ def decide(service: ToolService, decision: Decision) -> dict[str, Any]:
     after = service.modifications.get(decision.modification_id)
     found = decided.modification
     if before and after and before.status != after.status:  # a repeated decision happened once
-        emit(metrics.of_tool_call(found.tool, found.status))
+        report(found)
     logger.info("decided", extra={"operation": decision.operation, "status": found.status})
     return decided.to_payload()
+
+
+def report(call: Modification) -> None:
+    """Emit the metrics of a call that has reached a state."""
+    emit(metrics.of_tool_call(call.tool, call.status))
+    if call.rule == HOST_AWAY:
+        emit(metrics.of_host_away(os.environ["LINEAGE"]))
 
 
 @cache
@@ -118,7 +126,7 @@ def connect_images(bucket: ArtifactBucket) -> CodeBuildImages | None:
 
 
 def connect_host(bucket: ArtifactBucket) -> Host:
-    """Return the host: an absolute path is the settings file of one on this machine, anything else an instance id."""
+    """Return the host: the absolute path of its settings on this machine, or the parameter that names the instance."""
     host = os.environ["FRAMEWORK_HOST"]
     if host.startswith("/"):
         return LocalHost(Path(host))

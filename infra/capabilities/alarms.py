@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_cloudwatch as cw
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
@@ -17,6 +18,7 @@ from codec_evolution.record import IDENTICAL_REPORTS
 from constructs import Construct
 
 from infra.capabilities.dashboard import metric
+from infra.capabilities.roles import service
 from infra.settings import Settings
 
 QUIET = cw.TreatMissingData.NOT_BREACHING
@@ -91,7 +93,7 @@ class Alarms(Construct):
         self._machine = machine
         self.topic = self._topic()
         notify = cast(cw.IAlarmAction, actions.SnsAction(cast(sns.ITopic, self.topic)))
-        rules = {**self._rules(settings, missed_ticks), **_host_rules(host_instance_id)}
+        rules = {**self._rules(settings, missed_ticks), **self._host_rules(host_instance_id)}
         self.alarms = {name: self._alarm(prefix, name, rule) for name, rule in rules.items()}
         for alarm in self.alarms.values():
             alarm.add_alarm_action(notify)
@@ -195,6 +197,36 @@ class Alarms(Construct):
                 100,
                 "Today's dollars are spent and the loop waits for midnight UTC. Look at Dollars by day and Tokens "
                 "for what has changed before you raise daily_budget_usd.",
+                pages=False,
+            ),
+        }
+
+    def _host_rules(self, instance_id: str) -> dict[str, Rule]:
+        """Return the rules of the orchestrator host, if there is one."""
+        if not instance_id:
+            return {}
+        return {
+            "HostUnhealthy": Rule(
+                cw.Metric(
+                    namespace="AWS/EC2",
+                    metric_name="StatusCheckFailed",
+                    dimensions_map={"InstanceId": instance_id},
+                    statistic="Maximum",
+                    period=Duration.minutes(5),
+                    # A label turns it into metric math, which is left out locally, as the instance is.
+                    label="failed status checks",
+                ),
+                1,
+                "The orchestrator host fails its status checks. Look at the instance's system log, then recover or "
+                "replace it: what it knows is in the tables and the bucket, and the loop goes on without it.",
+                periods=2,
+            ),
+            "HostAway": Rule(
+                self._own(metrics.HOST_AWAY, statistic="Sum"),
+                1,
+                "A framework tool call found no host: the instance is gone, its agent is not registered, or the "
+                "program does not start. Read the call's message and the host's command log; a new deployment "
+                "replaces the host.",
             ),
         }
 
@@ -268,30 +300,17 @@ class Alarms(Construct):
         )
 
     def _topic(self) -> sns.Topic:
-        return sns.Topic(self, "Topic", display_name="Codec evolution alarms", enforce_ssl=True)
-
-
-def _host_rules(instance_id: str) -> dict[str, Rule]:
-    """Return the rule of the orchestrator host, if there is one."""
-    if not instance_id:
-        return {}
-    return {
-        "HostUnhealthy": Rule(
-            cw.Metric(
-                namespace="AWS/EC2",
-                metric_name="StatusCheckFailed",
-                dimensions_map={"InstanceId": instance_id},
-                statistic="Maximum",
-                period=Duration.minutes(5),
-                # A label turns it into metric math, which is left out locally, as the instance is.
-                label="failed status checks",
-            ),
-            1,
-            "The orchestrator host fails its status checks. Look at the instance's system log, then recover or "
-            "replace it: what it knows is in the tables and the bucket, and the loop goes on without it.",
-            periods=2,
+        topic = sns.Topic(self, "Topic", display_name="Codec evolution alarms", enforce_ssl=True)
+        # A topic policy replaces the default one, so the alarms need a statement of their own.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[service("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
         )
-    }
+        return topic
 
 
 def _sum(verdicts: Mapping[str, cw.IMetric]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jsii
-from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling, Stack
+from aws_cdk import ArnFormat, AssetHashType, BundlingOptions, DockerImage, Duration, ILocalBundling, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -27,6 +27,7 @@ from infra.capabilities.functions import ARTIFACT_OBJECTS
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
+from infra.nag import acknowledge
 from infra.settings import Settings
 
 PREFIX = "framework/"
@@ -36,9 +37,15 @@ CALL_TIMEOUT_S = 230
 """Of one command; FrameworkTool waits 240 s for it."""
 
 DISK_GIB = 16
-REQUEST_PATTERN = "^(bucket|[A-Za-z0-9+/=]{1,65000})$"
+REQUEST_PATTERN = "^(bucket|[A-Za-z0-9+/=]+)$"
 RESULT_PATTERN = "^[0-9a-f]{64}$"
-"""What Systems Manager accepts as the documents' parameters."""
+"""What Systems Manager accepts as the documents' parameters.
+
+The agent compiles them with RE2, which repeats nothing more than 1000 times; `hosts.INLINE_BYTES` bounds a request.
+"""
+
+BOOT_TIMEOUT = Duration.minutes(15)
+"""How long a deployment waits for the signal that a new instance is set up."""
 
 SCRIPTS = Path(__file__).with_name("host_files")
 """Files that the instance installs at its first boot."""
@@ -90,6 +97,13 @@ class FrameworkHost(Construct):
         self._framework = self._asset()
         self.role = self._role()
         self.instance = self._instance(settings)
+        # Looked up by each call: a new AMI replaces the instance, but publishes no version of the function.
+        self._instance_id = ssm.StringParameter(
+            self,
+            "InstanceId",
+            string_value=self.instance.instance_id,
+            description="Codec evolution: the orchestrator host",
+        )
         self.documents = {tool: self._document(tool) for tool in HOST_TOOLS}
 
     def serve(
@@ -108,7 +122,7 @@ class FrameworkHost(Construct):
         """
         names = {tool: document.ref for tool, document in self.documents.items()}
         for name, value in {
-            "FRAMEWORK_HOST": self.instance.instance_id,
+            "FRAMEWORK_HOST": self._instance_id.parameter_name,
             "FRAMEWORK_DOCUMENTS": Stack.of(self).to_json_string(names),
             "FRAMEWORK_LOG_GROUP": self.log_group.log_group_name,
             "BENCHMARK_FUNCTION": benchmark.function_arn,
@@ -128,6 +142,7 @@ class FrameworkHost(Construct):
             service="ec2", resource="instance", resource_name=self.instance.instance_id
         )
         allow(function, ["ssm:SendCommand"], [*documents, instance])
+        allow(function, ["ssm:GetParameter"], [self._instance_id.parameter_arn])
         allow(function, ["ssm:GetCommandInvocation"], ["*"])
         acknowledge_wildcard(
             role_of(function),
@@ -173,19 +188,22 @@ class FrameworkHost(Construct):
                 conditions={"StringLike": {"s3:prefix": f"{PREFIX}*"}},
             )
         )
-        self.log_group.grant(
-            role,
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-            "logs:DescribeLogStreams",
-            "logs:DescribeLogGroups",
+        self.log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams")
+        # The agent lists the groups before it writes, which IAM authorises against all of them.
+        groups = Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
+        allow(role, ["logs:DescribeLogGroups"], [groups])
         _acknowledge_host_rights(role)
         return role
 
     def _instance(self, settings: Settings) -> ec2.Instance:
         vpc = self._network()
-        return ec2.Instance(
+        data = self._user_data(settings)
+        instance = ec2.Instance(
             self,
             "Instance",
             vpc=vpc,
@@ -199,7 +217,6 @@ class FrameworkHost(Construct):
             http_tokens=ec2.HttpTokens.REQUIRED,
             http_put_response_hop_limit=1,
             detailed_monitoring=True,
-            disable_api_termination=True,
             block_devices=[
                 ec2.BlockDevice(
                     device_name="/dev/xvda",
@@ -208,9 +225,19 @@ class FrameworkHost(Construct):
                     ),
                 )
             ],
-            user_data=self._user_data(settings),
+            user_data=data,
             user_data_causes_replacement=True,
+            resource_signal_timeout=BOOT_TIMEOUT,
         )
+        # Tells CloudFormation how the boot script ended, so that a host without its program fails the deployment.
+        data.add_signal_on_exit_command(instance)
+        acknowledge(
+            instance,
+            "EC29",
+            "The instance is replaced by deployments and removed by `make destroy`, which termination protection would "
+            "both end in failure; what it knows is in the tables and the bucket.",
+        )
+        return instance
 
     def _network(self) -> ec2.Vpc:
         vpc = ec2.Vpc(
@@ -349,6 +376,11 @@ def _allow_publishing(
 
 
 def _acknowledge_host_rights(role: iam.IRole) -> None:
+    acknowledge_wildcard(
+        role,
+        "Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:*",
+        "DescribeLogGroups is authorised against all log groups of the account; it reads names and no line of a log.",
+    )
     acknowledge_wildcard(
         role,
         "Resource::*",

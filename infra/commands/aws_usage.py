@@ -33,7 +33,7 @@ IMAGE_GB = 2
 """GB of the benchmark image in ECR."""
 SECRETS = 2
 """The keys for Anthropic and GitHub."""
-ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 11, 1, 1
+ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 12, 1, 1
 """Resources in the template; a test compares them."""
 SERIES_A_DIMENSION = 5
 """Assumed values of a second dimension, such as the verdict; each is charged as a metric of its own."""

@@ -11,6 +11,7 @@ import pytest
 from codec_evolution.loop import metrics
 
 from infra.settings import Settings
+from tests.support.policies import ACCOUNT, decision, rendered
 
 Resources = dict[str, dict[str, Any]]
 KNOWN = {metric.name: metric for metric in metrics.METRICS}
@@ -81,9 +82,9 @@ def test_each_alarm_says_what_to_do_and_tells_the_topic(
 def test_one_alarm_pages_for_what_should_wake_somebody(app_resources: Resources) -> None:
     (paging,) = [each for each in app_resources.values() if each["Type"] == "AWS::CloudWatch::CompositeAlarm"]
     rule = json.dumps(paging["Properties"]["AlarmRule"])
-    for name in ("ExecutionsFailed", "NoVerdict", "SandboxLayerLost", "Budget100", "MissedTicks"):
+    for name in ("ExecutionsFailed", "NoVerdict", "SandboxLayerLost", "HostAway", "MissedTicks"):
         assert f"Alarms{name}" in rule
-    for name in ("Stagnation", "Budget80", "FailureRate"):
+    for name in ("Stagnation", "Budget80", "Budget100", "FailureRate"):
         assert f"Alarms{name}" not in rule
 
 
@@ -124,6 +125,19 @@ def test_a_commit_is_waited_for_only_where_there_is_a_repository(
     assert alarms_of(resources)["AdoptionWaitsForCommit"]["MetricName"] == "CommitsWaiting"
 
 
-def test_the_topic_takes_no_message_without_tls(app_resources: Resources) -> None:
+def test_the_topic_takes_the_messages_of_this_accounts_alarms_and_no_others(app_resources: Resources) -> None:
     (policy,) = [each for each in app_resources.values() if each["Type"] == "AWS::SNS::TopicPolicy"]
-    assert "aws:SecureTransport" in json.dumps(policy)
+    (topic,) = policy["Properties"]["Topics"]
+
+    def may_publish(**context: str) -> str:
+        return decision(
+            policy["Properties"]["PolicyDocument"]["Statement"],
+            action="sns:Publish",
+            resource=rendered(topic),
+            service="cloudwatch.amazonaws.com",
+            context={key.replace("_", ":"): value for key, value in context.items()},
+        )
+
+    assert may_publish(aws_SourceAccount=ACCOUNT, aws_SecureTransport="true") == "Allow"
+    assert may_publish(aws_SourceAccount="999999999999", aws_SecureTransport="true") == ""
+    assert may_publish(aws_SourceAccount=ACCOUNT, aws_SecureTransport="false") == "Deny"

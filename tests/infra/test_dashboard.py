@@ -71,6 +71,7 @@ def test_the_code_emits_every_metric_that_is_listed() -> None:
     opened = CycleOpened(go=True, lineage="main", cycle_id="c")
     samples += metrics.of_tick(opened, LoopState("main"), 1.0, 2.0)
     samples += metrics.of_tool_call("modify_framework_file", "applied")
+    samples += metrics.of_host_away("main")
     assert {sample.metric for sample in samples} == set(metrics.METRICS)
 
 

@@ -51,6 +51,7 @@ def told(capsys, monkeypatch) -> set[Series]:
     for outcome in ("opened", *cycle.REFUSALS):
         opened = CycleOpened(go=outcome == "opened", reason=outcome, lineage=LINEAGE, cycle_id="c")
         emit(metrics.of_tick(opened, LoopState(LINEAGE), 1.0, 2.0))
+    emit(metrics.of_host_away(LINEAGE))
     return set(of_log(capsys.readouterr().out.splitlines()))
 
 

@@ -9,11 +9,14 @@ import subprocess
 from typing import Any
 
 import pytest
+import re2
+from codec_evolution.adapters.hosts import INLINE_BYTES
 from codec_evolution.framework.tool_specs import HOST_TOOLS
 from codec_evolution.host.config import HostConfig
 
 from infra.assets import ROOT
 from infra.capabilities.framework_host import SCRIPTS, framework_files
+from tests.support.policies import ACCOUNT, REGION, decision, rendered
 
 Resources = dict[str, dict[str, Any]]
 
@@ -70,21 +73,21 @@ def test_no_parameter_is_spliced_into_a_command(documents):
 def test_parameter_patterns_refuse_everything_but_base64(documents, hostile):
     for each in documents:
         for parameter in each["Content"]["parameters"].values():
-            assert re.fullmatch(parameter["allowedPattern"], hostile) is None
+            assert re2.fullmatch(parameter["allowedPattern"], hostile) is None
 
 
 def test_parameter_patterns_accept_a_call(documents):
-    request = base64.b64encode(json.dumps({"tool": "x" * 1000}).encode()).decode()
+    request = base64.b64encode(b"x" * (INLINE_BYTES * 3 // 4)).decode()
+    assert len(request) == INLINE_BYTES
     for each in documents:
         patterns = {name: facts["allowedPattern"] for name, facts in each["Content"]["parameters"].items()}
-        assert re.fullmatch(patterns["Request"], request)
-        assert re.fullmatch(patterns["Request"], "bucket")
-        assert re.fullmatch(patterns["Result"], "0" * 64)
+        assert re2.fullmatch(patterns["Request"], request)
+        assert re2.fullmatch(patterns["Request"], "bucket")
+        assert re2.fullmatch(patterns["Result"], "0" * 64)
 
 
 def test_the_host_is_reached_by_nobody_and_holds_no_key(app_resources, instance):
     assert "KeyName" not in instance
-    assert instance["DisableApiTermination"] is True
     (disk,) = instance["BlockDeviceMappings"]
     assert (disk["Ebs"]["Encrypted"], disk["Ebs"]["VolumeType"]) == (True, "gp3")
     (group,) = [
@@ -95,6 +98,51 @@ def test_the_host_is_reached_by_nobody_and_holds_no_key(app_resources, instance)
     assert "SecurityGroupIngress" not in group
     assert [(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]] == [(443, 443)]
     assert "AWS::EC2::SecurityGroupIngress" not in {each["Type"] for each in app_resources.values()}
+
+
+def test_nothing_keeps_a_deployment_from_replacing_or_removing_the_host(instance):
+    """CloudFormation does not clear these flags before it deletes an instance, so that the deletion would fail."""
+    assert not instance.get("DisableApiTermination")
+    assert not instance.get("DisableApiStop")
+
+
+def test_a_call_looks_the_instance_up_so_that_a_new_ami_needs_no_new_version_of_the_function(app_resources):
+    """A replaced instance changes no text of the template, so nothing that holds its id would be deployed again."""
+    (instance,) = [name for name, each in app_resources.items() if each["Type"] == "AWS::EC2::Instance"]
+    for each in of_type(app_resources, "AWS::Lambda::Function"):
+        assert instance not in json.dumps(each.get("Environment", {}))
+    (function,) = [
+        each["Environment"]["Variables"]
+        for name, resource in app_resources.items()
+        for each in [resource["Properties"]]
+        if resource["Type"] == "AWS::Lambda::Function" and name.startswith("FunctionsFrameworkTool")
+    ]
+    parameter = app_resources[function["FRAMEWORK_HOST"]["Ref"]]
+    assert parameter["Properties"]["Value"] == {"Ref": instance}
+    granted = statements(app_resources, "FunctionsFrameworkToolRoleDefaultPolicy")
+    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/<{function['FRAMEWORK_HOST']['Ref']}>"
+    assert decision(granted, action="ssm:GetParameter", resource=arn) == "Allow"
+
+
+def test_a_deployment_waits_for_the_hosts_program(app_resources, instance):
+    (name,) = [name for name, each in app_resources.items() if each["Type"] == "AWS::EC2::Instance"]
+    signal = app_resources[name]["CreationPolicy"]["ResourceSignal"]
+    assert signal == {"Timeout": "PT15M"}
+    script = rendered(instance["UserData"]["Fn::Base64"])
+    assert "trap exitTrap EXIT" in script
+    assert re.search(
+        rf"cfn-signal --stack CodecEvolutionApp --resource {name} --region \S+ -e \$exitCode", script
+    )
+    assert script.index("trap exitTrap EXIT") < script.index("set -euo pipefail")
+
+
+def test_the_agent_finds_the_log_group_of_its_commands(app_resources):
+    """Where it may not create groups it asks which there are, and IAM authorises that against all of them."""
+    granted = statements(app_resources, "FrameworkHostRoleDefaultPolicy")
+    every = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group::log-stream:"
+    assert decision(granted, action="logs:DescribeLogGroups", resource=every) == "Allow"
+    for action in ("logs:PutLogEvents", "logs:CreateLogStream"):
+        assert decision(granted, action=action, resource=every) == ""
 
 
 def test_the_metadata_service_wants_a_token_and_is_one_hop_away(app_resources, instance):

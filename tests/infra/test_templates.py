@@ -184,6 +184,7 @@ READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
                 *READ_AND_STORE,
                 "ssm:SendCommand",
                 "ssm:GetCommandInvocation",
+                "ssm:GetParameter",
                 "lambda:InvokeFunction",
                 "lambda:GetAlias",
                 "lambda:GetFunction",

@@ -154,7 +154,7 @@ def test_the_next_call_closes_an_interrupted_one(session, table):
 @pytest.fixture
 def ssm_host(session):
     """A host whose Systems Manager client is told what to answer; the network ends there."""
-    host = SsmHost("i-0123456789abcdef0", {"run_shell_command": "Shell"}, session.bucket, "commands")
+    host = SsmHost("HostParameter", {"run_shell_command": "Shell"}, session.bucket, "commands")
     with Stubber(host._ssm) as stubber:
         yield host, stubber
 
@@ -168,7 +168,14 @@ def command(identifier: str, **arguments: str) -> dict:
     }
 
 
+def find_instance(stubber: Stubber) -> None:
+    stubber.add_response(
+        "get_parameter", {"Parameter": {"Value": "i-0123456789abcdef0"}}, {"Name": "HostParameter"}
+    )
+
+
 def expect(stubber: Stubber, request: object, *statuses: str) -> None:
+    find_instance(stubber)
     stubber.add_response(
         "send_command",
         {"Command": {"CommandId": "00000000-0000-0000-0000-000000000000"}},
@@ -223,6 +230,7 @@ def test_a_command_without_a_result_is_a_host_that_is_away(ssm_host, status):
 
 def test_an_instance_that_is_not_there_is_a_host_that_is_away(ssm_host):
     host, stubber = ssm_host
+    find_instance(stubber)
     stubber.add_client_error("send_command", "InvalidInstanceId")
     with pytest.raises(HostAway, match="InvalidInstanceId"):
         host.call(command(f"m{uuid.uuid4()}"))

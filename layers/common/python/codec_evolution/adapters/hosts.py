@@ -79,8 +79,9 @@ class SsmHost:
 
     Parameters
     ----------
-    instance
-        Id of the instance.
+    parameter
+        Name of the Systems Manager parameter that holds the instance's id. It is read by every call, because a
+        deployment may replace the instance while this process lives.
     documents
         Names of the SSM documents, by tool.
     bucket
@@ -90,9 +91,9 @@ class SsmHost:
     """
 
     def __init__(
-        self, instance: str, documents: Mapping[str, str], bucket: ArtifactBucket, log_group: str
+        self, parameter: str, documents: Mapping[str, str], bucket: ArtifactBucket, log_group: str
     ) -> None:
-        self._instance = instance
+        self._parameter = parameter
         self._documents = documents
         self._bucket = bucket
         self._log_group = log_group
@@ -108,8 +109,9 @@ class SsmHost:
             self._bucket.put_text(f"{REQUESTS}/{name}.json", text)
             parameters["Request"] = ["bucket"]
         try:
+            instance = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
             command = self._ssm.send_command(
-                InstanceIds=[self._instance],
+                InstanceIds=[instance],
                 DocumentName=self._documents[str(document["tool"])],
                 Parameters=parameters,
                 TimeoutSeconds=DELIVERY_TIMEOUT_S,
@@ -118,7 +120,7 @@ class SsmHost:
                     "CloudWatchLogGroupName": self._log_group,
                 },
             )["Command"]["CommandId"]
-            status = self._await(command)
+            status = self._await(command, instance)
         except (ClientError, BotoCoreError) as error:
             raise HostAway(f"Run Command: {error}") from None
         answer = self._bucket.get_json(f"{RESULTS}/{name}.json")
@@ -130,13 +132,13 @@ class SsmHost:
         """Return the result that the host left in the bucket."""
         return self._bucket.get_json(f"{RESULTS}/{_name(modification_id)}.json")
 
-    def _await(self, command: str) -> str:
+    def _await(self, command: str, instance: str) -> str:
         deadline, tries = time.monotonic() + CALL_TIMEOUT_S, 0
         while time.monotonic() < deadline:
             time.sleep(POLL_S[min(tries, len(POLL_S) - 1)])
             tries += 1
             try:
-                found = self._ssm.get_command_invocation(CommandId=command, InstanceId=self._instance)
+                found = self._ssm.get_command_invocation(CommandId=command, InstanceId=instance)
             except self._ssm.exceptions.InvocationDoesNotExist:
                 continue  # it exists only a moment after it was sent
             if found["Status"] in ENDED:

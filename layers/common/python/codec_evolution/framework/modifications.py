@@ -50,6 +50,9 @@ ROLLED_BACK: Status = "rolled_back"
 EXPIRED: Status = "expired"
 """Nobody decided in time."""
 
+HOST_AWAY = "host-away"
+"""The rule of a call that the host did not answer."""
+
 STATES: tuple[Status, ...] = get_args(Status)
 """All states, in the order in which listings show them."""
 

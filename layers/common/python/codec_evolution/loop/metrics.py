@@ -100,6 +100,7 @@ IDENTICAL = Metric(
 )
 STAGE = Metric("StageDuration", "Seconds", (LINEAGE, "Stage"), "seconds of one stage of one attempt")
 TOOL_CALLS = Metric("FrameworkToolCalls", "Count", ("Tool", "Outcome"), "framework tool calls by their state")
+HOST_AWAY = Metric("HostAway", "Count", (LINEAGE,), "framework tool calls that the host did not answer")
 LAYERS = Metric("SandboxLayers", "Count", (LINEAGE,), "kernel layers in force round the candidate")
 
 OF_ATTEMPT = {
@@ -130,6 +131,7 @@ METRICS: tuple[Metric, ...] = (
     STAGE,
     *OF_ATTEMPT.values(),
     TOOL_CALLS,
+    HOST_AWAY,
     LAYERS,
 )
 
@@ -206,6 +208,11 @@ def of_signs(lineage: str, signs: Mapping[str, Any]) -> list[Sample]:
 def of_tool_call(tool: str, outcome: str) -> list[Sample]:
     """Return the samples of one framework tool call; `outcome` is its state (``applied``, ``denied``, ...)."""
     return [Sample(TOOL_CALLS, 1, (_dimension(tool), _dimension(outcome)))]
+
+
+def of_host_away(lineage: str) -> list[Sample]:
+    """Return the samples of one framework tool call that the host did not answer."""
+    return [Sample(HOST_AWAY, 1, (lineage,))]
 
 
 def reason_word(attempt: Attempt) -> str:

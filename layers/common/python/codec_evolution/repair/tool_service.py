@@ -197,7 +197,11 @@ class ToolService:
         try:
             answer = self.host.call(document)
         except HostAway as away:
-            answer = {"status": "failed", "rule": "host-away", "message": f"the host does not answer: {away}"}
+            answer = {
+                "status": "failed",
+                "rule": states.HOST_AWAY,
+                "message": f"the host does not answer: {away}",
+            }
         return HandledCall(self.settle(call, answer), answer)
 
     def _recorded(self, call: Modification) -> HandledCall:
