@@ -363,8 +363,6 @@ def _allow_publishing(
             "lambda:GetAlias",
             "lambda:GetFunction",
             "lambda:GetFunctionConfiguration",
-            # What the local emulator asks for where AWS asks for UpdateAlias; it only reads.
-            "lambda:ListAliases",
             "lambda:PublishVersion",
             "lambda:UpdateAlias",
             "lambda:UpdateFunctionCode",

@@ -9,6 +9,7 @@ from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from codec_evolution.record import Elite
 from constructs import Construct
 
 from infra.assets import ARCHITECTURE, NOT_CODE, ROOT, RUNTIME, Layers
@@ -35,6 +36,12 @@ ARTIFACT_OBJECTS = (
     '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
 )
 """cdk-nag's name for the objects of the artifact bucket: the rendered cross-stack reference."""
+
+PLANNED = (
+    *(f"attempts/*/{name}.json" for name in ("model_usage", "proposal", "transcript")),
+    "sources/*",
+)
+"""Patterns of what Plan stores. What the adoption rule reads (curves, releases, reports) is never among them."""
 
 IMAGE_LOCK = "framework/overlay/sandbox_container/requirements.lock"
 """The sandbox image's requirements as amended by framework tools."""
@@ -128,10 +135,17 @@ class Functions(Construct):
                 "SHIPPED_DIR": SHIPPED_DIR,
             },
         )
-        self._allow_table(function, self._data.evolution_record, [GET, QUERY, PUT])
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_table(function, self._data.evolution_record, [GET])
+        self._allow_writes(function, self._data.evolution_record, [PUT])
+        self._allow_table(function, self._data.loop_control, [GET])
+        self._allow_writes(
+            function,
+            self._data.loop_control,
+            [UPDATE],
+            ["execution", "cycle_id", "due", "paused", "release", "attempts"],
+        )
         self._allow_table(function, self._data.framework_modifications, [GET, UPDATE], ["by_status"])
-        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        self._allow_objects(function, write=["releases/*"])
         execution = Stack.of(self).format_arn(
             service="states",
             resource="execution",
@@ -169,10 +183,14 @@ class Functions(Construct):
         self._allow_table(
             function, self._data.evolution_record, [GET, QUERY], ["by_status", "by_version", "by_source"]
         )
-        self._allow_table(function, self._data.loop_control, [GET, QUERY, UPDATE])
+        self._allow_table(function, self._data.loop_control, [GET, QUERY])
+        self._allow_writes(function, self._data.loop_control, [UPDATE], ["spent_usd"])
         self._allow_table(function, self._data.framework_modifications, [QUERY])
-        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        self._allow_objects(
+            function, read=["attempts/*", "curves/*", "releases/*", "sources/*"], write=PLANNED
+        )
         self._deny_operators(function)
+        self._deny_other_writes(function, PLANNED)
         if settings.planner_provider == "bedrock":
             self._allow_bedrock(function)
         else:
@@ -191,10 +209,21 @@ class Functions(Construct):
             },
         )
         self._allow_table(
-            function, self._data.framework_modifications, [GET, QUERY, PUT, UPDATE], ["by_status", "by_file"]
+            function, self._data.framework_modifications, [GET, QUERY, PUT, UPDATE], ["by_status"]
         )
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
-        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        self._allow_table(function, self._data.loop_control, [GET])
+        self._allow_writes(function, self._data.loop_control, [UPDATE], ["release"])
+        self._allow_objects(
+            function,
+            read=["framework/*", "modifications/*"],
+            write=[
+                "framework/images/*",
+                "framework/overlay/*",
+                "framework/requests/*",
+                "modifications/*",
+                "releases/*",
+            ],
+        )
         self._deny_operators(function)
 
     def _publish_image(self) -> None:
@@ -208,9 +237,7 @@ class Functions(Construct):
             },
         )
         self._allow_table(function, self._data.framework_modifications, [GET, UPDATE])
-        allow(function, ["s3:GetObject"], [self._data.artifacts.arn_for_objects(IMAGE_LOCK)])
-        # Without it, S3 answers 403 instead of 404 for a missing object.
-        allow(function, ["s3:ListBucket"], [self._data.artifacts.bucket_arn])
+        self._allow_objects(function, read=[IMAGE_LOCK])
         allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
 
     def _conclude(self) -> None:
@@ -219,9 +246,28 @@ class Functions(Construct):
             {**self._loop_names(), **self._settings.variables("confirm_looks_per_day")},
         )
         # Put, not update: an attempt is written once.
-        self._allow_table(function, self._data.evolution_record, [GET, PUT])
-        self._allow_table(function, self._data.loop_control, [GET, PUT, UPDATE])
-        self._allow_artifacts(function, ["s3:GetObject", "s3:PutObject"])
+        self._allow_table(function, self._data.evolution_record, [GET])
+        self._allow_writes(function, self._data.evolution_record, [PUT])
+        self._allow_table(function, self._data.loop_control, [GET])
+        self._allow_writes(function, self._data.loop_control, [PUT], sorted(Elite.model_fields))
+        self._allow_writes(
+            function,
+            self._data.loop_control,
+            [UPDATE],
+            [
+                *("version", "incumbent", "incumbent_attempt", "prepared_version", "clip_set", "looks"),
+                *("paused", "paused_at", "paused_reason"),
+            ],
+        )
+        self._allow_objects(
+            function,
+            read=["attempts/*", "curves/*", f"{OPERATORS_PREFIX}held_out/curves/*", "sources/*"],
+            write=[
+                *(f"attempts/*/{name}.json" for name in ("look", "record", "report")),
+                "curves/*",
+                f"{OPERATORS_PREFIX}held_out/*",
+            ],
+        )
 
     def _commit(self) -> None:
         function = self._function(
@@ -233,16 +279,23 @@ class Functions(Construct):
                 **self._settings.variables("github_repository", "github_branch", "github_api_url"),
             },
         )
-        self._allow_table(function, self._data.evolution_record, [GET, UPDATE], ["by_version"])
+        self._allow_table(function, self._data.evolution_record, [GET], ["by_version"])
+        self._allow_writes(
+            function,
+            self._data.evolution_record,
+            [UPDATE],
+            ["deployment_status", "github_committed", "github_commit_hash"],
+        )
         self._allow_table(function, self._data.framework_modifications, [GET, QUERY, UPDATE], ["by_status"])
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
-        self._allow_artifacts(function, ["s3:GetObject"])
+        self._allow_table(function, self._data.loop_control, [GET])
+        self._allow_writes(function, self._data.loop_control, [UPDATE], ["committed_version"])
+        self._allow_objects(function, read=["modifications/*", "sources/*"])
         self._deny_operators(function)
         allow(function, ["secretsmanager:GetSecretValue"], [self._data.github_secret.secret_arn])
 
     def _close_cycle(self) -> None:
         function = self._function("CloseCycle", {"LOOP_CONTROL_TABLE": self._data.loop_control.table_name})
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_writes(function, self._data.loop_control, [UPDATE], ["execution", "due"])
 
     def _actions(self, state_machine_name: str, schedule_name: str) -> None:
         stack = Stack.of(self)
@@ -262,7 +315,10 @@ class Functions(Construct):
             },
         )
         allow(function, ["lambda:InvokeFunction"], [self.aliases["FrameworkTool"].function_arn])
-        self._allow_table(function, self._data.loop_control, [GET, UPDATE])
+        self._allow_table(function, self._data.loop_control, [GET])
+        self._allow_writes(
+            function, self._data.loop_control, [UPDATE], ["paused", "paused_at", "paused_reason"]
+        )
         allow(function, ["states:StartExecution"], [machine])
         schedule = stack.format_arn(
             service="scheduler", resource="schedule", resource_name=f"default/{schedule_name}"
@@ -295,7 +351,7 @@ class Functions(Construct):
         self._allow_table(function, self._data.evolution_record, [GET, QUERY], ["by_version"])
         self._allow_table(function, self._data.loop_control, [GET, QUERY])
         self._allow_table(function, self._data.framework_modifications, [GET, QUERY], ["by_status"])
-        self._allow_artifacts(function, ["s3:GetObject"])
+        self._allow_objects(function, read=["attempts/*", "modifications/*"])
         self._deny_operators(function)
 
     def _loop_names(self) -> dict[str, str]:
@@ -347,17 +403,54 @@ class Functions(Construct):
         if indexes:
             allow(function, [QUERY], [f"{table.table_arn}/index/{name}" for name in indexes])
 
-    def _allow_artifacts(self, function: lambda_.Function, actions: Sequence[str]) -> None:
-        bucket = self._data.artifacts
-        allow(function, actions, [bucket.arn_for_objects("*")])
-        acknowledge_wildcard(
-            role_of(function),
-            ARTIFACT_OBJECTS,
-            "Artifacts are keyed by attempt, so their names are not known here; the actions are named one by one "
-            "and the bucket holds nothing but this app's artifacts.",
+    def _allow_writes(
+        self,
+        function: lambda_.Function,
+        table: dynamodb.TableV2,
+        actions: Sequence[str],
+        attributes: Sequence[str] = (),
+    ) -> None:
+        """Let a function write items of this lineage; with `attributes`, touch only these and the keys."""
+        conditions = {"dynamodb:LeadingKeys": [self._settings.lineage]}
+        if attributes:
+            conditions["dynamodb:Attributes"] = ["lineage", "item", *attributes]
+            if table is self._data.evolution_record:
+                conditions["dynamodb:Attributes"] = ["lineage", "attempt_id", *attributes]
+        role_of(function).add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=list(actions),
+                resources=[table.table_arn],
+                conditions={"ForAllValues:StringEquals": conditions},
+            )
         )
-        # Without it, S3 answers 403 instead of 404 for a missing object.
-        allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
+
+    def _allow_objects(
+        self, function: lambda_.Function, *, read: Sequence[str] = (), write: Sequence[str] = ()
+    ) -> None:
+        """Let a function read and write artifacts whose keys match these patterns."""
+        bucket = self._data.artifacts
+        for action, patterns in {"s3:GetObject": read, "s3:PutObject": write}.items():
+            if patterns:
+                allow(function, [action], [bucket.arn_for_objects(pattern) for pattern in patterns])
+        for pattern in sorted({each for each in (*read, *write) if "*" in each}):
+            acknowledge_wildcard(
+                role_of(function),
+                f"{ARTIFACT_OBJECTS.removesuffix('*')}{pattern}",
+                "Artifacts are keyed by attempt, content or call, so their names are not known here.",
+            )
+        if read:
+            # Without it, S3 answers 403 instead of 404 for a missing object.
+            allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
+
+    def _deny_other_writes(self, function: lambda_.Function, own: Sequence[str]) -> None:
+        """Deny every object but a function's own, so that no later statement lets its code write what judges it."""
+        role_of(function).add_to_principal_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=["s3:PutObject"],
+                not_resources=[self._data.artifacts.arn_for_objects(pattern) for pattern in own],
+            )
+        )
 
     def _deny_operators(self, function: lambda_.Function) -> None:
         role_of(function).add_to_principal_policy(
@@ -371,9 +464,9 @@ class Functions(Construct):
     def _allow_bedrock(self, function: lambda_.Function) -> None:
         """Let a function call models on Bedrock's Messages API, in its own account and region."""
         projects = Stack.of(self).format_arn(service="bedrock-mantle", resource="project", resource_name="*")
-        allow(function, ["bedrock-mantle:CreateInference"], [projects])
+        allow(function, ["bedrock-mantle:CreateInference", "bedrock-mantle:CountTokens"], [projects])
         acknowledge_wildcard(
             role_of(function),
             "Resource::arn:<AWS::Partition>:bedrock-mantle:<AWS::Region>:<AWS::AccountId>:project/*",
-            "Which project serves a call is the account's choice; the one action is inference.",
+            "Which project serves a call is the account's choice; the actions are inference and counting its tokens.",
         )

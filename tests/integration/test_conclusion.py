@@ -192,6 +192,16 @@ def test_a_report_of_another_source_is_no_ones_verdict(evolution):
     assert "another source" in evolution.record(1).reason
 
 
+def test_a_proposal_that_names_the_incumbents_source_leaves_the_incumbents_curves_alone(evolution):
+    """Plan's code may be the planner's: a weak curve under the incumbent's name would let anything win."""
+    bucket = evolution.session.bucket
+    curves = [artifacts.training_curve(BASE, SEED), artifacts.held_out_curve(BASE, SEED)]
+    before = [bucket.get_json(key) for key in curves]
+    evolution.propose(1, BASE)
+    evolution.conclude(1, report(OTHER, scale=3.0), report(OTHER, "held_out", scale=3.0))
+    assert [bucket.get_json(key) for key in curves] == before
+
+
 def test_a_candidate_that_kills_the_sandbox_fails_and_a_broken_sandbox_skips(evolution):
     for slot, kind in ((1, "killed_sandbox"), (2, "infrastructure")):
         evolution.propose(slot, GOOD)

@@ -58,7 +58,7 @@ def decision(
         for each in rendered(list(statements))
         if _principal_matches(each.get("Principal"), service)
         and any(matches(pattern, action, fold=True) for pattern in listed(each["Action"]))
-        and any(matches(pattern, resource) for pattern in listed(each["Resource"]))
+        and _covers(each, resource)
         and all(
             _holds(operator, key, listed(wanted), context or {})
             for operator, keys in each.get("Condition", {}).items()
@@ -66,6 +66,12 @@ def decision(
         )
     }
     return "Deny" if "Deny" in effects else "Allow" if "Allow" in effects else ""
+
+
+def _covers(statement: Mapping[str, Any], resource: str) -> bool:
+    if statement.get("NotResource"):
+        return not any(matches(pattern, resource) for pattern in listed(statement["NotResource"]))
+    return any(matches(pattern, resource) for pattern in listed(statement["Resource"]))
 
 
 def matches(pattern: str, value: str, *, fold: bool = False) -> bool:

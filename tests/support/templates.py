@@ -22,7 +22,8 @@ def statements(resources: Resources, role: str) -> list[dict[str, Any]]:
     policy = named(resources, "AWS::IAM::Policy", f"{role}RoleDefaultPolicy")
     found = policy["Properties"]["PolicyDocument"]["Statement"]
     return [
-        {**each, "Action": listed(each["Action"]), "Resource": listed(each["Resource"])} for each in found
+        {**each, "Action": listed(each["Action"]), "Resource": listed(each.get("Resource", []))}
+        for each in found
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Report
 from codec_evolution.ports import Objects
 
@@ -17,7 +18,7 @@ def source(source_sha256: str) -> str:
 
 
 class SourceMissing(Exception):
-    """A source that the state or a record names is not in the bucket."""
+    """A source that the state or a record names is not in the bucket, or is another one."""
 
 
 def load_source(objects: Objects, source_sha256: str) -> str:
@@ -25,6 +26,9 @@ def load_source(objects: Objects, source_sha256: str) -> str:
     text = objects.get_text(source(source_sha256))
     if text is None:
         raise SourceMissing(f"the bucket has no {source(source_sha256)}")
+    # Plan may write every source, so its code could replace one.
+    if sha256_hex(text) != source_sha256:
+        raise SourceMissing(f"{source(source_sha256)} holds another source than its name says")
     return text
 
 

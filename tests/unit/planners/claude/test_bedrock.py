@@ -54,6 +54,15 @@ def test_a_call_goes_through_with_the_roles_signature_and_no_key(role, bedrock):
     )
 
 
+def test_a_model_that_is_named_without_its_vendor_is_asked_for_by_its_full_name(role, bedrock):
+    """The settings' default is such a name, and it has a price; the endpoint knows only the full one."""
+    role(credentials=True)
+    claude, script = bedrock
+    asked = call(model="claude-opus-5-5", tools=[{k: v for k, v in TOOL.items() if k != "strict"}])
+    assert claude.count(asked) == claude.send(asked).usage.total_input
+    assert script.calls[0]["model"] == MODEL
+
+
 def test_its_models_facts_come_from_the_price_table(role, bedrock):
     role(credentials=True)
     facts, price = bedrock[0].facts(MODEL), load_prices().model(MODEL, "bedrock")

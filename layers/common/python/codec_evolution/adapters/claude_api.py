@@ -36,6 +36,9 @@ LEAST_CONTEXT_TOKENS = 150_000
 LEAST_OUTPUT_TOKENS = 32_000
 """What a model must be able to read and write: a large prompt with five rounds, and a whole codec after thinking."""
 
+VENDOR = "anthropic."
+"""Begins the names of Bedrock's models, sometimes after a region (``us.anthropic.claude-opus-5-5``)."""
+
 _RETRIED = (
     anthropic.RateLimitError,
     anthropic.OverloadedError,
@@ -115,6 +118,7 @@ class ClaudeApi:
         body = _body(call)
         for name in ("max_tokens", "stream"):
             body.pop(name, None)
+        body["model"] = self._served(call.model)
         with _mapped():
             counted = self.client.messages.count_tokens(**body, timeout=COUNT_TIMEOUT_S)
         return int(_expected(counted, MessageTokensCount).input_tokens)
@@ -123,7 +127,8 @@ class ClaudeApi:
         """Make a call once; it streams, so that no idle connection is cut."""
         started = False
         try:
-            with self.client.messages.stream(**_body(call), timeout=self._timeout()) as stream:
+            body = _body(call) | {"model": self._served(call.model)}
+            with self.client.messages.stream(**body, timeout=self._timeout()) as stream:
                 # The SDK does not pass pings on, and a model that is thinking sends nothing else for minutes.
                 stream.response.stream = _Punctual(stream.response.stream, self.deadline)
                 for event in stream:
@@ -149,6 +154,11 @@ class ClaudeApi:
             request_id=stream.request_id or "",
             detail=_detail(message.stop_details),
         )
+
+    def _served(self, model: str) -> str:
+        """Return a model's name as the provider knows it: Bedrock's begin with the vendor."""
+        bare = self.provider == "bedrock" and VENDOR not in model
+        return f"{VENDOR}{model}" if bare else model
 
     def _timeout(self) -> anthropic.Timeout:
         left = max(1.0, self.deadline() - time.monotonic())

@@ -56,7 +56,7 @@ class Concluder:
                 **(self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}),
             }
         )
-        self._store_reports(request, proposal)
+        self._store_reports(request)
         if item.kind == "candidate":
             return self._conclude_candidate(request, proposal)
         return self._conclude_preparation(request, proposal)
@@ -212,8 +212,8 @@ class Concluder:
         reason = f"incumbent_not_measured: version {state.version} has no curves on clip set {clip_set[:12]}"
         return self._write(request, Ruling(records.SKIPPED, reason), proposal)
 
-    def _store_reports(self, request: ConcludeRequest, proposal: ProposalFacts) -> None:
-        item, sha = request.item, proposal.source_sha256
+    def _store_reports(self, request: ConcludeRequest) -> None:
+        item = request.item
         for report, key, curve in (
             (request.measure, artifacts.report, artifacts.training_curve),
             (request.confirm, artifacts.held_out_report, artifacts.held_out_curve),
@@ -222,7 +222,8 @@ class Concluder:
                 continue
             self.objects.put_json(key(item.lineage, item.attempt_id), report.to_payload())
             if report.outcome == "passed":
-                self.objects.put_json(curve(sha, item.seed), report.to_payload())
+                # By what the sandbox measured, not by what Plan proposed: its code must not name the incumbent's curve.
+                self.objects.put_json(curve(report.source_sha256, item.seed), report.to_payload())
 
     def _store_held_out(self, request: ConcludeRequest, verdict: adoption.Verdict) -> None:
         """Store the verdict with its held-out figures below the operators' prefix."""
