@@ -46,6 +46,7 @@ _CHOICES = {
 }
 _RANGES = {
     "planner_max_tokens": (4_000, 128_000),
+    "probes_per_attempt": (0, 5),
     "slots": (1, MAX_SLOTS),
     "concurrency": (0, MAX_SLOTS),
     "daily_budget_usd": (0, 10_000),
@@ -91,6 +92,8 @@ class Settings:
         ``low``, ``medium``, ``high``, ``xhigh`` or ``max``.
     planner_max_tokens : int
         Maximum tokens of one answer, thinking included, 4 000 to 128 000.
+    probes_per_attempt : int
+        Drafts that Claude may have measured in one attempt, 0 to 5; their compute is paid from the attempt's budget.
     planner_base_url : str
         Address of the Messages API; empty for the provider's default.
     slots : int
@@ -131,6 +134,7 @@ class Settings:
     planner_models: str = "claude-opus-5-5"
     planner_effort: str = "high"
     planner_max_tokens: int = 32_000
+    probes_per_attempt: int = 3
     planner_base_url: str = ""
     slots: int = 1
     concurrency: int = 0

@@ -98,9 +98,9 @@ class CycleTasks:
         return task
 
     def benchmark(
-        self, state: str, stages: list[str], split: str, *, envelope: str, assign: dict[str, str]
+        self, state: str, stages: list[str] | str, split: str, *, envelope: str, assign: dict[str, str]
     ) -> tasks.LambdaInvoke:
-        """Create a sandbox run over one candidate, retried once if the sandbox died."""
+        """Create a sandbox run over one candidate, retried once if the sandbox died; `stages` may be an expression."""
         task = self.invoke(
             state,
             BENCHMARK,

@@ -171,6 +171,7 @@ class Functions(Construct):
                     *PLANNER,
                     "planner_effort",
                     "planner_base_url",
+                    "probes_per_attempt",
                     "search_seed",
                     "daily_budget_usd",
                     "benchmark_cpu_s",

@@ -151,7 +151,7 @@ class Slot:
     def _try_draft(self, plan: sfn.IChainable) -> tasks.LambdaInvoke:
         draft = self._make.benchmark(
             "TryDraft",
-            ["validate", "smoke"],
+            expression("$states.input.request.stages"),
             "train",
             envelope="$states.input.request.envelope",
             assign={"answer": expression(PAYLOAD), "round": expression("$round + 1")},

@@ -14,7 +14,10 @@ from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy, ceiling_text
 
 STAGES = ("validate", "smoke", "screen", "measure")
-"""The stages, in the order in which they run."""
+"""The stages of the benchmark, in the order in which they run."""
+
+KNOWN_STAGES = ("validate", "smoke", "screen", "probe", "measure")
+"""`STAGES`, and the probe with which a planner tries a draft."""
 
 MAX_SOURCE_BYTES = 1024 * 1024
 """Largest source in a request. What a candidate may have is less, and `validate` says so."""
@@ -48,9 +51,9 @@ class Request:
     policy : Policy or None
         None only in a control run of the shipped version 0.
     stages : tuple of str
-        Some of `STAGES`, in order.
+        Some of `KNOWN_STAGES`, in order.
     split, seed : str
-        Determine the windows that `measure` uses.
+        Determine the windows that `probe` and `measure` use.
     limits : Limits
         Of each worker.
     total_cpu_s : float
@@ -125,9 +128,9 @@ def _text(event: Fields, name: str) -> str:
 def _stages(names: Any) -> tuple[str, ...]:
     if not isinstance(names, list):
         raise RequestError("stages must be a list")
-    chosen = tuple(stage for stage in STAGES if stage in names)
+    chosen = tuple(stage for stage in KNOWN_STAGES if stage in names)
     if not chosen or list(chosen) != names:
-        raise RequestError(f"stages must be some of {', '.join(STAGES)}, in this order")
+        raise RequestError(f"stages must be some of {', '.join(KNOWN_STAGES)}, in this order")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""The stages of the benchmark: validate, smoke, screen, measure. They return raw points and know no adoption rule.
+"""The stages of the benchmark: validate, smoke, screen, probe, measure. They return raw points and know no rule.
 
 A candidate's fault ends its stage and is the result; a fault of the sandbox or of the clip set is an exception.
 """
@@ -19,6 +19,7 @@ from codec_sandbox.clips import ClipSet, Window
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import Violation, printable
 from codec_sandbox.frames import Frame, Frames
+from codec_sandbox.probing import probe_jobs
 from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
 from codec_sandbox.request import Request
@@ -61,7 +62,7 @@ class StageFailed(Exception):
     Parameters
     ----------
     stage : str
-        One of `codec_sandbox.request.STAGES`.
+        One of `codec_sandbox.request.KNOWN_STAGES`.
     fault : Fault
     clip : str or None
     quality : int or None
@@ -131,6 +132,7 @@ class Benchmark:
             "validate": self._validate,
             "smoke": self._smoke,
             "screen": self._screen,
+            "probe": self._probe,
             "measure": self._measure,
         }
 
@@ -207,6 +209,13 @@ class Benchmark:
         windows = self.clips.choose(request.split, request.seed)
         return [*windows, self.clips.control()] if request.split == "held_out" else windows
 
+    def _probe(
+        self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
+    ) -> None:
+        jobs = probe_jobs(self._windows(request))
+        outcome.windows = list(dict.fromkeys(window for window, _ in jobs))
+        outcome.measurements = _Parallel(self, runner, meter, progress, "probe").run(jobs)
+
     def _measure(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
     ) -> None:
@@ -221,8 +230,16 @@ class Benchmark:
 class _Parallel:
     """Measures windows at qualities, several at a time; the first fault stops the others."""
 
-    def __init__(self, benchmark: Benchmark, runner: Runner, meter: CpuMeter, progress: Progress) -> None:
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        runner: Runner,
+        meter: CpuMeter,
+        progress: Progress,
+        stage: str = "measure",
+    ) -> None:
         self._benchmark, self._runner, self._meter, self._progress = benchmark, runner, meter, progress
+        self._stage = stage
         self._lock, self._done, self._total = threading.Lock(), 0, 0
 
     def run(
@@ -252,7 +269,7 @@ class _Parallel:
             coded = self._runner.code(frames, window.fps, quality, self._meter)
         except RunFailed as failure:
             self._meter.stopped = True
-            raise StageFailed("measure", failure.fault, window.clip, quality) from failure
+            raise StageFailed(self._stage, failure.fault, window.clip, quality) from failure
         measurement = Measurement(
             window, quality, _without_frames(coded), sequence_quality(frames, coded.frames)
         )
@@ -267,7 +284,7 @@ class _Parallel:
             self._done += 1
             self._progress(
                 {
-                    "stage": "measure",
+                    "stage": self._stage,
                     "event": "measured",
                     "done": self._done,
                     "total": self._total,

@@ -14,6 +14,7 @@ PARTS = {
     "loop": "from the command to the first verdicts, by stage",
     "sandbox": "what isolation costs",
     "benchmark": "what measuring costs",
+    "probe": "how well the probe ranks 32 codecs (half an hour)",
     "framework": "what a change of the framework costs",
     "planner": "what a round of Claude costs besides the model, at 1,000 attempts",
     "widgets": "what each widget takes, warm, at 1,000 attempts and 1,000 modifications (bound: 300 ms)",

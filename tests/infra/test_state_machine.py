@@ -92,13 +92,13 @@ def test_a_task_waits_longer_than_its_function_may_run(
 @pytest.mark.parametrize(
     ("task", "stages", "split"),
     [
-        ("TryDraft", ["validate", "smoke"], "train"),
+        ("TryDraft", "{% $states.input.request.stages %}", "train"),
         ("Measure", ["validate", "smoke", "screen", "measure"], "train"),
         ("Confirm", ["validate", "measure"], "held_out"),
     ],
 )
 def test_only_confirm_looks_at_held_out_clips(
-    definition: State, task: str, stages: list[str], split: str
+    definition: State, task: str, stages: list[str] | str, split: str
 ) -> None:
     payload = tasks(definition)[task]["Arguments"]["Payload"]
     assert payload["stages"] == stages

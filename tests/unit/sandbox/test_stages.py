@@ -10,6 +10,7 @@ from codec_sandbox.clips import ClipSet
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import CandidateFault
 from codec_sandbox.limits import Limits
+from codec_sandbox.probing import MAX_PROBE_CLIPS, PROBE_QUALITIES, probe_jobs
 from codec_sandbox.references import References
 from codec_sandbox.report import build, processor
 from codec_sandbox.request import Request
@@ -330,3 +331,29 @@ def test_smoke_frames_are_random_black_and_gray_at_full_hd():
 def test_a_report_names_the_processor_it_was_measured_on(clips):
     report, _ = measure(clips, Rounding())
     assert report["processor"] == processor() != ""
+
+
+def test_a_probe_measures_each_training_clip_once_at_each_of_its_qualities(clips):
+    probed, _ = measure(clips, Rounding(), stages=("probe",))
+    full, _ = measure(clips, Rounding())
+    assert {(p["clip"], p["quality"]) for p in probed["points"]} == set(
+        itertools.product(("one", "two"), PROBE_QUALITIES)
+    )
+    assert len(probed["points"]) == 4 and set(PROBE_QUALITIES) < set(QUALITIES)
+    assert all(point in full["points"] for point in probed["points"]), (
+        "all frames of a window of the contest, so that the incumbent's curve is of the same frames"
+    )
+
+
+def test_a_fault_in_a_probe_names_the_probe(clips):
+    report, _ = measure(clips, Rounding(cpu_s=5.0), stages=("probe",), total_cpu_s=10.0)
+    assert (report["failure"]["stage"], report["failure"]["kind"]) == ("probe", "budget")
+    assert report["failure"]["clip"] in ("one", "two")
+
+
+def test_a_probe_stays_short_however_many_clips_there_are(tmp_path):
+    for number in range(6):
+        make_clip(tmp_path, f"clip{number}", "train")
+    jobs = probe_jobs(ClipSet(tmp_path).choose("train", "s"))
+    assert len({window.clip for window, _ in jobs}) == MAX_PROBE_CLIPS
+    assert len(jobs) == len(set(jobs)) == MAX_PROBE_CLIPS * len(PROBE_QUALITIES)

@@ -241,6 +241,10 @@ class Proposed(Attributes, frozen=True):
             metric=AttributeMetric("LlmCost", "None", "dollars that the language model cost for one attempt"),
         ),
     ] = None
+    probes: int | None = None
+    """Drafts that were measured before the submission."""
+    probe_cost_usd: float | None = None
+    """Dollars of their compute; `Attempt.compute_cost_usd` contains it."""
     source_sha256: Annotated[str, Exposure(listed=20, public=True)] = ""
     source_key: str = ""
     """Under which a repeat of the source is found, by `candidate.source_key`."""

@@ -76,6 +76,7 @@ class PlanHarness:
     attempt_id: str = ATTEMPT
     max_tokens: int = 32_000
     seconds_left: float = 870.0
+    probes: int = 0
     signs: list[dict[str, Any]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
@@ -114,6 +115,7 @@ class PlanHarness:
                 max_tokens=self.max_tokens,
                 daily_budget_usd=self.budget_usd,
                 limits=Limits(30, 240, 2048),
+                probes=self.probes,
             ),
             now=lambda: CYCLE,
             deadline=lambda: ends,

@@ -188,14 +188,14 @@ def rendered(read: Reading, report: GovernanceReport) -> str:
 def test_the_system_prompt_with_framework_tools():
     golden(
         "system_with_tools",
-        PROMPTS.render(SYSTEM, system_context(SMALL_POLICY, Limits(30, 240, 2048), tools=True)),
+        PROMPTS.render(SYSTEM, system_context(SMALL_POLICY, Limits(30, 240, 2048), tools=True, probes=3)),
     )
 
 
 def test_the_system_prompt_without_framework_tools():
     golden(
         "system_without_tools",
-        PROMPTS.render(SYSTEM, system_context(SMALL_POLICY, Limits(30, 240, 2048), tools=False)),
+        PROMPTS.render(SYSTEM, system_context(SMALL_POLICY, Limits(30, 240, 2048), tools=False, probes=3)),
     )
 
 
@@ -267,14 +267,14 @@ def test_a_late_decision_of_a_person_reaches_the_planner():
 
 
 def test_the_prompt_names_the_limits_that_are_enforced():
-    text = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(17, 99, 1234), tools=True))
+    text = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(17, 99, 1234), tools=True, probes=3))
     assert "17 seconds for one call" in text and "99 CPU seconds" in text and "1234 MB" in text
 
 
 def test_the_prompt_follows_the_language_policy():
     amended = POLICY.replace('"bytearray", ', "", 1)
     with_it, without = (
-        PROMPTS.render(SYSTEM, system_context(text, Limits(30, 240, 2048), tools=True))
+        PROMPTS.render(SYSTEM, system_context(text, Limits(30, 240, 2048), tools=True, probes=3))
         for text in (POLICY, amended)
     )
     builtins = [
@@ -328,17 +328,17 @@ def test_the_framing_that_the_prompt_tells_is_what_the_sandbox_adds():
 
 
 def test_the_prompt_names_what_the_guard_lets_the_tools_reach():
-    text = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=True))
+    text = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=True, probes=3))
     checkout = {path.relative_to(ROOT).as_posix() for path in (ROOT / "prompts").glob("*.md")}
     assert all(f"`{path}`" in text for path in (POLICY_PATH, "prompts/*.md")) and checkout
     assert (ROOT / POLICY_PATH).is_file()
     assert "cat, date, df" in text and "curl" not in text
-    without = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=False))
+    without = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=False, probes=3))
     assert POLICY_PATH not in without and "modify_framework_file" not in without
 
 
 def test_the_search_text_of_the_example_stands_once_in_the_policy():
-    example = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=True))
+    example = PROMPTS.render(SYSTEM, system_context(POLICY, LIMITS, tools=True, probes=3))
     search = example.partition("search `")[2].partition("`")[0]
     assert POLICY.count(search) == 1
 
@@ -381,7 +381,7 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(record_
         source=largest * 1024,
     )
     text = rendered(read, governance(*recent[1::2], leads=True, advised=True))
-    system = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=True))
+    system = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=True, probes=3))
     tokens = (len(system) + len(text)) // CHARS_A_TOKEN
     line = (
         f"prompt: at most about {tokens} tokens (bound {TOKEN_BOUND}), system {len(system) // CHARS_A_TOKEN}"

@@ -83,6 +83,7 @@ def test_the_planner_of_a_deployment_has_the_shipped_prompts(harness):
         "PLANNER_MODELS": "m",
         "PLANNER_EFFORT": "high",
         "PLANNER_MAX_TOKENS": "1",
+        "PROBES_PER_ATTEMPT": "3",
         "SEARCH_SEED": "0",
         "DAILY_BUDGET_USD": "1",
         "BENCHMARK_CALL_S": "1",

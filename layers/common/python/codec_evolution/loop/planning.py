@@ -28,6 +28,9 @@ from codec_evolution.planners.base import (
 from codec_evolution.ports import Control, Objects, Record
 from codec_evolution.record import SKIPPED, Attempt
 
+TRIED, PROBED = ("validate", "smoke"), ("probe",)
+"""The sandbox's stages for every draft, and for one that is probed besides."""
+
 HISTORY_LIMIT = 200
 """Attempts in a briefing; bounds what one call reads, however long the history is."""
 
@@ -82,9 +85,10 @@ class PlanStage:
                 facts = describe(proposal, sha256_hex(policy), started_at) | {"cost_usd": step.cost_usd}
                 self._store(item, proposal.candidate, facts)
                 return _proposed(proposal.candidate, policy, step.cost_usd)
-            case Draft(candidate):
+            case Draft(candidate, probe=probe):
                 envelope = Envelope.seal(candidate.source, policy).model_dump(mode="json")
-                return Planned(next="draft", request={"envelope": envelope}, cost_usd=step.cost_usd)
+                asked = {"envelope": envelope, "stages": [*TRIED, *(PROBED if probe else ())]}
+                return Planned(next="draft", request=asked, cost_usd=step.cost_usd)
             case ToolRequest(asked):
                 return Planned(next="tool", request=dict(asked), cost_usd=step.cost_usd)
             case ContinueRound():

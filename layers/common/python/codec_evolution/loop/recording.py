@@ -51,7 +51,7 @@ def build_record(
         "finished_at": finished_at,
         "artifacts": prefix,
         "execution": request.execution,
-        **_used(request),
+        **_used(request, facts),
         **{name: value for name, value in facts.to_item().items() if name in Proposed.model_fields},
         **_failed(ruling.failure),
         **ruling.figures.to_item(),
@@ -93,11 +93,12 @@ def _identity(item: Item) -> dict[str, Any]:
     }
 
 
-def _used(request: ConcludeRequest) -> dict[str, Any]:
+def _used(request: ConcludeRequest, facts: ProposalFacts) -> dict[str, Any]:
     """Return the seconds and dollars of an attempt as the cycle knows them."""
     plan, measure_s, confirm_s = request.plan, _seconds(request.measure), _seconds(request.confirm)
     benchmark_s = (measure_s or 0.0) + (confirm_s or 0.0)
     compute = compute_cost(load_prices(), plan_s=plan.elapsed_s, benchmark_s=benchmark_s)
+    compute += facts.probe_cost_usd or 0.0
     return {
         # What the conversation has booked goes before it: that also counts rounds whose answer was lost.
         "llm_cost_usd": round(plan.cost_usd, 6),

@@ -110,14 +110,22 @@ class ToolRequest:
 class Draft:
     """The planner wants a candidate validated and run on smoke frames before it continues.
 
+    The answer is the sandbox's report; `codec_evolution.judging.probe` holds a probe's points against the incumbent.
+
     Attributes
     ----------
+    probe
+        Whether it is also measured on a few training windows.
+    no_probe
+        Why it is not, although the planner would have it measured.
     submission
         ``hypothesis`` and ``summary`` of a candidate that was submitted: if it passes, it becomes the proposal.
     """
 
     candidate: Candidate
     submission: Mapping[str, str] | None = None
+    probe: bool = False
+    no_probe: str = ""
 
 
 @dataclass(frozen=True)

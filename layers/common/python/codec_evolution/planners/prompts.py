@@ -176,8 +176,16 @@ def framework_reach() -> dict[str, Any]:
     }
 
 
-def system_context(policy_toml: str, limits: Limits, *, tools: bool) -> dict[str, Any]:
-    """Return what the system prompt is rendered with; nothing in it changes from one cycle to the next."""
+def system_context(policy_toml: str, limits: Limits, *, tools: bool, probes: int) -> dict[str, Any]:
+    """Return what the system prompt is rendered with; nothing in it changes from one cycle to the next.
+
+    Parameters
+    ----------
+    tools
+        Whether the framework tools are offered.
+    probes
+        Drafts that one attempt may have measured.
+    """
     return {
         "encoder": ENCODER,
         "decoder": DECODER,
@@ -195,5 +203,6 @@ def system_context(policy_toml: str, limits: Limits, *, tools: bool) -> dict[str
         "rounds": MAX_ROUNDS,
         "policy": policy_summary(policy_toml),
         "tools": tools,
+        "probes": probes,
         "reach": framework_reach(),
     }

@@ -13,6 +13,7 @@ from codec_evolution.contracts import MAX_ROUNDS, Item
 from codec_evolution.framework.modifications import APPLIED, Modification
 from codec_evolution.framework.rendering import Part
 from codec_evolution.framework.tool_specs import MODIFY
+from codec_evolution.judging.probe import ProbeFigures, ProbeRow
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
 from codec_evolution.planners.prompts import (
@@ -29,6 +30,8 @@ from codec_evolution.record import Attempt, Elite
 
 LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
 """Any limits of an operator: a template that renders with these renders with all others."""
+PROBED = ProbeFigures((ProbeRow("clip", 0, 50, 1.0, 36.0, -1.0, 1.0, 0.1, 0.1, 1.0),), -1.0, 10.0, 10.0)
+"""Any figures of a probe."""
 NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "no_tool_call"},
     {"notice": "cut_off", "max_tokens": 1},
@@ -36,7 +39,9 @@ NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "not_offered", "tool": "tool", "last": False},
     {"notice": "refused", "reason": "reason", "nearest": "line"},
     {"notice": "draft_failed", "report": "report", "submitted": True},
-    {"notice": "draft_passed"},
+    {"notice": "draft_passed", "probe": None, "no_probe": "", "probes_left": 0},
+    {"notice": "draft_passed", "probe": None, "no_probe": "reason", "probes_left": 0},
+    {"notice": "draft_passed", "probe": PROBED, "no_probe": "", "probes_left": 1},
     {"notice": "tool_answer", "answer": "answer"},
     {"notice": "inspection", "text": "text"},
 )
@@ -68,7 +73,7 @@ def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
 def _parts(policy_toml: str, tools: bool) -> list[Part]:
     """Return every part of a prompt with everything that it may be given, and with nothing."""
     contexts: dict[str, list[dict[str, Any]]] = {
-        SYSTEM: [system_context(policy_toml, LIMITS, tools=tools)],
+        SYSTEM: [system_context(policy_toml, LIMITS, tools=tools, probes=probes) for probes in (0, 3)],
         GOVERNANCE: [
             {"analysis": _analysis(), "framework_advised": advised, "tools": tools}
             for advised in (True, False)

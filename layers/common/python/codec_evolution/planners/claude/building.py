@@ -54,6 +54,7 @@ def claude_settings(settings: Mapping[str, str]) -> ClaudeSettings:
             memory_mb=int(settings["BENCHMARK_MEMORY_MB"]),
         ),
         seed=int(settings["SEARCH_SEED"]),
+        probes=int(settings["PROBES_PER_ATTEMPT"]),
     )
 
 

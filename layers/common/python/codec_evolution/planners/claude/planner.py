@@ -6,15 +6,16 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.candidate import Candidate, sha256_hex
 from codec_evolution.clock import day_of
-from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.contracts import MAX_ROUNDS, Item, Report
 from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.rendering import Part
+from codec_evolution.judging.probe import ProbeFigures, probe_figures
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import (
     ContinueRound,
@@ -29,6 +30,7 @@ from codec_evolution.planners.base import (
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.asking import Asker, write_off
 from codec_evolution.planners.claude.budget import AttemptBudget, BudgetSpent
+from codec_evolution.planners.claude.experiments import Laboratory
 from codec_evolution.planners.claude.language_model import (
     LanguageModel,
     ModelAnswer,
@@ -73,6 +75,8 @@ class ClaudeSettings:
         What the sandbox enforces; the prompt states it.
     seed
         Seeds the draw, so that it can be repeated.
+    probes
+        Drafts that one attempt may have measured.
     """
 
     models: tuple[tuple[str, float], ...]
@@ -81,6 +85,7 @@ class ClaudeSettings:
     daily_budget_usd: float
     limits: Limits
     seed: int = 0
+    probes: int = 0
 
     def draw(self, attempt_id: str) -> str:
         """Return the model of an attempt; always the same one for the same attempt."""
@@ -128,7 +133,7 @@ class ClaudePlanner:
             prompts = Prompts(templates, self.shipped, self._fallen_back)
             if talk is None:
                 talk = self._begin(context, prompts)
-            outcome = self._round(talk, context, prompts)
+            outcome = self._probed(self._round(talk, context, prompts), talk, context)
         except (BudgetSpent, ModelFault, PromptBroken) as ended:
             outcome = NoProposal(str(ended))
         if talk is None:
@@ -150,7 +155,9 @@ class ClaudePlanner:
             raise ModelFault("transcript_missing", f"round {context.round} has no transcript to go on from")
         name = self.settings.draw(item.attempt_id)
         facts = self.model.facts(name)
-        stable = system_context(context.policy_toml, self.settings.limits, tools=item.tools)
+        stable = system_context(
+            context.policy_toml, self.settings.limits, tools=item.tools, probes=self.settings.probes
+        )
         parts = [Part(SYSTEM, stable), *self._evidence(context)]
         texts = dict(zip((part.name for part in parts), prompts.render_all(parts), strict=True))
         system, cycle = texts[SYSTEM], texts[CYCLE]
@@ -217,6 +224,8 @@ class ClaudePlanner:
         """Append what a tool or the sandbox has answered; a submission that passed is ready."""
         before = talk.outcomes.get(str(context.round - 1), {})
         answer = dict(context.answer or {})
+        laboratory = self._laboratory(talk, context)
+        laboratory.settle(context.round - 1, answer)
         if before.get("kind") == "tool":
             reader.notify("tool_answer", error=False, answer=json.dumps(answer, indent=1))
             return None
@@ -226,7 +235,14 @@ class ClaudePlanner:
             talk.passed.append(before["source_sha256"])
             if before["submission"]:
                 return self._proposal(before, talk.model)
-            reader.notify("draft_passed", error=False)
+            figures = self._figures(answer, talk, context) if before.get("probe") else None
+            reader.notify(
+                "draft_passed",
+                error=False,
+                probe=figures,
+                no_probe=before.get("no_probe", ""),
+                probes_left=laboratory.left,
+            )
             return None
         failure = answer.get("failure") or {"message": "the sandbox gave no report"}
         reader.notify(
@@ -237,20 +253,42 @@ class ClaudePlanner:
         )
         return None
 
+    def _probed(self, outcome: Outcome, talk: Transcript, context: RoundContext) -> Outcome:
+        """Return a draft that is no submission with a probe, if one is left and can be paid for."""
+        if not isinstance(outcome, Draft) or outcome.submission is not None:
+            return outcome
+        reason = self._laboratory(talk, context).reserve(context.round)
+        return replace(outcome, probe=not reason, no_probe=reason)
+
+    def _figures(
+        self, answer: Mapping[str, Any], talk: Transcript, context: RoundContext
+    ) -> ProbeFigures | None:
+        """Return the figures of a probe beside those of the incumbent that the prompt shows."""
+        curve = artifacts.training_curve(talk.incumbent, context.item.seed)
+        return probe_figures(Report.model_validate(answer), artifacts.load_report(self.objects, curve))
+
+    def _laboratory(self, talk: Transcript, context: RoundContext) -> Laboratory:
+        item = context.item
+        budget = self._budget(item, talk)
+        return Laboratory(talk, budget, self.settings.probes, lambda: self._book(item, talk))
+
+    def _budget(self, item: Item, talk: Transcript) -> AttemptBudget:
+        return AttemptBudget(
+            self.control,
+            item.lineage,
+            day_of(item.cycle_id),
+            self.settings.daily_budget_usd,
+            item.budget_usd,
+            spent_usd=talk.cost_usd + talk.experiment_usd,
+        )
+
     def _ask(self, talk: Transcript, context: RoundContext) -> ModelAnswer:
         item, last = context.item, context.round == MAX_ROUNDS
         try:
             price = load_prices().model(talk.model, self.model.provider)
         except UnknownPrice as unknown:
             raise ModelFault("unknown_price", str(unknown)) from None
-        budget = AttemptBudget(
-            self.control,
-            item.lineage,
-            day_of(item.cycle_id),
-            self.settings.daily_budget_usd,
-            item.budget_usd,
-            spent_usd=talk.cost_usd,
-        )
+        budget = self._budget(item, talk)
         asker = Asker(self.model, price, budget, lambda: self._book(item, talk), self.deadline, self.sleep)
         try:
             return asker.ask(talk, context.round, self._call(talk, forced=last and talk.can_force))
@@ -288,7 +326,8 @@ class ClaudePlanner:
         talk.draft = candidate.sha256
         if isinstance(outcome, Draft):
             submission = dict(outcome.submission or {})
-            return {"kind": "draft", "source_sha256": candidate.sha256, "submission": submission}
+            kept = {"kind": "draft", "source_sha256": candidate.sha256, "submission": submission}
+            return {**kept, "probe": outcome.probe, "no_probe": outcome.no_probe}
         return {
             "kind": "proposal",
             "source_sha256": candidate.sha256,
@@ -305,7 +344,8 @@ class ClaudePlanner:
         if stored["kind"] == "again":
             return ContinueRound()
         if stored["kind"] == "draft":
-            return Draft(self._candidate(stored), stored["submission"])
+            probe = {name: stored[name] for name in ("probe", "no_probe") if name in stored}
+            return Draft(self._candidate(stored), stored["submission"], **probe)
         return self._proposal(stored, stored["model"])
 
     def _proposal(self, stored: dict[str, Any], model: str) -> Proposal:

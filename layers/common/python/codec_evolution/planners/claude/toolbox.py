@@ -77,8 +77,10 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
     ToolSpec(
         DRAFT,
         SourceInput,
-        "Have the sandbox validate a source against the language policy and run it on smoke frames, without submitting "
-        "it. Returns every violation, or the failure with its line. Costs one round.",
+        "Have the sandbox validate a source against the language policy, run it on smoke frames and, while probes are "
+        "left, measure it on a few training windows, without submitting it. Returns every violation, or the failure "
+        "with its line, or the change of rate at equal PSNR for each clip and the time, both against the incumbent. "
+        "Costs one round.",
     ),
     ToolSpec(
         INSPECT,

@@ -53,6 +53,34 @@ class Call:
 
 
 @dataclass
+class Experiment:
+    """The probe of one round's draft, and what its compute costs.
+
+    Attributes
+    ----------
+    state
+        `RESERVED` or `SETTLED`.
+    cost_usd
+        Dollars that the budgets hold for it.
+    seconds
+        Of the benchmark function; 0 if they are not known.
+    used
+        Whether it counts against the attempt's number of probes.
+    """
+
+    reserved_usd: float
+    state: str = RESERVED
+    cost_usd: float = -1.0
+    seconds: float = 0.0
+    used: bool = True
+
+    def __post_init__(self) -> None:
+        """Book the reservation until the cost is known."""
+        if self.cost_usd < 0:
+            self.cost_usd = self.reserved_usd
+
+
+@dataclass
 class Transcript:
     """Everything that was said, called and paid in one attempt.
 
@@ -70,6 +98,8 @@ class Transcript:
         SHA-256 of the source that was sent last.
     passed
         SHA-256 of the drafts that passed in the sandbox.
+    experiments
+        The probes by the round, as text, that asked for them.
     """
 
     model: str
@@ -84,6 +114,7 @@ class Transcript:
     incumbent: str = ""
     draft: str = ""
     passed: list[str] = field(default_factory=list[str])
+    experiments: dict[str, Experiment] = field(default_factory=dict[str, Experiment])
 
     @staticmethod
     def from_json(stored: object) -> Transcript:
@@ -99,6 +130,11 @@ class Transcript:
         """Dollars of all calls so far; one in flight counts with its reservation."""
         return sum(call.booked_usd for call in self.calls)
 
+    @property
+    def experiment_usd(self) -> float:
+        """Dollars of compute of all probes so far; one that runs counts with its reservation."""
+        return sum(each.cost_usd for each in self.experiments.values())
+
     def cost_of(self, number: int) -> float:
         """Return the dollars of one round."""
         return sum(call.booked_usd for call in self.calls if call.round == number)
@@ -113,6 +149,8 @@ class Transcript:
             "tokens_out": sum(call.usage.output for call in self.calls),
             "llm_calls": len(self.calls),
             "llm_cost_usd": round(self.cost_usd, 6),
+            "probes": sum(each.used for each in self.experiments.values()),
+            "probe_cost_usd": round(self.experiment_usd, 6),
             **{f"prompt_{name}sha256": sha for name, sha in self._named_prompts()},
         }
 

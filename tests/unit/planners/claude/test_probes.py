@@ -1,0 +1,137 @@
+"""Measuring a draft within an attempt: what the model is told, how often, and what it costs."""
+
+import pytest
+from codec_evolution import artifacts
+from codec_evolution.candidate import sha256_hex
+from codec_evolution.planners.claude.experiments import LONGEST_S
+from codec_evolution.pricing import compute_cost, load_prices
+
+from infra.capabilities.benchmark import TIMEOUT_S
+from tests.unit.planners.claude.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, SEED
+from tests.unit.planners.claude.test_rounds import CODEC, FAILED, GIVES_UP, PASSED, drafts, submits
+
+WORST_USD = compute_cost(load_prices(), plan_s=0.0, benchmark_s=LONGEST_S)
+
+
+def point(clip: str, quality: int, mbps: float, psnr_db: float, cpu_s: float = 2.4) -> dict:
+    """Return a point of window 0 with 24 frames."""
+    return {
+        "clip": clip,
+        "role": "train",
+        "window": 0,
+        "quality": quality,
+        "bitrate_mbps": mbps,
+        "psnr_db": psnr_db,
+        "ms_ssim": 0.98,
+        "frames": 24,
+        "encode_cpu_s": cpu_s,
+        "decode_cpu_s": cpu_s,
+    }
+
+
+def report(points: list[dict], seconds: float = 6.0) -> dict:
+    """Return a report that passed."""
+    common = {"outcome": "passed", "failure": None, "source_sha256": "s", "clip_set": CLIPS}
+    return common | {"points": points, "timings_s": {"validate": 0.2, "smoke": 0.8, "probe": seconds - 1.0}}
+
+
+LEVELS = ((10, 2.0, 32.0), (30, 4.0, 35.0), (50, 8.0, 38.0), (70, 16.0, 41.0), (90, 32.0, 44.0))
+CURVE = report([point(clip, *each) for clip in ("bunny", "carphone") for each in LEVELS])
+BETTER = report(
+    [
+        *(point("bunny", 30, 3.6, 35.0, 4.8), point("bunny", 70, 14.4, 41.0, 4.8)),
+        *(point("carphone", 30, 4.0, 35.0, 4.8), point("carphone", 70, 16.0, 41.0, 4.8)),
+    ]
+)
+
+
+@pytest.fixture
+def measured(harness):
+    """Make a harness whose incumbent was measured on this contest's windows."""
+
+    def make(*turns, **changes):
+        run = harness(*turns, **{"probes": 3, **changes})
+        key = artifacts.training_curve(sha256_hex(INCUMBENT), SEED)
+        run.objects.put_json(key, CURVE)
+        return run
+
+    return make
+
+
+def test_a_draft_is_measured_beside_the_incumbent_and_a_submission_is_not(measured):
+    run = measured(drafts(CODEC), submits(CODEC + "# more\nMORE = 1\n"))
+    assert run.plan().request["stages"] == ["validate", "smoke", "probe"]
+    assert run.plan(1, BETTER).request["stages"] == ["validate", "smoke"]
+
+
+def test_the_figures_are_changes_of_rate_at_the_same_psnr_by_clip(measured):
+    run = measured(drafts(CODEC), GIVES_UP)
+    run.plan()
+    run.plan(1, BETTER)
+    told = run.last_message()
+    assert "| bunny/0 | 30 | 3.600 | 35.00 | -10.0 % | - | 0.200 | 0.200 | 2.00 |" in told
+    assert "| carphone/0 | 70 | 16.000 | 41.00 | 0.0 % | - | 0.200 | 0.200 | 2.00 |" in told
+    assert "Mean change of rate against the incumbent: -5.1 %" in told
+    assert "about 96 CPU seconds; the incumbent took 48" in told
+    assert "Probes left in this attempt: 2." in told
+
+
+def test_a_draft_beside_an_incumbent_that_was_not_measured_has_figures_of_its_own(harness):
+    run = harness(drafts(CODEC), GIVES_UP, probes=1)
+    run.plan()
+    run.plan(1, BETTER)
+    assert "| bunny/0 | 30 | 3.600 | 35.00 | - | - | 0.200 | 0.200 | - |" in run.last_message()
+    assert "against the incumbent: -." in run.last_message()
+
+
+def test_the_number_of_probes_is_the_operators_and_the_model_is_told_when_none_is_left(measured):
+    run = measured(drafts(CODEC), drafts(CODEC + "A = 1\n"), GIVES_UP, probes=1)
+    run.plan()
+    assert run.plan(1, BETTER).request["stages"] == ["validate", "smoke"]
+    run.plan(2, PASSED)
+    assert "It was not measured: no_probe_left: this attempt has used its 1" in run.last_message()
+
+
+def test_a_draft_that_fails_before_its_probe_uses_none_up(measured):
+    run = measured(drafts(CODEC), drafts(CODEC + "A = 1\n"), GIVES_UP, probes=1)
+    run.plan()
+    assert run.plan(1, FAILED | {"timings_s": {"validate": 0.4}}).request["stages"][-1] == "probe"
+
+
+def test_compute_is_reserved_before_and_booked_after_like_the_models_dollars(measured):
+    run = measured(drafts(CODEC), GIVES_UP)
+    run.plan()
+    model = run.transcript()["calls"][0]["cost_usd"]
+    assert run.spent() == pytest.approx(model + WORST_USD, abs=1e-5)
+    run.plan(1, BETTER)
+    run.plan(1, BETTER)
+    cost = compute_cost(load_prices(), plan_s=0.0, benchmark_s=6.0)
+    model = sum(call["cost_usd"] for call in run.transcript()["calls"])
+    assert run.spent() == pytest.approx(model + cost, abs=1e-5), "once, although the round was repeated"
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    assert kept["llm_cost_usd"] == pytest.approx(model, abs=1e-6)
+    assert (kept["probes"], kept["probe_cost_usd"]) == (1, pytest.approx(cost, abs=1e-6))
+
+
+def test_a_probe_that_killed_the_sandbox_stays_booked_at_its_worst(measured):
+    run = measured(drafts(CODEC), GIVES_UP)
+    run.plan()
+    run.plan(1, FAILED)
+    assert run.transcript()["experiments"]["0"]["cost_usd"] == pytest.approx(WORST_USD)
+
+
+def test_an_attempt_that_cannot_pay_for_a_probe_goes_on_without_and_says_why(measured):
+    run = measured(drafts(CODEC), attempt_id="2026-11-21T21:00:00.000Z#00")
+    run.plan()
+    worst = run.transcript()["calls"][0]["reserved_usd"]
+    # 20 dollars a million tokens: the call costs all that was reserved for it.
+    usage = {"input_tokens": 0, "output_tokens": int(worst / 20e-6)}
+    before = run.spent()
+    run = measured({"reply": drafts(CODEC)["reply"] | {"usage": usage}}, attempt_budget_usd=worst)
+    assert run.plan().request["stages"] == ["validate", "smoke"]
+    assert run.transcript()["outcomes"]["0"]["no_probe"].startswith("attempt_budget: ")
+    assert run.spent() - before == pytest.approx(worst, abs=1e-3)
+
+
+def test_the_worst_case_is_the_benchmark_functions_own_limit():
+    assert LONGEST_S == TIMEOUT_S
