@@ -55,7 +55,9 @@ def _guarded_import(policy: Policy) -> Any:
             # the candidate's. It passes a list (the compiler passes a tuple or None) and ignores the result.
             genuine(name, scope, local, names, 0)
             return None
-        if level or (name not in policy.modules and name != "__future__"):
+        allowed = name == "__future__" or name in policy.modules
+        submodules = {f"{name}.{each}" for each in names}  # `from torchvision import transforms`
+        if level or not (allowed or (submodules and submodules <= policy.modules.keys())):
             raise ImportError(f"import of {name} is not in the language policy")
         return genuine(name, scope, local, names, 0)
 

@@ -35,7 +35,7 @@ _PROGRAM = (
 def _library_paths() -> list[str]:
     """Return the directories that hold this package and the libraries, found without importing them."""
     paths = [str(Path(__file__).resolve().parent.parent)]
-    for library in ("numpy", "cv2", "torch", "torchvision"):
+    for library in ("numpy", "cv2", "torch", "torchvision", "PIL"):
         spec = importlib.util.find_spec(library)
         if spec is not None and spec.origin is not None:
             paths.append(str(Path(spec.origin).parent.parent))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from codec_sandbox.faults import CandidateFault
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import Limits, Supervisor
 
@@ -48,3 +49,32 @@ def test_no_call_that_authors_make_is_refused_or_imports_late(supervisor: Superv
     assert supervisor.validate(source, policy) == []
     with supervisor.worker_for_call(source, policy, LIMITS) as worker:
         assert worker.call("run_all", FRAMES[0], 0, CONFIG) == "list: []"
+
+
+def test_every_module_of_the_policy_can_be_imported_in_every_way_that_authors_write(
+    supervisor: Supervisor, policy: Policy
+):
+    names = sorted(policy.modules)
+    nested = [name.rpartition(".") for name in names if "." in name]
+    lines = [f"import {name} as m{number}" for number, name in enumerate(names)]
+    lines += [f"from {parent} import {child} as n{n}" for n, (parent, _, child) in enumerate(nested)]
+    lines += [
+        f"from {name} import {sorted(members)[0]}" for name, members in policy.modules.items() if members
+    ]
+    source = "\n".join([*lines, "def answer(frame, frame_index, config):", "    return 'imported'"]).encode()
+    assert "torchvision.transforms.functional" in names
+    with supervisor.worker_for_call(source, policy, LIMITS) as worker:
+        assert worker.call("answer", FRAMES[0], 0, CONFIG) == "str: 'imported'"
+
+
+def test_the_other_modules_of_a_package_stay_refused_when_code_gets_round_the_validator(
+    supervisor: Supervisor, policy: Policy
+):
+    for line in (
+        "from torchvision import utils",
+        "from torchvision import transforms, utils",
+        "import torchvision",
+    ):
+        source = f"def answer(frame, frame_index, config):\n    {line}\n".encode()
+        with pytest.raises(CandidateFault, match="torchvision"):
+            supervisor.worker_for_call(source, policy, LIMITS)

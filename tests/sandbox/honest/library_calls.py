@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import torchvision.transforms.functional as TF
+from torchvision import transforms
 
 rng = np.random.default_rng(1)
 a = np.arange(9.0) + 1
@@ -193,6 +195,15 @@ CALLS = [
     lambda: torch.frombuffer(bytearray(8), dtype=torch.uint8),
     lambda: torch.meshgrid(t[0], t[0], indexing="ij"),
     lambda: copy.deepcopy(nn.Linear(2, 2)),
+    lambda: transforms.Compose([transforms.Resize((4, 4)), transforms.Grayscale()])(x),
+    lambda: transforms.Normalize((0.5,), (0.5,))(TF.to_tensor(rgb)),
+    lambda: TF.resize(x, [16, 16], interpolation=TF.InterpolationMode.BICUBIC, antialias=True),
+    lambda: TF.gaussian_blur(x, 3),
+    lambda: TF.adjust_hue(x, 0.1) + TF.adjust_saturation(x, 2.0) + TF.adjust_contrast(x, 2.0),
+    lambda: TF.affine(x, 10.0, [1, 1], 1.0, [0.0, 0.0]) + TF.rotate(x, 20.0),
+    lambda: TF.perspective(x, [[0, 0], [7, 0], [7, 7], [0, 7]], [[1, 0], [7, 0], [7, 7], [0, 6]]),
+    lambda: TF.solarize(TF.posterize(TF.convert_image_dtype(x, torch.uint8), 3), 100),
+    lambda: TF.resized_crop(x, 0, 0, 4, 4, [8, 8]) + TF.pad(TF.center_crop(x, [4, 4]), [2]),
     noisy,
 ]
 
