@@ -38,10 +38,11 @@ def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, Data
     Raises
     ------
     UserError
-        If a setting is outside its limit.
+        If a setting is outside its limit, or a model has no price.
     """
     app = App(context=context, outdir=outdir, analytics_reporting=False)
     settings = Settings.from_context(app.node.get_all_context())
+    settings.check_prices()
     data = DataStack(app, DATA_STACK)
     stack = AppStack(app, APP_STACK, data=data, settings=settings)
     nag.check(app)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from codec_evolution.planner_specs import CLAUDE, PLANNERS
+from codec_evolution.pricing import UnknownPrice, load_prices, parse_models
 from codec_sandbox.limits import Limits
 
 from infra.errors import UserError
@@ -172,6 +173,22 @@ class Settings:
     def slots_at_once(self) -> int:
         """Slots of a cycle that run at the same time (1 to 40)."""
         return self.concurrency or self.slots
+
+    def check_prices(self) -> None:
+        """Refuse a language model without a price: no budget can be kept for it.
+
+        Raises
+        ------
+        UserError
+            A model is not in the price table; the message names those that are.
+        """
+        if not PLANNERS[self.planner].language_model:
+            return
+        for name, _ in parse_models(self.planner_models):
+            try:
+                load_prices().model(name, self.planner_provider)
+            except UnknownPrice as unknown:
+                raise UserError(f"planner_models: {unknown}") from None
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Settings:

@@ -65,6 +65,7 @@ def run(
         daily_budget_usd=daily_budget_usd,
         library_codecs=library_codecs,
     )
+    settings.check_prices()
     screen = RunScreen(progress_console)
     result = run_cycles(settings, cycles, state_dir, screen)
     if as_json:

@@ -21,7 +21,8 @@ from codec_evolution.planners.claude.language_model import (
     ModelCall,
     ModelFacts,
 )
-from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.claude.planner import ClaudePlanner
+from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.prompts import Limits
 from codec_evolution.record import Attempt
 

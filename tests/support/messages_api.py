@@ -3,10 +3,14 @@
 The script is data: a list of turns, each answering one call. A turn is one of
 
 * ``{"reply": {"thinking", "text", "tools": [{"name", "input"}], "stop_reason", "stop_details", "usage"}}``: an answer;
-* ``{"error": {"status", "type", "message", "error_code", "retry_after"}}``: an error before the answer begins;
+* ``{"error": {"status", "type", "message", "error_code", "retry_after", "retry_after_ms"}}``: an error before the
+  answer begins;
 * ``{"fault": "drop" | "malformed" | "slow" | "overloaded"}``: an answer that breaks after it has begun;
 * ``{"fault": "hang_up" | "empty" | "html" | "silence"}``: no answer at all: a closed connection, a stream without an
   event, a page of some other server, pings and nothing else.
+
+A tool input larger than `BUFFERED_CHARS` is held back for the seconds of ``Script.buffer_s``, without a byte, if its
+tool does not stream eagerly.
 
 A reply's ``"unsigned": true`` cuts its thinking off before the signature.
 
@@ -31,9 +35,12 @@ from typing import Any
 from tests.support.messages_rules import CHARS_A_TOKEN, Cache, Refusal, check, conversation, count_tokens
 
 CHUNK = 400
+BUFFERED_CHARS = 2_000
 
 
-def model(name: str, *, can_force: bool = False, **changes: Any) -> dict[str, Any]:
+def model(
+    name: str, *, can_force: bool = False, between_tools: bool = False, **changes: Any
+) -> dict[str, Any]:
     """Return a model as ``GET /v1/models/{id}`` describes it; newer ones always think and bind their thinking."""
     yes, no = {"supported": True}, {"supported": False}
     return {
@@ -61,7 +68,7 @@ def model(name: str, *, can_force: bool = False, **changes: Any) -> dict[str, An
                 "supported": True,
                 "types": {
                     "adaptive": yes,
-                    "between_tools": no,
+                    "between_tools": yes if between_tools else no,
                     "disabled": yes if can_force else no,
                     "enabled": no,
                 },
@@ -73,7 +80,7 @@ def model(name: str, *, can_force: bool = False, **changes: Any) -> dict[str, An
 
 MODELS = (
     model("claude-opus-5-5"),
-    model("claude-sonnet-5-5"),
+    model("claude-sonnet-5-5", between_tools=True),
     model("claude-opus-5", can_force=True),
     model("claude-haiku-5-5", can_force=True),
 )
@@ -95,6 +102,8 @@ class Script:
         Usage of every call that was answered to its end.
     prefixes
         What each thinking block is bound to, by its signature.
+    buffer_s
+        Seconds without a byte while a large tool input is held back.
     """
 
     turns: list[dict[str, Any]]
@@ -108,6 +117,7 @@ class Script:
     prefixes: dict[str, str] = field(default_factory=dict)
     cache: Cache = field(default_factory=Cache)
     used: list[dict[str, int]] = field(default_factory=list)
+    buffer_s: float = 0.0
     lock: Any = field(default_factory=threading.Lock)
 
     @classmethod
@@ -189,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refusal(401, "authentication_error", "invalid x-api-key")
             act()
         except Refusal as refusal:
-            self._json(refusal.status, refusal.body(), refusal.retry_after)
+            self._json(refusal.status, refusal.body(), refusal)
 
     def _model(self) -> None:
         name = self.path.removeprefix("/v1/models/").partition("?")[0]
@@ -214,16 +224,18 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._stream(body, turn)
 
-    def _json(self, status: int, body: Any, retry_after: float | None = None) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json", retry_after)
+    def _json(self, status: int, body: Any, refusal: Refusal | None = None) -> None:
+        self._send(status, json.dumps(body).encode(), "application/json", refusal)
 
-    def _send(self, status: int, data: bytes, kind: str, retry_after: float | None = None) -> None:
+    def _send(self, status: int, data: bytes, kind: str, refusal: Refusal | None = None) -> None:
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("request-id", "req_loopback")
         self.send_header("content-length", str(len(data)))
-        if retry_after is not None:
-            self.send_header("retry-after", str(retry_after))
+        if refusal is not None and refusal.retry_after is not None:
+            self.send_header("retry-after", str(refusal.retry_after))
+        if refusal is not None and refusal.retry_after_ms is not None:
+            self.send_header("retry-after-ms", str(refusal.retry_after_ms))
         self.end_headers()
         self.wfile.write(data)
 
@@ -240,6 +252,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if fault == "slow" and number > 1:
                 time.sleep(0.15)
+            if number == 2 and _is_held_back(body, turn.get("reply", {})):
+                time.sleep(self.script.buffer_s)
             data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
             try:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
@@ -281,6 +295,13 @@ def _events(
     }
     yield {"type": "message_delta", "delta": delta, "usage": {"output_tokens": output}}
     yield {"type": "message_stop"}
+
+
+def _is_held_back(body: dict[str, Any], reply: dict[str, Any]) -> bool:
+    """Return whether the API would buffer this answer: a large input of a tool without eager streaming."""
+    eager = {tool["name"] for tool in body.get("tools", ()) if tool.get("eager_input_streaming")}
+    large = (t["name"] for t in reply.get("tools", ()) if len(json.dumps(t["input"])) > BUFFERED_CHARS)
+    return any(name not in eager for name in large)
 
 
 def _message(identity: str, model_name: str, usage: dict[str, Any]) -> dict[str, Any]:

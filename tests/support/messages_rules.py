@@ -30,6 +30,7 @@ KNOWN_FIELDS = {
     "tool_choice",
     "stream",
 }
+TOOL_FIELDS = {"name", "description", "input_schema", "strict", "eager_input_streaming", "cache_control"}
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Refusal(Exception):
     message: str
     error_code: str = ""
     retry_after: float | None = None
+    retry_after_ms: float | None = None
 
     def body(self) -> dict[str, Any]:
         """Return the API's error document."""
@@ -156,13 +158,15 @@ def check(body: dict[str, Any], models: Mapping[str, Any], prefixes: Mapping[str
     forced = body.get("tool_choice", {"type": "auto"})["type"] in ("any", "tool")
     if forced and not can_force:
         raise _bad('tool_choice: type "tool" and "any" are not supported for this model.')
-    if forced and thinking != "disabled":
+    if forced and thinking == "enabled":
         raise _bad("Thinking may not be enabled when tool_choice forces tool use.")
     if thinking == "disabled" and not can_force:
         raise _bad('"thinking.type.disabled" is not supported for this model.')
     if body.get("max_tokens", 1) > found["max_tokens"]:
         raise _bad(f"max_tokens: {body['max_tokens']} > {found['max_tokens']}")
     for tool in body.get("tools", ()):
+        if extra := sorted(set(tool) - TOOL_FIELDS):
+            raise _bad(f"tools.{tool.get('name')}.{extra[0]}: Extra inputs are not permitted")
         if tool.get("strict"):
             _check_strict(tool["input_schema"], tool["name"])
     effort = body.get("output_config", {}).get("effort", "high")

@@ -31,6 +31,22 @@ def test_a_model_without_a_price_is_refused_by_name():
         load_prices().model("claude-next")
 
 
+def test_the_length_of_the_prompt_decides_which_of_two_bands_is_booked_and_the_dearer_is_reserved():
+    price = load_prices().model("claude-haiku-5-5")
+    short = Usage(input=50_000, cache_read=50_000, output=1_000)
+    assert price.cost(short) == pytest.approx((50_000 * 0.10 + 50_000 * 0.01 + 1_000 * 0.50) / 1e6)
+    long = Usage(input=50_001, cache_read=50_000, output=1_000)
+    assert price.cost(long) == pytest.approx((50_001 * 0.50 + 50_000 * 0.05 + 1_000 * 2.50) / 1e6)
+    assert price.worst_case(1_000, 1_000) == pytest.approx((1_000 * 1.05 * 1.00 + 1_000 * 2.50) / 1e6)
+
+
+@pytest.mark.parametrize(
+    "name", ["claude-fable-5-2", "claude-opus-4-7", "claude-haiku-4-5", "claude-fable-5"]
+)
+def test_older_and_newer_models_have_a_price(name):
+    assert load_prices().model(name).output > 0
+
+
 def test_bedrock_names_are_priced_with_the_dearer_regional_rate():
     table = load_prices()
     here, there = table.model("claude-opus-5-5"), table.model("anthropic.claude-opus-5-5", "bedrock")

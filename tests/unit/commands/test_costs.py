@@ -117,6 +117,13 @@ def test_a_model_without_a_price_cannot_be_estimated():
         estimate(Settings(planner_models="claude-next"), 30, 1440, Assumptions())
 
 
+def test_a_model_without_a_price_is_refused_before_anything_is_deployed_or_measured(tmp_path):
+    done = cli("run", "--planner", "claude", "--model", "claude-next", "--state-dir", str(tmp_path / "state"))
+    assert done.returncode == 2 and "claude-next has no price" in done.stderr
+    assert not (tmp_path / "state").exists()
+    Settings(planner="search", planner_models="claude-next").check_prices()
+
+
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "infra.cli", *arguments], capture_output=True, text=True, timeout=60

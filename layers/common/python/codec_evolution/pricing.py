@@ -64,19 +64,27 @@ class ModelPrice:
     context_tokens: int
     max_output_tokens: int
     thinking_can_be_off: bool
+    adaptive_thinking: bool = True
+    short_prompt_tokens: int = 0
+    short_prompt_factor: float = 1.0
+    """A prompt of at most so many tokens, those of the cache included, costs this share of all five prices."""
 
     def cost(self, usage: Usage) -> float:
         """Return the dollars of one call."""
-        return (
+        dollars = (
             usage.input * self.input
             + usage.output * self.output
             + (usage.cache_write - usage.cache_write_1h) * self.cache_write_5m
             + usage.cache_write_1h * self.cache_write_1h
             + usage.cache_read * self.cache_read
         ) / MILLION
+        return dollars * (self.short_prompt_factor if usage.total_input <= self.short_prompt_tokens else 1.0)
 
     def worst_case(self, input_tokens: int, max_tokens: int) -> float:
-        """Return the most that a call can cost: nothing is found in the cache and every token is used."""
+        """Return the most that a call can cost: nothing is found in the cache and every token is used.
+
+        Of two price bands it takes the dearer one, because counted tokens are an estimate.
+        """
         dearest = max(self.input, self.cache_write_5m, self.cache_write_1h)
         return (input_tokens * COUNT_MARGIN * dearest + max_tokens * self.output) / MILLION
 

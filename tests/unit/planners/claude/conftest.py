@@ -19,7 +19,8 @@ from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Item, Planned, PlanRequest
 from codec_evolution.framework import release, rendering
 from codec_evolution.loop.planning import PlanStage
-from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.claude.planner import ClaudePlanner
+from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.prompts import Limits
 from codec_evolution.record import Attempt

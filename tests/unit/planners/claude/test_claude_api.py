@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import anthropic
 import httpx2
 import pytest
+from codec_evolution.adapters import claude_api
 from codec_evolution.adapters.claude_api import ClaudeApi, anthropic_client
 from codec_evolution.planners.claude.language_model import ModelCall, ModelFault
 
@@ -110,18 +111,11 @@ def test_tokens_of_the_cache_are_told_apart(api):
     assert [u.cache_write_1h for u in used] == [200, 50], "without a breakdown the dearer price is booked"
 
 
-def test_a_forced_tool_switches_thinking_off_where_the_model_allows_it(api):
-    claude, script = api(REPLY)
-    assert claude.facts("claude-opus-5").can_force is True
-    claude.send(call(model="claude-opus-5", forced=True))
-    assert script.calls[0]["thinking"] == {"type": "disabled"}
-    assert script.calls[0]["tool_choice"]["type"] == "any"
-
-
 @pytest.mark.parametrize("name", ["claude-opus-5", "claude-haiku-5-5"])
 @pytest.mark.parametrize("effort", ["high", "max"])
-def test_a_forced_call_carries_no_thinking_and_an_effort_that_goes_without(api, name, effort):
+def test_a_forced_call_keeps_thinking_and_tools_so_that_the_cached_prefix_is_found(api, name, effort):
     claude, script = api(REPLY, REPLY)
+    assert claude.facts(name).can_force is True
     first = claude.send(call(model=name, effort=effort))
     result = {"type": "tool_result", "tool_use_id": first.tool_calls[0]["id"], "content": "Again."}
     messages = [
@@ -129,31 +123,51 @@ def test_a_forced_call_carries_no_thinking_and_an_effort_that_goes_without(api, 
         {"role": "assistant", "content": first.content},
         {"role": "user", "content": [result]},
     ]
-    fewer = [{**TOOL, "description": "Another set of tools."}]
-    again = claude.send(call(model=name, effort=effort, messages=messages, tools=fewer, forced=True))
-    assert again.tool_calls
-    assert [script.calls[n]["output_config"]["effort"] for n in (0, 1)] == [effort, "high"]
-    assert [block["type"] for block in script.calls[1]["messages"][1]["content"]] == ["tool_use"]
-    assert messages[1]["content"][0]["type"] == "thinking", "the stored conversation keeps it"
+    again = claude.send(call(model=name, effort=effort, messages=messages, forced=True))
+    assert again.tool_calls and again.usage.cache_read > 0
+    assert [body["tool_choice"]["type"] for body in script.calls] == ["auto", "any"]
+    assert script.calls[1]["thinking"] == {"type": "adaptive"}
+    assert script.calls[1]["output_config"] == {"effort": effort}
+    assert [block["type"] for block in script.calls[1]["messages"][1]["content"]] == ["thinking", "tool_use"]
 
 
 def test_a_model_that_always_thinks_refuses_a_forced_tool(api):
     claude, _ = api(REPLY)
-    assert claude.facts("claude-opus-5-5").can_force is False
-    assert fault_of(lambda: claude.send(call(forced=True))).kind == "bad_request"
+    for name in ("claude-opus-5-5", "claude-sonnet-5-5"):
+        assert claude.facts(name).can_force is False
+        assert fault_of(lambda asked=name: claude.send(call(model=asked, forced=True))).kind == "bad_request"
 
 
-def test_the_server_refuses_a_forced_tool_with_thinking(api):
+def test_the_server_refuses_a_forced_tool_with_a_budget_of_thinking(api):
     claude, _ = api(REPLY)
     with pytest.raises(anthropic.BadRequestError, match="Thinking may not be enabled"):
         claude.client.messages.create(
             model="claude-opus-5",
-            max_tokens=100,
+            max_tokens=2000,
             messages=[{"role": "user", "content": "x"}],
             tools=[TOOL],
-            thinking={"type": "adaptive"},
+            thinking={"type": "enabled", "budget_tokens": 1024},
             tool_choice={"type": "any"},
         )
+
+
+LARGE = {"reply": {"tools": [{"name": "give_up", "input": {"reason": "x" * 3_000}}]}}
+
+
+def test_a_large_input_of_a_tool_that_streams_eagerly_arrives_without_a_silence(api, monkeypatch):
+    monkeypatch.setattr(claude_api, "READ_TIMEOUT_S", 0.5)
+    claude, _ = api(LARGE, LARGE, buffer_s=1.5)
+    eager = {**TOOL, "eager_input_streaming": True}
+    assert claude.send(call(tools=[eager])).tool_calls[0]["input"] == {"reason": "x" * 3_000}
+    fault = fault_of(lambda: claude.send(call()))
+    assert (fault.kind, fault.retry, fault.billed) == ("timed_out", False, True), (
+        "silence is not bought twice"
+    )
+    assert fault.request_id == "req_loopback"
+
+
+def test_the_silence_that_is_allowed_is_longer_than_any_that_was_seen():
+    assert claude_api.READ_TIMEOUT_S > 300
 
 
 ERRORS = [
@@ -185,7 +199,20 @@ def test_an_error_status_is_named_and_never_billed(api, answered, expected):
     fault = fault_of(lambda: claude.send(call()))
     assert (fault.kind, fault.retry, fault.billed) == (*expected, False)
     assert fault.wait_s == more.get("retry_after", 0)
+    assert fault.request_id == "req_loopback"
     assert len(script.calls) == 1, "the SDK must not retry behind the budget's back"
+
+
+def test_a_wait_in_milliseconds_counts_before_one_in_seconds(api):
+    busy = {
+        "status": 429,
+        "type": "rate_limit_error",
+        "message": "no",
+        "retry_after": 3,
+        "retry_after_ms": 250,
+    }
+    claude, _ = api({"error": busy})
+    assert fault_of(lambda: claude.send(call())).wait_s == 0.25
 
 
 def test_a_limit_that_the_account_owner_set_is_a_spend_limit(api):
@@ -259,17 +286,17 @@ def breaks(error: type[Exception]) -> ClaudeApi:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "billed"),
+    ("error", "kind", "retry", "billed"),
     [
-        (httpx2.ConnectError, "connection_lost", False),
-        (httpx2.ConnectTimeout, "timed_out", False),
-        (httpx2.ReadTimeout, "timed_out", True),
-        (httpx2.RemoteProtocolError, "connection_lost", True),
+        (httpx2.ConnectError, "connection_lost", True, False),
+        (httpx2.ConnectTimeout, "timed_out", True, False),
+        (httpx2.ReadTimeout, "timed_out", False, True),
+        (httpx2.RemoteProtocolError, "connection_lost", True, True),
     ],
 )
-def test_only_what_never_left_this_machine_is_certainly_free(error, kind, billed):
+def test_only_what_never_left_this_machine_is_certainly_free(error, kind, retry, billed):
     fault = fault_of(lambda: breaks(error).send(call()))
-    assert (fault.kind, fault.retry, fault.billed) == (kind, True, billed)
+    assert (fault.kind, fault.retry, fault.billed) == (kind, retry, billed)
 
 
 def answers(status: int, body: object, **headers: str) -> ClaudeApi:

@@ -1,5 +1,7 @@
 """How an answer, or the want of one, ends: every stop reason and every fault of the provider within its bound."""
 
+import json
+
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.contracts import MAX_ROUNDS
@@ -130,3 +132,69 @@ def test_a_model_that_refuses_a_forced_tool_after_all_is_asked_without_force(har
     assert free["tools"] == run.script.calls[0]["tools"]
     calls = run.transcript()["calls"]
     assert [call["state"] for call in calls[-2:]] == ["released", "settled"], "the refusal costs nothing"
+
+
+def test_strict_tools_that_a_model_cannot_compile_are_sent_once_more_without_the_mark(harness):
+    message = "The compiled grammar is too large, which would cause performance issues."
+    no = {"error": {"status": 400, "type": "invalid_request_error", "message": message}}
+    run = harness(no, submits())
+    assert run.plan().next == "draft"
+    first, second = run.script.calls
+    assert all(tool["strict"] for tool in first["tools"])
+    assert not any("strict" in tool for tool in second["tools"])
+    assert [tool["name"] for tool in first["tools"]] == [tool["name"] for tool in second["tools"]]
+    states = [(call["state"], call["request_id"]) for call in run.transcript()["calls"]]
+    assert states == [("released", "req_loopback"), ("settled", "req_loopback")]
+    assert (
+        harness(no, no, repeat=True, attempt_id="2026-11-21T22:01:00.000Z#00")
+        .plan()
+        .reason.startswith("bad_request")
+    ), "a second refusal ends the attempt"
+
+
+REFUSED = {"reply": {"text": "No.", "stop_reason": "refusal"}}
+ENSEMBLE = (("claude-opus-5-5", 1.0), ("claude-sonnet-5-5", 1.0))
+
+
+def test_a_refusal_goes_to_another_model_of_the_ensemble_without_the_first_ones_thinking(harness):
+    run = harness(NOTHING_CALLED, REFUSED, submits(), models=ENSEMBLE)
+    run.plan()
+    assert run.plan(1).next == "draft"
+    first, refused, third = run.script.calls
+    assert first["model"] == refused["model"] != third["model"]
+    assert "thinking" in str(refused["messages"]) and "signature" not in str(third["messages"])
+    assert "No." not in str(third["messages"]), "the other model does not read the refusal"
+    kept = run.transcript()
+    assert (kept["refused"], kept["model"]) == ([first["model"]], third["model"])
+    assert [call["model"] for call in kept["calls"]] == [each["model"] for each in run.script.calls]
+
+
+def test_when_every_model_declines_the_attempt_ends_with_the_refusal(harness):
+    run = harness(REFUSED, REFUSED, models=ENSEMBLE)
+    assert run.plan().reason.startswith("refused: ")
+    assert len({call["model"] for call in run.script.calls}) == 2
+
+
+def test_a_crash_between_two_models_goes_on_with_the_second_one(harness):
+    run = harness(
+        REFUSED,
+        {"error": {"status": 401, "type": "authentication_error", "message": "no"}},
+        submits(),
+        models=ENSEMBLE,
+    )
+    assert run.plan().reason.startswith("wrong_key")
+    kept = run.transcript()
+    run.objects.put_text(
+        artifacts.transcript(LINEAGE, ATTEMPT),
+        json.dumps(kept | {"outcomes": {}, "calls": kept["calls"][:1]}),
+    )
+    assert run.plan().next == "draft"
+    assert run.script.calls[-1]["model"] == kept["model"] != run.script.calls[0]["model"]
+
+
+def test_a_turn_that_the_model_paused_is_named(harness):
+    paused = {"reply": {"text": "Hm.", "stop_reason": "pause_turn"}}
+    run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, paused)
+    for number in range(MAX_ROUNDS):
+        run.plan(number)
+    assert run.plan(MAX_ROUNDS).reason == "no_tool_call: the model called no tool and paused its turn"

@@ -206,15 +206,23 @@ def test_framework_tools_are_only_offered_to_the_slot_that_has_them(harness):
     ]
 
 
-def test_the_last_round_of_a_model_that_can_be_forced_offers_two_tools_and_forces_one(harness):
+def test_the_last_round_of_a_model_that_can_be_forced_forces_a_tool_and_keeps_the_cached_prompt(harness):
     run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, submits(), models=(("claude-opus-5", 1.0),))
     for number in range(MAX_ROUNDS):
         run.plan(number)
     assert run.plan(MAX_ROUNDS).next == "candidate", "the last round has no draft"
     last = run.script.calls[-1]
-    assert [tool["name"] for tool in last["tools"]] == ["submit_codec", "give_up"]
-    assert (last["thinking"]["type"], last["tool_choice"]["type"]) == ("disabled", "any")
+    assert last["tools"] == run.script.calls[0]["tools"]
+    assert (last["thinking"]["type"], last["tool_choice"]["type"]) == ("adaptive", "any")
     assert "last round" in run.last_message()
+    assert run.transcript()["calls"][-1]["usage"]["cache_read"] > 0
+
+
+def test_the_tools_that_carry_a_source_stream_their_input_as_it_is_written(harness):
+    run = harness(GIVES_UP)
+    run.plan()
+    eager = {tool["name"] for tool in run.script.calls[0]["tools"] if tool.get("eager_input_streaming")}
+    assert eager == {"submit_codec", "evaluate_draft"}
 
 
 def test_the_last_round_of_a_model_that_always_thinks_keeps_its_tools_and_takes_two(harness):

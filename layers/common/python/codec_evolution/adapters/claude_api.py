@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,9 @@ from codec_evolution.planners.claude.language_model import (
 from codec_evolution.pricing import UnknownPrice, Usage, load_prices
 
 CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 90.0
-"""Seconds without a byte of the stream, which carries a ping at least every few seconds."""
+READ_TIMEOUT_S = 600.0
+"""Seconds without a byte of the stream. Gateways hold pings back, and a large tool input that is not streamed eagerly
+comes in one piece: more than 300 seconds of silence were seen. The deadline of the call bounds it besides."""
 COUNT_TIMEOUT_S = 20.0
 """Seconds for a free request: a model's facts, a token count."""
 STABLE_TTL = "1h"
@@ -66,9 +67,6 @@ _NEVER_SENT = (
     httpx2.UnsupportedProtocol,
 )
 """Failures before the first byte of the request is sent. Any other one may have reached the provider."""
-_THINKING = ("thinking", "redacted_thinking")
-_NEEDS_THINKING = ("xhigh", "max")
-"""Efforts that the API refuses when thinking is off."""
 _SPENT = ("spend_limit", "billing", "credit balance", "api usage limits")
 """Words for an exhausted account in the provider's codes and messages; no retry helps until a person acts."""
 
@@ -125,7 +123,7 @@ class ClaudeApi:
 
     def send(self, call: ModelCall) -> ModelAnswer:
         """Make a call once; it streams, so that no idle connection is cut."""
-        started = False
+        started, stream = False, None
         try:
             body = _body(call) | {"model": self._served(call.model)}
             with self.client.messages.stream(**body, timeout=self._timeout()) as stream:
@@ -140,13 +138,14 @@ class ClaudeApi:
             raise _fault(error, started=started) from None
         except httpx2.HTTPError as error:
             # The SDK does not wrap a connection that breaks within the stream.
-            kind = "timed_out" if isinstance(error, httpx2.TimeoutException) else "connection_lost"
-            raise ModelFault(kind, str(error)[:300], retry=True, billed=True) from None
+            silent = isinstance(error, httpx2.TimeoutException)
+            kind = "timed_out" if silent else "connection_lost"
+            raise _broken(kind, str(error), stream, retry=not silent) from None
         except ValueError as error:
             # The SDK raises this for tool input that is not JSON.
-            raise ModelFault("malformed_tool_input", str(error)[:300], retry=True, billed=True) from None
+            raise _broken("malformed_tool_input", str(error), stream) from None
         if message.stop_reason is None:
-            raise ModelFault("connection_lost", "the stream ended early", retry=True, billed=True)
+            raise _broken("connection_lost", "the stream ended early", stream)
         return ModelAnswer(
             content=[_returnable(block) for block in message.content if not _unsigned(block)],
             stop_reason=str(message.stop_reason),
@@ -199,6 +198,8 @@ class ClaudeApi:
             price = load_prices().model(model, self.provider)
         except UnknownPrice as unknown:
             raise ModelFault("unknown_model", str(unknown)) from None
+        if not price.adaptive_thinking:
+            raise ModelFault("model_unfit", f"{model} has no adaptive thinking: name another model")
         return ModelFacts(price.context_tokens, price.max_output_tokens, price.thinking_can_be_off, False)
 
 
@@ -230,16 +231,12 @@ def _body(call: ModelCall) -> dict[str, Any]:
         # explicit, because not every provider places the second automatically.
         "system": [{"type": "text", "text": call.system, "cache_control": stable}],
         "tools": list(call.tools),
-        "messages": _marked(_unthought(call.messages) if call.forced else list(call.messages)),
+        "messages": _marked(list(call.messages)),
         "output_config": {"effort": call.effort},
         "thinking": {"type": "adaptive"},
-        "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+        # A forced call keeps thinking and tools: other ones would be another prefix to the provider's cache.
+        "tool_choice": {"type": "any" if call.forced else "auto", "disable_parallel_tool_use": True},
     }
-    if call.forced:
-        body["thinking"] = {"type": "disabled"}
-        body["tool_choice"] = {"type": "any", "disable_parallel_tool_use": True}
-        if call.effort in _NEEDS_THINKING:
-            body["output_config"] = {"effort": "high"}
     return body
 
 
@@ -248,16 +245,6 @@ def _marked(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     *earlier, last = messages
     *blocks, block = last["content"]
     return [*earlier, {**last, "content": [*blocks, {**block, "cache_control": {"type": "ephemeral"}}]}]
-
-
-def _unthought(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return messages without thinking: with thinking off, the API ignores it or refuses it."""
-    found = []
-    for message in messages:
-        kept = [block for block in message["content"] if block["type"] not in _THINKING]
-        if kept:
-            found.append({**message, "content": kept})
-    return found
 
 
 def _returnable(block: Any) -> dict[str, Any]:
@@ -331,6 +318,12 @@ class _Punctual(httpx2.SyncByteStream):
         self._inner.close()
 
 
+def _broken(kind: str, message: str, stream: Any, *, retry: bool = True) -> ModelFault:
+    """Return the fault of a stream that broke off; it may be charged for, so a silent one is never repeated."""
+    identity = (stream.request_id or "") if stream is not None else ""
+    return ModelFault(kind, message[:300], retry=retry, billed=True, request_id=identity)
+
+
 def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> ModelFault:
     """Map an error of the SDK to `ModelFault`; any failure after the request was sent may be charged for."""
     if not isinstance(error, anthropic.APIStatusError):
@@ -338,11 +331,14 @@ def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> Mode
         kind = "timed_out" if timeout else "connection_lost"
         sent = not isinstance(error.__cause__, _NEVER_SENT)
         cause = f"{error} ({error.__cause__})" if error.__cause__ is not None else str(error)
-        return ModelFault(kind, cause[:300], retry=True, billed=started or sent)
+        billed = started or sent
+        # A call that was silent until its time was over may be charged for: it is not bought again.
+        return ModelFault(kind, cause[:300], retry=not (timeout and billed), billed=billed)
     message = error.api_message or error.message
     text = f"{error.error_code or ''} {error.type or ''} {message}"
+    identity = error.request_id or ""
     if any(word in text.lower() for word in _SPENT):
-        return ModelFault("spend_limit_reached", text.strip()[:300], billed=started)
+        return ModelFault("spend_limit_reached", text.strip()[:300], billed=started, request_id=identity)
     kind = next((name for cls, name in _KINDS if isinstance(error, cls)), "provider_failed")
     if error.type == "overloaded_error":
         kind = "overloaded"
@@ -358,16 +354,21 @@ def _fault(error: anthropic.APIError, *, started: bool, asked: str = "") -> Mode
         message[:300],
         retry=retry and headers.get("x-should-retry") != "false",
         billed=started,
-        wait_s=_seconds(headers.get("retry-after")),
+        wait_s=_seconds(headers),
+        request_id=identity,
     )
 
 
-def _seconds(header: str | None) -> float:
-    """Return the seconds of a Retry-After header; a date, which the provider never sends, counts as 0."""
-    try:
-        return max(0.0, float(header or 0))
-    except ValueError:
-        return 0.0
+def _seconds(headers: Mapping[str, str]) -> float:
+    """Return the seconds that the provider asks to wait, from its header in milliseconds or the standard one.
+
+    A date, which the provider never sends, counts as 0.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with suppress(ValueError):
+            if name in headers:
+                return max(0.0, float(headers[name]) * unit)
+    return 0.0
 
 
 if TYPE_CHECKING:

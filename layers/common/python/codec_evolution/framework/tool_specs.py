@@ -54,12 +54,16 @@ class ToolSpec(Generic[Input]):
     usage
         A framework tool's arguments as an operator writes them, for the help of the command line. The host accepts a
         few that no model is offered.
+    eager
+        Whether the provider streams the input as it is written. Otherwise it holds back each value until it is
+        complete, and a large one is minutes of silence.
     """
 
     name: str
     input: type[Input]
     description: str
     usage: str = ""
+    eager: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Return the input's JSON schema in the subset that strict tool use accepts.
@@ -78,6 +82,8 @@ class ToolSpec(Generic[Input]):
             Whether the provider should hold the input to its schema.
         """
         extra = {"strict": True} if strict else {}
+        if self.eager:
+            extra["eager_input_streaming"] = True
         return {"name": self.name, "description": self.description, "input_schema": self.schema(), **extra}
 
     def read(self, value: object) -> Input:

@@ -73,13 +73,13 @@ class Asker:
     def _call(self, talk: Transcript, number: int, call: ModelCall) -> ModelAnswer:
         worst = self.price.worst_case(self.model.count(call), call.max_tokens)
         self.budget.reserve(worst)
-        entry = Call(number, worst)
+        entry = Call(number, worst, model=call.model)
         talk.calls.append(entry)
         self.save()
         try:
             answer = self.model.send(call)
         except ModelFault as fault:
-            entry.fault = str(fault)[:300]
+            entry.fault, entry.request_id = str(fault)[:300], fault.request_id
             entry.end(LOST if fault.billed else RELEASED, worst if fault.billed else 0.0)
             self.save()
             if not fault.billed:

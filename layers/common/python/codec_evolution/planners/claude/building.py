@@ -10,7 +10,8 @@ from typing import cast
 
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import NoProposal
-from codec_evolution.planners.claude.planner import ClaudePlanner, ClaudeSettings
+from codec_evolution.planners.claude.planner import ClaudePlanner
+from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.connections import Connections
 from codec_evolution.planners.prompts import Limits, shipped_templates
 from codec_evolution.pricing import parse_models

@@ -30,7 +30,7 @@ class ModelCall:
     effort
         ``low`` to ``max``.
     forced
-        Whether thinking is off and a tool call is forced; only for models that allow it.
+        Whether some tool call is forced; only for models that allow it.
     """
 
     model: str
@@ -75,7 +75,7 @@ class ModelFacts:
     context_tokens, max_output_tokens
         Most tokens that it reads and writes in one call.
     can_force
-        Whether thinking can be switched off, which a forced tool call requires.
+        Whether a tool call can be forced: by the provider's documentation, on the models whose thinking can be off.
     strict
         Whether the provider can hold tool inputs to their schemas.
     """
@@ -99,10 +99,19 @@ class ModelFault(Exception):
         Whether the provider may charge for it. If so, the reservation stays spent.
     wait_s
         Seconds that the provider asks to wait; 0 if it does not say.
+    request_id
+        The provider's id of the call, "" if it gave none.
     """
 
     def __init__(
-        self, kind: str, message: str, *, retry: bool = False, billed: bool = False, wait_s: float = 0.0
+        self,
+        kind: str,
+        message: str,
+        *,
+        retry: bool = False,
+        billed: bool = False,
+        wait_s: float = 0.0,
+        request_id: str = "",
     ) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind = kind
@@ -110,6 +119,7 @@ class ModelFault(Exception):
         self.retry = retry
         self.billed = billed
         self.wait_s = wait_s
+        self.request_id = request_id
 
 
 class LanguageModel(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,7 +36,8 @@ from codec_evolution.planners.claude.language_model import (
     ModelCall,
     ModelFault,
 )
-from codec_evolution.planners.claude.reading import AnswerReader
+from codec_evolution.planners.claude.reading import REFUSAL, AnswerReader
+from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.evidence import EvidenceReader, cycle_context, failure_text
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
@@ -47,7 +47,6 @@ from codec_evolution.planners.prompts import (
     NAMES,
     NOTICES,
     SYSTEM,
-    Limits,
     PromptBroken,
     Prompts,
     load_templates,
@@ -56,41 +55,8 @@ from codec_evolution.planners.prompts import (
 from codec_evolution.ports import Control, Objects, Record
 from codec_evolution.pricing import UnknownPrice, load_prices
 
-
-@dataclass(frozen=True)
-class ClaudeSettings:
-    """The operator's settings of this planner.
-
-    Attributes
-    ----------
-    models
-        Names with their weights; each attempt draws one.
-    effort
-        ``low`` to ``max``.
-    max_tokens
-        Most output tokens of one call, thinking included.
-    daily_budget_usd
-        Dollars a day for all attempts of the lineage.
-    limits
-        What the sandbox enforces; the prompt states it.
-    seed
-        Seeds the draw, so that it can be repeated.
-    probes
-        Drafts that one attempt may have measured.
-    """
-
-    models: tuple[tuple[str, float], ...]
-    effort: str
-    max_tokens: int
-    daily_budget_usd: float
-    limits: Limits
-    seed: int = 0
-    probes: int = 0
-
-    def draw(self, attempt_id: str) -> str:
-        """Return the model of an attempt; always the same one for the same attempt."""
-        names, weights = zip(*self.models, strict=True)
-        return str(random.Random(f"{self.seed}/{attempt_id}").choices(names, weights)[0])
+TOO_STRICT = ("grammar", "strict", "schema")
+"""Words of a refusal of strict tools, such as "The compiled grammar is too large"."""
 
 
 @dataclass(frozen=True)
@@ -213,12 +179,12 @@ class ClaudePlanner:
         reader = AnswerReader(talk, context, prompts, self.record, self.objects)
         answer = talk.answered(context.round)
         if answer is not None:
-            return reader.read(answer)
+            return reader.read(self._heeded(answer, talk, context))
         if context.round:
             ready = self._hear(reader, talk, context)
             if ready is not None:
                 return ready
-        return reader.read(self._ask(talk, context))
+        return reader.read(self._heeded(self._ask(talk, context), talk, context))
 
     def _hear(self, reader: AnswerReader, talk: Transcript, context: RoundContext) -> Outcome | None:
         """Append what a tool or the sandbox has answered; a submission that passed is ready."""
@@ -290,23 +256,42 @@ class ClaudePlanner:
             raise ModelFault("unknown_price", str(unknown)) from None
         budget = self._budget(item, talk)
         asker = Asker(self.model, price, budget, lambda: self._book(item, talk), self.deadline, self.sleep)
-        try:
-            return asker.ask(talk, context.round, self._call(talk, forced=last and talk.can_force))
-        except ModelFault as fault:
-            if fault.kind != "bad_request" or not (last and talk.can_force):
-                raise
-            # The model refuses a forced tool after all; such a refusal costs nothing.
-            talk.can_force = False
-            return asker.ask(talk, context.round, self._call(talk, forced=False))
+        while True:
+            try:
+                return asker.ask(talk, context.round, self._call(talk, forced=last and talk.can_force))
+            except ModelFault as fault:
+                # What the provider refuses at once costs nothing.
+                if fault.kind != "bad_request" or not self._relaxed(talk, fault, last=last):
+                    raise
+
+    def _relaxed(self, talk: Transcript, fault: ModelFault, *, last: bool) -> bool:
+        """Ask for less where a model refuses a forced tool or strict schemas after all; each is given up once."""
+        if any(word in fault.message.lower() for word in TOO_STRICT) and talk.loosen():
+            return True
+        forced, talk.can_force = last and talk.can_force, talk.can_force and not last
+        return forced
+
+    def _heeded(self, answer: ModelAnswer, talk: Transcript, context: RoundContext) -> ModelAnswer:
+        """Return the answer, or that of another model of the ensemble in place of a refusal.
+
+        Classifiers also decline harmless work.
+        """
+        item = context.item
+        while answer.stop_reason == REFUSAL:
+            name = self.settings.draw(item.attempt_id, (*talk.refused, talk.model))
+            if not name:
+                return answer
+            talk.go_on_with(name, self.model.facts(name))
+            self._book(item, talk)
+            answer = self._ask(talk, context)
+        return answer
 
     def _call(self, talk: Transcript, *, forced: bool) -> ModelCall:
-        # A model that always thinks refuses a forced tool, and thinking blocks whose tools have changed; it
-        # keeps all tools and is told that only two of them are taken.
-        tools = [tool for tool in talk.tools if not forced or tool["name"] in toolbox.FINAL]
+        # The tools never change: the last round's notice says that only two of them are taken.
         return ModelCall(
             model=talk.model,
             system=talk.system,
-            tools=tools,
+            tools=talk.tools,
             messages=talk.messages,
             max_tokens=self.settings.max_tokens,
             effort=talk.effort,

@@ -29,6 +29,8 @@ from codec_evolution.planners.prompts import NOTICES, Prompts
 from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
 
+REFUSAL = "refusal"
+"""Stop reason of a model that declined to answer."""
 REASON_CHARS = 1000
 """Longest reason of an attempt that ends here."""
 
@@ -63,7 +65,7 @@ class AnswerReader:
     def read(self, answer: ModelAnswer) -> Outcome:
         """Return what the conversation's last answer leads to."""
         calls = answer.tool_calls
-        if answer.stop_reason == "refusal":
+        if answer.stop_reason == REFUSAL:
             why = f" ({answer.detail})" if answer.detail else ""
             return NoProposal(f"refused: the model declined to answer{why}"[:REASON_CHARS])
         if answer.stop_reason == "model_context_window_exceeded":
@@ -72,7 +74,9 @@ class AnswerReader:
             used = answer.usage.output
             return self._continue("cut_off", f"cut_off: the answer ended at {used} tokens", max_tokens=used)
         if not calls:
-            return self._continue("no_tool_call", "no_tool_call: the model called no tool")
+            # `pause_turn` is only for tools that the provider runs itself, of which none is offered.
+            paused = " and paused its turn" if answer.stop_reason == "pause_turn" else ""
+            return self._continue("no_tool_call", f"no_tool_call: the model called no tool{paused}")
         if len(calls) > 1:
             reason = f"several_calls: the model called {len(calls)} tools at once"
             return self._continue("several_calls", reason, calls=len(calls))

@@ -73,6 +73,7 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         "Submit the candidate of this attempt. It is validated and run on smoke frames first; if that fails, you get "
         "everything that is wrong and may fix it while rounds are left. If it passes, it is measured on real clips. "
         "Give either source, or base and edits.",
+        eager=True,
     ),
     ToolSpec(
         DRAFT,
@@ -81,6 +82,7 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         "left, measure it on a few training windows, without submitting it. Returns every violation, or the failure "
         "with its line, or the change of rate at equal PSNR for each clip and the time, both against the incumbent. "
         "Costs one round.",
+        eager=True,
     ),
     ToolSpec(
         INSPECT,

@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from codec_evolution.planners.claude.language_model import ModelAnswer
+from codec_evolution.planners.claude.language_model import ModelAnswer, ModelFacts
 from codec_evolution.pricing import Usage
 
+THINKING = ("thinking", "redacted_thinking")
+"""Kinds of blocks that hold a model's thinking."""
 RESERVED, SETTLED, RELEASED, LOST = "reserved", "settled", "released", "lost"
 """States of a call: in flight; answered and booked; failed without a charge; lost, with its worst case booked."""
 
@@ -30,6 +32,8 @@ class Call:
         Why it returned no answer; "" otherwise.
     detail
         More about why the model stopped, if the provider says so.
+    model
+        The model that was asked; "" in a conversation from before it was kept.
     """
 
     round: int
@@ -41,6 +45,7 @@ class Call:
     request_id: str = ""
     fault: str = ""
     detail: str = ""
+    model: str = ""
 
     def end(self, state: str, cost_usd: float) -> None:
         """Move the call to its final state with the dollars booked for it."""
@@ -98,6 +103,8 @@ class Transcript:
         SHA-256 of the source that was sent last.
     passed
         SHA-256 of the drafts that passed in the sandbox.
+    refused
+        Models that declined to answer; another one went on in their place.
     experiments
         The probes by the round, as text, that asked for them.
     """
@@ -114,6 +121,7 @@ class Transcript:
     incumbent: str = ""
     draft: str = ""
     passed: list[str] = field(default_factory=list[str])
+    refused: list[str] = field(default_factory=list[str])
     experiments: dict[str, Experiment] = field(default_factory=dict[str, Experiment])
 
     @staticmethod
@@ -154,6 +162,30 @@ class Transcript:
             **{f"prompt_{name}sha256": sha for name, sha in self._named_prompts()},
         }
 
+    def go_on_with(self, model: str, facts: ModelFacts) -> None:
+        """Let another model go on in place of the one that declined: its answer and all thinking are left out.
+
+        Thinking is tied to the model that thought it.
+        """
+        self.refused.append(self.model)
+        self.model, self.can_force = model, facts.can_force
+        if not facts.strict:
+            self.loosen()
+        if self.messages[-1]["role"] == "assistant":
+            self.messages.pop()
+        for message in self.messages:
+            if message["role"] == "assistant":
+                kept = [block for block in message["content"] if block["type"] not in THINKING]
+                message["content"] = kept or [{"type": "text", "text": "(no answer)"}]
+
+    def loosen(self) -> bool:
+        """Stop asking the provider to hold tool inputs to their schemas; return whether it was asked to."""
+        strict = any("strict" in tool for tool in self.tools)
+        self.tools = [
+            {name: value for name, value in tool.items() if name != "strict"} for tool in self.tools
+        ]
+        return strict
+
     def say(self, text: str) -> None:
         """Append a text of the user's side."""
         self.messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
@@ -165,9 +197,10 @@ class Transcript:
 
     def answered(self, number: int) -> ModelAnswer | None:
         """Return the answer of a round that a crashed process stored but did not read, or None."""
-        call = next((c for c in self.calls if c.round == number and c.state == SETTLED), None)
-        if call is None or str(number) in self.outcomes:
+        settled = [c for c in self.calls if c.round == number and c.state == SETTLED]
+        if not settled or str(number) in self.outcomes or settled[-1].model not in ("", self.model):
             return None
+        call = settled[-1]
         last = self.messages[-1]
         content: list[dict[str, Any]] = last["content"] if last["role"] == "assistant" else []
         return ModelAnswer(content, call.stop_reason, call.usage, call.request_id, call.detail)
