@@ -36,7 +36,7 @@ def test_version_0_is_an_intra_codec_with_a_cosine_transform():
 
 
 def test_a_codec_with_motion_is_another_family():
-    source = write_codec(Genome(prediction="motion", entropy="adaptive").canonical())
+    source = write_codec(Genome(prediction="motion").canonical())
     assert family_of(source, with_times(0.05)).prediction == "motion"
 
 

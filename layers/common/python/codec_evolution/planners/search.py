@@ -4,32 +4,69 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 
 from codec_evolution.candidate import Candidate
 from codec_evolution.planner_specs import SEARCH
 from codec_evolution.planners.base import Briefing, NoProposal, PastAttempt, Proposal, RoundContext, Step
-from codec_evolution.planners.grammar.genome import Genome, read_genome
-from codec_evolution.planners.grammar.moves import TOOLS, Move, setting_moves
+from codec_evolution.planners.grammar.genome import Genome, origin_of, read_genome
+from codec_evolution.planners.grammar.moves import FOUNDATION, TOOLS, Move, setting_moves
 from codec_evolution.planners.grammar.writer import describe, write_codec
 
-MAX_WRITTEN = 120
-"""Sources that one call writes and compares with those already tested before it gives up; about 50 ms each."""
+MAX_WRITTEN = 60
+"""Sources that one call writes and compares with those already tested before it gives up; about 100 ms each."""
+
+TARGET_GAIN = 15.0
+"""Percent that a bundle should be expected to save: an adoption takes ten, and expectations are rough."""
+
+MOST_NEW = 6
+"""Changes that a bundle adds to what it carries on."""
 
 PROMISING = -0.5
-"""BD-rate in percent at or below which a rejected change is kept for later bundles."""
+"""BD-rate in percent at or below which a rejected bundle is a near miss, which the next attempt extends."""
+
+DOUBT = 0.35
+"""By how much the order of changes departs at random from that of their expected gains."""
 
 TITLE_END = ": "
 JOINT = " + "
 """How a hypothesis begins: titles of moves joined by `JOINT`, then `TITLE_END`. Lessons are read from it."""
 
+_KNOWN = {move.title: move for move in (*TOOLS, *setting_moves())}
+
+
+@dataclass
+class Lessons:
+    """What the record says about the moves.
+
+    Attributes
+    ----------
+    near_miss
+        Titles of the bundle that came nearest to an adoption against this incumbent.
+    rate
+        Its BD-rate against the incumbent, in percent; 0 without one.
+    refused
+        Titles that made a bundle fail or worse, against this incumbent.
+    factors
+        Saved over expected percentage, by title, from the whole record; 1 for what was never tried.
+    """
+
+    near_miss: list[str] = field(default_factory=list)
+    rate: float = 0.0
+    refused: set[str] = field(default_factory=set)
+    factors: dict[str, float] = field(default_factory=dict)
+
+    def gain(self, move: Move) -> float:
+        """Return the percentage that a move is expected to save."""
+        return move.gain * self.factors.get(move.title, 1.0)
+
 
 class SearchPlanner:
-    """Proposes one mutation of the incumbent's genome at a time; implements `planners.base.RoundPlanner`.
+    """Proposes one bundle of changes of the incumbent's genome at a time; implements `planners.base.RoundPlanner`.
 
-    While the incumbent lacks large coding tools, a proposal adds one or two of them. Later, when a single change
-    rarely gains the ten percent that an adoption takes, a proposal bundles changes: those that were promising in
-    earlier attempts against the same incumbent (crossover), and new ones.
+    A bundle adds coding tools, and settings when no tool is left, until it can be expected to pass the margin of an
+    adoption. One that fell short but gained is kept and extended in the next attempt; changes that made it worse are
+    dropped. The expectations are corrected by the record.
     """
 
     def step(self, context: RoundContext) -> Step:
@@ -39,12 +76,12 @@ class SearchPlanner:
     def propose(self, briefing: Briefing) -> Proposal | NoProposal:
         """Return the next codec that was not tested before; the same briefing gives the same proposal."""
         genome = read_genome(briefing.incumbent.source)
-        declared = genome is not None
+        origin = "the incumbent" if genome else f"the plain codec ({origin_of(briefing.incumbent.source)})"
+        written: set[Genome] = {genome} if genome else set()
         genome = genome or Genome()
         draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried)}")
         ahead = _slot(briefing.attempt_id)
-        written: set[Genome] = {genome} if declared else set()
-        for moves in _bundles(genome, briefing, draw):
+        for moves in _bundles(genome, read_lessons(briefing.outcomes), draw):
             child = _apply(genome, moves)
             if child in written:
                 continue
@@ -55,7 +92,7 @@ class SearchPlanner:
             if candidate.normalised_sha256 in briefing.tried:
                 continue
             if not ahead:
-                return Proposal(candidate, _hypothesis(moves), _summary(genome, child, declared), SEARCH)
+                return Proposal(candidate, _hypothesis(moves), _summary(genome, child, origin), SEARCH)
             ahead -= 1
         return NoProposal("every codec within reach of the incumbent was tried")
 
@@ -67,89 +104,92 @@ def _slot(attempt_id: str) -> int:
 
 
 def _apply(genome: Genome, moves: list[Move]) -> Genome:
-    genes = {gene: value for move in moves for gene, value in move.genes.items()}
-    return genome.with_genes(**genes)
+    for move in moves:
+        genome = genome.with_genes(**move.genes)
+    return genome
 
 
-def _bundles(genome: Genome, briefing: Briefing, draw: random.Random) -> Iterator[list[Move]]:
-    """Yield sets of changes in the order in which they should be tried."""
-    tools = [move for move in TOOLS if move.applies(genome)]
-    settings = [move for move in setting_moves() if move.applies(genome)]
-    known = {move.title: move for move in (*TOOLS, *setting_moves())}
-    liked, disliked = _lessons(briefing)
-    for turn in range(2 * MAX_WRITTEN):
-        bundle = _tool_bundle(tools, disliked, draw) if tools else []
-        if not bundle or turn > 2 or any(move.small for move in bundle):
-            grown = _apply(genome, bundle)
-            for title in liked:
-                if title in known and known[title].applies(grown) and draw.random() < 0.75:
-                    bundle.append(known[title])
-            fresh = [m for m in settings if m.title not in liked and m.title not in disliked]
-            bundle += draw.sample(fresh, min(len(fresh), draw.choice((2, 3, 4))))
+def _bundles(genome: Genome, lessons: Lessons, draw: random.Random) -> Iterator[list[Move]]:
+    """Yield bundles in the order in which they should be tried."""
+    for _ in range(4 * MAX_WRITTEN):
+        bundle = _carried(genome, lessons)
+        expected = -lessons.rate if bundle else 0.0
+        if FOUNDATION.applies(_apply(genome, bundle)):
+            bundle.append(FOUNDATION)
+        added = 0
+        while added < MOST_NEW and expected < TARGET_GAIN:
+            move = _next(_apply(genome, bundle), bundle, lessons, draw)
+            if move is None:
+                break
+            bundle.append(move)
+            expected += lessons.gain(move)
+            added += 1
         if bundle:
-            yield _without_conflicts(bundle)
-    yield from ([move] for move in draw.sample(tools + settings, len(tools + settings)))
+            yield bundle
+    moves = [move for move in _KNOWN.values() if move.applies(genome)]
+    yield from ([move] for move in draw.sample(moves, len(moves)))
 
 
-def _tool_bundle(tools: list[Move], disliked: set[str], draw: random.Random) -> list[Move]:
-    """Return the next coding tools to add: one of those of the lowest rank still missing, perhaps with a second one."""
-    preferred = [move for move in tools if move.title not in disliked] or tools
-    rank = min(move.rank for move in preferred)
-    candidates = [move for move in preferred if move.rank == rank]
-    first = draw.choice(candidates)
-    bundle = [first]
-    others = [m for m in preferred if m.rank <= rank + 1 and not set(m.genes) & set(first.genes)]
-    if others and (first.small or draw.random() < 0.5):
-        bundle.append(draw.choice(others))
+def _carried(genome: Genome, lessons: Lessons) -> list[Move]:
+    """Return the moves of the near miss, as far as they can be made."""
+    bundle: list[Move] = []
+    for title in lessons.near_miss:
+        move = _KNOWN.get(title)
+        if move is not None and move.applies(_apply(genome, bundle)):
+            bundle.append(move)
     return bundle
 
 
-def _without_conflicts(bundle: list[Move]) -> list[Move]:
-    """Return the moves of a bundle without those that set a gene an earlier one already sets."""
-    kept: list[Move] = []
-    taken: set[str] = set()
-    for move in bundle:
-        if not taken & set(move.genes):
-            kept.append(move)
-            taken |= set(move.genes)
-    return kept
+def _next(genome: Genome, bundle: list[Move], lessons: Lessons, draw: random.Random) -> Move | None:
+    """Return the next change for a bundle: most likely the one that promises most; None when nothing is left."""
+    by_settings = {gene for move in bundle if move not in TOOLS for gene in move.genes}
+    by_all = {gene for move in bundle for gene in move.genes}
+    left = [move for move in _KNOWN.values() if move.title not in lessons.refused and move.applies(genome)]
+    tools = [move for move in left if move in TOOLS and not by_settings & set(move.genes)]
+    settings = [move for move in left if move not in TOOLS and not by_all & set(move.genes)]
+    moves = tools or settings
+    if not moves:
+        return None
+    doubted = [(lessons.gain(move) * draw.uniform(1 - DOUBT, 1 + DOUBT), move) for move in moves]
+    return max(doubted, key=lambda pair: pair[0])[1]
 
 
-def _lessons(briefing: Briefing) -> tuple[list[str], set[str]]:
-    """Return the titles of moves that helped, best first, and of those that hurt, against this incumbent."""
-    scores: dict[str, list[float]] = {}
-    for attempt in _since_adoption(briefing.outcomes):
+def read_lessons(outcomes: tuple[PastAttempt, ...]) -> Lessons:
+    """Return what earlier attempts, newest first, say about the moves."""
+    lessons = Lessons()
+    observed: dict[str, list[float]] = {}
+    for attempt in reversed(outcomes):
+        if attempt.status == "adopted":
+            lessons.near_miss, lessons.rate, lessons.refused = [], 0.0, set()
         if attempt.planner != SEARCH:
             continue
-        titles = attempt.hypothesis.split(TITLE_END)[0].split(JOINT)
+        titles = [title.strip() for title in attempt.hypothesis.split(TITLE_END)[0].split(JOINT)]
         rate = attempt.bd_rate_vs_incumbent
-        for title in titles:
-            # Each change of a bundle is credited with its share; a failure counts as a clear loss.
-            scores.setdefault(title.strip(), []).append(5.0 if rate is None else rate / len(titles))
-    means = {title: sum(values) / len(values) for title, values in scores.items()}
-    liked = sorted((title for title, mean in means.items() if mean <= PROMISING), key=lambda t: (means[t], t))
-    return liked, {title for title, mean in means.items() if mean > 0}
-
-
-def _since_adoption(outcomes: tuple[PastAttempt, ...]) -> Iterator[PastAttempt]:
-    for attempt in outcomes:
+        expected = sum(_KNOWN[title].gain for title in titles if title in _KNOWN)
+        if rate is not None and expected:
+            share = min(2.0, max(0.1, -rate / expected))
+            for title in titles:
+                observed.setdefault(title, [1.0]).append(share)
         if attempt.status == "adopted":
-            return
-        yield attempt
+            continue
+        if rate is not None and rate <= PROMISING and rate < lessons.rate:
+            lessons.near_miss, lessons.rate = titles, rate
+        else:
+            lessons.refused |= set(titles) - set(lessons.near_miss)
+    lessons.factors = {title: sum(shares) / len(shares) for title, shares in observed.items()}
+    return lessons
 
 
 def _hypothesis(moves: list[Move]) -> str:
     """Return one sentence: what changes, why, and the expected gain."""
     titles = JOINT.join(move.title for move in moves)
-    if len(moves) == 1:
-        return f"{titles}{TITLE_END}{moves[0].reason}; expect {moves[0].expectation}."
     reasons = list(dict.fromkeys(move.reason for move in moves))
-    return f"{titles}{TITLE_END}{'; '.join(reasons[:3])}; expect the gains to add up."
+    expected = sum(move.gain for move in moves)
+    return f"{titles}{TITLE_END}{'; '.join(reasons[:3])}; expect to save about {min(expected, 60):.0f} % of the rate."
 
 
-def _summary(parent: Genome, child: Genome, declared: bool) -> str:
+def _summary(parent: Genome, child: Genome, origin: str) -> str:
     """Return the codec's coding tools and the genes that changed."""
     before, after = asdict(parent), asdict(child)
     changed = [f"{gene} {before[gene]} -> {value}" for gene, value in after.items() if value != before[gene]]
-    origin = "the incumbent" if declared else "the plain codec (the incumbent is not of this grammar)"
     return f"{'; '.join(describe(child))}. Changed from {origin}: {', '.join(changed)}."

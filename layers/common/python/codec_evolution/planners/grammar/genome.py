@@ -6,72 +6,84 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-MARK = "# genome: "
+MARK = "# genome 2: "
 """Starts the line of a source that declares its genome."""
 
+OLDER_MARKS = ("# genome: ",)
+"""How sources of older grammars declare theirs; no genome of this grammar can be read from them."""
+
 GENES: dict[str, tuple[Any, ...]] = {
-    "prediction": ("none", "replenish", "motion"),
-    "intra": ("grey", "mean", "planar", "angular"),
-    "transform": (8, 16, "adaptive"),
-    "entropy": ("golomb", "adaptive", "mixed"),
-    "memory": (24, 40, 70, 120, 200),
-    "mixing_rate": (0.005, 0.01, 0.02),
-    "motion_block": (16, "split"),
-    "motion_precision": (1, 2, 4),
-    "references": (1, 2),
-    "interpolation": ("linear", "long"),
-    "search_range": (8, 16, 24),
-    "vector_candidates": (1, 3, 4),
-    "vector_weight": (0.2, 0.3, 0.4, 0.55, 0.75),
-    "rate_weight": (0.04, 0.08, 0.12, 0.16, 0.22),
-    "quantisation": ("fixed", "density"),
-    "intra_rounding": (0.5, 0.4, 0.33, 0.25),
-    "inter_rounding": (0.5, 0.4, 0.33, 0.25, 0.2, 0.15),
+    "prediction": ("none", "motion"),
+    "intra": ("few", "some", "many"),
+    "intra_trials": (1, 2, 3),
+    "transform": (8, "two", "three"),
+    "contexts": ("single", "mixed"),
+    "beginnings": ("even", "trained"),
+    "memory": (60, 120, 200, 250),
+    "mixing_shift": (14, 15, 16),
+    "quantisation": ("rounded", "rate-distortion"),
+    "rounding": (0.2, 0.25, 0.33, 0.4),
+    "rate_weight": (0.05, 0.06, 0.075, 0.09, 0.11, 0.13),
     "reconstruction_bias": (0, 1, 2, 3, 4),
-    "weighting": (0.0, 0.15, 0.3),
-    "chroma_step": (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2),
-    "chroma_upsampling": ("nearest", "linear"),
-    "first_frame_step": (1.0, 0.9, 0.8, 0.7, 0.6, 0.5),
-    "cascade": (0, 2, 4),
-    "cascade_step": (1.1, 1.2, 1.3),
-    "deblocking": (0.0, 0.2, 0.4, 0.6),
+    "chroma_step": (0.5, 0.55, 0.6, 0.65, 0.7, 0.85, 1.0),
+    "partition": ("one", "two", "three"),
+    "decision": ("difference", "transform"),
+    "interpolation": ("linear", "long"),
+    "references": (1, 2),
+    "overlap": (False, True),
+    "vector_weight": (0.3, 0.4, 0.5),
+    "first_step": (0.55, 0.65, 0.75, 0.85, 1.0),
+    "cascade": (0, 2, 4, 8),
+    "cascade_step": (1.1, 1.2, 1.3, 1.4, 1.5),
+    "deblocking": (0.0, 0.15, 0.25, 0.4),
+    "loop_filter": ("none", "trained"),
 }
-"""The values that each gene may take; ordered ones from plain to strong."""
+"""The values that each gene may take; ordered ones from plain to strong, or from small to large."""
+
+_MOTION_GENES = (
+    "partition",
+    "decision",
+    "interpolation",
+    "references",
+    "overlap",
+    "vector_weight",
+    "first_step",
+    "cascade",
+)
 
 
 @dataclass(frozen=True)
 class Genome:
     """One codec of the grammar; the defaults are the plain codec from which a search starts.
 
-    The fields are the genes of `GENES`. Steps and weights are factors; roundings are fractions of a quantiser
-    step; `reconstruction_bias` counts 1/32 of a step; `search_range` counts luma samples.
+    The fields are the genes of `GENES`. Steps and weights are factors; `rounding` is a fraction of a quantiser step;
+    `reconstruction_bias` counts 1/32 of a step; `rate_weight` is in squared steps a bit.
     """
 
     prediction: str = "none"
-    intra: str = "grey"
+    intra: str = "few"
+    intra_trials: int = 1
     transform: int | str = 8
-    entropy: str = "golomb"
-    memory: int = 40
-    mixing_rate: float = 0.005
-    motion_block: int | str = 16
-    motion_precision: int = 1
-    references: int = 1
-    interpolation: str = "linear"
-    search_range: int = 16
-    vector_candidates: int = 1
-    vector_weight: float = 0.4
-    rate_weight: float = 0.12
-    quantisation: str = "fixed"
-    intra_rounding: float = 0.4
-    inter_rounding: float = 0.33
+    contexts: str = "single"
+    beginnings: str = "even"
+    memory: int = 120
+    mixing_shift: int = 15
+    quantisation: str = "rounded"
+    rounding: float = 0.33
+    rate_weight: float = 0.09
     reconstruction_bias: int = 0
-    weighting: float = 0.0
     chroma_step: float = 1.0
-    chroma_upsampling: str = "nearest"
-    first_frame_step: float = 1.0
+    partition: str = "one"
+    decision: str = "difference"
+    interpolation: str = "linear"
+    references: int = 1
+    overlap: bool = False
+    vector_weight: float = 0.4
+    first_step: float = 1.0
     cascade: int = 0
-    cascade_step: float = 1.1
+    cascade_step: float = 1.2
     deblocking: float = 0.0
+    loop_filter: str = "none"
 
     def __post_init__(self) -> None:
         """Raise ValueError, with the gene's name, for a value that is not in the grammar."""
@@ -80,48 +92,46 @@ class Genome:
                 raise ValueError(f"gene {gene}: {getattr(self, gene)!r} is not one of {values}")
 
     @property
-    def arithmetic(self) -> bool:
-        """Whether symbols are coded arithmetically."""
-        return self.entropy != "golomb"
+    def moves(self) -> bool:
+        """Whether blocks are predicted from earlier frames."""
+        return self.prediction == "motion"
 
     @property
-    def spatial(self) -> bool:
-        """Whether blocks are predicted from decoded samples around them."""
-        return self.intra != "grey"
+    def mixed(self) -> bool:
+        """Whether several contexts are mixed for one symbol."""
+        return self.contexts == "mixed"
 
     @property
-    def temporal(self) -> bool:
-        """Whether blocks are predicted from the previous frame."""
-        return self.prediction != "none"
+    def large(self) -> bool:
+        """Whether there are transforms of 16 x 16."""
+        return self.transform != 8
+
+    @property
+    def small(self) -> bool:
+        """Whether there are transforms of 4 x 4."""
+        return self.transform == "three"
+
+    @property
+    def split(self) -> bool:
+        """Whether quarters of a macroblock may have motions of their own."""
+        return self.moves and self.partition != "one"
+
+    @property
+    def big(self) -> bool:
+        """Whether four macroblocks may share one motion."""
+        return self.moves and self.partition == "three"
 
     def canonical(self) -> Genome:
         """Return the same codec, with every gene that it does not use at its default."""
         unused: list[str] = []
-        if not self.arithmetic:
-            unused += ["memory"]
-        if self.entropy != "mixed":
-            unused += ["mixing_rate"]
-        if self.prediction != "motion":
-            unused += [
-                "motion_block",
-                "motion_precision",
-                "references",
-                "interpolation",
-                "search_range",
-                "vector_candidates",
-            ]
-        if self.motion_precision == 1:
-            unused += ["interpolation"]
-        if not self.temporal:
-            unused += ["first_frame_step", "cascade"]
-        if not self.temporal and not self.spatial:
-            unused += ["vector_weight"]
-        if not self.temporal or not self.cascade:
+        if not self.moves:
+            unused += _MOTION_GENES
+        if not self.moves or not self.cascade:
             unused += ["cascade_step"]
-        if not self.spatial:
-            unused += ["intra_rounding"]
-        if self.quantisation != "fixed":
-            unused += ["intra_rounding", "inter_rounding"]
+        if not self.mixed:
+            unused += ["mixing_shift", "beginnings"]
+        if self.quantisation != "rounded":
+            unused += ["rounding"]
         return replace(self, **{gene: _DEFAULTS[gene] for gene in unused})
 
     def with_genes(self, **genes: Any) -> Genome:
@@ -150,3 +160,10 @@ def read_genome(source: str) -> Genome | None:
             except (ValueError, TypeError):
                 return None
     return None
+
+
+def origin_of(source: str) -> str:
+    """Say why a source has no genome of this grammar, for a summary."""
+    if any(line.startswith(OLDER_MARKS) for line in source.splitlines()):
+        return "the incumbent is of an older grammar, whose tools this one does not have"
+    return "the incumbent is not of this grammar"

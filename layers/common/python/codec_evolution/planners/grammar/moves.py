@@ -1,4 +1,4 @@
-"""The mutations of the search: coding tools, the most effective first, then settings."""
+"""The mutations of the search: coding tools with the gain to expect of each, then settings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ class Move:
         Unique, without a colon or a plus sign, because results are credited by title.
     genes
         The genes that it sets, with their values.
-    reason, expectation
-        Parts of the hypothesis.
-    rank
-        Tools of a lower rank come first.
-    small
-        Whether it is rarely enough for an adoption by itself.
+    reason
+        Part of the hypothesis.
+    gain
+        Percent of the rate that it is expected to save. Those of tools were measured by leaving each out of the
+        strongest codec; what the record says about a tool corrects its figure.
     needs
         Returns whether a genome has the tools that the move builds on.
     """
@@ -33,9 +32,7 @@ class Move:
     title: str
     genes: dict[str, Any]
     reason: str
-    expectation: str = "a small gain on all content"
-    rank: int = 9
-    small: bool = True
+    gain: float = 0.5
     needs: Callable[[Genome], bool] = lambda genome: True
 
     def applies(self, genome: Genome) -> bool:
@@ -44,173 +41,170 @@ class Move:
 
 
 def _moves(genome: Genome) -> bool:
-    return genome.prediction == "motion"
+    return genome.moves
 
 
-def _still(genome: Genome) -> bool:
-    return genome.prediction == "none"
-
+FOUNDATION = Move(
+    "Motion compensation",
+    {"prediction": "motion"},
+    "most blocks are a shifted part of an earlier frame",
+    40.0,
+    lambda genome: not genome.moves,
+)
+"""The tool on which most others build; it comes first."""
 
 TOOLS: tuple[Move, ...] = (
+    FOUNDATION,
     Move(
-        "Motion compensation and arithmetic coding",
-        {"prediction": "motion", "motion_precision": 2, "entropy": "adaptive"},
-        "most blocks are a shifted part of the previous frame, and the residual has few, predictable symbols",
-        "half the rate or less, most on moving content",
-        rank=0,
-        small=False,
-        needs=_still,
+        "Levels by rate and distortion",
+        {"quantisation": "rate-distortion"},
+        "a level that costs more bits than its error is worth should not be sent",
+        9.0,
+        lambda genome: genome.quantisation == "rounded",
     ),
     Move(
-        "Conditional replenishment and arithmetic coding",
-        {"prediction": "replenish", "entropy": "adaptive"},
-        "blocks that did not change are skipped, the others coded as differences with adaptive contexts",
-        "half the rate on static content, less where the camera moves",
-        rank=0,
-        small=False,
-        needs=_still,
-    ),
-    Move(
-        "Motion compensation",
-        {"prediction": "motion", "motion_precision": 2},
-        "blocks that moved are a shifted part of the previous frame",
-        "a large gain on moving content",
-        rank=1,
-        small=False,
-        needs=lambda genome: not _moves(genome),
-    ),
-    Move(
-        "Arithmetic coding",
-        {"entropy": "adaptive"},
-        "symbols are far from equally likely, and their neighbours predict them",
-        "ten to twenty percent on all content",
-        rank=1,
-        small=False,
-        needs=lambda genome: not genome.arithmetic,
-    ),
-    Move(
-        "Quarter-sample motion with long filters",
-        {"motion_precision": 4, "interpolation": "long"},
+        "Long interpolation filters",
+        {"interpolation": "long"},
         "true motion falls between samples, and a long filter keeps the detail there",
-        "ten percent or more on moving content",
-        rank=2,
-        small=False,
-        needs=_moves,
+        7.0,
+        lambda genome: genome.moves and genome.interpolation == "linear",
     ),
     Move(
-        "Prediction from neighbours in four modes",
-        {"intra": "planar"},
-        "new blocks continue what surrounds them",
-        "a gain in the first frame and after cuts",
-        rank=2,
-        needs=lambda genome: genome.intra in ("grey", "mean"),
+        "Mixed contexts",
+        {"contexts": "mixed"},
+        "contexts of a symbol, weighted by their success, predict it better than one",
+        6.0,
+        lambda genome: not genome.mixed,
     ),
     Move(
-        "Two transform sizes",
-        {"transform": "adaptive"},
-        "smooth blocks need few coefficients of a large transform, edges few of a small one",
-        "five percent on all content",
-        rank=2,
+        "Large transforms",
+        {"transform": "two"},
+        "smooth blocks need few coefficients of a large transform",
+        6.0,
+        lambda genome: genome.transform == 8,
     ),
     Move(
-        "Vectors for quarter blocks",
-        {"motion_block": "split"},
+        "Small transforms",
+        {"transform": "three"},
+        "residuals at edges are short, and so should be their transforms",
+        4.0,
+        lambda genome: genome.transform == "two",
+    ),
+    Move(
+        "Motions of quarters",
+        {"partition": "two"},
         "where two objects move differently, one vector cannot serve both",
-        "a few percent on moving content",
-        rank=3,
-        needs=_moves,
+        5.0,
+        lambda genome: genome.moves and genome.partition == "one",
+    ),
+    Move(
+        "Motion shared by four macroblocks",
+        {"partition": "three"},
+        "backgrounds move as a whole, and one flag is cheaper than four",
+        2.0,
+        lambda genome: genome.moves and genome.partition == "two",
+    ),
+    Move(
+        "Decisions by coefficients",
+        {"decision": "transform"},
+        "the bits of a residual depend on its coefficients, not on its samples",
+        5.0,
+        lambda genome: genome.moves and genome.decision == "difference",
+    ),
+    Move(
+        "Two references and their mean",
+        {"references": 2},
+        "the mean of two earlier frames has less coding noise than one, and the older one shows what was hidden",
+        4.0,
+        lambda genome: genome.moves and genome.references == 1,
+    ),
+    Move(
+        "Trained loop filter",
+        {"loop_filter": "trained"},
+        "coding noise looks alike everywhere, so its removal can be learnt once, by class of block",
+        4.0,
+        lambda genome: genome.loop_filter == "none",
+    ),
+    Move(
+        "Trained beginnings of contexts",
+        {"beginnings": "trained"},
+        "contexts need not learn again in every sequence what all sequences share",
+        4.0,
+        lambda genome: genome.mixed and genome.beginnings == "even",
+    ),
+    Move(
+        "Finer frames in between",
+        {"cascade": 4, "cascade_step": 1.3},
+        "an occasional finer frame is a better reference for all that follow",
+        4.0,
+        lambda genome: genome.moves and not genome.cascade,
+    ),
+    Move(
+        "Finer first frame",
+        {"first_step": 0.65},
+        "all later frames are predicted from the first",
+        2.0,
+        lambda genome: genome.moves and genome.first_step == 1.0,
     ),
     Move(
         "Finer chroma",
         {"chroma_step": 0.6},
         "chroma planes cost few bits, so more quality for them is cheap",
-        "a few percent on colourful content",
-        rank=3,
-        needs=lambda genome: genome.chroma_step >= 1.0,
+        3.0,
+        lambda genome: genome.chroma_step == 1.0,
     ),
     Move(
-        "Mean of two references",
-        {"references": 2},
-        "the mean of two earlier frames has less coding noise than one",
-        "a few percent on noisy content",
-        rank=4,
-        needs=lambda genome: _moves(genome) and genome.references == 1,
-    ),
-    Move(
-        "Levels weighed by density",
-        {"quantisation": "density"},
-        "a level among zeros costs more bits than one among others",
-        "a few percent at high rates",
-        rank=4,
-        needs=lambda genome: genome.quantisation == "fixed" and genome.entropy != "golomb",
+        "Overlapped motion",
+        {"overlap": True},
+        "a block's neighbours know something about the motion at its sides",
+        1.5,
+        lambda genome: genome.moves and not genome.overlap,
     ),
     Move(
         "Deblocking",
-        {"deblocking": 0.4},
+        {"deblocking": 0.25},
         "steps between blocks are noise that would be predicted into every later frame",
-        "a few percent, most at low rates",
-        rank=3,
-        needs=lambda genome: not genome.deblocking,
+        1.5,
+        lambda genome: not genome.deblocking,
     ),
     Move(
-        "Better first frame",
-        {"first_frame_step": 0.7},
-        "all later frames are predicted from the first",
-        "a few percent on static content",
-        rank=3,
-        needs=lambda genome: genome.temporal and genome.first_frame_step == 1.0,
-    ),
-    Move(
-        "Neighbours' vectors as candidates",
-        {"vector_candidates": 3},
-        "a block often moves exactly like the one beside or above it",
-        "a few percent at low rates",
-        rank=3,
-        needs=lambda genome: _moves(genome) and genome.vector_candidates == 1,
-    ),
-    Move(
-        "Mixed contexts",
-        {"entropy": "mixed", "memory": 120},
-        "three contexts of a level, weighted by their success, predict it better than one",
-        "a few percent on all content",
-        rank=3,
-        needs=lambda genome: genome.entropy == "adaptive",
-    ),
-    Move(
-        "Directional prediction",
-        {"intra": "angular"},
+        "Fourteen intra modes",
+        {"intra": "some"},
         "edges run on into the next block at an angle",
-        "a gain in the first frame and after cuts",
-        rank=3,
-        needs=lambda genome: genome.intra == "planar",
+        2.0,
+        lambda genome: genome.intra == "few",
     ),
     Move(
-        "Smooth chroma",
-        {"chroma_upsampling": "linear"},
-        "chroma has half the resolution, and interpolation adds no steps between its samples",
-        "slightly less chroma distortion at no rate",
-        rank=3,
-        needs=lambda genome: genome.chroma_upsampling == "nearest",
+        "Intra modes tried after quantisation",
+        {"intra_trials": 2},
+        "the mode with the smallest difference is not always the cheapest",
+        1.0,
+        lambda genome: genome.intra_trials == 1,
+    ),
+    Move(
+        "Levels rebuilt towards zero",
+        {"reconstruction_bias": 2},
+        "values within a quantiser cell are denser towards zero",
+        1.0,
+        lambda genome: genome.reconstruction_bias == 0,
     ),
 )
 """The coding tools that a search can add."""
 
 SETTING_REASONS = {
     "memory": "a context's memory should fit the length of a sequence",
-    "mixing_rate": "weights that learn faster follow the content, slower ones are steadier",
-    "search_range": "vectors should reach as far as objects move, and no farther",
-    "vector_candidates": "more candidates catch more vectors, but a choice costs bits",
+    "mixing_shift": "weights that learn faster follow the content, slower ones are steadier",
     "vector_weight": "the search should weigh a vector by the bits that it costs",
-    "rate_weight": "levels that cost more rate than they save distortion should not be sent",
-    "intra_rounding": "a wider dead zone saves bits where a level is worth little",
-    "inter_rounding": "small differences are mostly noise; a wider dead zone drops them",
+    "rate_weight": "a bit should be worth as much in every decision as on the curve",
+    "rounding": "a wider dead zone saves bits where a level is worth little",
     "reconstruction_bias": "values within a quantiser cell are denser towards zero",
-    "weighting": "high frequencies tolerate a coarser step",
     "chroma_step": "bits should go to the plane in which they help most",
-    "first_frame_step": "the first frame's quality is inherited by all others",
+    "first_step": "the first frame's quality is inherited by all others",
     "cascade": "an occasional finer frame is a better reference",
     "cascade_step": "the frames between the finer ones may be coarser",
     "deblocking": "the filter should remove steps, not detail",
+    "intra": "more directions fit more edges, but a choice costs bits",
+    "intra_trials": "the mode with the smallest difference is not always the cheapest",
 }
 """Why each setting is varied, by gene."""
 

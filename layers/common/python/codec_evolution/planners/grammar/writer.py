@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from functools import lru_cache
 from pathlib import Path
 
 import jinja2
 
+from codec_evolution.planners.grammar import trained
 from codec_evolution.planners.grammar.genome import Genome
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-RAYS = {
-    "grey": (),
-    "mean": (),
-    "planar": ((1, 0), (0, 1)),
-    "angular": (
-        *((1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (4, 1), (1, 4), (4, 3), (3, 4)),  # from above and the left
-        *((1, -1), (2, -1), (4, -1)),  # from above and the right
-    ),
-}
+_SOME_RAYS = (
+    *((1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (4, 1), (1, 4), (4, 3), (3, 4)),  # from above and the left
+    *((1, -1), (2, -1), (4, -1)),  # from above and the right
+)
+_MORE_RAYS = ((8, 1), (1, 8), (8, 3), (3, 8), (8, 5), (5, 8), (7, 8), (8, 7), (8, -1), (8, -3), (4, -3))
+
+RAYS = {"few": _SOME_RAYS[:2], "some": _SOME_RAYS, "many": (*_SOME_RAYS, *_MORE_RAYS)}
 """Directions (down, right) of intra prediction by the value of the gene `intra`."""
+
+SIZES = {8: (8,), "two": (8, 16), "three": (4, 8, 16)}
+"""Sizes of transforms by the value of the gene `transform`."""
+
+_TEXT_WIDTH = 100
 
 
 @lru_cache(maxsize=1)
@@ -36,20 +41,27 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def write_codec(genome: Genome) -> str:
-    """Return the complete source of a codec, at most about 60 KB; the same genome gives the same text."""
+def write_codec(genome: Genome, beginnings: str = trained.BEGINNINGS, weights: str = trained.FILTER) -> str:
+    """Return the complete source of a codec, at most about 110 KB; the same genome gives the same text.
+
+    Parameters
+    ----------
+    beginnings, weights
+        Trained constants, as in `trained`.
+    """
     genome = genome.canonical()
-    units = 2 if genome.motion_block == "split" else 1
+    filtered = genome.loop_filter == "trained" and bool(weights)
     text = (
         _environment()
         .get_template("codec_file.py.j2")
         .render(
             g=genome,
-            units=units,
-            vector_size=16 // units,
+            sections=_sections(genome),
+            sizes=SIZES[genome.transform],
             rays=RAYS[genome.intra],
-            intra_rounding=_rounding_argument(genome, genome.intra_rounding),
-            inter_rounding=_rounding_argument(genome, genome.inter_rounding),
+            trained=genome.beginnings == "trained" or filtered,
+            prior_lines=_lines(beginnings),
+            filter_lines=_lines(weights) if filtered else [],
             tools=describe(genome),
             genome_line=genome.line(),
         )
@@ -57,35 +69,63 @@ def write_codec(genome: Genome) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip("\n") + "\n"
 
 
-def _rounding_argument(genome: Genome, rounding: float) -> str:
-    """Return the last argument of a call of `quantise`; density quantisation takes none."""
-    return f", {rounding}" if genome.quantisation == "fixed" else ""
+def _sections(genome: Genome) -> list[str]:
+    """Return the names of a codec's templates, in the order of its text."""
+    motion = ["motion", "motion_search", "decisions"] if genome.moves else []
+    sections = [
+        "colour",
+        "transform",
+        "contexts",
+        "coder",
+        "levels",
+        "quantiser",
+        "intra",
+        "picture",
+        *motion,
+    ]
+    sections += ["syntax", "hints", "intra_blocks"]
+    if genome.moves:
+        sections += ["inter"]
+    if genome.deblocking:
+        sections += ["deblocking"]
+    if genome.loop_filter == "trained":
+        sections += ["loop_filter"]
+    return [*sections, "plain", "codec"]
+
+
+def _lines(text: str) -> list[str]:
+    return textwrap.wrap(text, _TEXT_WIDTH, break_on_hyphens=False)
 
 
 def describe(genome: Genome) -> list[str]:
     """Return one phrase for each coding tool of a genome."""
-    transforms = {8: "8 x 8", 16: "16 x 16", "adaptive": "8 x 8 or 16 x 16, whichever costs less,"}
+    transforms = {8: "8 x 8", "two": "16 x 16 and 8 x 8", "three": "16 x 16, 8 x 8 and 4 x 4"}
+    contexts = "mixed contexts" if genome.mixed else "adaptive contexts"
+    if genome.beginnings == "trained":
+        contexts += " that begin trained"
     tools = [
         "4:2:0 planes in BT.709",
-        f"cosine transform of {transforms[genome.transform]} blocks".rstrip(","),
+        f"blocks predicted from their neighbours in {2 + len(RAYS[genome.intra])} modes",
+        f"cosine transforms of {transforms[genome.transform]}",
+        f"binary arithmetic coding with {contexts}",
     ]
-    tools += {
-        "grey": [],
-        "mean": ["blocks predicted from the mean of their neighbours"],
-        "planar": ["blocks predicted from their neighbours in four modes"],
-        "angular": ["blocks predicted from their neighbours in fourteen modes"],
-    }[genome.intra]
-    if genome.prediction == "replenish":
-        tools.append("conditional replenishment: what did not change is not sent")
-    if genome.prediction == "motion":
-        parts = "16 x 16 or 8 x 8" if genome.motion_block == "split" else "16 x 16"
-        precision = {1: "whole samples", 2: "half samples", 4: "quarter samples"}[genome.motion_precision]
-        tools.append(f"motion compensation of {parts} blocks in {precision}")
-    tools += {
-        "golomb": ["levels as runs in Exp-Golomb codes"],
-        "adaptive": ["context-adaptive binary arithmetic coding"],
-        "mixed": ["binary arithmetic coding with mixed contexts"],
-    }[genome.entropy]
+    if genome.quantisation == "rate-distortion":
+        tools.append("levels chosen by rate and distortion")
+    if genome.moves:
+        blocks = {"one": "16 x 16", "two": "16 x 16 and 8 x 8", "three": "32 x 32, 16 x 16 and 8 x 8"}
+        filters = "long filters" if genome.interpolation == "long" else "linear filters"
+        tools.append(
+            f"motion compensation of {blocks[genome.partition]} blocks in quarter samples with {filters}"
+        )
+        tools.append("motions inherited from neighbours, and blocks skipped")
+        if genome.decision == "transform":
+            tools.append("motion and partition chosen by the cost of the residual's coefficients")
+        if genome.references == 2:
+            tools.append("two earlier frames, or their mean")
+        if genome.overlap:
+            tools.append("overlapped motion compensation")
     if genome.deblocking:
         tools.append("deblocking inside the prediction loop")
+    if genome.loop_filter == "trained":
+        tools.append("a trained, classified filter inside the prediction loop")
     return tools
