@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from codec_evolution.contracts import Report
-from codec_evolution.judging.archive import MAX_NICHES, choose, decode_seconds, elite_of, family_of
+from codec_evolution.judging.archive import MAX_NICHES, choose, decode_seconds, elite_of, family_of, ranked
 from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
 from codec_evolution.record import Attempt, Elite
@@ -74,3 +74,9 @@ def test_the_best_are_shown_first_and_then_the_most_different():
 
 def test_the_number_of_niches_is_small():
     assert MAX_NICHES == 60
+
+
+def test_elites_are_ranked_by_their_figures_against_the_anchor_not_by_rates_of_changing_windows():
+    first = elite("a", 9.0).model_copy(update={"bd_rate_vs_hevc": -5.0})
+    second = elite("b", 2.0).model_copy(update={"bd_rate_vs_hevc": 40.0})
+    assert [each.attempt_id for each in ranked([elite("c", 1.0), second, first])] == ["a", "b", "c"]

@@ -171,7 +171,10 @@ class Control(Protocol):
         ...
 
     def keep_elite(self, lineage: str, niche: str, elite: Elite) -> bool:
-        """Put an elite into its niche unless the one there is at least as good (a lower ``fitness`` is better)."""
+        """Put an elite into its niche unless the one there is at least as good: a lower ``bd_rate_vs_hevc`` is better.
+
+        Where one of them has none, the one that has it is better; where both have none, the lower ``fitness`` is.
+        """
         ...
 
 

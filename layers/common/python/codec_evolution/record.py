@@ -241,6 +241,10 @@ class Proposed(Attributes, frozen=True):
             metric=AttributeMetric("LlmCost", "None", "dollars that the language model cost for one attempt"),
         ),
     ] = None
+    role: Annotated[str, Exposure(public=True)] = ""
+    """What the attempt was to do, one of `planners.roles.ROLES`."""
+    inspirations: str = ""
+    """Attempts of other families that the prompt showed, separated by commas."""
     probes: int | None = None
     """Drafts that were measured before the submission."""
     probe_cost_usd: float | None = None
@@ -332,7 +336,7 @@ class Elite(Attributes, frozen=True):
     Attributes
     ----------
     fitness
-        Rate in Mbps at the reference quality; lower is better.
+        Rate in Mbps at the reference quality. The archive ranks by `bd_rate_vs_hevc`, whose windows do not change.
     prediction, transform, decode
         The family.
     decode_s

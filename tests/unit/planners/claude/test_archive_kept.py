@@ -74,3 +74,20 @@ def test_what_the_model_used_reaches_the_record_of_a_skipped_attempt(harness):
         "gave_up: no idea left",
     )
     assert record.tokens_in > 0 and record.llm_cost_usd == round(planned.cost_usd, 6) > 0
+
+
+def test_the_better_one_against_the_anchor_is_kept_whatever_its_rate_was(tables):
+    _, control, _ = tables
+    niche = "intra/cosine/fast"
+    old = elite("old", 3.0)
+    assert control.keep_elite(LINEAGE, niche, old)
+    assert control.keep_elite(
+        LINEAGE, niche, old.model_copy(update={"bd_rate_vs_hevc": 60.0, "fitness": 7.0})
+    )
+    assert not control.keep_elite(
+        LINEAGE, niche, old.model_copy(update={"bd_rate_vs_hevc": 61.0, "fitness": 1.0})
+    )
+    assert not control.keep_elite(LINEAGE, niche, old.model_copy(update={"fitness": 0.5}))
+    assert control.keep_elite(
+        LINEAGE, niche, old.model_copy(update={"bd_rate_vs_hevc": -4.0, "fitness": 9.0})
+    )

@@ -21,6 +21,13 @@ from codec_evolution.planners.evidence import (
     cycle_context,
 )
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
+from codec_evolution.planners.parents import (
+    OUTLINE_CHARS,
+    SHOWN_CHARS,
+    Inspiration,
+    NearMiss,
+    near_miss,
+)
 from codec_evolution.planners.prompts import (
     CYCLE,
     GOVERNANCE,
@@ -33,6 +40,7 @@ from codec_evolution.planners.prompts import (
     shipped_templates,
     system_context,
 )
+from codec_evolution.planners.roles import ROLES
 from codec_evolution.ports import DayCounters
 from codec_evolution.record import Attempt, Elite
 from codec_evolution.repair.release_checks import check_prompts
@@ -83,6 +91,7 @@ def attempt(number: int, status: str = "rejected", **fields) -> Attempt:
         "hypothesis": f"Idea {number}: a wider search finds better blocks; expect -5 %.",
         "bitrate_mbps": 3.0 + number / 100,
         "bd_rate_vs_incumbent": -3.1,
+        "parent_version": 2,
         "bd_rate_vs_hevc": 40.0,
         "source_sha256": f"{number:064x}",
     }
@@ -114,6 +123,7 @@ def elite(number: int, prediction: str, transform: str, fitness: float, hypothes
         transform=transform,
         decode="fast",
         decode_s=0.08,
+        bd_rate_vs_hevc=10 * fitness,
         hypothesis=hypothesis or f"The {transform} transform suits {prediction} prediction.",
     )
 
@@ -230,6 +240,24 @@ def test_a_cycle_in_the_middle_of_an_evolution():
         sources={recent[1].attempt_id: SOURCE},
     )
     golden("cycle_middle", rendered(read, governance(recent[1])))
+
+
+def partners() -> dict:
+    """Return a near miss with figures by clip, and two codecs of other families."""
+    better = Report.model_validate(report("b" * 64, scale=2.7))
+    source = SOURCE.replace("frame.tobytes()", "bytes(frame)")
+    return {
+        "near_miss": near_miss(attempt(9), source, better, SOURCE, Report.model_validate(measured())),
+        "inspirations": [
+            Inspiration(elite(1, "motion", "cosine", 3.0), "encode_block: Code one block."),
+            Inspiration(elite(2, "intra", "wavelet", 6.1)),
+        ],
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_has_a_prompt_of_its_own(role):
+    golden(f"role_{role}", rendered(reading(role=role, **partners()), governance()))
 
 
 def test_a_cycle_after_many_failures_begins_with_the_report():
@@ -379,6 +407,10 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(record_
         elites=[elite(m, "motion", "cosine", 1.0 + m, long) for m in range(60)],
         sources={each.attempt_id: (long + "\n") * 5 for each in recent},
         source=largest * 1024,
+        near_miss=NearMiss(attempt(1, hypothesis=long, reason=long), difference="x" * SHOWN_CHARS),
+        inspirations=[
+            Inspiration(elite(m, "motion", "cosine", 1.0, long), "x" * OUTLINE_CHARS) for m in (1, 2)
+        ],
     )
     text = rendered(read, governance(*recent[1::2], leads=True, advised=True))
     system = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=True, probes=3))

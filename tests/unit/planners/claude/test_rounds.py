@@ -7,7 +7,7 @@ from codec_evolution import artifacts
 from codec_evolution.candidate import normalised_sha256, sha256_hex, source_key
 from codec_evolution.contracts import MAX_ROUNDS, Envelope
 from codec_evolution.judging.adoption import RULE
-from codec_evolution.record import Attempt
+from codec_evolution.record import Attempt, Elite
 
 from tests.integration.support import adopted_record
 from tests.support.messages_rules import conversation
@@ -88,6 +88,45 @@ def test_edits_against_the_incumbent_make_a_source(harness):
     planned = run.plan()
     source = Envelope.model_validate(planned.request["envelope"]).source()
     assert source == INCUMBENT.replace(line, edit["replace"], 1)
+
+
+def rejected(run, number: int = 0, **fields) -> str:
+    """Record a near miss against version 0 with a source of its own; return its id."""
+    name, sha = f"2026-11-21T20:0{number}:00.000Z#00", sha256_hex(CODEC)
+    run.objects.put_text(artifacts.source(sha), CODEC)
+    known = {"lineage": LINEAGE, "attempt_id": name, "status": "rejected", "parent_version": 0}
+    run.record.put_once(Attempt(**known, source_sha256=sha, bd_rate_vs_incumbent=-7.0, **fields))
+    return name
+
+
+def test_a_near_miss_is_shown_in_full_and_can_be_carried_on(harness):
+    edit = {"search": "BETTER = True", "replace": "BETTER = 2"}
+    run = harness(submits(None, base="2026-11-21T20:00:00.000Z#00", edits=[edit]))
+    name = rejected(run)
+    planned = run.plan()
+    assert Envelope.model_validate(planned.request["envelope"]).source() == CODEC.replace("True", "2")
+    told = run.script.calls[0]["messages"][0]["content"][0]["text"]
+    assert f"{name}, BD-rate against the incumbent" in told and "+BETTER = True" in told
+
+
+def test_the_role_and_the_inspirations_of_an_attempt_are_recorded(harness):
+    run = harness(GIVES_UP)
+    for number, family in enumerate(("intra", "motion")):
+        other = Elite(
+            attempt_id=f"other-{number}",
+            status="rejected",
+            fitness=1.0,
+            prediction=family,
+            transform="cosine",
+            decode="fast",
+            bd_rate_vs_hevc=5.0,
+        )
+        run.control.keep_elite(LINEAGE, f"{family}/cosine/fast", other)
+    run.plan()
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    assert sorted(kept["inspirations"].split(",")) == ["other-0", "other-1"]
+    told = run.script.calls[0]["messages"][0]["content"][0]["text"]
+    assert f"# Your part in this attempt: {kept['role']}" in told
 
 
 @pytest.mark.parametrize("base", ["incumbent", "v0"])

@@ -289,10 +289,15 @@ class LoopControl:
 
     def keep_elite(self, lineage: str, niche: str, elite: Elite) -> bool:
         """Put an elite into its niche unless the one there is at least as good."""
+        bd_rate, unranked = elite.bd_rate_vs_hevc, Attr("bd_rate_vs_hevc").not_exists()
+        if bd_rate is None:
+            worse = unranked & (Attr("fitness").not_exists() | Attr("fitness").gt(number(elite.fitness)))
+        else:
+            worse = unranked | Attr("bd_rate_vs_hevc").gt(number(bd_rate))
         try:
             self._table.put_item(
                 Item={**stored(elite.to_item()), **_key(lineage, f"{ELITE}{niche}")},
-                ConditionExpression=Attr("fitness").not_exists() | Attr("fitness").gt(number(elite.fitness)),
+                ConditionExpression=worse,
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False

@@ -1,7 +1,7 @@
 """A quality-diversity archive: the best codec of each family, so that other promising approaches are kept.
 
-A niche is a combination of prediction, transform and decoding time. Its elite is the codec with the lowest rate at the
-floor quality; elites live as control items, one a niche, so that reading them costs the same whatever was tried.
+A niche is a combination of prediction, transform and decoding time. Its elite is the codec with the lowest BD-rate
+against the anchor; elites live as control items, one a niche, so that reading them costs the same whatever was tried.
 """
 
 from __future__ import annotations
@@ -95,12 +95,25 @@ def elite_of(attempt: Attempt, source: str, report: Report) -> tuple[str, Elite]
 
 def choose(elites: Sequence[Elite], best: int, different: int) -> list[Elite]:
     """Return the best elites and, after them, those that differ most from the best one."""
-    ranked = sorted(elites, key=lambda elite: (elite.fitness, elite.attempt_id))
-    chosen = ranked[:best]
-    rest = sorted(
-        ranked[best:], key=lambda elite: (-_distance(elite, ranked[0]), elite.fitness, elite.attempt_id)
+    order = ranked(elites)
+    rest = sorted(order[best:], key=lambda elite: -_distance(elite, order[0]))
+    return [*order[:best], *rest[:different]]
+
+
+def ranked(elites: Sequence[Elite]) -> list[Elite]:
+    """Return elites by BD-rate against the anchor, the best first; those without one by their rate, at the end.
+
+    The BD-rate is of windows that are the same for every version, while rates are those of changing windows.
+    """
+    return sorted(
+        elites,
+        key=lambda elite: (
+            elite.bd_rate_vs_hevc is None,
+            elite.bd_rate_vs_hevc or 0.0,
+            elite.fitness,
+            elite.attempt_id,
+        ),
     )
-    return [*chosen, *rest[:different]]
 
 
 def _distance(one: Elite, other: Elite) -> int:

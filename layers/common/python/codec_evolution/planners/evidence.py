@@ -25,7 +25,17 @@ from codec_evolution.planners.failures import (
     message_of,
     pattern_of,
 )
+from codec_evolution.planners.parents import (
+    Inspiration,
+    NearMiss,
+    draw_inspirations,
+    near_miss,
+    near_miss_row,
+    nearest_miss,
+    outline,
+)
 from codec_evolution.planners.prompts import Limits
+from codec_evolution.planners.roles import IMPROVE, draw_role, open_roles
 from codec_evolution.ports import Control, DayCounters, Objects, Record
 from codec_evolution.record import ADOPTED, SKIPPED, TEST_FAILED, Attempt, Elite
 
@@ -71,6 +81,12 @@ class Reading:
         Sources of the newest failures by attempt id, for excerpts.
     day
         What the lineage has used today.
+    near_miss
+        The best rejected attempt against this incumbent.
+    inspirations
+        Codecs of other families.
+    role
+        What the attempt is to do.
     """
 
     item: Item
@@ -84,6 +100,9 @@ class Reading:
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     day: DayCounters = field(default_factory=lambda: DayCounters(""))
     daily_budget_usd: float = 0.0
+    near_miss: NearMiss | None = None
+    inspirations: Sequence[Inspiration] = ()
+    role: str = IMPROVE
 
 
 @dataclass(frozen=True)
@@ -99,25 +118,50 @@ class EvidenceReader:
     objects: Objects
     modifications: Modifications
     daily_budget_usd: float
+    seed: int = 0
 
     def read(self, item: Item, incumbent_source: str) -> Reading:
         """Return what one prompt needs."""
         state = self.control.state(item.lineage)
         recent = self.record.latest(item.lineage, RECENT)
         curve = artifacts.training_curve(state.incumbent, item.seed)
+        report = artifacts.load_report(self.objects, curve)
+        elites = self.control.elites(item.lineage, archive.MAX_NICHES)
+        near = self._near_miss(recent, item, incumbent_source, report)
+        known = [state.incumbent_attempt, *([near.attempt.attempt_id] if near else [])]
+        inspirations = draw_inspirations(elites, known, f"{self.seed}/{item.attempt_id}")
+        roles = open_roles(recent, item.version, len(inspirations) + bool(near))
         return Reading(
             item=item,
             incumbent=self.record.get(item.lineage, state.incumbent_attempt),
             source=incumbent_source,
-            report=artifacts.load_report(self.objects, curve),
+            report=report,
             recent=recent,
             adopted=self.record.latest(item.lineage, VERSIONS, ADOPTED),
-            elites=self.control.elites(item.lineage, archive.MAX_NICHES),
+            elites=elites,
+            near_miss=near,
+            inspirations=[
+                Inspiration(each, outline(self._source(each.source_sha256))) for each in inspirations
+            ],
+            role=draw_role(roles, recent, cycle_id=item.cycle_id, slot=item.slot, seed=self.seed),
             modifications=self.modifications.latest(MODIFICATIONS),
             sources=self._sources(recent),
             day=self.control.day(item.lineage, day_of(item.cycle_id)),
             daily_budget_usd=self.daily_budget_usd,
         )
+
+    def _near_miss(
+        self, recent: Sequence[Attempt], item: Item, incumbent_source: str, incumbent: Report | None
+    ) -> NearMiss | None:
+        found = nearest_miss(recent, item.version)
+        if found is None:
+            return None
+        key = artifacts.report(item.lineage, found.attempt_id)
+        report = artifacts.load_report(self.objects, key)
+        return near_miss(found, self._source(found.source_sha256), report, incumbent_source, incumbent)
+
+    def _source(self, source_sha256: str) -> str:
+        return self.objects.get_text(artifacts.source(source_sha256)) or "" if source_sha256 else ""
 
     def _sources(self, recent: Sequence[Attempt]) -> dict[str, str]:
         return {
@@ -157,6 +201,9 @@ def cycle_context(
         "daily_budget_usd": reading.daily_budget_usd,
         "stagnation": stagnation,
         "strategy": strategy(stagnation, reading.elites),
+        "near_miss": near_miss_row(reading.near_miss),
+        "inspirations": [{**each.elite.to_item(), "outline": each.outline} for each in reading.inspirations],
+        "role": reading.role,
     }
 
 
@@ -247,7 +294,8 @@ def tried_rows(recent: Sequence[Attempt]) -> list[dict[str, Any]]:
             "status": attempt.status,
             "hypothesis": attempt.hypothesis,
             "bd_rate_vs_incumbent": attempt.bd_rate_vs_incumbent,
-            "bitrate_mbps": attempt.bitrate_mbps,
+            "parent_version": attempt.parent_version,
+            "role": attempt.role,
             "reason": attempt.reason,
         }
         for attempt in tried[:SHOWN_HYPOTHESES]
@@ -269,7 +317,7 @@ def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
     """
     if not stagnation.stagnant and not stagnation.identical:
         return {"change": False, "parents": [], "unexplored": []}
-    ranked = sorted(elites, key=lambda elite: (elite.fitness, elite.attempt_id))
+    ranked = archive.ranked(elites)
     parents: list[Mapping[str, Any]] = []
     if len(ranked) > 1:
         best = ranked[0]

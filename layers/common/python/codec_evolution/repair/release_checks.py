@@ -6,6 +6,7 @@ The host's quick tests for data call it behind the host's walls; no function ren
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,9 +14,11 @@ from codec_evolution.contracts import MAX_ROUNDS, Item
 from codec_evolution.framework.modifications import APPLIED, Modification
 from codec_evolution.framework.rendering import Part
 from codec_evolution.framework.tool_specs import MODIFY
+from codec_evolution.judging.comparison import ClipRow
 from codec_evolution.judging.probe import ProbeFigures, ProbeRow
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
+from codec_evolution.planners.parents import Inspiration, NearMiss
 from codec_evolution.planners.prompts import (
     CYCLE,
     GOVERNANCE,
@@ -25,6 +28,7 @@ from codec_evolution.planners.prompts import (
     Prompts,
     system_context,
 )
+from codec_evolution.planners.roles import ROLES
 from codec_evolution.ports import DayCounters
 from codec_evolution.record import Attempt, Elite
 
@@ -78,7 +82,7 @@ def _parts(policy_toml: str, tools: bool) -> list[Part]:
             {"analysis": _analysis(), "framework_advised": advised, "tools": tools}
             for advised in (True, False)
         ],
-        CYCLE: [_cycle(_first(tools)), _cycle(_later(tools))],
+        CYCLE: [_cycle(_first(tools)), *(_cycle(replace(_later(tools), role=role)) for role in ROLES)],
         NOTICES: [{**given, "rounds_left": left} for given in NOTICES_GIVEN for left in (0, 1)],
     }
     return [Part(name, context) for name, given in contexts.items() for context in given]
@@ -126,15 +130,6 @@ def _later(tools: bool) -> Reading:
         )
         for rate, kind in ((1.0, "cosine"), (2.0, "wavelet"))
     ]
-    change = Modification(
-        modification_id=f"{_ID}#tool0",
-        tool=MODIFY,
-        status=APPLIED,
-        started_at=_TIME,
-        reason="reason",
-        message="message",
-        file="file",
-    )
     first = _first(tools)
     return Reading(
         item=first.item,
@@ -144,10 +139,26 @@ def _later(tools: bool) -> Reading:
         recent=[*[_attempt("test_failed")] * 3, _attempt("rejected")],
         adopted=[_attempt("adopted", adopted_version=0)],
         elites=elites,
-        modifications=[change],
+        modifications=[_change()],
         sources={_ID: "source"},
         day=DayCounters("2026-11-21", attempts=1, spent_usd=1.0),
         daily_budget_usd=20.0,
+        near_miss=NearMiss(
+            _attempt("rejected"), (ClipRow("clip", (0,), -1.0, 1.0, 1.1),), -1.0, "difference"
+        ),
+        inspirations=[Inspiration(elites[0], "outline"), Inspiration(elites[1])],
+    )
+
+
+def _change() -> Modification:
+    return Modification(
+        modification_id=f"{_ID}#tool0",
+        tool=MODIFY,
+        status=APPLIED,
+        started_at=_TIME,
+        reason="reason",
+        message="message",
+        file="file",
     )
 
 

@@ -39,7 +39,7 @@ from codec_evolution.planners.claude.language_model import (
 from codec_evolution.planners.claude.reading import REFUSAL, AnswerReader
 from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.claude.transcript import Transcript
-from codec_evolution.planners.evidence import EvidenceReader, cycle_context, failure_text
+from codec_evolution.planners.evidence import EvidenceReader, Reading, cycle_context, failure_text
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
 from codec_evolution.planners.prompts import (
     CYCLE,
@@ -124,7 +124,8 @@ class ClaudePlanner:
         stable = system_context(
             context.policy_toml, self.settings.limits, tools=item.tools, probes=self.settings.probes
         )
-        parts = [Part(SYSTEM, stable), *self._evidence(context)]
+        reading = self._read(context)
+        parts = [Part(SYSTEM, stable), *self._evidence(reading)]
         texts = dict(zip((part.name for part in parts), prompts.render_all(parts), strict=True))
         system, cycle = texts[SYSTEM], texts[CYCLE]
         self.observe({"prompt_chars": len(system) + len(cycle)})
@@ -140,17 +141,28 @@ class ClaudePlanner:
             },
             messages=[],
             incumbent=context.incumbent.sha256,
+            role=reading.role,
+            inspirations=[each.elite.attempt_id for each in reading.inspirations],
         )
         talk.say(cycle)
         return talk
 
-    def _evidence(self, context: RoundContext) -> list[Part]:
-        """Return the parts of the cycle's prompt with what they are rendered with."""
-        item = context.item
+    def _read(self, context: RoundContext) -> Reading:
+        """Return everything that the cycle's prompt shows."""
+        settings = self.settings
         reader = EvidenceReader(
-            self.record, self.control, self.objects, self.modifications, self.settings.daily_budget_usd
+            self.record,
+            self.control,
+            self.objects,
+            self.modifications,
+            settings.daily_budget_usd,
+            settings.seed,
         )
-        reading = reader.read(item, context.incumbent.source)
+        return reader.read(context.item, context.incumbent.source)
+
+    def _evidence(self, reading: Reading) -> list[Part]:
+        """Return the parts of the cycle's prompt with what they are rendered with."""
+        item = reading.item
         analyst = FailureAnalyst(self.record, item.lineage, self.now)
         report = analyst.create_self_governance_report(lookback_hours=1)
         stagnation = find_stagnation(reading.recent)

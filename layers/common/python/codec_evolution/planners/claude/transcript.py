@@ -103,6 +103,8 @@ class Transcript:
         SHA-256 of the source that was sent last.
     passed
         SHA-256 of the drafts that passed in the sandbox.
+    role, inspirations
+        What the attempt is to do, and the attempts of other families that the prompt shows.
     refused
         Models that declined to answer; another one went on in their place.
     experiments
@@ -121,6 +123,8 @@ class Transcript:
     incumbent: str = ""
     draft: str = ""
     passed: list[str] = field(default_factory=list[str])
+    role: str = ""
+    inspirations: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
     experiments: dict[str, Experiment] = field(default_factory=dict[str, Experiment])
 
@@ -151,6 +155,8 @@ class Transcript:
         """Return what the record keeps of the conversation: model, tokens, calls, dollars, prompt hashes."""
         return {
             "model": self.model,
+            "role": self.role,
+            "inspirations": ",".join(self.inspirations),
             "tokens_in": sum(call.usage.input for call in self.calls),
             "tokens_cache_read": sum(call.usage.cache_read for call in self.calls),
             "tokens_cache_write": sum(call.usage.cache_write for call in self.calls),
