@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from codec_sandbox.request import MAX_SOURCE_BYTES
 
 from infra.errors import UserError
+from infra.workbench.regular_file import open_regular
 
 
 def read_codec_file(path: Path) -> bytes:
@@ -21,15 +20,11 @@ def read_codec_file(path: Path) -> bytes:
     UserError
         The file cannot be read, is a directory, device or pipe, is too large, or is not UTF-8.
     """
-    try:
-        # Non-blocking, because opening a pipe without a writer would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise UserError(f"{path}: is not a regular file; name a file with a codec's source")
+    with open_regular(path, "a codec's source") as stream:
+        try:
             source = stream.read(MAX_SOURCE_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if len(source) > MAX_SOURCE_BYTES:
         raise UserError(f"{path}: has more than {MAX_SOURCE_BYTES} bytes, too many for a codec's source")
     try:

@@ -38,6 +38,10 @@ class VideoInfo:
         Mean frames per second.
     pixel_format, codec
         Names that ffmpeg uses, ``?`` if it prints none.
+    colour
+        How ffmpeg describes range and colour space, such as ``tv, bt709``; empty if unknown.
+    clock
+        Frames per second of the stream's clock (``tbr``); 0 if ffmpeg prints none.
     variable_rate
         Whether the mean rate differs from the stream's clock; not every header shows it.
     """
@@ -48,6 +52,8 @@ class VideoInfo:
     pixel_format: str
     codec: str
     variable_rate: bool = False
+    colour: str = ""
+    clock: float = 0.0
 
 
 def ffmpeg() -> str:
@@ -83,6 +89,14 @@ def run_ffmpeg(
         raise VideoError(f"ffmpeg took more than {timeout_s:g} s: {' '.join(arguments)[:300]}") from None
 
 
+def local_input(path: Path) -> tuple[str, ...]:
+    """Return the options that name a file as input.
+
+    The prefix and the whitelist keep a playlist, or a name that looks like an address, away from the network.
+    """
+    return ("-protocol_whitelist", "file", "-i", f"file:{path}")
+
+
 def probe(path: Path) -> VideoInfo:
     """Return size, rate and format of the first video stream.
 
@@ -93,7 +107,9 @@ def probe(path: Path) -> VideoInfo:
     """
     if not path.is_file():
         raise VideoError(f"{path.name}: no such file")
-    printed = run_ffmpeg("-hide_banner", "-nostdin", "-i", str(path)).stderr.decode(errors="replace").strip()
+    printed = (
+        run_ffmpeg("-hide_banner", "-nostdin", *local_input(path)).stderr.decode(errors="replace").strip()
+    )
     stream = next((line for line in printed.splitlines() if re.search(r"Stream #.*Video:", line)), "")
     size = re.search(r"\b(\d{2,5})x(\d{2,5})\b", stream)
     rate = re.search(r"([\d.]+)(k?) (?:fps|tbr)", stream)
@@ -103,10 +119,13 @@ def probe(path: Path) -> VideoInfo:
     kind = re.search(r"Video: (\w+).*?, (\w+)", stream)
     fps = float(rate[1]) * (1000 if rate[2] else 1)
     clock = re.search(r"([\d.]+)(k?) tbr", stream)
-    ticks = float(clock[1]) * (1000 if clock[2] else 1) / fps if clock and fps else 1.0
+    clock_fps = float(clock[1]) * (1000 if clock[2] else 1) if clock else 0.0
+    ticks = clock_fps / fps if clock_fps and fps else 1.0
     variable = min(abs(ticks - 1), abs(ticks - 2)) > 0.01  # twice the rate: fields of interlaced frames
     pixel_format, codec = (kind[2], kind[1]) if kind else ("?", "?")
-    return VideoInfo(int(size[1]), int(size[2]), fps, pixel_format, codec, variable)
+    tags = re.search(r"Video: \w+.*?, \w+\(([^)]*)\)", stream)
+    colour = tags[1] if tags else ""
+    return VideoInfo(int(size[1]), int(size[2]), fps, pixel_format, codec, variable, colour, clock_fps)
 
 
 def decode_planes(

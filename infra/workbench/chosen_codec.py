@@ -1,0 +1,93 @@
+"""The codec that a file is coded with: the one a person names, or the incumbent of the local evolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec_sandbox.request import CONTROL_SOURCE
+
+from infra.errors import UserError
+from infra.local.session import join_session
+from infra.progress import Progress
+from infra.workbench.codec_file import read_codec_file
+from infra.workbench.container import Header, sha256
+from infra.workbench.versions import version_source
+
+
+@dataclass(frozen=True)
+class ChosenCodec:
+    """A source, and what it is called.
+
+    Attributes
+    ----------
+    name
+        For people: ``version 3 of main``, or the name of a file.
+    source
+    lineage, version
+        None if the codec is a file.
+    """
+
+    name: str
+    source: bytes
+    lineage: str | None = None
+    version: int | None = None
+
+
+def choose_codec(
+    version: int | None, source: Path | None, state_dir: Path, lineage: str, progress: Progress
+) -> ChosenCodec:
+    """Return the codec of a file, or an adopted version; by default the incumbent.
+
+    Parameters
+    ----------
+    version
+        Number of an adopted version; None for the incumbent.
+    source
+        A file with a codec's source; excludes `version`.
+    state_dir
+        Where the evolution is. If it holds none, the incumbent is version 0 as it ships.
+
+    Raises
+    ------
+    UserError
+        Both are given, the file is no codec's source, or there is no such version.
+    """
+    if source is not None:
+        if version is not None:
+            raise UserError("name either a version or a source file, not both")
+        return ChosenCodec(source.name, read_codec_file(source))
+    if not (state_dir / "emulator").is_dir() and version in (None, 0):
+        return ChosenCodec("version 0 as it ships", CONTROL_SOURCE.read_bytes(), None, 0)
+    with join_session(state_dir, progress) as session:
+        number = session.control.state(lineage).version if version is None else version
+        text = version_source(session.record, session.bucket, lineage, number)
+    return ChosenCodec(f"version {number} of {lineage}", text.encode(), lineage, number)
+
+
+def codec_of(
+    header: Header, carried: bytes | None, source: Path | None, state_dir: Path, progress: Progress
+) -> bytes:
+    """Return the source that decodes a file: what it carries, or else what its header names.
+
+    Raises
+    ------
+    UserError
+        The file carries none, and neither `source` nor the local evolution has the one it names.
+    """
+    if carried is not None:
+        return carried
+    if source is not None:
+        found = read_codec_file(source)
+    elif sha256(shipped := CONTROL_SOURCE.read_bytes()) == header.source_sha256:
+        found = shipped
+    elif header.version is None:
+        raise UserError(f"the file does not carry its codec ({header.codec}): name it with --source")
+    else:
+        found = choose_codec(header.version, None, state_dir, header.lineage or "main", progress).source
+    if sha256(found) != header.source_sha256:
+        raise UserError(
+            f"this is not the codec that the file was made with: SHA-256 {header.source_sha256[:12]} is needed, "
+            f"{sha256(found)[:12]} was found"
+        )
+    return found
