@@ -51,7 +51,7 @@ def test_the_same_briefing_gives_the_same_proposal() -> None:
 
 
 def test_seeds_and_slots_give_different_searches() -> None:
-    incumbent = write_codec(Genome(prediction="motion"))
+    incumbent = write_codec(Genome(prediction="motion", interpolation="long"))
     by_seed = {SearchPlanner().propose(briefing(incumbent, seed)).candidate.source for seed in range(12)}
     by_slot = {SearchPlanner().propose(briefing(incumbent, slot=slot)).candidate.source for slot in range(4)}
     assert len(by_seed) > 1

@@ -23,8 +23,8 @@ class Move:
     reason
         Part of the hypothesis.
     gain
-        Percent of the rate that it is expected to save. Those of tools were measured by leaving each out of the
-        strongest codec; what the record says about a tool corrects its figure.
+        Percent of the rate that it is expected to save. Most are the loss of the strongest codec without the tool, on
+        one training clip; the record corrects them.
     needs
         Returns whether a genome has the tools that the move builds on.
     """
@@ -59,91 +59,91 @@ TOOLS: tuple[Move, ...] = (
         "Levels by rate and distortion",
         {"quantisation": "rate-distortion"},
         "a level that costs more bits than its error is worth should not be sent",
-        9.0,
+        6.0,
         lambda genome: genome.quantisation == "rounded",
     ),
     Move(
         "Long interpolation filters",
         {"interpolation": "long"},
         "true motion falls between samples, and a long filter keeps the detail there",
-        7.0,
+        20.0,
         lambda genome: genome.moves and genome.interpolation == "linear",
     ),
     Move(
         "Mixed contexts",
         {"contexts": "mixed"},
         "contexts of a symbol, weighted by their success, predict it better than one",
-        6.0,
+        3.0,
         lambda genome: not genome.mixed,
     ),
     Move(
         "Large transforms",
         {"transform": "two"},
         "smooth blocks need few coefficients of a large transform",
-        6.0,
+        3.5,
         lambda genome: genome.transform == 8,
     ),
     Move(
         "Small transforms",
         {"transform": "three"},
         "residuals at edges are short, and so should be their transforms",
-        4.0,
+        3.5,
         lambda genome: genome.transform == "two",
     ),
     Move(
         "Motions of quarters",
         {"partition": "two"},
         "where two objects move differently, one vector cannot serve both",
-        5.0,
+        4.5,
         lambda genome: genome.moves and genome.partition == "one",
     ),
     Move(
         "Motion shared by four macroblocks",
         {"partition": "three"},
         "backgrounds move as a whole, and one flag is cheaper than four",
-        2.0,
+        1.0,
         lambda genome: genome.moves and genome.partition == "two",
     ),
     Move(
         "Decisions by coefficients",
         {"decision": "transform"},
         "the bits of a residual depend on its coefficients, not on its samples",
-        5.0,
+        4.0,
         lambda genome: genome.moves and genome.decision == "difference",
     ),
     Move(
         "Two references and their mean",
         {"references": 2},
         "the mean of two earlier frames has less coding noise than one, and the older one shows what was hidden",
-        4.0,
+        6.0,
         lambda genome: genome.moves and genome.references == 1,
     ),
     Move(
         "Trained loop filter",
         {"loop_filter": "trained"},
         "coding noise looks alike everywhere, so its removal can be learnt once, by class of block",
-        4.0,
+        3.0,
         lambda genome: genome.loop_filter == "none",
     ),
     Move(
         "Trained beginnings of contexts",
         {"beginnings": "trained"},
         "contexts need not learn again in every sequence what all sequences share",
-        4.0,
+        1.5,
         lambda genome: genome.mixed and genome.beginnings == "even",
     ),
     Move(
         "Finer frames in between",
         {"cascade": 4, "cascade_step": 1.3},
         "an occasional finer frame is a better reference for all that follow",
-        4.0,
+        3.0,
         lambda genome: genome.moves and not genome.cascade,
     ),
     Move(
         "Finer first frame",
         {"first_step": 0.65},
         "all later frames are predicted from the first",
-        2.0,
+        0.5,
         lambda genome: genome.moves and genome.first_step == 1.0,
     ),
     Move(
@@ -164,7 +164,7 @@ TOOLS: tuple[Move, ...] = (
         "Deblocking",
         {"deblocking": 0.25},
         "steps between blocks are noise that would be predicted into every later frame",
-        1.5,
+        1.0,
         lambda genome: not genome.deblocking,
     ),
     Move(
