@@ -1,4 +1,4 @@
-"""Commands that use a codec: encode a video with it, decode the file, and read what a file says of itself."""
+"""Commands that use a codec: encode a video, decode the file, read what a file says of itself, and show a version."""
 
 from __future__ import annotations
 
@@ -226,3 +226,44 @@ def _print_info(found: dict[str, Any]) -> None:
     }
     for name, value in rows.items():
         say(f"{name:<10}{value}")
+
+
+@app.command()
+def show(
+    version: Annotated[int, typer.Argument(min=0, metavar="VERSION", help="Number of an adopted version.")],
+    out: Annotated[
+        Path, typer.Option(help="The file to write: .png, or .html for a page with a slider.")
+    ] = Path("show.png"),
+    quality: Annotated[int, typer.Option(min=0, max=100, help="The version's quality.")] = 40,
+    library_codecs: LibraryCodecs = False,
+    lineage: Lineage = "main",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Show what a version looks like beside the original, x265 and the versions before it.
+
+    x265 (medium, zero latency) is shown at equal bits and at equal PSNR. The clips are the training clips whose licence
+    allows pictures.
+    """
+    from codec_sandbox.clips import ClipError
+
+    from infra.workbench.benchmark import shipped_policy
+    from infra.workbench.chosen_codec import lineage_of
+    from infra.workbench.coding import CodecFailed, sandbox
+    from infra.workbench.film_output import check_output
+    from infra.workbench.showcase import showcases
+    from infra.workbench.showcase_page import ENDINGS, draw_showcases
+    from infra.workbench.video import VideoError
+
+    check_output(out, ENDINGS)
+    codecs = lineage_of(version, state_dir, lineage, progress)
+    policy = shipped_policy(library_codecs=library_codecs)
+    try:
+        with sandbox() as supervisor:
+            shown = showcases(codecs, quality, policy=policy, supervisor=supervisor, progress=progress)
+    except (ClipError, VideoError) as error:
+        raise UserError(str(error)) from error
+    except CodecFailed as error:
+        progress(str(error), style="red")
+        raise typer.Exit(FAILED) from None
+    draw_showcases(out, shown)
+    say(f"{out}: {', '.join(each.clip.name for each in shown)}")

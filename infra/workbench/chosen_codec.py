@@ -12,7 +12,7 @@ from infra.local.session import join_session
 from infra.progress import Progress
 from infra.workbench.codec_file import read_codec_file
 from infra.workbench.container import Header, sha256
-from infra.workbench.versions import version_source
+from infra.workbench.versions import ancestry, version_source
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,30 @@ def choose_codec(
         number = session.control.state(lineage).version if version is None else version
         text = version_source(session.record, session.bucket, lineage, number)
     return ChosenCodec(f"version {number} of {lineage}", text.encode(), lineage, number)
+
+
+def lineage_of(version: int, state_dir: Path, lineage: str, progress: Progress) -> list[ChosenCodec]:
+    """Return a version and its ancestors, oldest first.
+
+    Raises
+    ------
+    UserError
+        There is no such version. Version 0 exists without an evolution, too.
+    """
+    if not (state_dir / "emulator").is_dir() and version == 0:
+        return [choose_codec(0, None, state_dir, lineage, progress)]
+    with join_session(state_dir, progress) as session:
+        ancestors = ancestry(session.record, lineage, version)
+        numbers = [each.adopted_version for each in reversed(ancestors) if each.adopted_version is not None]
+        return [
+            ChosenCodec(
+                f"version {number}",
+                version_source(session.record, session.bucket, lineage, number).encode(),
+                lineage,
+                number,
+            )
+            for number in numbers
+        ]
 
 
 def codec_of(

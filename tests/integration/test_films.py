@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from codec_evolution import artifacts
 from codec_sandbox.quality import psnr_yuv
 from codec_sandbox.supervisor import Supervisor
 from typer.testing import CliRunner, Result
 
 from infra.cli import app
 from infra.errors import UserError
-from infra.workbench import coding, rate_search, video
+from infra.workbench import coding, rate_search, showcase, video
 from infra.workbench.benchmark import shipped_policy
-from infra.workbench.chosen_codec import ChosenCodec
+from infra.workbench.chosen_codec import ChosenCodec, choose_codec, codec_of, lineage_of
 from infra.workbench.container import ContainerWriter, Header, sha256
-from infra.workbench.encoding import encode_film
+from infra.workbench.encoding import encode_film, header_of
 from infra.workbench.film import Film, examine
+from tests.integration.support import adopted_record
 
 VERSION_0 = Path("sandbox_container/codecs/version_0.py").read_bytes()
 X264 = ("-c:v", "libx264", "-qp", "4")
@@ -335,3 +338,42 @@ def test_a_film_is_streamed_and_never_held_whole(supervisor: Supervisor, tmp_pat
     tracemalloc.stop()
     assert done.frames == 120
     assert peak < 30 * 320 * 180 * 3
+
+
+# -- what a version looks like
+
+
+@pytest.mark.parametrize("ending", ["png", "html"])
+def test_a_version_is_shown_beside_x265_at_equal_bits_and_equal_psnr(
+    ending, run, monkeypatch, tmp_path: Path
+):
+    monkeypatch.setattr(showcase, "_CRF_TENTHS", (120, 280))
+    out = tmp_path / f"show.{ending}"
+    done = run("show", 0, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "show." in done.output and "bunny" in done.output
+    assert out.stat().st_size > 50_000
+
+
+def test_a_version_that_does_not_exist_is_not_shown(run, tmp_path: Path):
+    assert "there is no evolution in" in str(run("show", 3, "--out", tmp_path / "x.png").exception)
+    assert "must end in .png or .html" in str(run("show", 0, "--out", tmp_path / "x.jpg").exception)
+
+
+def test_incumbent_and_ancestors_come_from_the_evolution(session, lineage, tmp_path: Path):
+    """The codec of an evolution is named by its version, found again by its hash, and shown with its ancestors."""
+    texts = [VERSION_0.decode(), VERSION_0.decode() + "\n# better\n"]
+    for version, text in enumerate(texts):
+        digest = sha256(text.encode())
+        session.bucket.put_text(artifacts.source(digest), text)
+        parent = {"parent_version": version - 1} if version else {}
+        record = adopted_record(lineage, version, source_sha256=digest, **parent)
+        session.control.adopt(record, session.control.state(lineage))
+    quiet: list[str] = []
+    chosen = choose_codec(None, None, session.state_dir, lineage, quiet.append)
+    assert (chosen.name, chosen.version, chosen.source.decode()) == (f"version 1 of {lineage}", 1, texts[1])
+    found = lineage_of(1, session.state_dir, lineage, quiet.append)
+    assert [codec.source.decode() for codec in found] == texts
+    film = Film(tmp_path, 64, 48, Fraction(25), 1, False, False, (), ())
+    header = header_of(film, chosen, 50)
+    assert codec_of(header, None, None, session.state_dir, quiet.append) == chosen.source
