@@ -98,9 +98,19 @@ class CycleTasks:
         return task
 
     def benchmark(
-        self, state: str, stages: list[str] | str, split: str, *, envelope: str, assign: dict[str, str]
+        self,
+        state: str,
+        stages: list[str] | str,
+        split: str,
+        *,
+        envelope: str,
+        assign: dict[str, str],
+        **more: str,
     ) -> tasks.LambdaInvoke:
-        """Create a sandbox run over one candidate, retried once if the sandbox died; `stages` may be an expression."""
+        """Create a sandbox run over one candidate, retried once if the sandbox died; `stages` may be an expression.
+
+        `more` are further fields of the request.
+        """
         task = self.invoke(
             state,
             BENCHMARK,
@@ -109,6 +119,7 @@ class CycleTasks:
                 "envelope": expression(envelope),
                 "stages": stages,
                 "split": split,
+                **more,
                 "seed": expression("$item.seed"),
                 "limits": {
                     "call_s": BENCHMARK_CALL_S,

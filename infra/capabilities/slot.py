@@ -154,6 +154,7 @@ class Slot:
             expression("$states.input.request.stages"),
             "train",
             envelope="$states.input.request.envelope",
+            configs=expression("$states.input.request.configs"),
             assign={"answer": expression(PAYLOAD), "round": expression("$round + 1")},
         )
         message = "'The sandbox ended without an answer: ' & $states.input.Error"

@@ -8,7 +8,7 @@ from typing import Any
 
 from codec_sandbox.faults import MAX_MESSAGE, printable
 from codec_sandbox.request import Request
-from codec_sandbox.stages import Benchmark, Measurement, Outcome, sequence_sha256
+from codec_sandbox.stages import Benchmark, Measurement, Outcome, StageFailed, sequence_sha256
 
 MAX_REPORT_BYTES = 30 * 1024
 """Largest report; the state machine carries no more."""
@@ -76,7 +76,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         It would be larger than `MAX_REPORT_BYTES`: the clip set is too large for one invocation.
     """
     rows = sorted(outcome.measurements, key=lambda m: (m.window.role, m.window.key, m.quality))
-    complete = outcome.windows if outcome.failure is None else []
+    complete = outcome.windows if outcome.failure is None and not request.configs else []
     report = {
         "outcome": "passed" if outcome.failure is None else "failed",
         "failure": _failure(outcome),
@@ -84,7 +84,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "clip_set": benchmark.clips.digest,
         "split": request.split,
         "seed": request.seed,
-        "points": [point(row) for row in rows],
+        "points": [point(row) | ({"variant": row.variant} if request.configs else {}) for row in rows],
         "anchors": benchmark.references.anchors(outcome.windows),
         "packets_sha256": {w.key: sequence_sha256(rows, w, "packets_sha256") for w in complete},
         "frames_sha256": {w.key: sequence_sha256(rows, w, "frames_sha256") for w in complete},
@@ -94,10 +94,19 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "cpu_s": round(outcome.cpu_s, 3),
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
+    if request.configs:
+        report["variants"] = [
+            {"config": dict(config), "failure": _short(outcome.failed_variants.get(variant))}
+            for variant, config in enumerate(request.configs)
+        ]
     size = len(json.dumps(report, separators=(",", ":")))
     if size > MAX_REPORT_BYTES:
         raise ValueError(f"the report has {size} bytes, {MAX_REPORT_BYTES} are carried; use fewer clips")
     return report
+
+
+def _short(failure: StageFailed | None) -> str:
+    return "" if failure is None else printable(f"{failure.fault.kind}: {failure.fault.message}", 200)
 
 
 def _failure(outcome: Outcome) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ MAX_SOURCE_BYTES = 1024 * 1024
 """Largest source in a request. What a candidate may have is less, and `validate` says so."""
 
 MAX_POLICY_BYTES = 256 * 1024
+MAX_CONFIGS = 16
+MAX_SETTINGS = 8
+OWN_SETTINGS = ("quality", "max_edges", "width", "height", "fps", "frames")
+"""What the benchmark itself passes in ``config``; no setting of a candidate may replace it."""
 MAX_CALL_S = 120.0
 MAX_TOTAL_CPU_S = 1800.0
 MAX_MEMORY_MB = 8192
@@ -58,6 +63,8 @@ class Request:
         Of each worker.
     total_cpu_s : float
         CPU seconds that all workers of one stage may use together.
+    configs : tuple of mapping
+        Values of the candidate's own settings; `probe` measures the candidate with each of them.
     """
 
     attempt_id: str
@@ -68,6 +75,7 @@ class Request:
     seed: str
     limits: Limits
     total_cpu_s: float
+    configs: tuple[Mapping[str, float], ...] = ()
 
     @property
     def source_sha256(self) -> str:
@@ -109,7 +117,26 @@ def parse(event: Any) -> Request:
         seed=_text(event, "seed"),
         limits=limits,
         total_cpu_s=total_cpu_s,
+        configs=_configs(event.get("configs") or []),
     )
+
+
+def _configs(given: Any) -> tuple[Mapping[str, float], ...]:
+    if not isinstance(given, list) or len(cast(list[Any], given)) > MAX_CONFIGS:
+        raise RequestError(f"configs must be a list of at most {MAX_CONFIGS} objects")
+    return tuple(_config(each) for each in cast(list[Any], given))
+
+
+def _config(given: Any) -> Mapping[str, float]:
+    config = _object(given, "configs: an entry")
+    for name, value in config.items():
+        if not name.isidentifier() or name in OWN_SETTINGS or len(config) > MAX_SETTINGS:
+            raise RequestError(
+                f"configs: at most {MAX_SETTINGS} names that are the candidate's own, not {name[:60]!r}"
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise RequestError(f"configs: {name} must be a finite number")
+    return dict(config)
 
 
 def _object(value: Any, name: str) -> Fields:

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -222,10 +222,20 @@ class Runner:
         None switches the language policy off.
     limits : Limits
         Of each worker.
+    config : mapping
+        The candidate's own settings, passed with those of the benchmark.
     """
 
-    def __init__(self, sandbox: Sandbox, source: bytes, policy: Policy | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        source: bytes,
+        policy: Policy | None,
+        limits: Limits,
+        config: Mapping[str, float] | None = None,
+    ) -> None:
         self._sandbox, self._source, self._policy, self._limits = sandbox, source, policy, limits
+        self._config = dict(config or {})
 
     def load(self, role: Role, meter: CpuMeter) -> None:
         """Load the candidate in a role and discard it, to find faults of import and signature.
@@ -274,7 +284,7 @@ class Runner:
         Stopped
             Another run of the stage has failed.
         """
-        config = _config(frames, fps, quality)
+        config = _config(frames, fps, quality) | self._config
         if meter.stopped:
             raise Stopped
         packets, encode_cpu_s, encoder_load_s = self._encoded(frames, config, meter)

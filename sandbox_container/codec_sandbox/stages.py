@@ -48,12 +48,13 @@ Observer: TypeAlias = Callable[[Window, int, Frames, list[Frame]], None]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One window at one quality; `coded` without its frames."""
+    """One window at one quality; `coded` without its frames. `variant` is the index of the settings that were tried."""
 
     window: Window
     quality: int
     coded: Coded
     distortion: Quality
+    variant: int = 0
 
 
 class StageFailed(Exception):
@@ -89,6 +90,8 @@ class Outcome:
         CPU seconds of all workers.
     timings_s : dict
         Stage -> wall clock in seconds.
+    failed_variants : dict
+        Index of the settings with which the candidate failed in the probe -> how.
     """
 
     failure: StageFailed | None = None
@@ -96,6 +99,7 @@ class Outcome:
     measurements: list[Measurement] = field(default_factory=list[Measurement])
     cpu_s: float = 0.0
     timings_s: dict[str, float] = field(default_factory=dict[str, float])
+    failed_variants: dict[int, StageFailed] = field(default_factory=dict[int, StageFailed])
 
 
 def _ignore(event: dict[str, Any]) -> None:
@@ -214,7 +218,16 @@ class Benchmark:
     ) -> None:
         jobs = probe_jobs(self._windows(request))
         outcome.windows = list(dict.fromkeys(window for window, _ in jobs))
-        outcome.measurements = _Parallel(self, runner, meter, progress, "probe").run(jobs)
+        for variant, config in enumerate(request.configs or ({},)):
+            tuned = Runner(self.sandbox, request.source, request.policy, request.limits, config)
+            try:
+                found = _Parallel(self, tuned, meter, progress, "probe").run(jobs)
+            except StageFailed as failure:
+                if not request.configs:
+                    raise
+                outcome.failed_variants[variant], meter.stopped = failure, False
+            else:
+                outcome.measurements += [replace(each, variant=variant) for each in found]
 
     def _measure(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress

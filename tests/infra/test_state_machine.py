@@ -106,6 +106,12 @@ def test_only_confirm_looks_at_held_out_clips(
     assert payload["limits"] == {"call_s": 30, "total_cpu_s": 240, "memory_mb": 2048}
 
 
+def test_a_draft_is_tried_with_the_settings_that_the_planner_asks_for(definition: State) -> None:
+    payload = tasks(definition)["TryDraft"]["Arguments"]["Payload"]
+    assert payload["configs"] == "{% $states.input.request.configs %}"
+    assert "configs" not in tasks(definition)["Measure"]["Arguments"]["Payload"]
+
+
 def test_a_slot_assigns_no_variable_of_the_cycle(definition: State) -> None:
     def assigned(level: dict[str, State]) -> set[str]:
         places = [

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -357,3 +358,28 @@ def test_a_probe_stays_short_however_many_clips_there_are(tmp_path):
     jobs = probe_jobs(ClipSet(tmp_path).choose("train", "s"))
     assert len({window.clip for window, _ in jobs}) == MAX_PROBE_CLIPS
     assert len(jobs) == len(set(jobs)) == MAX_PROBE_CLIPS * len(PROBE_QUALITIES)
+
+
+class Stepped(Rounding):
+    """A codec whose depth is a setting of its own; below two bits it fails."""
+
+    def encode(self, frame, index, config):
+        if config.get("bits", 4) < 2:
+            raise CandidateFault("runtime", "too few bits")
+        return super().encode(frame, index, {**config, "quality": 20 * config.get("bits", 4) - 40})
+
+    def decode(self, data, index, config, shape):
+        return super().decode(data, index, {**config, "quality": 20 * config.get("bits", 4) - 40}, shape)
+
+
+def test_a_probe_measures_a_candidate_with_each_of_several_settings(clips):
+    sandbox = RecordingSandbox(Stepped())
+    benchmark = Benchmark(sandbox, clips, References(clips.directory), cores=2)
+    request = Request("a", b"source", None, ("probe",), "train", "s", Limits(), 100.0)
+    configs = ({}, {"bits": 6}, {"bits": 1}, {"bits": 4})
+    report = build(benchmark, asked := replace(request, configs=configs), benchmark.run(asked))
+    sizes = {n: sum(p["bytes"] for p in report["points"] if p["variant"] == n) for n in range(4)}
+    assert report["outcome"] == "passed"
+    assert sizes[1] > sizes[0] == sizes[3] > sizes[2] == 0
+    assert [each["failure"][:8] for each in report["variants"]] == ["", "", "runtime:", ""]
+    assert [each["config"] for each in report["variants"]] == [dict(each) for each in configs]

@@ -3,12 +3,14 @@
 import pytest
 from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
+from codec_evolution.contracts import Envelope
 from codec_evolution.planners.claude.experiments import LONGEST_S
+from codec_evolution.planners.constants import VARIANTS
 from codec_evolution.pricing import compute_cost, load_prices
 
 from infra.capabilities.benchmark import TIMEOUT_S
 from tests.unit.planners.claude.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, SEED
-from tests.unit.planners.claude.test_rounds import CODEC, FAILED, GIVES_UP, PASSED, drafts, submits
+from tests.unit.planners.claude.test_rounds import CODEC, FAILED, GIVES_UP, PASSED, drafts, submits, uses
 
 WORST_USD = compute_cost(load_prices(), plan_s=0.0, benchmark_s=LONGEST_S)
 
@@ -135,3 +137,71 @@ def test_an_attempt_that_cannot_pay_for_a_probe_goes_on_without_and_says_why(mea
 
 def test_the_worst_case_is_the_benchmark_functions_own_limit():
     assert LONGEST_S == TIMEOUT_S
+
+
+NAMED = CODEC + "\n\ndef step(config):\n    return config.get('step', 0.5)\n"
+
+
+def tunes(*ranges: tuple[str, float, float], source: str = NAMED) -> dict:
+    given = [{"name": name, "low": low, "high": high, "whole": False} for name, low, high in ranges]
+    return uses("tune", source=source, base=None, edits=None, ranges=given)
+
+
+def tuned(configs: list[dict], changes: list[float | None]) -> dict:
+    """Return a report of a tuning; None for settings that failed."""
+    points = [
+        point(clip, 30, 4.0 * (1 + change / 100), 35.0) | {"variant": number}
+        for number, change in enumerate(changes)
+        if change is not None
+        for clip in ("bunny", "carphone")
+    ]
+    variants = [
+        {"config": config, "failure": "budget: over" if change is None else ""}
+        for config, change in zip(configs, changes, strict=True)
+    ]
+    return report(points) | {"variants": variants}
+
+
+def test_a_tuning_measures_settings_and_the_best_numbers_become_the_draft(measured):
+    run = measured(tunes(("step", 0.25, 1.0)), submits(None, base="draft", edits=[]))
+    asked = run.plan().request
+    assert asked["stages"][-1] == "probe" and asked["configs"][0] == {} and len(asked["configs"]) == VARIANTS
+    changes = [1.0, -4.0, -6.0, None, 0.0, 2.0, 3.0, 4.0]
+    planned = run.plan(1, tuned(asked["configs"], changes))
+    best = asked["configs"][2]["step"]
+    told = run.last_message()
+    assert f"| step {best} | -6.00 % |" in told and "failed: budget: over" in told
+    assert "| as in the source | 1.00 % |" in told and "Probes left in this attempt: 2." in told
+    source = Envelope.model_validate(planned.request["envelope"]).source()
+    assert source == NAMED.replace("0.5", str(best))
+
+
+def test_a_tuning_whose_source_is_best_keeps_it_and_one_that_failed_throughout_says_so(measured):
+    run = measured(tunes(("step", 0.25, 1.0)), tunes(("step", 2.0, 3.0)), GIVES_UP)
+    asked = run.plan().request
+    again = run.plan(1, tuned(asked["configs"], [-1.0] + [2.0] * 7)).request
+    assert "The numbers of the source are the best" in run.last_message()
+    run.plan(2, tuned(again["configs"], [None] * 8))
+    assert "None of them could be measured." in run.last_message()
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        (tunes(("stepp", 0.1, 1.0)), "bad_ranges"),
+        (tunes(("step", 1.0, 0.1)), "must be below"),
+        (tunes(), "one to 4 ranges"),
+        (tunes(("step", 0.1, 1.0), source="def ("), "bad_source"),
+    ],
+)
+def test_ranges_that_cannot_be_tuned_cost_a_round_and_no_probe(measured, given, word):
+    run = measured(given, GIVES_UP)
+    assert run.plan().next == "again"
+    run.plan(1)
+    assert word in run.last_message()
+    assert run.transcript()["experiments"] == {}
+
+
+def test_a_tuning_without_a_probe_left_is_only_validated(measured):
+    run = measured(tunes(("step", 0.25, 1.0)), GIVES_UP, probes=0)
+    assert run.plan().request == {**run.plan().request, "stages": ["validate", "smoke"], "configs": []}

@@ -88,6 +88,43 @@ def probe_figures(draft: Report, incumbent: Report | None) -> ProbeFigures:
     return ProbeFigures(rows, mean_bd_rate(changes) if complete else None, expected, incumbent_cpu_s)
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A draft with other settings.
+
+    Attributes
+    ----------
+    config
+        The settings; empty for the draft's own.
+    figures
+        None where it failed.
+    failure
+        How it failed, "" if it did not.
+    """
+
+    config: Mapping[str, float]
+    figures: ProbeFigures | None
+    failure: str = ""
+
+
+def tuned_figures(tuned: Report, incumbent: Report | None) -> list[Variant]:
+    """Return the figures of each setting that a probe has measured, in the order in which they were asked for."""
+    found: list[Variant] = []
+    for number, asked in enumerate(tuned.to_payload().get("variants", ())):
+        points = [point for point in tuned.points if point.to_payload().get("variant") == number]
+        part = tuned.model_copy(update={"points": points})
+        figures = probe_figures(part, incumbent) if points else None
+        found.append(Variant(asked["config"], figures, asked["failure"]))
+    return found
+
+
+def best_variant(variants: Sequence[Variant]) -> Variant | None:
+    """Return the setting with the lowest mean change of rate; None if none has one."""
+    known = [(each.figures.rate_change, number) for number, each in enumerate(variants) if each.figures]
+    measured = [(change, number) for change, number in known if change is not None]
+    return variants[min(measured)[1]] if measured else None
+
+
 def _row(
     point: MeasuredPoint,
     theirs: Mapping[WindowKey, Sequence[Point]],

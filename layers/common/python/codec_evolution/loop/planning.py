@@ -85,9 +85,11 @@ class PlanStage:
                 facts = describe(proposal, sha256_hex(policy), started_at) | {"cost_usd": step.cost_usd}
                 self._store(item, proposal.candidate, facts)
                 return _proposed(proposal.candidate, policy, step.cost_usd)
-            case Draft(candidate, probe=probe):
+            case Draft(candidate, probe=probe, configs=configs):
                 envelope = Envelope.seal(candidate.source, policy).model_dump(mode="json")
-                asked = {"envelope": envelope, "stages": [*TRIED, *(PROBED if probe else ())]}
+                stages = [*TRIED, *(PROBED if probe else ())]
+                tried = [dict(each) for each in configs] if probe else []
+                asked = {"envelope": envelope, "stages": stages, "configs": tried}
                 return Planned(next="draft", request=asked, cost_usd=step.cost_usd)
             case ToolRequest(asked):
                 return Planned(next="tool", request=dict(asked), cost_usd=step.cost_usd)

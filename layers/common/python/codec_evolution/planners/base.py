@@ -118,6 +118,8 @@ class Draft:
         Whether it is also measured on a few training windows.
     no_probe
         Why it is not, although the planner would have it measured.
+    configs
+        Settings of the candidate's own with which the probe measures it; empty for its defaults alone.
     submission
         ``hypothesis`` and ``summary`` of a candidate that was submitted: if it passes, it becomes the proposal.
     """
@@ -126,6 +128,7 @@ class Draft:
     submission: Mapping[str, str] | None = None
     probe: bool = False
     no_probe: str = ""
+    configs: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from codec_evolution.framework.modifications import APPLIED, Modification
 from codec_evolution.framework.rendering import Part
 from codec_evolution.framework.tool_specs import MODIFY
 from codec_evolution.judging.comparison import ClipRow
-from codec_evolution.judging.probe import ProbeFigures, ProbeRow
+from codec_evolution.judging.probe import ProbeFigures, ProbeRow, Variant
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
 from codec_evolution.planners.parents import Inspiration, NearMiss
@@ -36,6 +36,8 @@ LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
 """Any limits of an operator: a template that renders with these renders with all others."""
 PROBED = ProbeFigures((ProbeRow("clip", 0, 50, 1.0, 36.0, -1.0, 1.0, 0.1, 0.1, 1.0),), -1.0, 10.0, 10.0)
 """Any figures of a probe."""
+VARIED = (Variant({}, PROBED), Variant({"name": 1.0}, None, "failure"))
+"""Any settings that were tried."""
 NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "no_tool_call"},
     {"notice": "cut_off", "max_tokens": 1},
@@ -46,6 +48,9 @@ NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "draft_passed", "probe": None, "no_probe": "", "probes_left": 0},
     {"notice": "draft_passed", "probe": None, "no_probe": "reason", "probes_left": 0},
     {"notice": "draft_passed", "probe": PROBED, "no_probe": "", "probes_left": 1},
+    {"notice": "tuned", "variants": [], "best": None, "probes_left": 0},
+    {"notice": "tuned", "variants": VARIED, "best": {}, "probes_left": 0},
+    {"notice": "tuned", "variants": VARIED, "best": {"name": 1.0}, "probes_left": 1},
     {"notice": "tool_answer", "answer": "answer"},
     {"notice": "inspection", "text": "text"},
 )

@@ -14,7 +14,7 @@ from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item, Report
 from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.rendering import Part
-from codec_evolution.judging.probe import ProbeFigures, probe_figures
+from codec_evolution.judging.probe import ProbeFigures, best_variant, probe_figures, tuned_figures
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import (
     ContinueRound,
@@ -39,6 +39,7 @@ from codec_evolution.planners.claude.language_model import (
 from codec_evolution.planners.claude.reading import REFUSAL, AnswerReader
 from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.claude.transcript import Transcript
+from codec_evolution.planners.constants import with_constants
 from codec_evolution.planners.evidence import EvidenceReader, Reading, cycle_context, failure_text
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
 from codec_evolution.planners.prompts import (
@@ -213,6 +214,9 @@ class ClaudePlanner:
             talk.passed.append(before["source_sha256"])
             if before["submission"]:
                 return self._proposal(before, talk.model)
+            if before.get("configs") and before.get("probe"):
+                self._tuned(reader, answer, talk, context, before, laboratory.left)
+                return None
             figures = self._figures(answer, talk, context) if before.get("probe") else None
             reader.notify(
                 "draft_passed",
@@ -244,6 +248,28 @@ class ClaudePlanner:
         """Return the figures of a probe beside those of the incumbent that the prompt shows."""
         curve = artifacts.training_curve(talk.incumbent, context.item.seed)
         return probe_figures(Report.model_validate(answer), artifacts.load_report(self.objects, curve))
+
+    def _tuned(
+        self,
+        reader: AnswerReader,
+        answer: Mapping[str, Any],
+        talk: Transcript,
+        context: RoundContext,
+        before: dict[str, Any],
+        left: int,
+    ) -> None:
+        """Show what a tuning has measured; the source with the best numbers becomes the draft."""
+        curve = artifacts.training_curve(talk.incumbent, context.item.seed)
+        incumbent = artifacts.load_report(self.objects, curve)
+        found = tuned_figures(Report.model_validate(answer), incumbent)
+        best = best_variant(found)
+        source = self._candidate(before).source
+        if best is not None and best.config:
+            source = with_constants(source, best.config)
+        talk.draft = sha256_hex(source)
+        self.objects.put_text(artifacts.source(talk.draft), source)
+        config = dict(best.config) if best is not None else None
+        reader.notify("tuned", error=best is None, variants=found, best=config, probes_left=left)
 
     def _laboratory(self, talk: Transcript, context: RoundContext) -> Laboratory:
         item = context.item
@@ -324,7 +350,8 @@ class ClaudePlanner:
         if isinstance(outcome, Draft):
             submission = dict(outcome.submission or {})
             kept = {"kind": "draft", "source_sha256": candidate.sha256, "submission": submission}
-            return {**kept, "probe": outcome.probe, "no_probe": outcome.no_probe}
+            configs = [dict(each) for each in outcome.configs]
+            return {**kept, "probe": outcome.probe, "no_probe": outcome.no_probe, "configs": configs}
         return {
             "kind": "proposal",
             "source_sha256": candidate.sha256,
@@ -342,7 +369,8 @@ class ClaudePlanner:
             return ContinueRound()
         if stored["kind"] == "draft":
             probe = {name: stored[name] for name in ("probe", "no_probe") if name in stored}
-            return Draft(self._candidate(stored), stored["submission"], **probe)
+            configs = tuple(stored.get("configs", ()))
+            return Draft(self._candidate(stored), stored["submission"], **probe, configs=configs)
         return self._proposal(stored, stored["model"])
 
     def _proposal(self, stored: dict[str, Any], model: str) -> Proposal:

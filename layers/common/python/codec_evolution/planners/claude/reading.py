@@ -23,12 +23,15 @@ from codec_evolution.planners.base import (
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.language_model import Block, ModelAnswer
 from codec_evolution.planners.claude.transcript import Transcript
+from codec_evolution.planners.constants import BadRanges, Range, check_ranges, variants
 from codec_evolution.planners.edits import Edit, EditFailed, apply_edits
 from codec_evolution.planners.evidence import attempt_report
 from codec_evolution.planners.prompts import NOTICES, Prompts
 from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
 
+MAX_RANGES = 4
+"""Constants that one tuning may vary."""
 REFUSAL = "refusal"
 """Stop reason of a model that declined to answer."""
 REASON_CHARS = 1000
@@ -142,9 +145,12 @@ class AnswerReader:
             candidate = Candidate(self._source_of(given))
         except SourceError as error:
             raise RequestRefused(f"bad_source: {error}") from None
-        refusal = self.context.refusal(candidate)
+        # The incumbent itself may be tuned, a tested source too: what comes out has other numbers.
+        refusal = "" if isinstance(given, toolbox.Tuning) else self.context.refusal(candidate)
         if refusal:
             raise RequestRefused(refusal)
+        if isinstance(given, toolbox.Tuning):
+            return self._tuning(candidate, given)
         if not isinstance(given, toolbox.Submission):
             return Draft(candidate)
         submission = {"hypothesis": given.hypothesis.strip(), "summary": given.summary.strip()}
@@ -153,6 +159,19 @@ class AnswerReader:
         if self.last or candidate.sha256 in self.talk.passed:
             return Proposal(candidate, **submission, planner=CLAUDE, model=self.talk.model)
         return Draft(candidate, submission)
+
+    def _tuning(self, candidate: Candidate, given: toolbox.Tuning) -> Draft:
+        ranges = [Range(each.name, each.low, each.high, each.whole) for each in given.ranges]
+        if not 1 <= len(ranges) <= MAX_RANGES:
+            raise RequestRefused(f"bad_ranges: give one to {MAX_RANGES} ranges, not {len(ranges)}")
+        try:
+            check_ranges(candidate.source, ranges)
+        except BadRanges as problem:
+            raise RequestRefused(str(problem)) from None
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise RequestRefused(f"bad_source: {error}") from None
+        seed = f"{self.context.item.attempt_id}/{self.context.round}"
+        return Draft(candidate, configs=tuple(variants(ranges, seed)))
 
     def _source_of(self, given: toolbox.SourceInput) -> str:
         if given.source is not None:

@@ -10,6 +10,7 @@ from codec_evolution.framework.tool_specs import FRAMEWORK_TOOLS, ToolInput, Too
 
 SUBMIT = "submit_codec"
 DRAFT = "evaluate_draft"
+TUNE = "tune"
 INSPECT = "inspect_attempt"
 GIVE_UP = "give_up"
 FINAL = (SUBMIT, GIVE_UP)
@@ -54,6 +55,21 @@ class Submission(SourceInput, _Explained):
     """Input of `SUBMIT`; the fields of the last base come first in the schema."""
 
 
+class RangeInput(ToolInput):
+    """The range of one named constant."""
+
+    name: str = Field(description='The name in config.get("name", number).')
+    low: float = Field(description="The least value to try.")
+    high: float = Field(description="The largest value to try.")
+    whole: bool = Field(description="Whether only whole numbers make sense.")
+
+
+class Tuning(SourceInput):
+    """Input of `TUNE`."""
+
+    ranges: list[RangeInput] = Field(description="One to four constants with their ranges.")
+
+
 class Inspection(ToolInput):
     """Input of `INSPECT`."""
 
@@ -82,6 +98,15 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         "left, measure it on a few training windows, without submitting it. Returns every violation, or the failure "
         "with its line, or the change of rate at equal PSNR for each clip and the time, both against the incumbent. "
         "Costs one round.",
+        eager=True,
+    ),
+    ToolSpec(
+        TUNE,
+        Tuning,
+        "Find better numbers without guessing: the sandbox measures a source with several settings of its named "
+        "constants, each read as config.get('name', number), drawn from the ranges that you give. Returns a table of "
+        "rate and time against the incumbent, and keeps the source with the best numbers as 'draft'. Costs one round "
+        "and one probe.",
         eager=True,
     ),
     ToolSpec(
