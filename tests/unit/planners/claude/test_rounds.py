@@ -203,6 +203,14 @@ def test_an_earlier_attempt_can_be_read(harness):
     assert "bitrate_mbps: 9.4" in run.last_message()
 
 
+def test_a_coding_tool_of_the_grammar_can_be_read(harness):
+    run = harness(uses("inspect_part", part="Motion compensation"), uses("inspect_part", part="x"), GIVES_UP)
+    assert run.plan().next == run.plan(1).next == "again"
+    assert "def " in run.last_message()
+    run.plan(2)
+    assert "unknown_part: 'x'; there are: Motion compensation" in run.last_message()
+
+
 def test_a_failed_attempt_can_be_read_with_its_traceback(harness):
     run = harness(uses("inspect_attempt", attempt="2026-11-21T20:00:00.000Z#00"), GIVES_UP)
     names = {"lineage": LINEAGE, "attempt_id": "2026-11-21T20:00:00.000Z#00", "status": "test_failed"}
@@ -242,6 +250,7 @@ def test_framework_tools_are_only_offered_to_the_slot_that_has_them(harness):
         "evaluate_draft",
         "tune",
         "inspect_attempt",
+        "inspect_part",
         "give_up",
     ]
 

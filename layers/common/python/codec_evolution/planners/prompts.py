@@ -28,6 +28,7 @@ from codec_evolution.framework.release import POLICY_PATH
 from codec_evolution.framework.rendering import Part, TemplateFailed
 from codec_evolution.judging.adoption import RULE
 from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, MINIMUM_POINTS, WINDOW_DB
+from codec_evolution.planners.parts import parts
 from codec_evolution.ports import Objects
 from codec_evolution.record import STATUSES
 
@@ -204,5 +205,6 @@ def system_context(policy_toml: str, limits: Limits, *, tools: bool, probes: int
         "policy": policy_summary(policy_toml),
         "tools": tools,
         "probes": probes,
+        "parts": parts(),
         "reach": framework_reach(),
     }

@@ -26,6 +26,7 @@ from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.constants import BadRanges, Range, check_ranges, variants
 from codec_evolution.planners.edits import Edit, EditFailed, apply_edits
 from codec_evolution.planners.evidence import attempt_report
+from codec_evolution.planners.parts import UnknownPart, part_source
 from codec_evolution.planners.prompts import NOTICES, Prompts
 from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
@@ -131,9 +132,11 @@ class AnswerReader:
             if isinstance(given, toolbox.Inspection):
                 text = self._inspect(given.attempt)
                 return self._continue("inspection", "", error=False, text=text)
+            if isinstance(given, toolbox.PartInspection):
+                return self._continue("inspection", "", error=False, text=part_source(given.part.strip()))
             if isinstance(given, toolbox.SourceInput):
                 return self._source_sent(given)
-        except (BadInput, EditFailed, RequestRefused) as problem:
+        except (BadInput, EditFailed, RequestRefused, UnknownPart) as problem:
             nearest = problem.nearest if isinstance(problem, EditFailed) else ""
             return self._continue("refused", str(problem), reason=str(problem), nearest=nearest)
         arguments = given.model_dump()

@@ -12,6 +12,7 @@ SUBMIT = "submit_codec"
 DRAFT = "evaluate_draft"
 TUNE = "tune"
 INSPECT = "inspect_attempt"
+INSPECT_PART = "inspect_part"
 GIVE_UP = "give_up"
 FINAL = (SUBMIT, GIVE_UP)
 """The tools that the last round accepts."""
@@ -76,6 +77,12 @@ class Inspection(ToolInput):
     attempt: str = Field(description="An attempt id from the history, or a version such as 'v3'.")
 
 
+class PartInspection(ToolInput):
+    """Input of `INSPECT_PART`."""
+
+    part: str = Field(description="The name of a coding tool, as the table in the system prompt has it.")
+
+
 class GiveUp(ToolInput):
     """Input of `GIVE_UP`."""
 
@@ -113,6 +120,12 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         INSPECT,
         Inspection,
         "Read an earlier attempt: its source, its figures for each clip, its failure. Costs one round.",
+    ),
+    ToolSpec(
+        INSPECT_PART,
+        PartInspection,
+        "Read the source of a coding tool that this project has already: what it adds to a codec that has the other "
+        "tools, as a diff. Costs one round.",
     ),
     ToolSpec(GIVE_UP, GiveUp, "End this attempt without a candidate."),
 )

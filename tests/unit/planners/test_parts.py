@@ -1,0 +1,23 @@
+"""The grammar's coding tools as parts: every one can be read, and they are those of its own table."""
+
+import pytest
+from codec_evolution.planners.grammar.moves import TOOLS
+from codec_evolution.planners.parts import PART_CHARS, UnknownPart, part_source, parts
+
+
+def test_the_parts_are_those_of_the_grammars_own_table():
+    assert [(part["name"], part["gain"]) for part in parts()] == [(tool.title, tool.gain) for tool in TOOLS]
+
+
+@pytest.mark.parametrize("name", [part["name"] for part in parts()])
+def test_each_part_is_shown_as_the_lines_that_it_adds(name):
+    text = part_source(name)
+    assert any(line.startswith("+") and line[1:].strip() for line in text.splitlines()), name
+    assert len(text) <= PART_CHARS
+
+
+def test_a_part_that_does_not_exist_is_answered_with_those_that_do():
+    with pytest.raises(
+        UnknownPart, match="unknown_part: 'Quantum transform'; there are: Motion compensation"
+    ):
+        part_source("Quantum transform")
