@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,12 @@ from infra.commands.options import (
     say,
 )
 from infra.errors import UserError
+
+if TYPE_CHECKING:
+    from codec_sandbox.policy import Policy
+
+    from infra.workbench.chosen_codec import ChosenCodec
+    from infra.workbench.film import Film
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
@@ -102,14 +108,14 @@ def encode(
 
 
 def _encode(
-    film: Any,
-    codec: Any,
+    film: Film,
+    codec: ChosenCodec,
     output: Path,
     quality: int | None,
     bitrate: float | None,
     *,
     carry: bool,
-    policy: Any,
+    policy: Policy,
 ) -> None:
     from infra.workbench.coding import sandbox
     from infra.workbench.encoding import encode_film
@@ -128,7 +134,7 @@ def _encode(
     )
 
 
-def _examined(video: Path, size: str | None, frames: int | None) -> Any:
+def _examined(video: Path, size: str | None, frames: int | None) -> Film:
     """Return the film, and say what of the video is lost or was in doubt."""
     from infra.workbench.film import examine
 
@@ -185,6 +191,8 @@ def decode(
                 )
     except VideoError as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written ({error.strerror})") from error
     except (ContainerError, CodecFailed) as error:
         progress(str(error), style="red")
         raise typer.Exit(FAILED) from None

@@ -162,7 +162,7 @@ class ContainerReader:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        prelude = stream.read(_PRELUDE.size)
+        prelude = self._read(_PRELUDE.size)
         if not prelude.startswith(MAGIC):
             raise ContainerError("is not a .cevo file")
         if len(prelude) < _PRELUDE.size:
@@ -174,7 +174,7 @@ class ContainerReader:
             )
         if header_bytes > MAX_HEADER_BYTES or source_bytes > MAX_CARRIED_BYTES:
             raise ContainerError("has a damaged header: it claims to be too long")
-        body = stream.read(header_bytes + source_bytes + _SUM.size)
+        body = self._read(header_bytes + source_bytes + _SUM.size)
         if len(body) < header_bytes + source_bytes + _SUM.size:
             raise ContainerError("ends within its header")
         head, stored = prelude + body[: -_SUM.size], body[-_SUM.size :]
@@ -195,7 +195,7 @@ class ContainerReader:
         """
         for index in range(self.header.frames):
             name = f"packet {index + 1} of {self.header.frames}"
-            head = self._stream.read(_PACKET.size)
+            head = self._read(_PACKET.size)
             if not head:
                 raise ContainerError(f"is cut short: it ends before {name}")
             if len(head) < _PACKET.size:
@@ -203,14 +203,20 @@ class ContainerReader:
             length, stored = _PACKET.unpack(head)
             if length > self.header.max_packet_bytes:
                 raise ContainerError(f"is damaged at {name}: {length} bytes are more than a packet may have")
-            packet = self._stream.read(length)
+            packet = self._read(length)
             if len(packet) < length:
                 raise ContainerError(f"is cut short: it ends within {name}")
             if _checksum(index, packet) != stored:
                 raise ContainerError(f"is damaged at {name}: its checksum does not match")
             yield packet
-        if self._stream.read(1):
+        if self._read(1):
             raise ContainerError(f"goes on after packet {self.header.frames}, which should be its last")
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            raise ContainerError(f"cannot be read ({error.strerror})") from error
 
 
 def sha256(source: bytes) -> str:

@@ -16,7 +16,6 @@ from codec_sandbox.faults import CandidateFault
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import Supervisor
 
-from infra.errors import UserError
 from infra.progress import Progress
 from infra.workbench.coding import config_of, failed, limits_of
 from infra.workbench.container import CONTAINER_VERSION, ContainerError, ContainerReader
@@ -62,11 +61,10 @@ def open_container(path: Path) -> Iterator[ContainerReader]:
     """
     with open_regular(path, "a .cevo container") as stream:
         try:
-            yield ContainerReader(stream)
+            reader = ContainerReader(stream)
         except ContainerError as error:
             raise ContainerError(f"{path} {error}") from None
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        yield reader
 
 
 def decode_film(

@@ -136,8 +136,10 @@ class FilmOutput:
 
 
 def check_output(path: Path, endings: tuple[str, ...]) -> None:
-    """Raise `UserError` unless a file with this name can be made: its ending is known and its folder exists."""
+    """Raise `UserError` unless a file with this name can be made: its ending is known, its folder exists."""
     if path.suffix not in endings:
         raise UserError(f"{path}: the name must end in {' or '.join(endings)}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder")

@@ -296,6 +296,8 @@ def test_an_option_that_cannot_be_used_is_named(arguments, words, run, tmp_path:
 def test_names_that_cannot_be_used_are_said(run, tmp_path: Path, encoded: Path):
     text = tmp_path / "text.mp4"
     text.write_text("no video")
+    folder = tmp_path / "folder.mp4"
+    folder.mkdir()
     for done, words in (
         (run("encode", tmp_path / "missing.mp4", tmp_path / "o.cevo"), "no such file"),
         (run("encode", text, tmp_path / "o.cevo"), "no readable video stream"),
@@ -303,6 +305,7 @@ def test_names_that_cannot_be_used_are_said(run, tmp_path: Path, encoded: Path):
         (run("encode", text, tmp_path / "no" / "o.cevo"), "there is no folder"),
         (run("decode", encoded, tmp_path / "o.avi"), "must end in .mp4 or .y4m or .png"),
         (run("decode", tmp_path, tmp_path / "o.mp4"), "cannot be read"),
+        (run("decode", encoded, folder), "is a folder"),
     ):
         assert isinstance(done.exception, UserError), done.output
         assert words in str(done.exception)
@@ -316,6 +319,23 @@ def test_a_codec_that_fails_leaves_no_file_and_names_the_frame(run, tmp_path: Pa
     assert done.exit_code == 1
     assert "encoding frame 3 of 4: the codec failed (runtime" in done.output.replace("\n", " ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "mine.py"]
+
+
+def test_a_video_that_is_cut_short_is_encoded_as_far_as_it_goes_and_that_is_said(run, tmp_path: Path):
+    source = make(tmp_path / "in.ts", "320x180", *X264, "-g", "1", frames=12)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 2 // 3])
+    done = run("encode", source, tmp_path / "out.cevo")
+    assert done.exit_code == 0, done.output
+    assert "ffmpeg reports: " in done.output
+    assert 4 <= json.loads(run("info", tmp_path / "out.cevo", "--json").output)["frames"] < 12
+
+
+def test_without_a_filter_of_system_calls_nothing_is_decoded_beside_the_encoder(
+    run, supervisor: Supervisor, monkeypatch, tmp_path: Path
+):
+    monkeypatch.setitem(supervisor.layers, "seccomp", "not offered by this kernel")
+    source = make(tmp_path / "in.mkv", "64x48", *X264)
+    assert "PSNR not measured" in run("encode", source, tmp_path / "out.cevo").output
 
 
 def test_a_playlist_reaches_no_other_protocol(tmp_path: Path):
