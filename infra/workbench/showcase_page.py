@@ -60,7 +60,7 @@ def _pictures(shown: Showcase) -> list[tuple[str, np.ndarray]]:
 
 
 def _figures(take: Take, ours: Take) -> str:
-    share = "" if take is ours else f" ({100 * (take.size_bytes / ours.size_bytes - 1):+.0f}%)"
+    share = "" if take is ours else f" ({round(100 * (take.size_bytes / ours.size_bytes - 1)):+d}%)"
     return f"{take.size_bytes} bytes{share}, {take.psnr_db:.2f} dB"
 
 
