@@ -38,7 +38,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     Parameters
     ----------
     event : dict
-        ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``; or ``control: true`` with
+        ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``, and for `probe` perhaps ``configs``
+        (settings of the candidate's own, with each of which it is measured); or ``control: true`` with
         ``stages``, which measures version 0 of this image and so tells a broken sandbox from a candidate that breaks
         it; or ``doctor: true``, which only reports what this environment's kernel allows the sandbox.
     context

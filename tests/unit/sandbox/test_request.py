@@ -40,6 +40,12 @@ def test_a_request_is_read_as_it_was_written():
     assert request.policy is not None
 
 
+def test_settings_of_the_candidates_own_are_read_in_their_order():
+    request = parse(event(stages=["validate", "probe"], configs=[{}, {"step": 0.5, "taps": 3}]))
+    assert request.configs == ({}, {"step": 0.5, "taps": 3})
+    assert parse(event()).configs == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -52,6 +58,14 @@ def test_a_request_is_read_as_it_was_written():
         ({"envelope": None}, "envelope is missing"),
         ({"attempt_id": 7}, "attempt_id must be text"),
         ({"seed": "x" * 401}, "seed must be text"),
+        ({"configs": "many"}, "configs must be a list"),
+        ({"configs": [{}] * 17}, "at most 16"),
+        ({"configs": [7]}, "configs: an entry"),
+        ({"configs": [{"quality": 5}]}, "the candidate's own, not 'quality'"),
+        ({"configs": [{"a b": 5}]}, "the candidate's own, not 'a b'"),
+        ({"configs": [{f"n{n}": 1 for n in range(9)}]}, "at most 8 names"),
+        ({"configs": [{"step": "1"}]}, "step must be a finite number"),
+        ({"configs": [{"step": float("inf")}]}, "step must be a finite number"),
     ],
 )
 def test_a_wrong_request_names_the_field(changes, message):

@@ -1,0 +1,94 @@
+"""One attempt that experiments: real state machine, handlers and sandbox; only the model is scripted."""
+
+import json
+from pathlib import Path
+
+import pytest
+from codec_evolution.planners.constants import VARIANTS, named_constants
+
+from tests.integration.test_claude_cycle import KEY, ROOT, run
+from tests.support.messages_api import MessagesApi, Script
+
+BASELINE = ROOT / "sandbox_container" / "codecs" / "version_0.py"
+SCRIPT = ROOT / "tests" / "conversations" / "measure_and_tune.json"
+
+
+EDITS = (
+    ("def to_levels(plane, step):", "def to_levels(plane, step, rounding):"),
+    (
+        "    levels = np.rint(coefficients / step).astype(np.int64)\n",
+        "    levels = (np.sign(coefficients) * np.floor(np.abs(coefficients) / step + rounding)).astype(np.int64)\n",
+    ),
+    (
+        "    levels = np.concatenate([to_levels(plane, step) for plane in rgb_to_planes(frame)]).reshape(-1)\n",
+        '    coarse = config.get("chroma", 1.0)\n'
+        "    steps = (step, step * coarse, step * coarse)\n"
+        "    planes = rgb_to_planes(frame)\n"
+        "    before = SENT[0] if frame_index else [0.0, 0.0, 0.0]\n"
+        '    rounding = config.get("rounding", 0.5)\n'
+        "    parts = [to_levels(p - b, s, rounding) for p, b, s in zip(planes, before, steps)]\n"
+        "    SENT[0] = [b + from_levels(q, *p.shape, s) for q, p, b, s in zip(parts, planes, before, steps)]\n"
+        "    levels = np.concatenate(parts).reshape(-1)\n",
+    ),
+    (
+        "    for size in ((rows, columns), (rows // 2, columns // 2), (rows // 2, columns // 2)):\n",
+        "    before = RECEIVED[0] if frame_index else [0.0, 0.0, 0.0]\n"
+        '    coarse = config.get("chroma", 1.0)\n'
+        "    sizes = ((rows, columns), (rows // 2, columns // 2), (rows // 2, columns // 2))\n"
+        "    for size, part, scale in zip(sizes, before, (1.0, coarse, coarse)):\n",
+    ),
+    (
+        "        planes.append(from_levels(levels[first:last], size[0], size[1], step))\n",
+        "        planes.append(part + from_levels(levels[first:last], size[0], size[1], step * scale))\n",
+    ),
+    ("        first = last\n    return", "        first = last\n    RECEIVED[0] = planes\n    return"),
+    ("BLOCK = 8\n", "BLOCK = 8\nSENT, RECEIVED = [None], [None]\n"),
+)
+"""From version 0 to a codec of frame differences, two of whose numbers are named constants. It is quick to measure."""
+
+
+def tunable() -> str:
+    """Return a codec that beats version 0, with numbers to tune."""
+    source = BASELINE.read_text("utf-8")
+    for old, new in EDITS:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    return source
+
+
+@pytest.fixture(scope="module")
+def attempt(tmp_path_factory) -> tuple[dict, Script, Path]:
+    """The attempt that Claude planned, the conversation, and the state directory."""
+    state_dir = tmp_path_factory.mktemp("experiments")
+    state_dir.chmod(0o755)
+    script = Script.read(SCRIPT, values={"WINNER": tunable()}, api_key=KEY)
+    with MessagesApi(script) as server:
+        done = run(state_dir, server.url, KEY, "--cycles", "1")
+    assert done.returncode == 0, done.stderr[-3000:]
+    attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
+    return next(each for each in attempts if each.get("planner") == "claude"), script, state_dir
+
+
+def test_it_measures_tunes_reads_a_part_and_is_adopted(attempt):
+    record, script, _ = attempt
+    assert script.missed == [] and len(script.calls) == 4
+    assert (record["status"], record.get("adopted_version")) == ("adopted", 1), record
+    assert record["role"] and record["probes"] == 2
+
+
+def test_the_tuned_numbers_are_in_the_adopted_source(attempt):
+    _, script, _ = attempt
+    told = script.calls[2]["messages"][-1]["content"][0]["content"]
+    rows = [line for line in told.splitlines() if line.startswith("| rounding ")]
+    assert len(rows) == VARIANTS - 1 and "as in the source" in told
+    assert "failed" not in told, told
+
+
+def test_its_probes_are_paid_like_the_models_dollars(attempt):
+    record, _, _ = attempt
+    assert 0 < record["probe_cost_usd"] < 0.02 < record["compute_cost_usd"] + record["llm_cost_usd"]
+    assert record["compute_cost_usd"] > record["probe_cost_usd"]
+
+
+def test_the_source_names_the_constants_that_the_conversation_tunes():
+    assert set(named_constants(tunable())) == {"rounding", "chroma", "quality"}
