@@ -1,9 +1,8 @@
 """Trains the constants of the grammar's codecs on the training clips: `python -m infra.workbench.train`.
 
 Two passes over windows that no benchmark of the search uses. The first collects, with everything neutral, how often
-each context saw a zero, and the normal equations of the loop filter. The second starts from what the first found, so
-that the filter sees what it makes of earlier frames, and settles counts, mixing weights and filter. The same clips
-give the same constants; about three minutes on one core.
+each context saw a zero, and the normal equations of the loop filter. The second starts from what the first found and
+settles counts and mixing weights. The same clips give the same constants; about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -246,11 +245,11 @@ def main(path: Path = Path(trained.__file__)) -> None:
     print(f"pass 1: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
     first = beginnings(zeros, ones, weights, load(write_codec(neutral)).UNIT_WEIGHT)
     source = write_codec(TRAINED_ON.with_genes(beginnings="trained"), first, loop_filter)
-    zeros, ones, weights, equations, size = run_pass(source, carry=True)
+    zeros, ones, weights, _, size = run_pass(source, carry=True)
     print(f"pass 2: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
     second = beginnings(zeros, ones, weights, load(source).UNIT_WEIGHT)
     text = Path(trained.__file__).read_text("utf-8")
-    for name, value in (("BEGINNINGS", second), ("FILTER", equations.solve())):
+    for name, value in (("BEGINNINGS", second), ("FILTER", loop_filter)):
         text = _replaced(text, name, value)
     path.write_text(text, "utf-8")
 
