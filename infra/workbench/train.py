@@ -1,8 +1,9 @@
 """Trains the constants of the grammar's codecs on the training clips: `python -m infra.workbench.train`.
 
-Two passes over windows that no benchmark of the search uses. The first collects, with everything neutral, how often
+Two passes over all windows of the training clips but window 0. The first collects, with everything neutral, how often
 each context saw a zero, and the normal equations of the loop filter. The second starts from what the first found and
-settles counts and mixing weights. The same clips give the same constants; about three minutes on one core.
+settles counts and mixing weights. The same clips give the same constants; about three minutes on one core. A contest
+may draw some of these windows, so only held-out clips tell what training is worth.
 """
 
 from __future__ import annotations
