@@ -67,7 +67,7 @@ synth: setup ## Write the CloudFormation templates to cdk.out (no Docker, no AWS
 deploy: setup ## Deploy to AWS: make deploy SETTINGS="slots=4 daily_budget_usd=5"; needs credentials, Docker (finch, podman), Node.js
 	@command -v npx >/dev/null || { echo "make deploy needs Node.js (npx) for the CDK command line"; exit 2; }
 	@$${CDK_DOCKER:-docker} info >/dev/null 2>&1 || { echo "make deploy builds the benchmark image: start Docker, or set CDK_DOCKER=finch or podman"; exit 2; }
-	@$(PY) -m infra.preflight
+	@$(PY) -m infra.preflight --deploy $(CONTEXT)
 	$(CDK) bootstrap $(CONTEXT)
 	$(CDK) deploy --all $(CONTEXT)
 

@@ -19,7 +19,7 @@ from infra.capabilities.benchmark import Benchmark
 from infra.capabilities.cycle import Cycle
 from infra.capabilities.dashboard import Dashboard
 from infra.capabilities.framework_host import FrameworkHost
-from infra.capabilities.functions import Functions
+from infra.capabilities.functions import AMENDABLE, Functions
 from infra.capabilities.roles import service_role
 from infra.capabilities.sandbox_image import SandboxImage
 from infra.data_stack import DataStack
@@ -72,7 +72,9 @@ class AppStack(Stack):
         functions, aliases = self.functions.functions, self.functions.aliases
         self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
         self.framework_host.serve(
-            functions["FrameworkTool"], self.benchmark.alias, published=[functions["Plan"]]
+            functions["FrameworkTool"],
+            self.benchmark.alias,
+            published=[functions[name] for name in AMENDABLE],
         )
         self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
         self.sandbox_image.serve(

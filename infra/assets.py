@@ -28,6 +28,9 @@ ARCHITECTURE = lambda_.Architecture.ARM_64
 WHEEL_PLATFORM = "aarch64-manylinux_2_28"
 """Lambda's Python 3.12 and later run on Amazon Linux 2023, which has glibc 2.34."""
 
+COMMON = ROOT / "layers/common"
+"""The layer `common`."""
+
 LOCK = ROOT / "layers/dependencies/requirements.lock"
 """Pins the wheels of the layer `dependencies`."""
 
@@ -93,7 +96,7 @@ def layers(scope: Construct) -> Layers:
         common=_layer(
             scope,
             "Common",
-            lambda_.Code.from_asset(str(ROOT / "layers/common"), exclude=NOT_CODE),
+            lambda_.Code.from_asset(str(COMMON), exclude=NOT_CODE),
             "The codec_evolution package",
         ),
         dependencies=_layer(
@@ -108,6 +111,27 @@ def layers(scope: Construct) -> Layers:
             _bundled(BASELINE.parent, _FileBundler(), _digest(shipped_files(), _BUNDLE_FORMAT)),
             "Prompts and the baseline codec",
         ),
+    )
+
+
+def function_code(folder: str, *, amendable: bool = False) -> lambda_.Code:
+    """Return the code of one function.
+
+    Parameters
+    ----------
+    folder
+        Its name below ``functions/``.
+    amendable
+        Whether its package may hold an amended copy of the layer's package, which takes precedence. A deployment of a
+        changed layer must then replace the package too, so the layer is part of the asset's hash.
+    """
+    path = ROOT / "functions" / folder
+    if not amendable:
+        return lambda_.Code.from_asset(str(path), exclude=NOT_CODE)
+    covered = [each for root in (path, COMMON) for each in sorted(root.rglob("*")) if each.is_file()]
+    digest = _digest([each for each in covered if "__pycache__" not in each.parts], folder)
+    return lambda_.Code.from_asset(
+        str(path), exclude=NOT_CODE, asset_hash=digest, asset_hash_type=AssetHashType.CUSTOM
     )
 
 

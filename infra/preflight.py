@@ -1,27 +1,150 @@
-"""Checks before `make deploy` and `make destroy` that there are usable AWS credentials and a region."""
+"""Checks before `make deploy` and `make destroy`: credentials and a region, and before a deployment the account."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
 
+from infra.errors import UserError
+from infra.settings import APP_STACK, Settings
 
-def main() -> int:
-    """Print the account and region that will be changed; exit 2 when there are no usable credentials."""
+UNRESERVED = 100
+"""Concurrency that Lambda keeps for functions without a reservation."""
+OTHER_FUNCTIONS = 8
+"""Environments that one cycle may need at once besides the benchmark: its functions, tools, widgets and checks."""
+VPCS = 2
+"""Networks that the app makes: the benchmark's and the host's."""
+VPC_QUOTA = ("vpc", "L-F678F1CE")
+"""Service and code of the quota of VPCs in a region."""
+SERVICES = ("scheduler", "stepfunctions", "lambda", "codebuild", "dynamodb", "ssm")
+"""Services that the region must have, as boto3 names them."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What limits a deployment.
+
+    Attributes
+    ----------
+    concurrency
+        Lambda's limit of concurrent executions in the region.
+    unreserved
+        The part of it that no function has reserved.
+    free_vpcs
+        VPCs that may still be made.
+    missing
+        Services that the region lacks.
+    """
+
+    concurrency: int
+    unreserved: int
+    free_vpcs: int
+    missing: tuple[str, ...] = ()
+
+
+def problems(account: Account, settings: Settings) -> list[str]:
+    """Return what a first deployment would fail at, a sentence each that says what to do."""
+    found = [f"the region has no {name}: choose another one" for name in account.missing]
+    reserved = settings.reserved_concurrency
+    if reserved and account.unreserved - reserved < UNRESERVED:
+        found.append(
+            f"reserving {reserved} concurrent executions for the benchmark leaves less than {UNRESERVED} of the "
+            f"account's {account.unreserved} unreserved: set reserve_benchmark_concurrency=false, or ask for a higher "
+            "quota of Lambda's concurrent executions"
+        )
+    needed = settings.slots_at_once + OTHER_FUNCTIONS
+    if account.concurrency < needed:
+        found.append(
+            f"Lambda runs {account.concurrency} executions at once in this account, and {settings.slots_at_once} slots "
+            f"need {needed}: lower concurrency or slots, or ask for a higher quota"
+        )
+    if account.free_vpcs < VPCS:
+        found.append(
+            f"the app makes {VPCS} VPCs and the account may make {account.free_vpcs} more in this region: delete one, "
+            "or ask for a higher quota"
+        )
+    return found
+
+
+def examine(session: boto3.Session) -> Account:
+    """Ask AWS for the limits; raises `ClientError` where the caller may not."""
+
+    def client(service: str) -> Any:
+        return session.client(service, config=client_config(10, attempts=2))
+
+    limits = client("lambda").get_account_settings()["AccountLimit"]
+    service, code = VPC_QUOTA
+    quota = client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+    pages = client("ec2").get_paginator("describe_vpcs").paginate()
+    used = sum(len(page["Vpcs"]) for page in pages)
+    region = session.region_name
+    return Account(
+        concurrency=limits["ConcurrentExecutions"],
+        unreserved=limits["UnreservedConcurrentExecutions"],
+        free_vpcs=int(quota) - used,
+        missing=tuple(each for each in SERVICES if region not in session.get_available_regions(each)),
+    )
+
+
+def is_deployed(session: boto3.Session, stack: str) -> bool:
+    """Tell whether a stack exists, so that its networks and reservations are counted already."""
     try:
+        session.client("cloudformation", config=client_config(10, attempts=2)).describe_stacks(
+            StackName=stack
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return False
+        raise
+    return True
+
+
+def settings_of(pairs: Iterable[str]) -> Settings:
+    """Return the settings of ``KEY=VALUE`` arguments; raises `UserError`."""
+    return Settings.from_context(dict(pair.split("=", 1) for pair in pairs if "=" in pair))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the account and region that will be changed; 2 when something must be corrected first."""
+    parser = argparse.ArgumentParser(prog="python -m infra.preflight", description=__doc__)
+    parser.add_argument("--deploy", action="store_true", help="also check the account's limits")
+    parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
+    options = parser.parse_args(arguments)
+    try:
+        settings = settings_of(options.context)
         session = boto3.Session()
         if session.region_name is None:
             print("no AWS region: set AWS_REGION, or a region in your profile", file=sys.stderr)
             return 2
         account = session.client("sts", config=client_config(10, attempts=2)).get_caller_identity()["Account"]
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     except (BotoCoreError, ClientError) as error:
         print(f"no usable AWS credentials: {error}", file=sys.stderr)
         return 2
     print(f"AWS account {account}, region {session.region_name}")
-    return 0
+    return _check_account(session, settings) if options.deploy else 0
+
+
+def _check_account(session: boto3.Session, settings: Settings) -> int:
+    try:
+        if is_deployed(session, APP_STACK):
+            return 0
+        found = problems(examine(session), settings)
+    except (BotoCoreError, ClientError) as error:
+        print(f"the account's limits are not checked: {error}", file=sys.stderr)
+        return 0
+    for each in found:
+        print(each, file=sys.stderr)
+    return 2 if found else 0
 
 
 if __name__ == "__main__":

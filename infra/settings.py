@@ -102,8 +102,8 @@ class Settings:
     concurrency : int
         Attempts that run at the same time, 1 to 40; 0 for all slots of a cycle.
     reserve_benchmark_concurrency : bool
-        Whether to reserve (and so cap) the benchmark function's concurrency. An account whose limit is below 101 must
-        set it to false, because Lambda keeps 100 unreserved.
+        Whether to reserve (and so cap) the benchmark function's concurrency. Lambda keeps 100 unreserved, so an account
+        whose limit is below that and `reserved_concurrency` together must set it to false.
     library_codecs : bool
         Whether a language policy may allow the libraries' in-memory image codecs, such as ``cv2.imencode``; the point
         is to evolve a codec, not to wrap one.
@@ -189,6 +189,11 @@ class Settings:
                 load_prices().model(name, self.planner_provider)
             except UnknownPrice as unknown:
                 raise UserError(f"planner_models: {unknown}") from None
+
+    @property
+    def reserved_concurrency(self) -> int | None:
+        """Environments reserved for the benchmark: one for each slot, and one for checks of images and releases."""
+        return self.slots_at_once + 1 if self.reserve_benchmark_concurrency else None
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Settings:

@@ -18,6 +18,9 @@ from codec_sandbox.supervisor import Supervisor
 TAMPERED_STATUS = 70
 """Exit status of a process that a worker has changed irrevocably."""
 
+CORES_VARIABLE = "CODEC_SANDBOX_CORES"
+"""Names how many workers run at a time; 0 means as many as this environment shows cores."""
+
 REPORTING_S = 20.0
 """Part of the function's time reserved for ending the workers and writing the report, in seconds."""
 
@@ -28,7 +31,9 @@ def benchmark() -> Benchmark:
     """Return the benchmark of this environment. Its zygote starts with the first invocation."""
     global _warm
     if _warm is None:
-        _warm = Benchmark(Supervisor(), ClipSet(), References())
+        _warm = Benchmark(
+            Supervisor(), ClipSet(), References(), cores=int(os.environ.get(CORES_VARIABLE, "0"))
+        )
     return _warm
 
 

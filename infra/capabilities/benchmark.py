@@ -21,6 +21,10 @@ NAME = "Benchmark"
 MEMORY_MB = 3538
 """Two vCPUs: Lambda provides one per 1769 MB."""
 
+CORES = 2
+CORES_VARIABLE = "CODEC_SANDBOX_CORES"
+"""Workers at a time; the environment may show a third core, of which the function has no share."""
+
 TIMEOUT_S = 900
 """Lambda's maximum."""
 
@@ -67,14 +71,12 @@ class Benchmark(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=MEMORY_MB,
             timeout=Duration.seconds(TIMEOUT_S),
-            environment=settings.variables("library_codecs"),
+            environment={**settings.variables("library_codecs"), CORES_VARIABLE: str(CORES)},
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[self._closed_group()],
-            reserved_concurrent_executions=(
-                settings.slots_at_once if settings.reserve_benchmark_concurrency else None
-            ),
+            reserved_concurrent_executions=settings.reserved_concurrency,
         )
         self.alias = live_alias(self, NAME, self.function)
 

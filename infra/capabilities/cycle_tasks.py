@@ -27,10 +27,21 @@ SERVICE_FAULTS = [
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
     "Lambda.ClientExecutionTimeoutException",
 ]
 """Errors of the service, not of the function; retrying may help."""
+NOT_YET = [
+    "Lambda.TooManyRequestsException",
+    "Lambda.ResourceNotReadyException",
+    "Lambda.ResourceConflictException",
+    "Lambda.ENINotReadyException",
+    "Lambda.ENILimitReachedException",
+    "Lambda.EC2ThrottledException",
+    "Lambda.EC2UnexpectedException",
+]
+"""Errors of a function that is busy, updated, or woken after weeks without a call: they pass within minutes."""
+NOT_YET_ATTEMPTS, NOT_YET_INTERVAL_S, NOT_YET_LONGEST_S = 10, 5, 60
+"""Five to seven minutes of patience: what was planned has been paid for."""
 SANDBOX_DEATHS = [
     "Lambda.Unknown",
     "Runtime.ExitError",
@@ -94,6 +105,15 @@ class CycleTasks:
             max_attempts=4,
             max_delay=Duration.seconds(30),
             jitter_strategy=sfn.JitterType.FULL,
+        )
+        task.add_retry(
+            errors=NOT_YET,
+            interval=Duration.seconds(NOT_YET_INTERVAL_S),
+            backoff_rate=2,
+            max_attempts=NOT_YET_ATTEMPTS,
+            max_delay=Duration.seconds(NOT_YET_LONGEST_S),
+            # Without jitter: its sum would be halved, and there is no crowd that it could spread.
+            jitter_strategy=sfn.JitterType.NONE,
         )
         return task
 

@@ -93,7 +93,8 @@ class FrameworkHost(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         self._bucket = data.artifacts
-        self.log_group = log_group(self, "Commands")
+        # What commands did on the host is evidence that must not go with it.
+        self.log_group = log_group(self, "Commands", outlives_app=True)
         self._framework = self._asset()
         self.role = self._role()
         self.instance = self._instance(settings)
@@ -251,7 +252,10 @@ class FrameworkHost(Construct):
             ],
         )
         vpc.add_flow_log(
-            "Traffic", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group(self, "HostNetwork"))
+            "Traffic",
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(
+                log_group(self, "HostNetwork", outlives_app=True)
+            ),
         )
         return vpc
 

@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from codec_evolution.record import Elite
 from constructs import Construct
 
-from infra.assets import ARCHITECTURE, NOT_CODE, ROOT, RUNTIME, Layers
+from infra.assets import ARCHITECTURE, RUNTIME, Layers, function_code
 from infra.capabilities.aliases import live_alias
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_wildcard, allow, role_of, service_role
@@ -36,6 +36,9 @@ ARTIFACT_OBJECTS = (
     '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
 )
 """cdk-nag's name for the objects of the artifact bucket: the rendered cross-stack reference."""
+
+AMENDABLE = ("Plan",)
+"""The functions whose code the planner may amend; FrameworkTool publishes it."""
 
 PLANNED = (
     *(f"attempts/*/{name}.json" for name in ("model_usage", "proposal", "transcript")),
@@ -374,7 +377,7 @@ class Functions(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             handler="handler.lambda_handler",
-            code=lambda_.Code.from_asset(str(ROOT / "functions" / folder), exclude=NOT_CODE),
+            code=function_code(folder, amendable=name in AMENDABLE),
             layers=[self._layers.common, self._layers.dependencies, *shipped],
             role=role,
             log_group=group,

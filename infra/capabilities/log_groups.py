@@ -1,4 +1,4 @@
-"""Log groups of the app: each keeps its lines for three months and is deleted with the app."""
+"""Log groups of the app: each keeps its lines for three months; all but the host's are deleted with the app."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ RETENTION = logs.RetentionDays.THREE_MONTHS
 """Of every log group."""
 
 
-def log_group(scope: Construct, name: str, *, log_group_name: str | None = None) -> logs.LogGroup:
+def log_group(
+    scope: Construct, name: str, *, log_group_name: str | None = None, outlives_app: bool = False
+) -> logs.LogGroup:
     """Create a log group.
 
     Parameters
@@ -19,11 +21,13 @@ def log_group(scope: Construct, name: str, *, log_group_name: str | None = None)
         Prefix of the construct's id, which ends with ``Logs``.
     log_group_name
         Physical name; None lets CloudFormation choose.
+    outlives_app
+        Whether the group stays when the app is destroyed.
     """
     return logs.LogGroup(
         scope,
         f"{name}Logs",
         log_group_name=log_group_name,
         retention=RETENTION,
-        removal_policy=RemovalPolicy.DESTROY,
+        removal_policy=RemovalPolicy.RETAIN if outlives_app else RemovalPolicy.DESTROY,
     )

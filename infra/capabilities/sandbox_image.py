@@ -17,6 +17,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
+from codec_evolution.adapters.images import KEPT_TAG
 from constructs import Construct
 
 from infra.assets import NOT_CODE, ROOT
@@ -44,7 +45,7 @@ PUSH = [
 BUILD_TIMEOUT = Duration.minutes(40)
 QUEUED_TIMEOUT = Duration.minutes(30)
 KEPT_IMAGES = 10
-"""Older images in the repository are deleted."""
+"""Older images are deleted: of those that the benchmark ran, and of all others."""
 
 ENDED = ["SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"]
 """States in which a build is over."""
@@ -149,6 +150,7 @@ class SandboxImage(Construct):
             ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"],
             [self.repository.repository_arn, deployed],
         )
+        allow(publisher, ["ecr:PutImage"], [self.repository.repository_arn])
         acknowledge_wildcard(
             role_of(publisher),
             "Resource::arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/"
@@ -162,7 +164,11 @@ class SandboxImage(Construct):
             "Images",
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-            lifecycle_rules=[ecr.LifecycleRule(max_image_count=KEPT_IMAGES)],
+            # An image that the first rule selects is never expired by the second.
+            lifecycle_rules=[
+                ecr.LifecycleRule(rule_priority=1, tag_prefix_list=[KEPT_TAG], max_image_count=KEPT_IMAGES),
+                ecr.LifecycleRule(rule_priority=2, max_image_count=KEPT_IMAGES),
+            ],
             removal_policy=RemovalPolicy.DESTROY,
             empty_on_delete=True,
         )

@@ -138,6 +138,7 @@ def _start(
             "GITHUB_API_URL": github.url,
             "GITHUB_REPOSITORY": github.repository,
             "LINEAGE": LINEAGE,
+            "CODEC_SANDBOX_CORES": "0",
             "FRAMEWORK_HOST": str(host.set_up(state_dir, git_dir, _settings(), progress)),
             **environment,
         }

@@ -68,6 +68,13 @@ def test_the_bucket_is_private_encrypted_versioned_and_kept(data_resources: Reso
     assert '"aws:SecureTransport": "false"' in policy
 
 
+def test_versions_that_were_replaced_expire_and_no_current_object_does(data_resources: Resources) -> None:
+    bucket = named(data_resources, "AWS::S3::Bucket", "Artifacts")["Properties"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
+    assert "ExpirationInDays" not in rule
+
+
 def test_secrets_hold_no_value_in_the_template_and_are_kept(data_resources: Resources) -> None:
     secrets = list(of_type(data_resources, "AWS::SecretsManager::Secret"))
     assert len(secrets) == 2

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from codec_evolution import artifacts
+from codec_evolution.adapters.images import KEPT_TAG, WAIT
+from codec_evolution.adapters.publish import CHECK_TIMEOUT_S, NOT_YET_WAITS_S
 from codec_evolution.framework.modifications import IMAGE_LOCK
 
 from infra.assets import ROOT
@@ -196,6 +198,40 @@ def test_a_build_of_anything_else_ends_without_an_image(tmp_path, variables, rea
     status, image, calls = build(tmp_path, **variables)
     assert (status, image) == (1, "")
     assert len(calls) == reached
+
+
+def test_the_image_needs_nothing_from_docker_hub():
+    """Its rate limits count all users of a shared address, such as CodeBuild's."""
+    dockerfile = (ROOT / "sandbox_container/Dockerfile").read_text()
+    assert "syntax=" not in dockerfile
+    assert all(
+        image.startswith("public.ecr.aws/") for image in re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    )
+
+
+def test_the_build_proves_that_the_interpreter_starts_without_an_environment():
+    """So does the zygote; the base image's interpreter may find its library by LD_LIBRARY_PATH alone."""
+    (step,) = re.findall(
+        r"^RUN (.*ldconfig.*)$", (ROOT / "sandbox_container/Dockerfile").read_text(), re.MULTILINE
+    )
+    told, cached, proved = step.split(" && ")
+    assert told == "echo /var/lang/lib > /etc/ld.so.conf.d/lambda-python.conf"
+    assert (cached, proved) == ("ldconfig", "env -i \"/var/lang/bin/python${PYTHON_VERSION}\" -c ''")
+
+
+def test_images_that_were_live_are_counted_apart_from_those_that_never_were(app_resources):
+    (repository,) = of_type(app_resources, "AWS::ECR::Repository")
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    first, second = sorted(rules, key=lambda rule: rule["rulePriority"])
+    assert first["selection"]["tagPrefixList"] == [KEPT_TAG]
+    assert second["selection"]["tagStatus"] == "any"
+
+
+def test_publish_image_has_time_for_its_worst_case():
+    waiting = WAIT["Delay"] * WAIT["MaxAttempts"]
+    # The image is taken, becomes active, is examined twice, and on a fault the one before is taken back.
+    worst_s = 3 * waiting + 2 * (CHECK_TIMEOUT_S + sum(NOT_YET_WAITS_S))
+    assert worst_s + 60 <= functions.SIZES["PublishImage"].timeout_s
 
 
 def test_the_source_of_a_build_is_what_the_dockerfile_copies():

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from aws_cdk import App, Stack
 
+from infra import assets
 from infra.commands import aws_usage
+from infra.settings import Settings
 from tests.support.policies import decision
 from tests.support.templates import Resources, allowed, listed, named, of_type, statements
 
@@ -241,6 +245,50 @@ def test_every_log_group_expires(app_resources: Resources) -> None:
         assert "Ref" in function["Properties"]["LoggingConfig"]["LogGroup"]
 
 
+def test_what_commands_did_on_the_host_stays_when_the_app_goes(app_resources: Resources) -> None:
+    kept = {
+        name
+        for name, each in app_resources.items()
+        if each["Type"] == "AWS::Logs::LogGroup" and each["DeletionPolicy"] == "Retain"
+    }
+    assert {re.sub(r"Logs\w{8}$", "", name) for name in kept} == {
+        "FrameworkHostCommands",
+        "FrameworkHostHostNetwork",
+    }
+
+
+@pytest.mark.parametrize(("slots", "reserved"), [(1, 2), (3, 4)])
+def test_a_check_of_an_image_or_a_release_finds_an_environment_beside_the_slots(
+    slots: int, reserved: int
+) -> None:
+    assert Settings(slots=slots).reserved_concurrency == reserved
+    assert Settings(slots=slots, reserve_benchmark_concurrency=False).reserved_concurrency is None
+
+
+def test_the_benchmark_is_reserved_and_told_its_cores(app_resources: Resources) -> None:
+    function = named(app_resources, "AWS::Lambda::Function", "Benchmark")["Properties"]
+    assert function["ReservedConcurrentExecutions"] == 4, "three slots, and one for checks"
+    cores = int(function["Environment"]["Variables"]["CODEC_SANDBOX_CORES"])
+    assert cores == function["MemorySize"] // 1769, "Lambda gives one vCPU for each 1769 MB"
+
+
+def test_a_deployment_of_a_changed_layer_replaces_amended_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that holds an amended copy of the layer's code shadows the layer, and would stay for ever."""
+
+    def digest(folder: str, *, amendable: bool) -> str:
+        scope = Stack(App(context={"aws:cdk:disable-asset-staging": True}), "S")
+        bound = assets.function_code(folder, amendable=amendable).bind(scope)
+        return bound.s3_location.object_key
+
+    before = digest("plan", amendable=True), digest("commit", amendable=False)
+    real = Path.read_bytes
+    changed = assets.COMMON / "python/codec_evolution/clock.py"
+    monkeypatch.setattr(Path, "read_bytes", lambda path: real(path) + (b"#" if path == changed else b""))
+    after = digest("plan", amendable=True), digest("commit", amendable=False)
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
 def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources: Resources) -> None:
     kinds = Counter(
         (each["Properties"].get("PackageType", "Zip"), each["Properties"]["Architectures"][0])
@@ -307,6 +355,7 @@ READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
                 "s3:ListBucket",
                 "codebuild:BatchGetBuilds",
                 "ecr:BatchGetImage",
+                "ecr:PutImage",
                 "ecr:GetDownloadUrlForLayer",
                 "ecr:GetRepositoryPolicy",
                 "lambda:InvokeFunction",

@@ -10,9 +10,10 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from codec_evolution.adapters import images
+from codec_evolution.adapters import publish as publish_adapter
 from codec_evolution.adapters.images import BenchmarkImage, CodeBuildImages, rollback_by
 from codec_evolution.candidate import sha256_hex
-from codec_evolution.ports import PublishRefused
+from codec_evolution.ports import PublishLater, PublishRefused
 
 IMAGE, GOOD = "r.example/new@sha256:1", "r.example/assets@sha256:0"
 LABEL = "image for m"
@@ -105,7 +106,7 @@ def _environment(variables: list[dict[str, str]]) -> dict[str, Any]:
 )
 def test_how_a_build_ended(builds, build, succeeded, said):
     adapter, stubber = builds
-    stubber.add_response("batch_get_builds", {"builds": [build]}, {"ids": [ARN]})
+    stubber.add_response("batch_get_builds", {"builds": [build]}, {"ids": [BUILD]})
     found = adapter.finished(ARN)
     assert found.build == BUILD, "as it was when the build was started"
     assert (found.succeeded, found.modification_id, found.lock_sha256) == (succeeded, "m", "s")
@@ -118,8 +119,13 @@ def test_how_a_build_ended(builds, build, succeeded, said):
 @pytest.fixture
 def benchmark():
     adapter = BenchmarkImage("Benchmark")
-    with Stubber(adapter._client) as control, Stubber(adapter._invoker) as invoker:
+    with (
+        Stubber(adapter._client) as control,
+        Stubber(adapter._invoker) as invoker,
+        Stubber(adapter._ecr) as repository,
+    ):
         live(control)
+        keep(repository)
         yield adapter, control, invoker
         control.assert_no_pending_responses()
         invoker.assert_no_pending_responses()
@@ -136,6 +142,20 @@ def live(control: Stubber, description: str = "") -> None:
         {"Configuration": {"Description": description}, "Code": {"ImageUri": GOOD}},
         {"FunctionName": "Benchmark", "Qualifier": "live"},
     )
+
+
+def keep(repository: Stubber) -> None:
+    """Expect the tag of an image that is fit."""
+    found = {"images": [{"imageManifest": "m", "imageManifestMediaType": "t"}]}
+    digest = {"repositoryName": "new", "imageIds": [{"imageDigest": "sha256:1"}]}
+    repository.add_response("batch_get_image", found, digest)
+    tagged = {
+        "repositoryName": "new",
+        "imageManifest": "m",
+        "imageManifestMediaType": "t",
+        "imageTag": f"{images.KEPT_TAG}1",
+    }
+    repository.add_response("put_image", {}, tagged)
 
 
 def take(control: Stubber, image: str) -> None:
@@ -197,6 +217,33 @@ def test_an_image_that_is_not_healthy_leaves_alias_and_code_where_they_were(benc
         answers(invoker, images.SMOKE, smoke)
     take(control, GOOD)
     with pytest.raises(PublishRefused, match=said):
+        adapter.publish(IMAGE, LABEL)
+
+
+def test_a_busy_benchmark_is_asked_again_and_does_not_make_a_good_image_broken(benchmark, monkeypatch):
+    adapter, control, invoker = benchmark
+    waited = []
+    monkeypatch.setattr(publish_adapter.time, "sleep", waited.append)
+    take(control, IMAGE)
+    publish(control)
+    invoker.add_client_error("invoke", "TooManyRequestsException")
+    invoker.add_client_error("invoke", "ResourceNotReadyException")
+    answers(invoker, {"doctor": True}, {"fit": True})
+    answers(invoker, images.SMOKE, {"outcome": "passed"})
+    control.add_response("update_alias", {}, MOVE)
+    assert adapter.publish(IMAGE, LABEL) == "4"
+    assert waited == list(publish_adapter.NOT_YET_WAITS_S[:2])
+
+
+def test_a_benchmark_that_stays_busy_leaves_the_image_undecided_for_the_next_notice(benchmark, monkeypatch):
+    adapter, control, invoker = benchmark
+    monkeypatch.setattr(publish_adapter.time, "sleep", lambda _: None)
+    take(control, IMAGE)
+    publish(control)
+    for _ in range(len(publish_adapter.NOT_YET_WAITS_S) + 1):
+        invoker.add_client_error("invoke", "TooManyRequestsException")
+    take(control, GOOD)
+    with pytest.raises(PublishLater, match="TooManyRequests"):
         adapter.publish(IMAGE, LABEL)
 
 

@@ -210,6 +210,10 @@ class Executions(Protocol):
         ...
 
 
+class PublishLater(Exception):
+    """A check could not be made now, because the function is busy or not ready; nothing was decided."""
+
+
 class HostAway(Exception):
     """The orchestrator host does not answer; nothing is known to have happened, and the call may be repeated."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,10 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution import artifacts
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
-from codec_evolution.adapters.publish import invoke
+from codec_evolution.adapters.publish import CHECK_TIMEOUT_S, invoke_when_ready
 from codec_evolution.contracts import LIVE_ALIAS
-from codec_evolution.ports import ImageBuild, ImageBuilds, PublishRefused, SandboxImage
+from codec_evolution.ports import ImageBuild, ImageBuilds, PublishLater, PublishRefused, SandboxImage
 
+KEPT_TAG = "live-"
+"""Begins the tags of images that the benchmark ran."""
 WAIT = {"Delay": 3, "MaxAttempts": 40}
 """Two minutes: at worst, a function in a VPC takes that long to load an image."""
 SMOKE = {
@@ -70,7 +73,7 @@ class CodeBuildImages:
 
     def finished(self, build: str) -> ImageBuild:
         """Return how a build ended, by its id or by its ARN, which is what events carry."""
-        (found,) = self._client.batch_get_builds(ids=[build])["builds"]
+        (found,) = self._client.batch_get_builds(ids=[build.rpartition(":build/")[2]])["builds"]
         given = {each["name"]: each["value"] for each in found["environment"]["environmentVariables"]}
         exported = {each["name"]: each["value"] for each in found.get("exportedEnvironmentVariables", ())}
         image, status = exported.get("IMAGE", ""), found["buildStatus"]
@@ -91,7 +94,8 @@ class BenchmarkImage:
     def __init__(self, function: str) -> None:
         self._function = function
         self._client = boto3.client("lambda", config=client_config(20))
-        self._invoker = boto3.client("lambda", config=client_config(300, attempts=1))
+        self._invoker = boto3.client("lambda", config=client_config(CHECK_TIMEOUT_S, attempts=1))
+        self._ecr = boto3.client("ecr", config=client_config(20))
 
     def publish(self, image: str, label: str) -> str:
         """Make an image live after its health check and return the version; on any fault the previous image stays live.
@@ -101,6 +105,8 @@ class BenchmarkImage:
         PublishRefused
             The image does not start, its sandbox is not fit, version 0 fails on smoke frames, or something else was
             published meanwhile.
+        PublishLater
+            The function was busy or not ready all the while; the image is neither good nor bad.
         """
         alias = self._client.get_alias(FunctionName=self._function, Name=LIVE_ALIAS)
         live = self._client.get_function(FunctionName=self._function, Qualifier=LIVE_ALIAS)
@@ -109,12 +115,16 @@ class BenchmarkImage:
         try:
             version = self._version(image, label)
             self._check(f"{self._function}:{version}")
+            self._keep(image)
             self._client.update_alias(
                 FunctionName=self._function,
                 Name=LIVE_ALIAS,
                 FunctionVersion=version,
                 RevisionId=alias["RevisionId"],
             )
+        except PublishLater:
+            self._take(live["Code"]["ImageUri"])
+            raise
         except (PublishRefused, ClientError, BotoCoreError) as error:
             # The alias has not moved. The unpublished code goes back too, so that the next version starts from it.
             self._take(live["Code"]["ImageUri"])
@@ -139,6 +149,21 @@ class BenchmarkImage:
         )
         return version
 
+    def _keep(self, image: str) -> None:
+        """Give an image the tag by which the repository keeps it, however many builds follow that are not fit."""
+        repository, _, digest = image.partition("/")[2].partition("@")
+        (found,) = self._ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])[
+            "images"
+        ]
+        tag = f"{KEPT_TAG}{digest.partition(':')[2][:40]}"
+        with suppress(self._ecr.exceptions.ImageAlreadyExistsException):
+            self._ecr.put_image(
+                repositoryName=repository,
+                imageManifest=found["imageManifest"],
+                imageManifestMediaType=found["imageManifestMediaType"],
+                imageTag=tag,
+            )
+
     def _check(self, qualified: str) -> None:
         examined = self._ask(qualified, {"doctor": True})
         if examined.get("fit") is not True:
@@ -148,7 +173,7 @@ class BenchmarkImage:
             raise PublishRefused(f"version 0 fails in the new image: {report.get('failure')}")
 
     def _ask(self, qualified: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        answer, error = invoke(self._invoker, qualified, event)
+        answer, error = invoke_when_ready(self._invoker, qualified, event)
         if error:
             raise PublishRefused(f"the new image does not come up: {error}")
         return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from codec_evolution import artifacts
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.contracts import LIVE_ALIAS
-from codec_evolution.ports import Publisher, PublishRefused, Sandbox
+from codec_evolution.ports import Publisher, PublishLater, PublishRefused, Sandbox
 
 LAYER = "layers/common/python/"
 """Path of the layer's packages in the checkout."""
@@ -27,6 +28,23 @@ DOWNLOAD_TIMEOUT_S = 30
 """Of a function's current package."""
 LABEL, DEPLOYED = "amended code", "code as deployed"
 """Descriptions of published versions; the versions of a deployment have neither."""
+NOT_YET = frozenset(
+    {
+        "TooManyRequestsException",
+        "ResourceNotReadyException",
+        "ResourceConflictException",
+        "ENINotReadyException",
+        "ENILimitReachedException",
+        "EC2ThrottledException",
+        "EC2UnexpectedException",
+        "ServiceException",
+    }
+)
+"""Errors of an invocation that say nothing about the function: it is busy, updated or asleep."""
+NOT_YET_WAITS_S = (5, 10, 20, 30)
+"""Seconds between attempts at a function that is not ready."""
+CHECK_TIMEOUT_S = 150
+"""Of one invocation that checks a release or an image; it runs smoke frames only."""
 HEALTHY_ERROR = "ContractError"
 """The error by which a function that starts refuses an event that is not its own."""
 
@@ -36,7 +54,7 @@ class SandboxCheck:
 
     def __init__(self, function: str) -> None:
         self._function = function
-        self._client = boto3.client("lambda", config=client_config(250, attempts=2))
+        self._client = boto3.client("lambda", config=client_config(CHECK_TIMEOUT_S, attempts=1))
 
     def check(self, attempt_id: str, envelope: Mapping[str, Any]) -> str:
         """Validate a source under its policy and run it on smoke frames; returns what is wrong, or ""."""
@@ -48,7 +66,9 @@ class SandboxCheck:
             "seed": "release",
         }
         try:
-            report, error = invoke(self._client, self._function, event)
+            report, error = invoke_when_ready(self._client, self._function, event)
+        except PublishLater as later:
+            return f"{later}; restart again later"
         except (ClientError, BotoCoreError) as away:
             return f"the benchmark cannot be asked: {away}"
         if error:
@@ -172,6 +192,21 @@ def invoke(client: Any, function: str, event: Mapping[str, Any]) -> tuple[dict[s
     if "FunctionError" not in answer:
         return payload, ""
     return {}, f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"[:1500]
+
+
+def invoke_when_ready(client: Any, function: str, event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Invoke a function as `invoke` does, for a minute if it is busy or not ready; raises `PublishLater`."""
+    for wait_s in (*NOT_YET_WAITS_S, None):
+        try:
+            return invoke(client, function, event)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code not in NOT_YET:
+                raise
+            if wait_s is None:
+                raise PublishLater(f"{function} cannot be checked now: {code}") from None
+        time.sleep(wait_s)
+    raise AssertionError("the last attempt returns or raises")
 
 
 if TYPE_CHECKING:

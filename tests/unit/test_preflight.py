@@ -1,0 +1,75 @@
+"""Preflight: what a first deployment would fail at is said before anything is built."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from infra.errors import UserError
+from infra.preflight import Account, examine, main, problems, settings_of
+from infra.settings import Settings
+from tests.support.aws import aws_in_process
+
+LARGE = Account(concurrency=1000, unreserved=1000, free_vpcs=3)
+
+
+def test_an_account_with_room_has_no_problem():
+    assert problems(LARGE, Settings(slots=40)) == []
+
+
+@pytest.mark.parametrize(
+    ("account", "settings", "says"),
+    [
+        (Account(10, 10, 3), Settings(), "reserve_benchmark_concurrency=false"),
+        (Account(101, 101, 3), Settings(), "reserve_benchmark_concurrency=false"),
+        (
+            Account(10, 10, 3),
+            Settings(slots=3, reserve_benchmark_concurrency=False),
+            "lower concurrency or slots",
+        ),
+        (Account(1000, 1000, 1), Settings(), "2 VPCs"),
+        (Account(1000, 1000, 3, ("scheduler",)), Settings(), "no scheduler"),
+    ],
+)
+def test_each_limit_is_named_with_what_to_do(account, settings, says):
+    (found,) = [each for each in problems(account, settings) if says in each]
+    assert ":" in found
+
+
+def test_a_new_account_runs_one_slot_without_a_reservation():
+    """Lambda gives a new account 10 concurrent executions."""
+    assert problems(Account(10, 10, 3), Settings(reserve_benchmark_concurrency=False)) == []
+
+
+def test_a_setting_out_of_range_is_refused_before_anything_is_asked(capsys):
+    with pytest.raises(UserError, match="slots must be between"):
+        settings_of(["slots=99"])
+    assert main(["--deploy", "-c", "slots=99"]) == 2
+    assert "slots must be between 1 and 40" in capsys.readouterr().err
+
+
+def test_services_that_the_region_has_are_not_missed(monkeypatch):
+    with aws_in_process("eu-central-1"):
+        session = boto3.Session()
+        monkeypatch.setattr(session, "client", _Answers)
+        account = examine(session)
+    assert account == Account(concurrency=10, unreserved=8, free_vpcs=4)
+
+
+class _Answers:
+    """Answers as Lambda, Service Quotas and EC2 do."""
+
+    def __init__(self, service: str, config: object) -> None:
+        self.service = service
+
+    def get_account_settings(self) -> dict:
+        return {"AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 8}}
+
+    def get_service_quota(self, ServiceCode: str, QuotaCode: str) -> dict:  # noqa: N803
+        return {"Quota": {"Value": 5.0}}
+
+    def get_paginator(self, operation: str) -> _Answers:
+        return self
+
+    def paginate(self) -> list[dict]:
+        return [{"Vpcs": [{}]}]
