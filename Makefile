@@ -13,6 +13,7 @@ PLANNER ?= search
 STATE_DIR ?= .local
 SETTINGS ?=
 CONTEXT = $(foreach setting,$(SETTINGS),-c $(setting))
+STAGE = $(or $(patsubst stage=%,%,$(filter stage=%,$(SETTINGS))),$(CODEC_EVOLUTION_STAGE))
 
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -21,7 +22,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 timed = began=$$(date +%s); $(2); ended=$$?; echo "$(1): $$(($$(date +%s) - began)) s"; exit $$ended
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check lint style types fast-tests all-tests bench synth deploy destroy lock clean
+.PHONY: help setup run test coverage check lint style types templates fast-tests all-tests bench synth deploy destroy lock clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +38,7 @@ check: setup ## Check what you edit, in a minute: format, lint, types and the fa
 test: setup ## Check everything: format, lint, types and every test, with the branch coverage of the pure rooms
 	@$(call timed,test,$(MAKE) --no-print-directory style types all-tests)
 
-lint: style types ## Check format, lint and types
+lint: style types templates ## Check format, lint, types and the CloudFormation templates
 
 coverage: setup ## Measure the branch coverage of the pure rooms by the unit tests alone
 	$(PY) -m pytest --numprocesses auto tests/unit --cov
@@ -50,6 +51,10 @@ style: setup
 
 types: setup
 	@$(call timed,types,$(VENV)/bin/pyright)
+
+# W3005: the CDK adds dependencies that a reference implies already.
+templates: setup
+	@$(call timed,templates,$(PY) -m infra.app $(CONTEXT) && $(VENV)/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json)
 
 fast-tests: setup
 	@$(call timed,fast unit tests,$(PY) -m pytest -q --numprocesses $$(nproc) --durations=15 -m "not slow" tests/unit)
@@ -74,8 +79,8 @@ deploy: setup ## Deploy to AWS: make deploy SETTINGS="slots=4 daily_budget_usd=5
 destroy: setup ## Remove the app from AWS; says which data it keeps and how to delete that too
 	@command -v npx >/dev/null || { echo "make destroy needs Node.js (npx) for the CDK command line"; exit 2; }
 	@$(PY) -m infra.preflight
-	$(CDK) destroy CodecEvolutionApp
-	@$(PY) -m infra.leftovers
+	$(CDK) destroy $(if $(STAGE),$(STAGE)-)CodecEvolutionApp $(CONTEXT)
+	@CODEC_EVOLUTION_STAGE=$(STAGE) $(PY) -m infra.leftovers
 
 ##@ Set up
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips

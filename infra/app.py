@@ -19,7 +19,7 @@ from infra import nag
 from infra.app_stack import AppStack
 from infra.data_stack import DataStack
 from infra.errors import UserError
-from infra.settings import APP_STACK, DATA_STACK, Settings
+from infra.settings import Settings
 
 CDK_JSON = Path(__file__).resolve().parents[1] / "cdk.json"
 """Holds the feature flags of the CDK."""
@@ -43,8 +43,14 @@ def build(context: dict[str, Any], outdir: str | None = None) -> tuple[App, Data
     app = App(context=context, outdir=outdir, analytics_reporting=False)
     settings = Settings.from_context(app.node.get_all_context())
     settings.check_prices()
-    data = DataStack(app, DATA_STACK)
-    stack = AppStack(app, APP_STACK, data=data, settings=settings)
+    # CloudFormation gives a stack's tags to everything in it.
+    tags = {
+        "application": "codec-evolution",
+        "stage": settings.stage or "default",
+        "lineage": settings.lineage,
+    }
+    data = DataStack(app, settings.data_stack, tags=tags)
+    stack = AppStack(app, settings.app_stack, data=data, settings=settings, tags=tags)
     nag.check(app)
     return app, data, stack
 

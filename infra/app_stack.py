@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Aws, CfnOutput, Duration, Stack
@@ -30,8 +31,16 @@ from infra.settings import Settings
 class AppStack(Stack):
     """Functions, benchmark, state machine and the schedule that starts it once a minute."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
-        super().__init__(scope, construct_id, description="Codec evolution: the loop")
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        data: DataStack,
+        settings: Settings,
+        tags: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, construct_id, description="Codec evolution: the loop", tags=tags)
         name = f"{construct_id}-Cycle"
         schedule_name = f"{construct_id}-EveryMinute"
         self.functions = Functions(
@@ -56,7 +65,7 @@ class AppStack(Stack):
         missed = self._missed_ticks()
         schedule = self._schedule(schedule_name, schedule_input, missed)
         self._watch(settings, missed)
-        self._links(construct_id)
+        self._links()
         for each, value in {
             "Lineage": settings.lineage,
             "StateMachineArn": self.cycle.state_machine.state_machine_arn,
@@ -98,23 +107,24 @@ class AppStack(Stack):
         self.dashboard = Dashboard(
             self,
             "Dashboard",
-            name=self.node.id,
+            # Dashboards are the account's, not the region's.
+            name=f"{self.node.id}-{Aws.REGION}",
             lineage=settings.lineage,
             widgets=self.functions.aliases["Widgets"],
             machine=self.cycle.state_machine,
             alarms=list(self.alarms.alarms.values()),
         )
 
-    def _links(self, dashboard: str) -> None:
+    def _links(self) -> None:
         """Add outputs with the addresses of the console pages."""
         console = f"https://{Aws.REGION}.console.aws.amazon.com"
-        machine = self.cycle.state_machine.state_machine_arn
-        for name, page in {
-            "DashboardUrl": f"cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/{dashboard}",
+        machine, name = self.cycle.state_machine.state_machine_arn, self.node.id
+        for output, page in {
+            "DashboardUrl": f"cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/{name}-{Aws.REGION}",
             "StateMachineUrl": f"states/home?region={Aws.REGION}#/statemachines/view/{machine}",
-            "AlarmsUrl": f"cloudwatch/home?region={Aws.REGION}#alarmsV2:?search={dashboard}",
+            "AlarmsUrl": f"cloudwatch/home?region={Aws.REGION}#alarmsV2:?search={name}",
         }.items():
-            CfnOutput(self, name, value=f"{console}/{page}")
+            CfnOutput(self, output, value=f"{console}/{page}")
         CfnOutput(self, "AlarmTopicArn", value=self.alarms.topic.topic_arn)
 
     def _missed_ticks(self) -> sqs.Queue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
@@ -24,8 +24,14 @@ STRING, NUMBER = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
 class DataStack(Stack):
     """The three tables, the artifact bucket and the two secrets."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        super().__init__(scope, construct_id, description="Codec evolution: record, artifacts and secrets")
+    def __init__(self, scope: Construct, construct_id: str, *, tags: Mapping[str, str]) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="Codec evolution: record, artifacts and secrets",
+            tags=tags,
+            termination_protection=True,
+        )
         self.evolution_record = _table(
             self,
             "EvolutionRecord",

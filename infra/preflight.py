@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
 
 from infra.errors import UserError
-from infra.settings import APP_STACK, Settings
+from infra.settings import Settings
 
 UNRESERVED = 100
 """Concurrency that Lambda keeps for functions without a reservation."""
@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _check_account(session: boto3.Session, settings: Settings) -> int:
     try:
-        if is_deployed(session, APP_STACK):
+        if is_deployed(session, settings.app_stack):
             return 0
         found = problems(examine(session), settings)
     except (BotoCoreError, ClientError) as error:

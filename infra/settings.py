@@ -6,6 +6,7 @@ This module imports no AWS library, so the command line and the local deployment
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -19,7 +20,12 @@ from infra.errors import UserError
 
 DATA_STACK = "CodecEvolutionData"
 APP_STACK = "CodecEvolutionApp"
-"""Names of the two stacks; the first holds what must outlive the app."""
+"""Names of the two stacks without a stage; the first holds what must outlive the app."""
+
+STAGE_VARIABLE = "CODEC_EVOLUTION_STAGE"
+"""Environment variable that names the stage for commands with ``--target aws``."""
+
+DEFAULT_LINEAGE = "main"
 
 PYTHON_VERSION = "3.13"
 """The Python version of the zip functions, the layers' wheels and the benchmark image."""
@@ -61,6 +67,7 @@ _PATTERNS = {
         r"[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?(,[a-z0-9.:-]{1,80}(=\d{1,3}(\.\d{1,3})?)?){0,9}",
         "a model, or at most ten with weights (name=3,name=1)",
     ),
+    "stage": (r"|[a-z][a-z0-9]{0,11}", "empty, or at most 12 lower-case letters and digits, a letter first"),
     "planner_base_url": (r"|https?://[^\s?#]{1,200}", "empty or an http or https address"),
     "lineage": (r"[a-z0-9][a-z0-9-]{0,31}", "lower-case letters, digits and hyphens, at most 32"),
     "github_repository": (r"|[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", "empty or owner/name"),
@@ -79,6 +86,9 @@ class Settings:
 
     Attributes
     ----------
+    stage : str
+        Begins every name of a deployment, so that several live in one account and region; empty for the only one. Its
+        lineage is named after it unless another one is set, because metrics and branches carry the lineage.
     framework_tools : str
         ``on``; ``approve_all``: a person approves every call; ``off``: the planner is offered no tool.
     framework_autonomy : str
@@ -128,6 +138,7 @@ class Settings:
         Address of the GitHub REST API.
     """
 
+    stage: str = ""
     framework_tools: str = "on"
     framework_autonomy: str = "data"
     planner: str = CLAUDE
@@ -142,7 +153,7 @@ class Settings:
     reserve_benchmark_concurrency: bool = True
     library_codecs: bool = False
     search_seed: int = 0
-    lineage: str = "main"
+    lineage: str = DEFAULT_LINEAGE
     daily_budget_usd: float = 20.0
     max_attempts_per_day: int = 1440
     confirm_looks_per_day: int = 48
@@ -168,6 +179,18 @@ class Settings:
         for name, (pattern, what) in _PATTERNS.items():
             if not re.fullmatch(pattern, getattr(self, name)):
                 raise UserError(f"{name} must be {what}, not {getattr(self, name)!r}")
+        if self.stage and self.lineage == DEFAULT_LINEAGE:
+            object.__setattr__(self, "lineage", self.stage)
+
+    @property
+    def data_stack(self) -> str:
+        """Name of the stack that holds what must outlive the app."""
+        return stack_name(DATA_STACK, self.stage)
+
+    @property
+    def app_stack(self) -> str:
+        """Name of the stack of the app."""
+        return stack_name(APP_STACK, self.stage)
 
     @property
     def slots_at_once(self) -> int:
@@ -232,6 +255,16 @@ class Settings:
             variable = LIBRARY_CODECS if name == "library_codecs" else name.upper()
             found[variable] = ("on" if value else "off") if isinstance(value, bool) else str(value)
         return found
+
+
+def stack_name(stack: str, stage: str) -> str:
+    """Return the name of a stack at a stage."""
+    return f"{stage}-{stack}" if stage else stack
+
+
+def stage_of_environment() -> str:
+    """Return the stage that the environment names; raises `UserError` when it is none."""
+    return Settings(stage=os.environ.get(STAGE_VARIABLE, "")).stage
 
 
 def _read(name: str, value: Any, kind: type) -> Any:

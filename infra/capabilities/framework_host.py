@@ -23,7 +23,7 @@ from codec_evolution.framework.tool_specs import HOST_TOOLS
 from constructs import Construct
 
 from infra.assets import ROOT
-from infra.capabilities.functions import ARTIFACT_OBJECTS
+from infra.capabilities.functions import objects_finding
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
@@ -92,7 +92,7 @@ class FrameworkHost(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack, settings: Settings) -> None:
         super().__init__(scope, construct_id)
-        self._bucket = data.artifacts
+        self._data, self._bucket = data, data.artifacts
         # What commands did on the host is evidence that must not go with it.
         self.log_group = log_group(self, "Commands", outlives_app=True)
         self._framework = self._asset()
@@ -198,7 +198,7 @@ class FrameworkHost(Construct):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         allow(role, ["logs:DescribeLogGroups"], [groups])
-        _acknowledge_host_rights(role)
+        _acknowledge_host_rights(role, self._data)
         return role
 
     def _instance(self, settings: Settings) -> ec2.Instance:
@@ -377,7 +377,7 @@ def _allow_publishing(
         acknowledge_versions(role_of(function), each)
 
 
-def _acknowledge_host_rights(role: iam.IRole) -> None:
+def _acknowledge_host_rights(role: iam.IRole, data: DataStack) -> None:
     acknowledge_wildcard(
         role,
         "Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:*",
@@ -392,7 +392,7 @@ def _acknowledge_host_rights(role: iam.IRole) -> None:
     for part in ("requests", "overlay", "results"):
         acknowledge_wildcard(
             role,
-            f"{ARTIFACT_OBJECTS.removesuffix('/*')}/{PREFIX}{part}/*",
+            objects_finding(data, f"{PREFIX}{part}/*"),
             "Calls, results and changed files are keyed by call and path below this one prefix of the bucket.",
         )
 

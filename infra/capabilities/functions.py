@@ -21,7 +21,6 @@ from infra.nag import acknowledge
 from infra.settings import (
     BENCHMARK_CALL_S,
     BENCHMARK_MEMORY_MB,
-    DATA_STACK,
     Settings,
 )
 
@@ -31,11 +30,6 @@ SHIPPED_DIR = "/opt"
 OPERATORS_PREFIX = "operators/"
 """Prefix of the held-out figures; no function that a model steers may read below it."""
 
-ARTIFACT_OBJECTS = (
-    f'Resource::{{"Fn::GetStackOutput":{{"StackName":"{DATA_STACK}","Region":{{"Ref":"AWS::Region"}},'
-    '"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}/*'
-)
-"""cdk-nag's name for the objects of the artifact bucket: the rendered cross-stack reference."""
 
 AMENDABLE = ("Plan",)
 """The functions whose code the planner may amend; FrameworkTool publishes it."""
@@ -82,6 +76,14 @@ SIZES: Mapping[str, Size] = {
     # As long as FrameworkTool, which carries out decisions.
     "Actions": Size(512, 300),
 }
+
+
+def objects_finding(data: DataStack, pattern: str) -> str:
+    """Return cdk-nag's name for objects of the artifact bucket: the rendered cross-stack reference."""
+    return (
+        f'Resource::{{"Fn::GetStackOutput":{{"StackName":"{data.stack_name}","Region":{{"Ref":"AWS::Region"}},'
+        f'"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}}}/{pattern}'
+    )
 
 
 class Functions(Construct):
@@ -439,7 +441,7 @@ class Functions(Construct):
         for pattern in sorted({each for each in (*read, *write) if "*" in each}):
             acknowledge_wildcard(
                 role_of(function),
-                f"{ARTIFACT_OBJECTS.removesuffix('*')}{pattern}",
+                objects_finding(self._data, pattern),
                 "Artifacts are keyed by attempt, content or call, so their names are not known here.",
             )
         if read:

@@ -21,7 +21,7 @@ from codec_evolution.adapters.images import KEPT_TAG
 from constructs import Construct
 
 from infra.assets import NOT_CODE, ROOT
-from infra.capabilities.functions import ARTIFACT_OBJECTS
+from infra.capabilities.functions import objects_finding
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service
 from infra.data_stack import DataStack
@@ -91,7 +91,7 @@ class SandboxImage(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack) -> None:
         super().__init__(scope, construct_id)
-        self._bucket = data.artifacts
+        self._data, self._bucket = data, data.artifacts
         self.repository = self._repository()
         self.project = self._project()
 
@@ -242,7 +242,7 @@ class SandboxImage(Construct):
         group.grant_write(role)
         acknowledge_wildcard(
             role,
-            f"{ARTIFACT_OBJECTS.removesuffix('/*')}/{LOCKS}/*",
+            objects_finding(self._data, f"{LOCKS}/*"),
             "Lock files are keyed by their hash, so their names are not known here; nothing else is below this prefix.",
         )
         acknowledge_wildcard(

@@ -17,24 +17,30 @@ SMALL_GB = 0.5
 """Memory in GB of the functions that run once per cycle."""
 SMALL_FUNCTIONS_S = 2.0
 """Seconds of OpenCycle, Conclude, Commit and CloseCycle together, per cycle."""
-STATES_A_CYCLE, STATES_A_SLOT = 8, 16
-"""State transitions per cycle, and per attempt without those of tool calls."""
+STATES_A_CYCLE, STATES_A_REFUSED_TICK, STATES_A_SLOT = 8, 4, 16
+"""State transitions per cycle, per tick that opens none, and per attempt without those of tool calls."""
 WRITES_A_SLOT, READS_A_SLOT = 10, 160
 """DynamoDB request units per attempt."""
 PUTS_A_SLOT, GETS_A_SLOT = 14, 20
 """S3 requests per attempt."""
 RECORD_KB, ARTIFACTS_KB, LOG_KB = 3, 120, 30
 """KB that one attempt leaves in DynamoDB, S3 and CloudWatch Logs."""
+TICK_LOG_KB = 14
+"""KB that a tick leaves in CloudWatch Logs: the state machine's events and the lines of OpenCycle."""
 ENDPOINTS = 0
 """VPC interface endpoints: the host reaches AWS from a public subnet, and the benchmark reaches nothing."""
-HOST_DISK_GB = 8
+HOST_DISK_GB = 16
 """GB of the framework host's volume."""
+HOST_METRICS = 7
+"""Metrics of the host's detailed monitoring, each charged as a metric."""
 IMAGE_GB = 2
 """GB of the benchmark image in ECR."""
 SECRETS = 2
 """The keys for Anthropic and GitHub."""
-ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 12, 1, 1
-"""Resources in the template; a test compares them."""
+ALARM_METRICS, COMPOSITE_ALARMS, DASHBOARDS = 24, 1, 1
+"""Resources in the template, which a test compares. An alarm costs as many alarm-metrics as it reads metrics."""
+PAUSED_SERIES = 2
+"""Metrics that a loop emits whose ticks are refused."""
 SERIES_A_DIMENSION = 5
 """Assumed values of a second dimension, such as the verdict; each is charged as a metric of its own."""
 
@@ -55,7 +61,9 @@ class Load:
     Attributes
     ----------
     cycles, attempts
-        Their number over all days.
+        Ticks of the schedule and attempts, over all days.
+    opened
+        Ticks that open a cycle; the others are refused.
     calls
         Calls to the language model per attempt.
     plan_s, benchmark_s
@@ -65,6 +73,7 @@ class Load:
     days: int
     cycles: int
     attempts: int
+    opened: int
     calls: float
     plan_s: float
     benchmark_s: float
@@ -76,14 +85,16 @@ def usage_of(load: Load) -> list[Usage]:
 
 
 def _running(load: Load) -> list[Usage]:
-    attempts, cycles = load.attempts, load.cycles
-    invocations = cycles * 4 + attempts * (load.calls + 5)
-    states = cycles * STATES_A_CYCLE + attempts * (STATES_A_SLOT + 2 * load.calls)
+    attempts, opened, refused = load.attempts, load.opened, load.cycles - load.opened
+    invocations = opened * 4 + refused + attempts * (load.calls + 5)
+    states = opened * STATES_A_CYCLE + refused * STATES_A_REFUSED_TICK
+    states += attempts * (STATES_A_SLOT + 2 * load.calls)
+    small_s = opened * SMALL_FUNCTIONS_S + refused * SMALL_FUNCTIONS_S / 4
     arm, x86 = "lambda_arm64_gb_second", "lambda_x86_gb_second"
     return [
         Usage("Lambda, benchmark (x86)", attempts * load.benchmark_s * BENCHMARK_GB, "GB-second", x86),
         Usage("Lambda, planner (arm64)", attempts * load.plan_s * PLAN_GB, "GB-second", arm),
-        Usage("Lambda, others (arm64)", cycles * SMALL_FUNCTIONS_S * SMALL_GB, "GB-second", arm),
+        Usage("Lambda, others (arm64)", small_s * SMALL_GB, "GB-second", arm),
         Usage("Lambda, requests", invocations / 1e6, "million", "lambda_million_requests"),
         Usage("Step Functions", states / 1e3, "thousand transitions", "step_functions_thousand_transitions"),
     ]
@@ -91,7 +102,7 @@ def _running(load: Load) -> list[Usage]:
 
 def _storing(load: Load) -> list[Usage]:
     attempts, cycles, months = load.attempts, load.cycles, load.days / DAYS_A_MONTH
-    writes, reads = attempts * WRITES_A_SLOT + cycles * 3, attempts * READS_A_SLOT + cycles * 4
+    writes, reads = attempts * WRITES_A_SLOT + load.opened * 3, attempts * READS_A_SLOT + cycles * 4
     # Storage grows evenly, so on average half of it is there.
     table = attempts * RECORD_KB / 1024**2 / 2 * months
     objects = attempts * ARTIFACTS_KB / 1024**2 / 2 * months
@@ -111,6 +122,7 @@ def _standing(load: Load) -> list[Usage]:
     return [
         Usage("EC2, framework host", hours, "hour", "ec2_t4g_small_hour"),
         Usage("EBS, framework host", HOST_DISK_GB * months, "GB-month", "ebs_gp3_gb_month"),
+        Usage("EC2, detailed monitoring", HOST_METRICS * months, "month", "cloudwatch_metric_month"),
         Usage("Public IPv4 address, framework host", hours, "hour", "public_ipv4_hour"),
         Usage("VPC interface endpoints", ENDPOINTS * hours, "hour", "interface_endpoint_hour"),
         Usage("Secrets Manager", SECRETS * months, "month", "secret_month"),
@@ -119,11 +131,14 @@ def _standing(load: Load) -> list[Usage]:
 
 
 def _watching(load: Load) -> list[Usage]:
-    months, logs = load.days / DAYS_A_MONTH, load.attempts * LOG_KB / 1024**2
+    months = load.days / DAYS_A_MONTH
+    logs = (load.attempts * LOG_KB + load.cycles * TICK_LOG_KB) / 1024**2
     series = sum(1 if metric.dimensions == (LINEAGE,) else SERIES_A_DIMENSION for metric in METRICS)
+    if not load.attempts:
+        series = PAUSED_SERIES if load.cycles else 0
     return [
         Usage("CloudWatch, metrics", series * months, "month", "cloudwatch_metric_month"),
-        Usage("CloudWatch, alarms", ALARMS * months, "month", "cloudwatch_alarm_month"),
+        Usage("CloudWatch, alarms", ALARM_METRICS * months, "month", "cloudwatch_alarm_month"),
         Usage(
             "CloudWatch, paging alarm", COMPOSITE_ALARMS * months, "month", "cloudwatch_composite_alarm_month"
         ),

@@ -107,6 +107,7 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         days=days,
         cycles=cycles_a_day * days,
         attempts=attempts,
+        opened=min(cycles_a_day * days, -(-attempts // settings.slots)),
         calls=each.calls,
         plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
         benchmark_s=each.benchmark_s,
@@ -122,7 +123,14 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         "assumptions": asdict(each),
         "lines": [{**asdict(line), "usd": round(line.usd, 2)} for line in lines],
         "total_usd": round(sum(line.usd for line in lines), 2),
+        # What is paid while nothing is evolved: with the schedule off, and with every tick refused.
+        "paused_usd": _idle_usd(prices, replace(load, cycles=0, opened=0, attempts=0)),
+        "idle_usd": _idle_usd(prices, replace(load, opened=0, attempts=0)),
     }
+
+
+def _idle_usd(prices: PriceTable, load: Load) -> float:
+    return round(sum(_aws_line(prices, used).usd for used in usage_of(load)), 2)
 
 
 def _attempts_a_day(settings: Settings, cycles_a_day: int, attempt_usd: float) -> int:

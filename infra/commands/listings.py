@@ -179,6 +179,11 @@ def print_estimate(console: Console, found: Item) -> None:
         f"{found['attempts_a_day']} attempts a day, prices of {found['prices_as_of']} in {found['region']}; "
         f"what an attempt needs: {needs}",
     )
+    print_paragraph(
+        console,
+        f"While nothing is evolved: {found['paused_usd']:,.2f} with the schedule off, {found['idle_usd']:,.2f} with "
+        "every tick refused (no key, or the day's budget spent).",
+    )
 
 
 def print_clips(console: Console, clips: Sequence[Item]) -> None:

@@ -27,9 +27,11 @@ def doctor(
 
     if target is TargetName.AWS:
         from infra.commands.stacks import stack_outputs
-        from infra.settings import APP_STACK
+        from infra.settings import APP_STACK, stack_name, stage_of_environment
 
-        findings = examine_deployed(stack_outputs(APP_STACK)["BenchmarkFunction"])
+        findings = examine_deployed(
+            stack_outputs(stack_name(APP_STACK, stage_of_environment()))["BenchmarkFunction"]
+        )
     else:
         findings = examine()
     if as_json:

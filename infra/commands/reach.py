@@ -23,7 +23,7 @@ from infra.commands.target import Target, TargetName
 from infra.errors import UserError
 from infra.local.session import LINEAGE, Session, join_session
 from infra.progress import Progress
-from infra.settings import APP_STACK, DATA_STACK
+from infra.settings import APP_STACK, DATA_STACK, stack_name, stage_of_environment
 
 CALL_TIMEOUT_S = 320
 """Longer than the 300 s that FrameworkTool may take."""
@@ -84,7 +84,9 @@ def live_framework_tool(function: str) -> FrameworkTool:
 
 
 def _aws_target() -> Target:
-    outputs = _Outputs({**stack_outputs(DATA_STACK), **stack_outputs(APP_STACK)})
+    stage = stage_of_environment()
+    data, app = stack_name(DATA_STACK, stage), stack_name(APP_STACK, stage)
+    outputs = _Outputs({**stack_outputs(data), **stack_outputs(app)})
     control = LoopControl(outputs["LoopControlTable"], outputs["EvolutionRecordTable"])
     return Target(
         record=EvolutionRecord(outputs["EvolutionRecordTable"]),

@@ -432,7 +432,13 @@ def test_the_estimate_counts_what_the_templates_hold(
     def count(resources: Resources, kind: str) -> int:
         return len(list(of_type(resources, kind)))
 
-    assert count(app_resources, "AWS::CloudWatch::Alarm") == aws_usage.ALARMS
+    alarms = [each["Properties"] for each in of_type(app_resources, "AWS::CloudWatch::Alarm")]
+    read = sum(max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", []))) for alarm in alarms)
+    assert read == aws_usage.ALARM_METRICS
+    (host,) = of_type(app_resources, "AWS::EC2::Instance")
+    (disk,) = host["Properties"]["BlockDeviceMappings"]
+    assert disk["Ebs"]["VolumeSize"] == aws_usage.HOST_DISK_GB
+    assert host["Properties"]["Monitoring"] is True, "its metrics are a line of the estimate"
     assert count(app_resources, "AWS::CloudWatch::CompositeAlarm") == aws_usage.COMPOSITE_ALARMS
     assert count(app_resources, "AWS::CloudWatch::Dashboard") == aws_usage.DASHBOARDS
     assert count(data_resources, "AWS::SecretsManager::Secret") == aws_usage.SECRETS

@@ -51,7 +51,11 @@ def test_all_that_the_data_stack_retains_is_named(told, session, data_template):
 
 
 def test_each_kept_thing_is_deleted_by_a_command_of_its_own_after_the_stack(told, session):
-    first, *rest = commands(told)
+    unprotect, first, *rest = commands(told)
+    assert unprotect == [
+        *("aws", "cloudformation", "update-termination-protection"),
+        *("--no-enable-termination-protection", "--stack-name", DATA_STACK),
+    ]
     assert first[-2:] == ["destroy", DATA_STACK]
     unprotected = [each[4] for each in rest if each[2] == "update-table"]
     deleted = [each[4] for each in rest if each[2] == "delete-table"]

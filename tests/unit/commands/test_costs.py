@@ -64,6 +64,13 @@ def test_an_estimate_has_a_line_for_each_service_with_its_price():
     assert found["prices_as_of"] == load_prices().as_of
 
 
+def test_an_estimate_says_what_is_paid_while_nothing_is_evolved():
+    found = estimate(Settings(), 30, 1440, Assumptions())
+    assert 20 < found["paused_usd"] < found["idle_usd"] < found["total_usd"]
+    # A refused tick takes four transitions: 43,200 ticks of a month are 172,800, at 0.025 dollars a thousand.
+    assert found["idle_usd"] - found["paused_usd"] > 4.32
+
+
 def test_the_planner_never_costs_more_than_its_daily_budget():
     found = estimate(Settings(daily_budget_usd=5.0), 30, 1440, Assumptions())
     spent = sum(line["usd"] for line in found["lines"] if line["item"].startswith("language model"))

@@ -80,6 +80,8 @@ ESTIMATE = {
         }
     ],
     "total_usd": 1_234_567.89,
+    "paused_usd": 1_234.56,
+    "idle_usd": 1_234_567.89,
     "assumptions": {"measured": 12},
     "attempts_a_day": 57_600,
     "prices_as_of": "2026-11-21",
