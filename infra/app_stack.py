@@ -66,6 +66,12 @@ class AppStack(Stack):
         schedule = self._schedule(schedule_name, schedule_input, missed)
         self._watch(settings, missed)
         self._links()
+        self._names(settings, schedule, schedule_input)
+
+    def _names(
+        self, settings: Settings, schedule: scheduler.Schedule, schedule_input: Mapping[str, str]
+    ) -> None:
+        """Add outputs with what commands need to find the app."""
         for each, value in {
             "Lineage": settings.lineage,
             "StateMachineArn": self.cycle.state_machine.state_machine_arn,

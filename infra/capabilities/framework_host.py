@@ -23,7 +23,7 @@ from codec_evolution.framework.tool_specs import HOST_TOOLS
 from constructs import Construct
 
 from infra.assets import ROOT
-from infra.capabilities.functions import objects_finding
+from infra.capabilities.grants import objects_finding
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
@@ -251,12 +251,8 @@ class FrameworkHost(Construct):
                 ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28)
             ],
         )
-        vpc.add_flow_log(
-            "Traffic",
-            destination=ec2.FlowLogDestination.to_cloud_watch_logs(
-                log_group(self, "HostNetwork", outlives_app=True)
-            ),
-        )
+        traffic = log_group(self, "HostNetwork", outlives_app=True)
+        vpc.add_flow_log("Traffic", destination=ec2.FlowLogDestination.to_cloud_watch_logs(traffic))
         return vpc
 
     def _closed_group(self, vpc: ec2.Vpc) -> ec2.SecurityGroup:
@@ -367,6 +363,8 @@ def _allow_publishing(
             "lambda:GetAlias",
             "lambda:GetFunction",
             "lambda:GetFunctionConfiguration",
+            # What the local emulator asks for where AWS asks for GetAlias and UpdateAlias; it only reads.
+            "lambda:ListAliases",
             "lambda:PublishVersion",
             "lambda:UpdateAlias",
             "lambda:UpdateFunctionCode",

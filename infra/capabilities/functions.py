@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from codec_evolution.record import Elite
@@ -14,6 +13,7 @@ from constructs import Construct
 
 from infra.assets import ARCHITECTURE, RUNTIME, Layers, function_code
 from infra.capabilities.aliases import live_alias
+from infra.capabilities.grants import OPERATORS_PREFIX, QUERY, Grants
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
@@ -27,9 +27,13 @@ from infra.settings import (
 SHIPPED_DIR = "/opt"
 """Where Lambda unpacks the layer with prompts and version 0."""
 
-OPERATORS_PREFIX = "operators/"
-"""Prefix of the held-out figures; no function that a model steers may read below it."""
 
+OPENED = ("execution", "cycle_id", "due", "paused", "release", "attempts")
+CONCLUDED = (
+    *("version", "incumbent", "incumbent_attempt", "prepared_version", "clip_set", "looks"),
+    *("paused", "paused_at", "paused_reason"),
+)
+"""Attributes of the loop's items that OpenCycle and Conclude change or compare."""
 
 AMENDABLE = ("Plan",)
 """The functions whose code the planner may amend; FrameworkTool publishes it."""
@@ -47,7 +51,6 @@ PLANNER = ("planner", "planner_provider", "planner_models", "planner_max_tokens"
 """Settings of the planner that OpenCycle needs as well as Plan."""
 
 GET = "dynamodb:GetItem"
-QUERY = "dynamodb:Query"
 PUT = "dynamodb:PutItem"
 UPDATE = "dynamodb:UpdateItem"
 """Actions on tables."""
@@ -78,15 +81,7 @@ SIZES: Mapping[str, Size] = {
 }
 
 
-def objects_finding(data: DataStack, pattern: str) -> str:
-    """Return cdk-nag's name for objects of the artifact bucket: the rendered cross-stack reference."""
-    return (
-        f'Resource::{{"Fn::GetStackOutput":{{"StackName":"{data.stack_name}","Region":{{"Ref":"AWS::Region"}},'
-        f'"OutputName":"PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE"}}}}/{pattern}'
-    )
-
-
-class Functions(Construct):
+class Functions(Grants):
     """OpenCycle, Plan, FrameworkTool, Conclude, Commit and CloseCycle; PublishImage; Widgets and Actions.
 
     Attributes
@@ -106,10 +101,8 @@ class Functions(Construct):
         state_machine_name: str,
         schedule_name: str,
     ) -> None:
-        super().__init__(scope, construct_id)
-        self._data = data
+        super().__init__(scope, construct_id, data=data, settings=settings)
         self._layers = layers
-        self._settings = settings
         self.functions: dict[str, lambda_.Function] = {}
         self.aliases: dict[str, lambda_.IFunction] = {}
         self._open_cycle(state_machine_name)
@@ -143,12 +136,7 @@ class Functions(Construct):
         self._allow_table(function, self._data.evolution_record, [GET])
         self._allow_writes(function, self._data.evolution_record, [PUT])
         self._allow_table(function, self._data.loop_control, [GET])
-        self._allow_writes(
-            function,
-            self._data.loop_control,
-            [UPDATE],
-            ["execution", "cycle_id", "due", "paused", "release", "attempts"],
-        )
+        self._allow_writes(function, self._data.loop_control, [UPDATE], OPENED)
         self._allow_table(function, self._data.framework_modifications, [GET, UPDATE], ["by_status"])
         self._allow_objects(function, write=["releases/*"])
         execution = Stack.of(self).format_arn(
@@ -260,10 +248,7 @@ class Functions(Construct):
             function,
             self._data.loop_control,
             [UPDATE],
-            [
-                *("version", "incumbent", "incumbent_attempt", "prepared_version", "clip_set", "looks"),
-                *("paused", "paused_at", "paused_reason"),
-            ],
+            CONCLUDED,
         )
         self._allow_objects(
             function,
@@ -397,82 +382,3 @@ class Functions(Construct):
         self.functions[name] = function
         self.aliases[name] = live_alias(self, name, function)
         return function
-
-    def _allow_table(
-        self,
-        function: lambda_.Function,
-        table: dynamodb.TableV2,
-        actions: Sequence[str],
-        indexes: Sequence[str] = (),
-    ) -> None:
-        allow(function, actions, [table.table_arn])
-        if indexes:
-            allow(function, [QUERY], [f"{table.table_arn}/index/{name}" for name in indexes])
-
-    def _allow_writes(
-        self,
-        function: lambda_.Function,
-        table: dynamodb.TableV2,
-        actions: Sequence[str],
-        attributes: Sequence[str] = (),
-    ) -> None:
-        """Let a function write items of this lineage; with `attributes`, touch only these and the keys."""
-        conditions = {"dynamodb:LeadingKeys": [self._settings.lineage]}
-        if attributes:
-            conditions["dynamodb:Attributes"] = ["lineage", "item", *attributes]
-            if table is self._data.evolution_record:
-                conditions["dynamodb:Attributes"] = ["lineage", "attempt_id", *attributes]
-        role_of(function).add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=list(actions),
-                resources=[table.table_arn],
-                conditions={"ForAllValues:StringEquals": conditions},
-            )
-        )
-
-    def _allow_objects(
-        self, function: lambda_.Function, *, read: Sequence[str] = (), write: Sequence[str] = ()
-    ) -> None:
-        """Let a function read and write artifacts whose keys match these patterns."""
-        bucket = self._data.artifacts
-        for action, patterns in {"s3:GetObject": read, "s3:PutObject": write}.items():
-            if patterns:
-                allow(function, [action], [bucket.arn_for_objects(pattern) for pattern in patterns])
-        for pattern in sorted({each for each in (*read, *write) if "*" in each}):
-            acknowledge_wildcard(
-                role_of(function),
-                objects_finding(self._data, pattern),
-                "Artifacts are keyed by attempt, content or call, so their names are not known here.",
-            )
-        if read:
-            # Without it, S3 answers 403 instead of 404 for a missing object.
-            allow(function, ["s3:ListBucket"], [bucket.bucket_arn])
-
-    def _deny_other_writes(self, function: lambda_.Function, own: Sequence[str]) -> None:
-        """Deny every object but a function's own, so that no later statement lets its code write what judges it."""
-        role_of(function).add_to_principal_policy(
-            iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                actions=["s3:PutObject"],
-                not_resources=[self._data.artifacts.arn_for_objects(pattern) for pattern in own],
-            )
-        )
-
-    def _deny_operators(self, function: lambda_.Function) -> None:
-        role_of(function).add_to_principal_policy(
-            iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                actions=["s3:GetObject"],
-                resources=[self._data.artifacts.arn_for_objects(f"{OPERATORS_PREFIX}*")],
-            )
-        )
-
-    def _allow_bedrock(self, function: lambda_.Function) -> None:
-        """Let a function call models on Bedrock's Messages API, in its own account and region."""
-        projects = Stack.of(self).format_arn(service="bedrock-mantle", resource="project", resource_name="*")
-        allow(function, ["bedrock-mantle:CreateInference", "bedrock-mantle:CountTokens"], [projects])
-        acknowledge_wildcard(
-            role_of(function),
-            "Resource::arn:<AWS::Partition>:bedrock-mantle:<AWS::Region>:<AWS::AccountId>:project/*",
-            "Which project serves a call is the account's choice; the actions are inference and counting its tokens.",
-        )

@@ -21,7 +21,7 @@ from codec_evolution.adapters.images import KEPT_TAG
 from constructs import Construct
 
 from infra.assets import NOT_CODE, ROOT
-from infra.capabilities.functions import objects_finding
+from infra.capabilities.grants import objects_finding
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service
 from infra.data_stack import DataStack

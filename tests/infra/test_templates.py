@@ -340,6 +340,7 @@ READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
                 "lambda:GetAlias",
                 "lambda:GetFunction",
                 "lambda:GetFunctionConfiguration",
+                "lambda:ListAliases",
                 "lambda:PublishVersion",
                 "lambda:UpdateAlias",
                 "lambda:UpdateFunctionCode",
