@@ -9,7 +9,7 @@ from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cw
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
-from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.figures import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS, TARGET_MBPS
 from codec_evolution.loop import metrics
 from codec_evolution.loop.cycle import REFUSALS
@@ -146,7 +146,7 @@ class Dashboard(Construct):
             for share in ACHIEVEMENT_PERCENT
         }
         return self._graph(
-            "Rate of attempts at 36 dB",
+            "Rate of attempts at the reference quality",
             [self._of(metrics.BITRATE, status, statistic="Minimum") for status in ("adopted", "rejected")],
             "Mbps (1080p30 equivalent)",
             lines={"10 Mbps": HEVC_ANCHOR_MBPS, **tiers, "target": TARGET_MBPS},

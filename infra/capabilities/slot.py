@@ -187,7 +187,10 @@ class Slot:
         )
         confirm = self._make.benchmark(
             "Confirm",
-            ["validate", "measure"],
+            # A new incumbent has its figures of record already.
+            expression(
+                "$item.kind = 'incumbent' ? ['validate', 'measure'] : ['validate', 'measure', 'sealed']"
+            ),
             "held_out",
             envelope="$envelope",
             assign={"confirm": expression(PAYLOAD)},

@@ -62,12 +62,15 @@ def benchmark(
     ] = None,
     anchors: Annotated[bool, typer.Option(help="Add the reference curves to the JSON report.")] = False,
     vmaf: Annotated[
-        bool, typer.Option(help="Add VMAF NEG of windows 0; needs an ffmpeg with libvmaf.")
+        bool, typer.Option(help="Add VMAF NEG of one window a clip; needs an ffmpeg with libvmaf.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Leave out the sealed windows: half the time, no figures of record.")
     ] = False,
     library_codecs: LibraryCodecs = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a codec on the training clips, exactly as the loop does."""
+    """Measure a codec on the training clips and the sealed windows, as the loop does."""
     from infra.commands.codec_tables import print_benchmark
     from infra.workbench.benchmark import benchmark_file
 
@@ -78,6 +81,7 @@ def benchmark(
         picture=picture,
         anchors=anchors,
         with_vmaf=vmaf,
+        quick=quick,
         library_codecs=library_codecs,
     )
     if as_json:

@@ -27,11 +27,11 @@ def print_benchmark(console: Console, report: Item) -> None:
         print_paragraph(console, _curve_line(clip))
     if report.get("bitrate_mbps") is not None:
         line = (
-            f"{report['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at {report['psnr_db']:.0f} dB PSNR-YUV, "
-            f"compression ratio {report['compression_ratio']:.1f}"
+            f"{report['figures_windows']} windows: {report['bitrate_mbps']:.3f} Mbps (1080p30 equivalent) at "
+            f"{report['psnr_db']:.1f} dB PSNR-YUV, compression ratio {report['compression_ratio']:.1f}"
         )
         if report.get("bd_rate_vs_hevc") is not None:
-            line += f", BD-rate {report['bd_rate_vs_hevc']:+.1f} % against x265 zero latency (windows 0)"
+            line += f", BD-rate {report['bd_rate_vs_hevc']:+.1f} % against x265 zero latency"
         print_paragraph(console, line, "bold")
         if report.get("achievement"):
             print_paragraph(console, report["achievement"], "bold green")
@@ -74,11 +74,13 @@ def _curve_line(clip: Item) -> str:
     name = f"{clip['name']}/{clip['window']}"
     if clip.get("flaw"):
         return f"{name}: {clip['flaw'].partition(': ')[2]}"
-    rate, versus = clip.get("bitrate_mbps_at_36_db"), clip.get("bd_rate_vs_hevc")
-    parts = ["does not pass through 36 dB" if rate is None else f"{rate:.3f} Mbps at 36 dB"]
+    rate, versus, level = clip["bitrate_mbps"], clip["bd_rate_vs_hevc"], clip["quality_range"]["reference_db"]
+    parts = [
+        f"does not pass through {level:.1f} dB" if rate is None else f"{rate:.3f} Mbps at {level:.1f} dB"
+    ]
     if versus is not None:
         parts.append(f"BD-rate {versus:+.1f} % against x265 zero latency")
-    return f"{name}: {', '.join(parts)}"
+    return f"{name}: {', '.join(parts)}{' (sealed)' if clip['role'] == 'sealed' else ''}"
 
 
 def print_comparison(console: Console, answer: Item) -> None:
@@ -87,13 +89,15 @@ def print_comparison(console: Console, answer: Item) -> None:
     for kind, rows in (("training", verdict["rows"]), ("held-out", verdict["held_out_rows"])):
         if rows:
             _print_contest(console, f"candidate against incumbent, {kind} windows", rows)
+    if verdict.get("sealed_rows"):
+        _print_contest(console, "candidate, sealed windows (the figures of record)", verdict["sealed_rows"])
     print_paragraph(console, f"{verdict['decision']}: {verdict['reason']}", "bold")
     if verdict["held_out_reason"]:
         print_paragraph(console, f"held out: {verdict['held_out_reason']}")
 
 
 def _print_contest(console: Console, title: str, rows: Sequence[Item]) -> None:
-    names = ("BD-rate", "BD-rate\nMS-SSIM", "ratio at\n36 dB", "vs HEVC", "Mbps at\n36 dB")
+    names = ("BD-rate", "BD-rate\nMS-SSIM", "ratio", "vs HEVC", "Mbps")
     columns = [Column("clip"), *(Column(name, "number") for name in names)]
     table = [
         Row(

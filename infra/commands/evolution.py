@@ -87,13 +87,17 @@ def history(
     limit: Annotated[
         int, typer.Option(min=1, max=1000, help="Number of attempts to list, newest first.")
     ] = 50,
+    held_out: Annotated[
+        bool,
+        typer.Option("--held-out", help="Add how each did on the held-out clips, which planners never see."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List attempts, newest first."""
     from infra.commands.history import read_history
     from infra.commands.listings import print_history
 
-    listing = read_history(target, lineage or target.lineage, status=status, limit=limit)
+    listing = read_history(target, lineage or target.lineage, status=status, limit=limit, held_out=held_out)
     if as_json:
         print_json(listing)
     else:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from codec_evolution import artifacts
 from codec_evolution.record import STATUSES
 
 from infra.commands.target import Target
 from infra.errors import UserError
 
 
-def read_history(target: Target, lineage: str, *, status: str | None, limit: int) -> dict[str, Any]:
+def read_history(
+    target: Target, lineage: str, *, status: str | None, limit: int, held_out: bool = False
+) -> dict[str, Any]:
     """Return ``{"lineage", "version", "attempts"}``: the incumbent's version, and records, newest first.
 
     Parameters
@@ -19,6 +22,9 @@ def read_history(target: Target, lineage: str, *, status: str | None, limit: int
         Only attempts that ended so; None for all.
     limit
         Largest number of attempts.
+    held_out
+        Add to each attempt that was confirmed, or not, how it did on the held-out windows: ``held_out`` with
+        ``reason`` and ``clips``. No planner ever sees this.
 
     Raises
     ------
@@ -31,4 +37,14 @@ def read_history(target: Target, lineage: str, *, status: str | None, limit: int
     if status is not None:
         found = [target.record.get(lineage, row.attempt_id) or row for row in found]
     attempts = [each.to_item() for each in found]
+    if held_out:
+        attempts = [{**each, **_held_out(target, each)} for each in attempts]
     return {"lineage": lineage, "version": target.control.state(lineage).version, "attempts": attempts}
+
+
+def _held_out(target: Target, attempt: dict[str, Any]) -> dict[str, Any]:
+    """Return what the bucket keeps of an attempt's held-out windows, nothing where it did not get that far."""
+    verdict = target.bucket.get_json(artifacts.held_out_verdict(attempt["lineage"], attempt["attempt_id"]))
+    if verdict is None:
+        return {}
+    return {"held_out": {"reason": verdict.get("held_out_reason", ""), "clips": verdict["held_out_rows"]}}

@@ -14,7 +14,10 @@ from infra.commands.tables import Column, Row, number, print_paragraph, print_ta
 Item = Mapping[str, Any]
 """One row of data, as the commands return it with ``--json``."""
 
-FIGURES = "Mbps: 1080p30 equivalent at 36 dB; the others: BD-rate, below 0 is better"
+FIGURES = (
+    "Mbps: 1080p30 equivalent at the quality of x265's 10 Mbps, ~ of the training windows alone; "
+    "the others: BD-rate, below 0 is better"
+)
 """What the figures of `print_history` and `print_ancestry` are."""
 
 
@@ -28,7 +31,11 @@ def print_history(console: Console, listing: Item) -> None:
     rows = [
         Row(
             (status_text(record["status"]), *_figures(record), record["attempt_id"]),
-            (record.get("hypothesis", ""), "" if record["status"] == ADOPTED else record.get("reason", "")),
+            (
+                record.get("hypothesis", ""),
+                "" if record["status"] == ADOPTED else record.get("reason", ""),
+                _held_out_line(record.get("held_out")),
+            ),
         )
         for record in listing["attempts"]
     ]
@@ -61,10 +68,26 @@ _FIGURE_COLUMNS = (
 def _figures(record: Item) -> tuple[str, str, str, str]:
     return (
         str(record.get("adopted_version", "")),
-        number(record.get("bitrate_mbps"), ".3f"),
+        _about(record) + number(record.get("bitrate_mbps"), ".2f"),
         number(record.get("bd_rate_vs_incumbent"), "+.1f", " %"),
         number(record.get("bd_rate_vs_hevc"), "+.0f", " %"),
     )
+
+
+def _held_out_line(found: Item | None) -> str:
+    """Return how an attempt did on the held-out clips, and why they did not confirm it."""
+    if not found:
+        return ""
+    clips = ", ".join(
+        f"{row['clip']} {number(row.get('bd_rate_vs_incumbent'), '+.1f', ' %') or '-'}"
+        for row in found["clips"]
+    )
+    return ": ".join(part for part in (f"held out ({clips or 'not compared'})", found["reason"]) if part)
+
+
+def _about(record: Item) -> str:
+    """Return the mark of figures that are not those of record."""
+    return "~" if record.get("figures_windows") == "training" and "bitrate_mbps" in record else ""
 
 
 def print_modifications(console: Console, items: Sequence[Item]) -> None:

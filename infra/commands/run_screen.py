@@ -111,7 +111,9 @@ def _seconds(stages: Mapping[str, float]) -> str:
 def _attempt_line(record: Mapping[str, Any]) -> Text:
     line = Text(visible_line(record["attempt_id"]) + "  ") + status_text(record["status"])
     if "bitrate_mbps" in record:
-        line.append(f"  {record['bitrate_mbps']:.3f} Mbps at {record.get('psnr_db', 36):.0f} dB")
+        line.append(f"  {record['bitrate_mbps']:.3f} Mbps")
+        if "psnr_db" in record:
+            line.append(f" at {record['psnr_db']:.1f} dB")
     if "bd_rate_vs_incumbent" in record:
         line.append(f"  {record['bd_rate_vs_incumbent']:+.1f} % against v{record.get('parent_version')}")
     if "bd_rate_vs_hevc" in record:

@@ -10,7 +10,7 @@ from typing import Any
 
 from codec_evolution.contracts import Report
 from codec_evolution.framework.release import allow_library_codecs
-from codec_evolution.judging import adoption, comparison
+from codec_evolution.judging import comparison, figures
 from codec_evolution.judging.rate_distortion import coverage
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet
 from codec_sandbox.faults import SandboxUnavailable
@@ -35,7 +35,11 @@ POLICY_PATH = (
 )
 """The language policy that ships with the project, TOML."""
 DEFAULT_SEED = "benchmark"
-"""Seed that picks the windows beside the fixed ones."""
+"""Seed that picks the windows; this one picks window 0 of each shipped training clip, which pictures show."""
+QUICK_STAGES = tuple(stage for stage in STAGES if stage != "sealed")
+"""All stages but the one that measures the sealed windows."""
+ROLES = ("train", "held_out", "sealed")
+"""The roles of windows, in the order in which they are shown."""
 POINT_FIELDS = (
     "quality",
     "bytes",
@@ -125,6 +129,7 @@ def measure_source(
     benchmark: Benchmark,
     source: bytes,
     *,
+    stages: tuple[str, ...] = STAGES,
     split: str = "train",
     seed: str = DEFAULT_SEED,
     total_cpu_s: float = Limits.cpu_s,
@@ -135,6 +140,8 @@ def measure_source(
 
     Parameters
     ----------
+    stages
+        By default all of them; those of `QUICK_STAGES` leave out the sealed windows, and with them half of the time.
     split, seed
         Which windows: of the training or of the held-out clips, and the seed that picks them.
     total_cpu_s
@@ -144,7 +151,7 @@ def measure_source(
         attempt_id="local",
         source=source,
         policy=shipped_policy(library_codecs=library_codecs),
-        stages=STAGES,
+        stages=stages,
         split=split,
         seed=seed,
         limits=Limits(cpu_s=total_cpu_s),
@@ -173,15 +180,19 @@ def benchmark_file(
     anchors: bool = False,
     with_vmaf: bool = False,
     library_codecs: bool = False,
+    quick: bool = False,
 ) -> dict[str, Any]:
-    """Benchmark a file on the training windows and return the JSON of ``codec-evolution benchmark``, see `summary`.
+    """Benchmark a file and return the JSON of ``codec-evolution benchmark``, see `summary`.
 
     Parameters
     ----------
     plot, picture
         Files for the rate-distortion plot, and for frames with their error: ``.svg`` or ``.png``; else both are drawn.
     anchors, with_vmaf
-        Add the reference curves of the windows; add ``vmaf`` (VMAF NEG v0.6.1, mean) to the points of windows 0.
+        Add the reference curves of the windows; add ``vmaf`` (VMAF NEG v0.6.1, mean) to the points of one window of
+        each clip.
+    quick
+        Measure the training windows alone: in half of the time, but without figures of record.
 
     Raises
     ------
@@ -193,50 +204,59 @@ def benchmark_file(
     gallery = Gallery()
     observe = gallery if with_vmaf or picture else None
     with local_benchmark(observe=observe, progress=progress) as benchmark:
-        report = measure_source(benchmark, source, library_codecs=library_codecs, progress=progress)
+        report = measure_source(
+            benchmark,
+            source,
+            stages=QUICK_STAGES if quick else STAGES,
+            library_codecs=library_codecs,
+            progress=progress,
+        )
     scores = _vmaf_scores(gallery, progress) if with_vmaf else {}
     result = summary(Report.model_validate(report), scores)
     rows, clips, references = result["clips"], benchmark.clips, benchmark.references
     if plot and result["status"] == "passed":
         draw_rate_distortion(plot, [(path.stem, rows)], clips, references)
     if picture and result["status"] == "passed":
-        draw_side_by_side(picture, clips, gallery.decoded)
+        draw_side_by_side(picture, clips, references, gallery.decoded)
     return {**result, "anchors": reference_curves(rows, clips, references)} if anchors else result
 
 
-def _vmaf_scores(gallery: Gallery, progress: Progress) -> dict[tuple[str, int], float]:
+def _vmaf_scores(gallery: Gallery, progress: Progress) -> dict[tuple[str, int, int], float]:
     progress("VMAF ...")
     try:
-        return {key: vmaf(frames, decoded, w.fps) for key, (w, frames, decoded) in gallery.decoded.items()}
+        return {
+            (clip, w.index, quality): vmaf(frames, decoded, w.fps)
+            for (clip, quality), (w, frames, decoded) in gallery.decoded.items()
+        }
     except VideoError as error:
         raise UserError(
             f"{error}; measure again without --vmaf, or with an ffmpeg that has libvmaf"
         ) from error
 
 
-def summary(report: Report, scores: Mapping[tuple[str, int], float]) -> dict[str, Any]:
+def summary(report: Report, scores: Mapping[tuple[str, int, int], float]) -> dict[str, Any]:
     """Return the sandbox's report as people and scripts are shown it.
 
-    Rates are at 36 dB PSNR-YUV, geometric means over the clips' windows 0; ``bd_rate_vs_hevc`` is against x265 zero
-    latency, in percent.
+    The figures are those of record, means over the clips: of the sealed windows where they were measured, else of the
+    contest's; ``figures_windows`` says which. Rates are at the reference quality, ``bd_rate_vs_hevc`` is against x265
+    zero latency, in percent.
 
     Parameters
     ----------
     scores
-        VMAF by name of the clip and quality value, for windows 0.
+        VMAF by name of the clip, index of the window and quality value.
     """
-    figures = adoption.trend(report).measured
+    record = figures.figures_of_record(report, report)
+    measured = record.measured
     return {
         "status": report.outcome,
         "source_sha256": report.source_sha256,
         "failure": report.failure and report.failure.to_payload(),
         "clips": _clip_rows(report, scores),
-        "bitrate_mbps": figures.bitrate_mbps,
-        "compression_ratio": figures.compression_ratio,
-        "psnr_db": figures.psnr_db,
-        "ms_ssim": figures.ms_ssim,
-        "bd_rate_vs_hevc": figures.bd_rate_vs_hevc,
-        "achievement": adoption.achievement(figures.bitrate_mbps),
+        "figures_windows": record.windows,
+        **measured.model_dump(exclude={"bd_rate_vs_incumbent"}),
+        "training_bd_rate_vs_hevc": figures.contest_figures(report, "train").measured.bd_rate_vs_hevc,
+        "achievement": figures.achievement(record),
         "clip_set": report.clip_set,
         "seed": report.seed,
         "sandbox": {"layers": report.layers, "minimum": report.minimum},
@@ -262,19 +282,21 @@ def reference_curves(
     ]
 
 
-def _clip_rows(report: Report, scores: Mapping[tuple[str, int], float]) -> list[dict[str, Any]]:
+def _clip_rows(report: Report, scores: Mapping[tuple[str, int, int], float]) -> list[dict[str, Any]]:
     anchors = comparison.anchor_curves(report)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for measured in report.points:
         key, values = (measured.clip, measured.window), measured.to_payload()
         empty = {"name": measured.clip, "role": measured.role, "window": measured.window, "points": []}
         shown = {name: values[name] for name in POINT_FIELDS}
-        if measured.window == 0 and (measured.clip, measured.quality) in scores:
-            shown["vmaf"] = scores[measured.clip, measured.quality]
+        if (score := scores.get((*key, measured.quality))) is not None:
+            shown["vmaf"] = score
         rows.setdefault(key, empty)["points"].append(shown)
     for key, row in rows.items():
         curve = comparison.curves(report, row["role"])[key]
-        row["bd_rate_vs_hevc"], row["bitrate_mbps_at_36_db"] = comparison.figures_of(curve, anchors.get(key))
-        row["coverage"] = coverage(curve)
-        row["flaw"] = comparison.flaw(key, curve)
-    return list(rows.values())
+        within = comparison.range_on(report, key)
+        row["quality_range"] = within.model_dump()
+        row["bd_rate_vs_hevc"], row["bitrate_mbps"] = comparison.figures_of(curve, anchors.get(key), within)
+        row["coverage"] = coverage(curve, within)
+        row["flaw"] = comparison.flaw(key, curve, within)
+    return sorted(rows.values(), key=lambda row: ROLES.index(row["role"]))

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,15 @@ from codec_sandbox.report import equivalent_mbps
 from infra.errors import UserError
 from infra.progress import Progress, silent
 from infra.workbench.clips_setup import cut_windows
-from infra.workbench.references import ENCODERS, Encoder, rebuild_references
+from infra.workbench.references import (
+    ANCHOR,
+    ENCODERS,
+    RANGE_ANCHOR,
+    REFERENCES_NAME,
+    Encoder,
+    rebuild_references,
+    write_references,
+)
 from infra.workbench.video import VideoError, VideoInfo, decode_planes, planes_to_rgb, probe
 from infra.workbench.whole_file import write_whole
 
@@ -65,7 +73,8 @@ def add_clips(
     """Add the videos of a file, a directory or an S3 prefix to the clip set and return the clips' names.
 
     Each video becomes a clip with eight windows of 24 frames, spread over its first 900 frames and over the
-    picture. All of them are checked before the first is stored.
+    picture. All of them are checked before the first is stored: also whether the anchor's curves on every window leave
+    something to judge a codec by.
 
     Parameters
     ----------
@@ -87,7 +96,7 @@ def add_clips(
     with tempfile.TemporaryDirectory() as scratch:
         try:
             videos = _videos(location, Path(scratch), progress)
-            names = _add(videos, labels, directory, Path(scratch), progress)
+            names = _add(videos, labels, directory, Path(scratch), progress, encoders)
         except (VideoError, ClipError) as error:
             raise UserError(f"nothing was added: {error}") from error
     rebuild_references(directory, progress, encoders=encoders)
@@ -186,7 +195,12 @@ def _from_s3(location: str, target: Path, progress: Progress) -> list[Path]:
 
 
 def _add(
-    videos: list[Path], labels: dict[str, Any], directory: Path, scratch: Path, progress: Progress
+    videos: list[Path],
+    labels: dict[str, Any],
+    directory: Path,
+    scratch: Path,
+    progress: Progress,
+    encoders: Sequence[Encoder],
 ) -> list[str]:
     """Prepare all videos, then store them; returns the names of the clips."""
     ready_made = next((path for path in videos if path.name == READY_MADE), None)
@@ -197,7 +211,9 @@ def _add(
             progress(f"{path.name}: comparing with {ready_made.name}")
             entry["ready_made"] = _compare_ready_made(path, ready_made)
         entries.append(entry)
-    _store(directory, entries, scratch)
+    _check(directory, entries)
+    curves = _anchor_curves(scratch, entries, encoders, progress)
+    _store(directory, entries, curves, scratch)
     return [entry["name"] for entry in entries]
 
 
@@ -287,11 +303,30 @@ def _compare_ready_made(source: Path, encoded: Path) -> dict[str, Any]:
     }
 
 
-def _store(directory: Path, entries: list[dict[str, Any]], scratch: Path) -> None:
-    """Move prepared clips to their places; the list that names them is written last."""
-    path = directory / "windows" / "added.json"
+def _anchor_curves(
+    scratch: Path, entries: list[dict[str, Any]], encoders: Sequence[Encoder], progress: Progress
+) -> dict[str, Any]:
+    """Measure the anchor on the prepared windows, and return what is stored of each window by its key.
+
+    Raises
+    ------
+    ClipError
+        A window leaves nothing to judge a codec by, or an encoder fails.
+    """
+    write_whole(scratch / "manifest.json", b'{"clips": []}')
+    _write_entries(scratch / "windows" / "added.json", entries)
+    anchors = [encoder for encoder in encoders if encoder.name in (ANCHOR, RANGE_ANCHOR)]
+    try:
+        rebuild_references(scratch, progress, encoders=anchors)
+    except UserError as error:
+        raise ClipError(str(error)) from error
+    path = scratch / "windows" / REFERENCES_NAME
+    return json.loads(path.read_text(encoding="utf-8"))["windows"] if path.exists() else {}
+
+
+def _check(directory: Path, entries: list[dict[str, Any]]) -> None:
+    """Refuse clips whose names or frames the set has already, and more clips of a role than fit into a report."""
     known = ClipSet(directory).clips
-    listed = json.loads(path.read_text(encoding="utf-8"))["clips"] if path.exists() else []
     names = [clip.name for clip in known] + [entry["name"] for entry in entries]
     for name in names:
         if names.count(name) > 1:
@@ -301,6 +336,13 @@ def _store(directory: Path, entries: list[dict[str, Any]], scratch: Path) -> Non
         clips = [clip for clip in known if clip.role == role] + [e for e in entries if e["role"] == role]
         if len(clips) > MAX_CLIPS_PER_ROLE:
             raise ClipError(f"{len(clips)} {role} clips; at most {MAX_CLIPS_PER_ROLE} fit into one report")
+
+
+def _store(directory: Path, entries: list[dict[str, Any]], curves: Mapping[str, Any], scratch: Path) -> None:
+    """Move prepared clips to their places; the list that names them is written last."""
+    path, references = (directory / "windows" / name for name in ("added.json", REFERENCES_NAME))
+    listed = json.loads(path.read_text(encoding="utf-8"))["clips"] if path.exists() else []
+    stored = json.loads(references.read_text(encoding="utf-8")) if references.exists() else {"windows": {}}
     for entry in entries:
         target = directory / "windows" / entry["name"]
         shutil.rmtree(target, ignore_errors=True)
@@ -308,6 +350,8 @@ def _store(directory: Path, entries: list[dict[str, Any]], scratch: Path) -> Non
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(scratch / "windows" / entry["name"], partial)
         partial.rename(target)
+    if curves:
+        write_references(references, {"windows": {**stored["windows"], **curves}})
     _write_entries(path, listed + entries)
 
 

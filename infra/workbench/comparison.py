@@ -11,7 +11,7 @@ from codec_evolution.judging import adoption
 from codec_sandbox.stages import Benchmark
 
 from infra.progress import Progress, silent
-from infra.workbench.benchmark import local_benchmark, measure_source, summary
+from infra.workbench.benchmark import QUICK_STAGES, local_benchmark, measure_source, summary
 from infra.workbench.named_codecs import NamedCodec
 from infra.workbench.plots import check_folders, draw_rate_distortion
 
@@ -61,7 +61,9 @@ def _contest(
 ) -> adoption.Contest:
     """Measure one side on the training windows and, if asked, on the held-out ones."""
     progress(f"{side} {codec.name}, training windows")
-    train = Report.model_validate(measure_source(benchmark, codec.source, progress=progress))
+    train = Report.model_validate(
+        measure_source(benchmark, codec.source, stages=QUICK_STAGES, progress=progress)
+    )
     if not held_out:
         return adoption.Contest(train)
     progress(f"{side} {codec.name}, held-out windows")

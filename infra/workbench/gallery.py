@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 import numpy as np
-from codec_sandbox.clips import Window
+from codec_sandbox.clips import SEALED_WINDOW, Window
 
 Run = tuple[Window, np.ndarray, list[np.ndarray]]
 """A window, its frames (T, H, W, 3) and the decoded ones, T times (H, W, 3), all uint8 RGB."""
@@ -14,19 +14,24 @@ Run = tuple[Window, np.ndarray, list[np.ndarray]]
 
 @dataclass
 class Gallery:
-    """Observes a benchmark (`codec_sandbox.stages.Observer`) and keeps what was decoded of the windows 0.
+    """Observes a benchmark (`codec_sandbox.stages.Observer`) and keeps what was decoded of one window of each clip.
 
     Attributes
     ----------
     decoded
-        Runs by name of the clip and quality value.
+        Runs by name of the clip and quality value; of the clip's window with the lowest index.
     """
 
     decoded: dict[tuple[str, int], Run] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, window: Window, quality: int, frames: np.ndarray, decoded: list[np.ndarray]) -> None:
-        """Keep one measured window; may be called from several threads."""
-        if window.index == 0:
-            with self._lock:
+        """Keep one measured window of the contest; may be called from several threads."""
+        if window.index == SEALED_WINDOW:
+            return
+        with self._lock:
+            kept = next((run[0] for (clip, _), run in self.decoded.items() if clip == window.clip), window)
+            if window.index < kept.index:
+                self.decoded = {key: run for key, run in self.decoded.items() if key[0] != window.clip}
+            if window.index <= kept.index:
                 self.decoded[window.clip, quality] = (window, frames, decoded)

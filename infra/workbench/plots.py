@@ -11,8 +11,8 @@ import numpy as np
 
 matplotlib.use("Agg")
 
-from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
-from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, TARGET_MBPS, WINDOW_DB
+from codec_evolution.judging.figures import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.rate_distortion import DEFAULT_RANGE, HEVC_ANCHOR_MBPS, TARGET_MBPS
 from codec_sandbox.clips import Clip, ClipSet, Window
 from codec_sandbox.quality import luma, psnr_yuv
 from codec_sandbox.references import References
@@ -37,8 +37,6 @@ CODEC_STYLES = (
 """The candidate or newest version, and the incumbent."""
 PLOTTED_DB = (28.0, 48.0)
 """Range of the quality axis, dB PSNR-YUV."""
-PICTURE_PSNR_DB = FLOOR_DB
-"""Pictures show the quality value that comes nearest to this PSNR-YUV."""
 ERROR_GAIN = 4
 """Contrast of the error image."""
 
@@ -59,7 +57,7 @@ def check_folders(*outputs: Path | None) -> None:
 def draw_rate_distortion(
     output: Path, codecs: Sequence[tuple[str, list[dict[str, Any]]]], clips: ClipSet, references: References
 ) -> list[Path]:
-    """Draw rate-distortion curves, one panel per clip, of windows 0 where measured.
+    """Draw rate-distortion curves, one panel per clip, of the first window that was measured.
 
     Parameters
     ----------
@@ -86,7 +84,7 @@ def draw_rate_distortion(
             for match in same:
                 _draw_curve(axes, match["points"], name, {"zorder": 5, **style})
         _dress(axes, row)
-        _mark_floor(axes)
+        _mark_reference(axes, row)
     handles = {
         label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
@@ -105,8 +103,11 @@ def _codec_styles(count: int) -> list[dict[str, Any]]:
 
 
 def _panels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    first = [row for row in rows if row["window"] == 0]
-    return first or rows[:4]
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["window"]):
+        if row["role"] != "sealed":
+            first.setdefault(row["name"], row)
+    return [first[name] for name in sorted(first)]
 
 
 def _draw_curve(axes: Axes, points: list[dict[str, Any]], label: str, style: Mapping[str, Any]) -> None:
@@ -138,7 +139,8 @@ def _dress(axes: Axes, row: Mapping[str, Any]) -> None:
     axes.set_ylim(*PLOTTED_DB)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.6), max(high, 12))
-    axes.axhspan(*WINDOW_DB, color="#f4f4f4", zorder=-1)
+    within = row["quality_range"]
+    axes.axhspan(within["low_db"], within["high_db"], color="#f4f4f4", zorder=-1)
     for rate, text in ((HEVC_ANCHOR_MBPS, "10 Mbps: HEVC line"), (TARGET_MBPS, "1 Mbps: target")):
         axes.axvline(rate, color="#fe9929", linewidth=0.9, linestyle="-", zorder=0)
         axes.annotate(
@@ -157,43 +159,46 @@ def _dress(axes: Axes, row: Mapping[str, Any]) -> None:
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     axes.set_xlabel("rate, Mbps at 1080p30 equivalent")
     axes.set_ylabel("PSNR-YUV 6:1:1, dB")
-    rate, versus = row.get("bitrate_mbps_at_36_db"), row.get("bd_rate_vs_hevc")
-    figures = [] if rate is None else [f"{rate:.1f} Mbps at {FLOOR_DB:g} dB"]
+    rate, versus = row.get("bitrate_mbps"), row.get("bd_rate_vs_hevc")
+    figures = [] if rate is None else [f"{rate:.1f} Mbps at {within['reference_db']:.1f} dB"]
     figures += [] if versus is None else [f"BD-rate {versus:+.0f}% against x265 zero latency"]
     axes.set_title(f"{row['name']}, window {row['window']}\n{', '.join(figures)}", fontsize=10)
     axes.yaxis.set_major_locator(MultipleLocator(2))
     axes.grid(alpha=0.25, which="major")
 
 
-def _mark_floor(axes: Axes) -> None:
-    """Draw the line at 36 dB, and on it the milestones."""
-    axes.axhline(FLOOR_DB, color="#999999", linewidth=0.9, zorder=0)
+def _mark_reference(axes: Axes, row: Mapping[str, Any]) -> None:
+    """Draw the line at the reference quality, and on it the milestones."""
+    level, hevc_mbps = row["quality_range"]["reference_db"], row["quality_range"]["reference_mbps"]
+    axes.axhline(level, color="#999999", linewidth=0.9, zorder=0)
     axes.annotate(
-        f"{FLOOR_DB:g} dB",
-        (0, FLOOR_DB),
+        f"{level:.1f} dB",
+        (0, level),
         (4, 3),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         fontsize=8,
         color="#555555",
     )
-    milestones = [HEVC_ANCHOR_MBPS * (100 - percent) / 100 for percent in ACHIEVEMENT_PERCENT]
+    milestones = [hevc_mbps * (100 - percent) / 100 for percent in ACHIEVEMENT_PERCENT]
     axes.plot(
         milestones,
-        [FLOOR_DB] * len(milestones),
+        [level] * len(milestones),
         "|",
         color="#8c4a04",
         markersize=11,
         markeredgewidth=1.6,
         zorder=4,
-        label="50, 70, 90% below 10 Mbps, at 36 dB",
+        label="50, 70, 90% below x265's own rate at the reference quality",
     )
 
 
-def draw_side_by_side(output: Path, clips: ClipSet, decoded: Mapping[tuple[str, int], Run]) -> list[Path]:
+def draw_side_by_side(
+    output: Path, clips: ClipSet, references: References, decoded: Mapping[tuple[str, int], Run]
+) -> list[Path]:
     """Draw an original frame, the decoded one and the error, for each clip whose licence allows pictures.
 
-    Of each clip, the quality value is shown that comes nearest to 36 dB, and of that run the middle frame.
+    Of each clip, the middle frame is shown at the quality value that brings it nearest to the reference quality.
 
     Parameters
     ----------
@@ -205,7 +210,11 @@ def draw_side_by_side(output: Path, clips: ClipSet, decoded: Mapping[tuple[str, 
     list of Path
         The files written; none when no clip's licence allows pictures.
     """
-    shown = [(clip, *run) for clip in clips.clips if clip.pictures and (run := _run_to_show(clip, decoded))]
+    shown = [
+        (clip, *run)
+        for clip in clips.clips
+        if clip.pictures and (run := _run_to_show(clip, references, decoded))
+    ]
     if not shown:
         return []
     figure, grid = pyplot.subplots(len(shown), 3, figsize=(13.5, 3.4 * len(shown)), squeeze=False)
@@ -218,10 +227,18 @@ def draw_side_by_side(output: Path, clips: ClipSet, decoded: Mapping[tuple[str, 
     return _save(figure, output)
 
 
-def _run_to_show(clip: Clip, decoded: Mapping[tuple[str, int], Run]) -> tuple[int, Run] | None:
-    """Return quality value and run nearest to `PICTURE_PSNR_DB`, None when the clip was not measured."""
+def _run_to_show(
+    clip: Clip, references: References, decoded: Mapping[tuple[str, int], Run]
+) -> tuple[int, Run] | None:
+    """Return quality value and run nearest to the reference quality, None when the clip was not measured."""
     runs = [(quality, run) for (name, quality), run in decoded.items() if name == clip.name]
-    return min(runs, key=lambda each: abs(_middle_psnr(*each[1][1:]) - PICTURE_PSNR_DB), default=None)
+
+    def distance(each: tuple[int, Run]) -> float:
+        window, frames, results = each[1]
+        found = references.quality_range(window)
+        return abs(_middle_psnr(frames, results) - (found or DEFAULT_RANGE.model_dump())["reference_db"])
+
+    return min(runs, key=distance, default=None)
 
 
 def _draw_frame(

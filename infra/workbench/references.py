@@ -10,13 +10,22 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from codec_evolution.contracts import QualityRange
+from codec_evolution.judging.rate_distortion import (
+    HEVC_ANCHOR_MBPS,
+    Point,
+    coverage,
+    is_measurable,
+    psnr_at,
+    rate_at,
+)
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet, Window, read_manifest, read_window
 from codec_sandbox.quality import sequence_quality
 from codec_sandbox.report import MBPS_1080P30, equivalent_mbps
@@ -33,8 +42,19 @@ from infra.workbench.video import (
 )
 from infra.workbench.whole_file import write_whole
 
-ANCHOR_MBPS = 10.0
+ANCHOR_MBPS = HEVC_ANCHOR_MBPS
 """The project's HEVC milestone at 1080p30: 0.1608 bits per pixel."""
+
+ANCHOR, RANGE_ANCHOR = "x265_zerolatency", "x265_zerolatency_qp"
+"""The anchor of BD-rates, and the same encoder at the fixed QPs that set a window's range of quality."""
+
+REFERENCES_NAME = "added_references.json"
+"""Where the curves of an operator's clips are, beside their windows."""
+
+MINIMUM_SPAN_DB = 4.0
+"""Least PSNR-YUV, dB, that the anchor must span from QP 37 to 22: below it, no BD-rate says anything."""
+MINIMUM_MBPS = 0.1
+"""Least rate of the anchor at QP 22, Mbps at 1080p30 equivalent: below it, headers are all that is measured."""
 
 X265_QUIET = "log-level=error:info=0:pools=none:frame-threads=1"
 """One thread and no log, so that a stream depends on nothing but frames and options."""
@@ -68,20 +88,31 @@ class Encoder:
         return " ".join(["ffmpeg", "-i", "-", *self.options, "-f", self.stream])
 
 
-def _x265(name: str, tune: tuple[str, ...], extra: str = "") -> Encoder:
-    options = ("-c:v", "libx265", "-preset", "medium", *tune, "-crf", "{parameter}")
+def _x265(
+    name: str,
+    tune: tuple[str, ...],
+    extra: str = "",
+    *,
+    control: str = "-crf",
+    parameters: tuple[float, ...] = (16, 20, 24, 28, 32, 36, 40),
+) -> Encoder:
+    options = ("-c:v", "libx265", "-preset", "medium", *tune, control, "{parameter}")
     return Encoder(
         name,
         (*options, "-x265-params", X265_QUIET + extra),
-        (16, 20, 24, 28, 32, 36, 40),
+        parameters,
         "hevc",
         r"HEVC encoder version (\S+)",
     )
 
 
+_ZEROLATENCY = (("-tune", "zerolatency"), ":psy-rd=0:psy-rdoq=0:aq-mode=0")
+
 ENCODERS = (
     _x265("x265_medium", ("-tune", "psnr")),
-    _x265("x265_zerolatency", ("-tune", "zerolatency"), ":psy-rd=0:psy-rdoq=0:aq-mode=0"),
+    _x265(ANCHOR, *_ZEROLATENCY),
+    # The common test conditions' range (JVET-T2010): QP 22, 27, 32, 37.
+    _x265(RANGE_ANCHOR, *_ZEROLATENCY, control="-qp", parameters=(22, 27, 32, 37)),
     Encoder(
         "x265_10mbps",
         (
@@ -115,7 +146,7 @@ ENCODERS = (
         r"libvvenc version: (\S+)",
     ),
 )
-"""All reference encoders; ``x265_zerolatency`` is the anchor of BD-rates."""
+"""All reference encoders; `ANCHOR` is the anchor of BD-rates."""
 
 
 def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict[str, Any]:
@@ -207,7 +238,7 @@ def rebuild_references(
     measured = 0
     try:
         for done, window in enumerate(windows, start=1):
-            name = "references.json" if window.clip in shipped else "windows/added_references.json"
+            name = "references.json" if window.clip in shipped else f"windows/{REFERENCES_NAME}"
             if due := _due(directory / name, window, encoders, force):
                 progress(f"references {done}/{len(windows)}: {window.key}, {', '.join(e.name for e in due)}")
                 _rebuild_window(directory, directory / name, window, versions, due)
@@ -248,11 +279,73 @@ def _rebuild_window(
             "command": encoder.command,
             "points": sorted(rows, key=lambda row: row["bitrate_mbps"]),
         }
+    if {ANCHOR, RANGE_ANCHOR} <= entry["curves"].keys():
+        curves = (entry["curves"][name]["points"] for name in (ANCHOR, RANGE_ANCHOR))
+        entry["quality_range"] = quality_range(window, *curves)
     stored["windows"][window.key] = entry
-    _write_json(path, stored)
+    write_references(path, stored)
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def quality_range(
+    window: Window, anchor: Sequence[Mapping[str, float]], fixed_qp: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    """Return the range of quality in which a window is judged.
+
+    Parameters
+    ----------
+    window
+        For the message.
+    anchor, fixed_qp
+        The points of `ANCHOR` and of `RANGE_ANCHOR` on it.
+
+    Returns
+    -------
+    dict
+        ``low_db`` and ``high_db``: PSNR-YUV of the anchor at QP 37 and 22; ``reference_db``: its PSNR-YUV at
+        `ANCHOR_MBPS`, held between the two; ``reference_mbps``: its rate there, Mbps at 1080p30 equivalent.
+
+    Raises
+    ------
+    ClipError
+        The anchor spans less than `MINIMUM_SPAN_DB` or needs less than `MINIMUM_MBPS`, so nothing can be judged.
+    """
+    rows = sorted(fixed_qp, key=lambda row: row["bitrate_mbps"])
+    low, high, most = rows[0]["psnr_db"], rows[-1]["psnr_db"], rows[-1]["bitrate_mbps"]
+    name = f"clip {window.clip}, window {window.index}"
+    if high - low < MINIMUM_SPAN_DB:
+        raise ClipError(
+            f"{name}: x265 at QP 37 to 22 spans {high - low:.1f} dB ({low:.1f} to {high:.1f}), "
+            f"{MINIMUM_SPAN_DB:g} dB are needed: there is too little in the picture to compare codecs on"
+        )
+    if most < MINIMUM_MBPS:
+        raise ClipError(
+            f"{name}: x265 at QP 22 needs {most:.3f} Mbps (1080p30 equivalent), {MINIMUM_MBPS:g} are needed: "
+            "there is too little in the picture to compare codecs on"
+        )
+    curve = [Point(row["bitrate_mbps"], row["psnr_db"], row["ms_ssim"]) for row in anchor]
+    at_milestone = psnr_at(curve, ANCHOR_MBPS)
+    if at_milestone is None:  # the whole curve lies on one side of the milestone
+        at_milestone = high if max(point.rate for point in curve) < ANCHOR_MBPS else low
+    reference = min(max(at_milestone, low), high)
+    within = QualityRange(low_db=low, high_db=high, reference_db=reference, reference_mbps=ANCHOR_MBPS)
+    rate = rate_at(curve, reference)
+    if rate is None or not is_measurable(curve, within):
+        raise ClipError(
+            f"{name}: the anchor covers {coverage(curve, within):.0%} of {low:.1f} to {high:.1f} dB with "
+            f"{len(curve)} points, which is too little to hold a codec against"
+        )
+    return {
+        "low_db": round(low, 3),
+        "high_db": round(high, 3),
+        "reference_db": round(reference, 3),
+        "reference_mbps": round(rate, 4),
+    }
+
+
+def write_references(path: Path, value: dict[str, Any]) -> None:
+    """Write a file of reference curves, a line a point."""
     text = json.dumps(value, indent=1)
-    text = re.sub(r"\{\s+(\"parameter\"[^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s+", " ", m[1]) + "}", text)
+    text = re.sub(
+        r"\{\s+(\"(?:parameter|low_db)\"[^{}]*?)\s+\}", lambda m: "{" + re.sub(r"\s+", " ", m[1]) + "}", text
+    )
     write_whole(path, (text + "\n").encode())

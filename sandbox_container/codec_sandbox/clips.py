@@ -1,8 +1,8 @@
 """The clip set: which frames a codec is measured on, and which of them a contest uses.
 
-A clip has eight fixed windows (a crop and a frame range). The manifest that names them is committed; the
-frames are extracted at set-up and baked into the image. Nothing here decodes video or reaches outside the
-clip directory, so it runs unchanged in the benchmark image.
+A clip has eight fixed windows (a crop and a frame range): seven that contests draw from, and a sealed one. The
+manifest that names them is committed; the frames are extracted at set-up and baked into the image. Nothing here
+decodes video or reaches outside the clip directory, so it runs unchanged in the benchmark image.
 """
 
 import hashlib
@@ -22,14 +22,20 @@ CLIP_DIRECTORY = Path(__file__).resolve().parents[1] / "clips"
 """The shipped clip set: the committed manifest and, after set-up, the extracted windows."""
 
 WINDOWS_PER_CLIP = 8
+SEALED_WINDOW = 7
+"""Index of each clip's sealed window: no contest uses it, and it shares no frame with those that a contest draws."""
+
 ROLES = ("train", "held_out")
 """What a clip may be used for. Only the confirming run sees held-out clips."""
 
-HELD_OUT_PICKS = 2
-"""Windows of each held-out clip in a contest."""
+SEALED = "sealed"
+"""The role in a report of the sealed windows, which the figures of record come from."""
+
+PICKS = 2
+"""Windows of each clip in a contest."""
 
 MAX_WINDOWS = 6
-"""Most windows in a contest, so that it fits one invocation."""
+"""Most windows of a contest's side, and most sealed ones, so that they fit one invocation."""
 
 _CACHED_WINDOWS = 12
 
@@ -47,7 +53,7 @@ class Window:
     clip, role : str
         Name of the clip; ``train`` or ``held_out``.
     index : int
-        0 to 7. Window 0 of a training clip is in every contest; no window 0 is used to confirm.
+        0 to 7; `SEALED_WINDOW` is the sealed one.
     frames, width, height : int
         Number of frames and their size in pixels; sides are even.
     fps : float
@@ -152,8 +158,8 @@ def _clip(entry: dict[str, Any]) -> Clip:
 
 
 def _draw(seed: str, clip: str, count: int) -> list[int]:
-    """`count` different window indices out of 1..7, fixed by the seed and the clip's name."""
-    return sorted(range(1, WINDOWS_PER_CLIP), key=lambda index: _order(seed, clip, index))[:count]
+    """`count` different indices of windows that are not sealed, fixed by the seed and the clip's name."""
+    return sorted(range(SEALED_WINDOW), key=lambda index: _order(seed, clip, index))[:count]
 
 
 def _order(seed: str, clip: str, index: int) -> bytes:
@@ -200,12 +206,11 @@ class ClipSet:
         raise ClipError(f"no clip is named {name!r}; there are {', '.join(c.name for c in self.clips)}")
 
     def choose(self, split: str, seed: str) -> list[Window]:
-        """Choose the windows of a contest.
+        """Choose the windows of one side of a contest.
 
-        Training: window 0 of every training clip, which makes the reports of all contests comparable, and
-        one more per clip that the seed picks. Held out: two of windows 1 to 7 of every held-out clip. Where
-        that would be more than `MAX_WINDOWS`, the seed also picks which clips contribute a window. The same
-        seed picks the same windows, so candidate and incumbent are measured on the same frames.
+        Two of each clip with this role, none of them sealed; where that would be more than `MAX_WINDOWS`, the seed
+        also picks which clips contribute a second one. The same seed picks the same windows, so candidate and
+        incumbent are measured on the same frames.
 
         Parameters
         ----------
@@ -222,18 +227,19 @@ class ClipSet:
         if split not in ROLES:
             raise ClipError(f"split must be one of {', '.join(ROLES)}, not {split!r}")
         clips = sorted((c for c in self.clips if c.role == split), key=lambda c: _order(seed, c.name, 0))
-        fixed = [clip.windows[0] for clip in clips] if split == "train" else []
-        drawn = {clip.name: _draw(seed, clip.name, HELD_OUT_PICKS) for clip in clips}
-        rounds = 1 if split == "train" else HELD_OUT_PICKS
-        more = [clip.windows[drawn[clip.name][turn]] for turn in range(rounds) for clip in clips]
-        chosen = [*fixed, *more[: max(0, MAX_WINDOWS - len(fixed))]]
+        drawn = {clip.name: _draw(seed, clip.name, PICKS) for clip in clips}
+        chosen = [clip.windows[drawn[clip.name][turn]] for turn in range(PICKS) for clip in clips]
         names = [clip.name for clip in self.clips]
-        return sorted(chosen, key=lambda window: (names.index(window.clip), window.index))
+        return sorted(chosen[:MAX_WINDOWS], key=lambda window: (names.index(window.clip), window.index))
 
-    def control(self) -> Window:
-        """Return window 0 of the training clip with the fewest pixels, which the confirming run repeats."""
-        firsts = [clip.windows[0] for clip in self.clips if clip.role == "train"]
-        return min(firsts, key=lambda w: (w.frames * w.width * w.height, w.clip))
+    def sealed(self) -> list[Window]:
+        """Return the sealed windows, one a clip: of the first `MAX_WINDOWS` clips, the shipped ones first."""
+        return [clip.windows[SEALED_WINDOW] for clip in self.clips[:MAX_WINDOWS]]
+
+    def control(self, seed: str) -> Window:
+        """Return the contest's training window with the fewest pixels, which the confirming run repeats."""
+        windows = self.choose("train", seed)
+        return min(windows, key=lambda w: (w.frames * w.width * w.height, w.clip, w.index))
 
     def load(self, window: Window) -> Frames:
         """Return the frames of a window.

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, Window
+from codec_sandbox.curve import DEFAULT_RANGE_DB
 
 Point: TypeAlias = dict[str, float]
 
-ANCHORS = ("x265_zerolatency", "x265_medium")
-"""Encoders whose curves are part of a report. The zero-latency one is the fair comparison for a causal codec."""
+ANCHORS = ("x265_zerolatency",)
+"""Encoders whose curves are part of a report: the fair comparison for a codec without look-ahead."""
 
 
 class References:
@@ -50,15 +51,30 @@ class References:
             Points with ``bitrate_mbps`` (1080p30 equivalent), ``psnr_db`` and ``ms_ssim``; None if the encoder
             was not measured on these frames.
         """
-        entry = self._entries.get(window.key)
-        if entry is None or entry["sha256"] != window.sha256 or codec not in entry["curves"]:
-            return None
-        return entry["curves"][codec]["points"]
+        curves = self._entry(window).get("curves", {})
+        return curves[codec]["points"] if codec in curves else None
 
     def codecs(self, window: Window) -> list[str]:
         """Return the names of the encoders measured on this window."""
+        return sorted(self._entry(window).get("curves", ()))
+
+    def quality_range(self, window: Window) -> dict[str, float] | None:
+        """Return the range of quality that a window is judged in, or None where the anchor was not measured.
+
+        ``low_db`` and ``high_db`` are the anchor's PSNR-YUV at QP 37 and 22; ``reference_db`` and ``reference_mbps``
+        its point at 10 Mbps (1080p30 equivalent), held between the two.
+        """
+        return self._entry(window).get("quality_range")
+
+    def range_db(self, window: Window) -> tuple[float, float]:
+        """Return the PSNR-YUV in dB that a curve on this window should cover, from and to."""
+        found = self.quality_range(window)
+        return (found["low_db"], found["high_db"]) if found else DEFAULT_RANGE_DB
+
+    def _entry(self, window: Window) -> dict[str, Any]:
+        """Return what is stored of a window, nothing if its frames have changed since."""
         entry = self._entries.get(window.key)
-        return sorted(entry["curves"]) if entry and entry["sha256"] == window.sha256 else []
+        return entry if entry is not None and entry["sha256"] == window.sha256 else {}
 
     def anchors(self, windows: list[Window]) -> list[dict[str, Any]]:
         """Return the curves of `ANCHORS` on these windows, in the form that a report has."""

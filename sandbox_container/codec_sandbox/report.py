@@ -6,9 +6,11 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from codec_sandbox.clips import SEALED, SEALED_WINDOW
 from codec_sandbox.faults import MAX_MESSAGE, printable
+from codec_sandbox.measurement import Measurement, StageFailed, sequence_sha256
 from codec_sandbox.request import Request
-from codec_sandbox.stages import Benchmark, Measurement, Outcome, StageFailed, sequence_sha256
+from codec_sandbox.stages import Benchmark, Outcome
 
 MAX_REPORT_BYTES = 30 * 1024
 """Largest report; the state machine carries no more."""
@@ -36,12 +38,12 @@ def equivalent_mbps(size_bytes: int, pixels: int) -> float:
 
 
 def point(measurement: Measurement) -> dict[str, Any]:
-    """Return one row of ``points``; bytes and CPU seconds are totals over its frames."""
+    """Return one row of ``points``: role ``sealed`` for a sealed window; bytes and CPU seconds of all its frames."""
     window, coded, distortion = measurement.window, measurement.coded, measurement.distortion
     pixels = window.frames * window.width * window.height
     return {
         "clip": window.clip,
-        "role": window.role,
+        "role": SEALED if window.index == SEALED_WINDOW else window.role,
         "window": window.index,
         "quality": measurement.quality,
         "bytes": coded.size_bytes,
@@ -86,6 +88,11 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "seed": request.seed,
         "points": [point(row) | ({"variant": row.variant} if request.configs else {}) for row in rows],
         "anchors": benchmark.references.anchors(outcome.windows),
+        "quality_ranges": {
+            window.key: found
+            for window in outcome.windows
+            if (found := benchmark.references.quality_range(window)) is not None
+        },
         "packets_sha256": {w.key: sequence_sha256(rows, w, "packets_sha256") for w in complete},
         "frames_sha256": {w.key: sequence_sha256(rows, w, "frames_sha256") for w in complete},
         "layers": dict(benchmark.sandbox.layers),

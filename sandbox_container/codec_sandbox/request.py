@@ -14,10 +14,10 @@ from codec_sandbox.clips import ROLES
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy, ceiling_text
 
-STAGES = ("validate", "smoke", "screen", "measure")
+STAGES = ("validate", "smoke", "screen", "measure", "sealed")
 """The stages of the benchmark, in the order in which they run."""
 
-KNOWN_STAGES = ("validate", "smoke", "screen", "probe", "measure")
+KNOWN_STAGES = ("validate", "smoke", "screen", "probe", "measure", "sealed")
 """`STAGES`, and the probe with which a planner tries a draft."""
 
 MAX_SOURCE_BYTES = 1024 * 1024

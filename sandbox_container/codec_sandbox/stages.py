@@ -1,4 +1,4 @@
-"""The stages of the benchmark: validate, smoke, screen, probe, measure. They return raw points and know no rule.
+"""The stages of the benchmark, from validate to sealed. They return raw points and know no adoption rule.
 
 A candidate's fault ends its stage and is the result; a fault of the sandbox or of the clip set is an exception.
 """
@@ -13,22 +13,19 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from codec_sandbox.clips import ClipSet, Window
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import Violation, printable
 from codec_sandbox.frames import Frame, Frames
+from codec_sandbox.measurement import Measurement, StageFailed, told
 from codec_sandbox.probing import probe_jobs
 from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
 from codec_sandbox.request import Request
 from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner, Sandbox, Stopped
 from codec_sandbox.screening import hopeless
+from codec_sandbox.smoke import SMOKE_FPS, SMOKE_QUALITY, smoke_frames
 from codec_sandbox.worker import FUNCTIONS
-
-SMOKE_QUALITY, SMOKE_SIZE, SMOKE_FPS = 50, (1080, 1920, 3), 30.0
-"""Quality, shape and frame rate of the smoke stage's frames."""
 
 SCREEN_FRAMES = 4
 """Frames that the screen stage encodes at the lowest and at the highest of `QUALITIES`."""
@@ -44,35 +41,6 @@ Progress: TypeAlias = Callable[[dict[str, Any]], None]
 
 Observer: TypeAlias = Callable[[Window, int, Frames, list[Frame]], None]
 """Receives every measurement: the window, the quality, its frames, the decoded frames."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One window at one quality; `coded` without its frames. `variant` is the index of the settings that were tried."""
-
-    window: Window
-    quality: int
-    coded: Coded
-    distortion: Quality
-    variant: int = 0
-
-
-class StageFailed(Exception):
-    """The candidate failed in a stage.
-
-    Parameters
-    ----------
-    stage : str
-        One of `codec_sandbox.request.KNOWN_STAGES`.
-    fault : Fault
-    clip : str or None
-    quality : int or None
-        Where it failed, as far as that is known.
-    """
-
-    def __init__(self, stage: str, fault: Fault, clip: str | None = None, quality: int | None = None) -> None:
-        super().__init__(fault.message)
-        self.stage, self.fault, self.clip, self.quality = stage, fault, clip, quality
 
 
 @dataclass
@@ -138,6 +106,7 @@ class Benchmark:
             "screen": self._screen,
             "probe": self._probe,
             "measure": self._measure,
+            "sealed": self._sealed,
         }
 
     def run(self, request: Request, progress: Progress = _ignore, wall_s: float = RUN_WALL_S) -> Outcome:
@@ -168,7 +137,7 @@ class Benchmark:
             try:
                 self._stages[stage](request, runner, meter, outcome, progress)
             except StageFailed as failure:
-                outcome.failure = failure
+                outcome.failure = told(failure, request.source)
             except RunFailed as failure:
                 outcome.failure = StageFailed(stage, failure.fault)
             outcome.cpu_s += meter.used_s
@@ -211,7 +180,7 @@ class Benchmark:
     def _windows(self, request: Request) -> list[Window]:
         """Return the contest's windows. A held-out contest also repeats one training window, for comparison."""
         windows = self.clips.choose(request.split, request.seed)
-        return [*windows, self.clips.control()] if request.split == "held_out" else windows
+        return [*windows, self.clips.control(request.seed)] if request.split == "held_out" else windows
 
     def _probe(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
@@ -221,38 +190,64 @@ class Benchmark:
         for variant, config in enumerate(request.configs or ({},)):
             tuned = Runner(self.sandbox, request.source, request.policy, request.limits, config)
             try:
-                found = _Parallel(self, tuned, meter, progress, "probe").run(jobs)
+                found = _Parallel(self, "probe", tuned, meter, progress).run(jobs)
             except StageFailed as failure:
                 if not request.configs:
                     raise
-                outcome.failed_variants[variant], meter.stopped = failure, False
+                outcome.failed_variants[variant] = told(failure, request.source)
+                meter.stopped = False
             else:
                 outcome.measurements += [replace(each, variant=variant) for each in found]
 
     def _measure(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
     ) -> None:
-        outcome.windows = self._windows(request)
-        jobs = [(window, quality) for quality in QUALITIES for window in outcome.windows]
-        measured = _Parallel(self, runner, meter, progress)
-        outcome.measurements = measured.run(jobs, repeated_job(jobs, request.seed))
-        outcome.measurements += measured.run(_extra_jobs(outcome.windows, outcome.measurements))
-        _check_rising(outcome.windows, outcome.measurements)
+        self._measure_windows("measure", self._windows(request), request, runner, meter, outcome, progress)
+
+    def _sealed(
+        self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
+    ) -> None:
+        """Measure the sealed windows, for the figures of record."""
+        self._measure_windows("sealed", self.clips.sealed(), request, runner, meter, outcome, progress)
+
+    def _measure_windows(
+        self,
+        stage: str,
+        windows: list[Window],
+        request: Request,
+        runner: Runner,
+        meter: CpuMeter,
+        outcome: Outcome,
+        progress: Progress,
+    ) -> None:
+        outcome.windows = [*outcome.windows, *windows]
+        jobs = [(window, quality) for quality in QUALITIES for window in windows]
+        parallel = _Parallel(self, stage, runner, meter, progress)
+        measured = parallel.run(jobs, repeated_job(jobs, request.seed))
+        measured += parallel.run(self._extra_jobs(windows, measured))
+        outcome.measurements += measured
+        _check_rising(stage, windows, measured)
+
+    def _extra_jobs(self, windows: list[Window], measured: list[Measurement]) -> list[tuple[Window, int]]:
+        """Return further jobs for the windows whose curves do not cover their range of quality well."""
+        return [
+            (window, quality)
+            for window in windows
+            for quality in extra_qualities(
+                {m.quality: m.distortion.psnr_db for m in measured if m.window == window},
+                self.references.range_db(window),
+            )
+        ]
 
 
 class _Parallel:
     """Measures windows at qualities, several at a time; the first fault stops the others."""
 
     def __init__(
-        self,
-        benchmark: Benchmark,
-        runner: Runner,
-        meter: CpuMeter,
-        progress: Progress,
-        stage: str = "measure",
+        self, benchmark: Benchmark, stage: str, runner: Runner, meter: CpuMeter, progress: Progress
     ) -> None:
-        self._benchmark, self._runner, self._meter, self._progress = benchmark, runner, meter, progress
-        self._stage = stage
+        self._benchmark, self._stage = benchmark, stage
+        self._runner, self._meter, self._progress = runner, meter, progress
         self._lock, self._done, self._total = threading.Lock(), 0, 0
 
     def run(
@@ -272,7 +267,7 @@ class _Parallel:
                 raise _first_failure(futures) from None
         results = [future.result() for future in futures]
         if repeat:
-            _check_repeated(results[jobs.index(repeat)], results.pop())
+            _check_repeated(self._stage, results[jobs.index(repeat)], results.pop())
         return results
 
     def _one(self, job: tuple[Window, int], again: bool) -> Measurement:
@@ -325,17 +320,17 @@ def _first_failure(futures: list[Future[Measurement]]) -> BaseException:
     return (ours or theirs)[0]
 
 
-def _check_repeated(first: Measurement, second: Measurement) -> None:
+def _check_repeated(stage: str, first: Measurement, second: Measurement) -> None:
     for what, name in (("packets", "packets_sha256"), ("decoded frames", "frames_sha256")):
         if getattr(first.coded, name) != getattr(second.coded, name):
             message = (
                 f"two runs of {first.window.key} at quality {first.quality} gave different {what}; "
                 "seed every random generator, and let nothing depend on time or on addresses"
             )
-            raise StageFailed("measure", Fault("nondeterministic", message), first.window.clip, first.quality)
+            raise StageFailed(stage, Fault("nondeterministic", message), first.window.clip, first.quality)
 
 
-def _check_rising(windows: list[Window], measured: list[Measurement]) -> None:
+def _check_rising(stage: str, windows: list[Window], measured: list[Measurement]) -> None:
     """Check that a higher `quality` does not give worse frames."""
     for window in windows:
         rows = sorted((m for m in measured if m.window == window), key=lambda m: m.quality)
@@ -345,26 +340,7 @@ def _check_rising(windows: list[Window], measured: list[Measurement]) -> None:
                     f"quality {higher.quality} gives {higher.distortion.psnr_db:.2f} dB and quality {lower.quality} "
                     f"{lower.distortion.psnr_db:.2f} dB on {window.key}: higher quality must not give worse frames"
                 )
-                raise StageFailed("measure", Fault("quality", message), window.clip, higher.quality)
-
-
-def _extra_jobs(windows: list[Window], measured: list[Measurement]) -> list[tuple[Window, int]]:
-    """Return further jobs for the windows whose curves do not cover `WINDOW_DB` well."""
-    return [
-        (window, quality)
-        for window in windows
-        for quality in extra_qualities(
-            {m.quality: m.distortion.psnr_db for m in measured if m.window == window}
-        )
-    ]
-
-
-def smoke_frames() -> Frames:
-    """Return a random, a black and a gray frame: (3, 1080, 1920, 3) uint8. They are coded but never measured."""
-    frames = np.zeros((3, *SMOKE_SIZE), dtype=np.uint8)
-    frames[0] = np.random.default_rng(0).integers(0, 256, SMOKE_SIZE, dtype=np.uint8)
-    frames[2] = 128
-    return frames
+                raise StageFailed(stage, Fault("quality", message), window.clip, higher.quality)
 
 
 def _violation_fault(violations: list[Violation]) -> Fault:
@@ -376,25 +352,3 @@ def _violation_fault(violations: list[Violation]) -> Fault:
     shown = "\n".join(str(violation) for violation in violations[:12])
     more = f"\nand {len(violations) - 12} more" if len(violations) > 12 else ""
     return Fault(kind, printable(shown + more, 2000), line=violations[0].line or None)
-
-
-def sequence_sha256(measurements: list[Measurement], window: Window, name: str) -> str:
-    """Hash what a window gave at `QUALITIES`, in order.
-
-    Parameters
-    ----------
-    measurements : list of Measurement
-        Of any windows.
-    window : Window
-    name : {"packets_sha256", "frames_sha256"}
-
-    Returns
-    -------
-    str
-        SHA-256 over the hashes.
-    """
-    digest = hashlib.sha256()
-    for measurement in sorted(measurements, key=lambda m: m.quality):
-        if measurement.window == window and measurement.quality in QUALITIES:
-            digest.update(bytes.fromhex(getattr(measurement.coded, name)))
-    return digest.hexdigest()

@@ -7,13 +7,15 @@ import subprocess
 import boto3
 import numpy as np
 import pytest
+from codec_evolution.contracts import QualityRange
+from codec_evolution.judging.rate_distortion import Point, bd_rate, rate_at
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, window_path
 from codec_sandbox.references import References
 
 from infra.errors import UserError
 from infra.workbench.clips_add import add_clips, list_clips, remove_clip
 from infra.workbench.clips_setup import ensure_clips, fetch_clips
-from infra.workbench.references import ENCODERS, Encoder, rebuild_references
+from infra.workbench.references import ANCHOR, ENCODERS, RANGE_ANCHOR, Encoder, rebuild_references
 from infra.workbench.video import decode_planes, ffmpeg, planes_to_rgb, probe, rgb_to_planes, vmaf
 from tests.support.aws import aws_in_process
 
@@ -124,6 +126,54 @@ def test_an_added_clip_has_eight_windows_references_and_changes_the_set(director
         assert len(References(directory).curve(window, "x265_zerolatency")) == 2
     remove_clip("my-clip", directory)
     assert ClipSet(directory).digest == before.digest
+
+
+JUDGES = tuple(encoder for encoder in ENCODERS if encoder.name in (ANCHOR, RANGE_ANCHOR))
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("color=black", "spans 0.0 dB"),
+        ("color=gray", "spans 0.0 dB"),
+        ("gradients=speed=0", "dB are needed|Mbps"),
+    ],
+    ids=["black", "gray", "a still gradient"],
+)
+def test_a_clip_that_leaves_nothing_to_judge_by_is_refused_with_the_figure(directory, tmp_path, source, why):
+    path = tmp_path / "flat.mp4"
+    command = [ffmpeg(), "-loglevel", "error", "-y", "-f", "lavfi", "-i", f"{source}:size=1920x1080:rate=25"]
+    if source.startswith("color"):
+        command[-1] = f"{source}:size=320x192:rate=25"
+    subprocess.run([*command, "-frames:v", "30", str(path)], check=True, timeout=120)
+    before = ClipSet(directory).digest
+    with pytest.raises(UserError, match=f"nothing was added: clip flat, window [0-7]: .*({why})"):
+        add_clips(str(path), "train", directory=directory, encoders=JUDGES)
+    assert ClipSet(directory).digest == before
+    assert not (directory / "windows" / "flat").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ("240x320", ()),
+        ("320x192", ("-pix_fmt", "yuv420p10le")),
+        ("320x192", ("-vf", "setpts=N*(1+mod(N\\,3))/25/TB", "-fps_mode", "vfr")),
+    ],
+    ids=["portrait", "10 bit", "variable rate"],
+)
+def test_every_clip_that_is_added_can_be_judged(directory, tmp_path, size, options):
+    path = video(tmp_path / "odd.mkv", size=size, options=options)
+    add_clips(str(path), "train", directory=directory, encoders=JUDGES)
+    references = References(directory)
+    for window in ClipSet(directory).clip("odd").windows:
+        within = QualityRange.model_validate(references.quality_range(window))
+        assert within.low_db + 4 <= within.high_db
+        assert within.low_db <= within.reference_db <= within.high_db
+        points = references.curve(window, ANCHOR)
+        curve = [Point(row["bitrate_mbps"], row["psnr_db"], row["ms_ssim"]) for row in points]
+        assert bd_rate(curve, curve, "psnr_db", within) == pytest.approx(0)
+        assert rate_at(curve, within.reference_db) == pytest.approx(within.reference_mbps, rel=0.01)
 
 
 def test_the_seeds_own_files_become_one_clip_with_its_ready_made_reference(directory, tmp_path):

@@ -35,7 +35,6 @@ from codec_evolution.contracts import (
     pack_text,
     parse,
     to_payload,
-    unpack_text,
 )
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -69,14 +68,16 @@ def test_an_envelope_whose_source_was_swapped_is_refused():
 
 def test_a_compression_bomb_is_refused_before_it_grows():
     bomb = base64.b64encode(zlib.compress(b"0" * 50_000_000, 9)).decode()
+    sealed = Envelope.seal("a = 1\n", POLICY).model_copy(update={"source_zb64": bomb})
     with pytest.raises(ContractError, match="source_zb64 is larger than 163840 bytes"):
-        unpack_text(bomb, "source_zb64", MAX_SOURCE_BYTES)
+        sealed.source()
 
 
 @pytest.mark.parametrize("damaged", ["", "not base64!", "AAAA", base64.b64encode(b"\x00" * 9).decode()])
 def test_a_damaged_text_is_named(damaged):
-    with pytest.raises(ContractError, match="toml_zb64 is damaged"):
-        unpack_text(damaged, "toml_zb64", 1000)
+    sealed = Envelope.seal("a = 1\n", POLICY).model_copy(update={"source_zb64": damaged})
+    with pytest.raises(ContractError, match="source_zb64 is damaged"):
+        sealed.source()
 
 
 def test_the_source_that_compresses_worst_fits_on_plans_edge():

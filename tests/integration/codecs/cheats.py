@@ -92,7 +92,7 @@ CHEATS = (
         "two points close together",
         "",
         "",
-        "of 32 to 41 dB",
+        "of 32.0 to 41.0 dB",
         WITH_QUALITY.format('48 if config["quality"] < 50 else 55'),
     ),
     Cheat(

@@ -25,6 +25,7 @@ RECORD = {
     "adopted_version": 12345,
     "parent_version": 12344,
     "bitrate_mbps": 1234.567,
+    "figures_windows": "training",
     "bd_rate_vs_incumbent": -100.0,
     "bd_rate_vs_hevc": 12345.0,
     "hypothesis": LONG,
@@ -108,11 +109,21 @@ POINT = {
     "encode_cpu_s": 240.0,
     "decode_cpu_s": 240.0,
 }
-MEASURED = {"name": "c" * 40, "window": 7, "points": [POINT] * 7, "bd_rate_vs_hevc": 1.0, "flaw": None}
+MEASURED = {
+    "name": "c" * 40,
+    "role": "sealed",
+    "window": 7,
+    "points": [POINT] * 7,
+    "bd_rate_vs_hevc": 1.0,
+    "bitrate_mbps": 9.9,
+    "quality_range": {"low_db": 32.0, "high_db": 41.0, "reference_db": 36.0, "reference_mbps": 10.0},
+    "flaw": None,
+}
 REPORT = {
     "failure": None,
     "source_sha256": "f" * 64,
     "clips": [MEASURED, {**MEASURED, "flaw": f"clip x: {LONG}"}],
+    "figures_windows": "training",
     "bitrate_mbps": 10.0,
     "psnr_db": 36.0,
     "compression_ratio": 100.0,
@@ -133,6 +144,7 @@ VERDICT = {
     "reason": LONG,
     "rows": [CONTEST],
     "held_out_rows": [CONTEST],
+    "sealed_rows": [CONTEST],
     "held_out_reason": LONG,
 }
 CYCLE = CycleResult(

@@ -16,7 +16,9 @@ RECORD = Attempt(
     lineage="main",
     attempt_id="a",
     status="rejected",
-    bitrate_mbps=3.2,
+    figures_windows="training",
+    training_bitrate_mbps=3.2,
+    training_bd_rate_vs_hevc=32.5,
     hypothesis="h",
     source_sha256="f" * 64,
 )
@@ -53,7 +55,9 @@ def test_a_source_that_does_not_parse_has_a_family_too():
 def test_only_a_measured_codec_enters():
     niche, elite = elite_of(RECORD, "x = 1", with_times(0.1))
     assert (niche, elite.fitness) == ("none/other/fast", 3.2)
-    assert elite_of(RECORD.model_copy(update={"bitrate_mbps": None}), "x = 1", with_times(0.1)) is None
+    assert (
+        elite_of(RECORD.model_copy(update={"training_bitrate_mbps": None}), "x = 1", with_times(0.1)) is None
+    )
     assert elite_of(RECORD.model_copy(update={"status": "test_failed"}), "x = 1", with_times(0.1)) is None
 
 

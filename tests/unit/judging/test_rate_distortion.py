@@ -21,7 +21,7 @@ from codec_evolution.judging.rate_distortion import (
     ms_ssim_at,
     pareto,
     rate_at,
-    ratio_at_floor,
+    ratio_at_reference,
     ratio_in_window,
     widest_gap,
 )
@@ -128,7 +128,7 @@ def test_the_rate_at_a_measured_quality_is_the_measured_rate():
 
 
 def test_the_rate_at_36_db_lies_between_its_neighbours():
-    assert 67 < rate_at(curve(MEDIUM)) < 115
+    assert 67 < rate_at(curve(MEDIUM), 36.0) < 115
 
 
 @pytest.mark.parametrize("level", [26.0, 41.0])
@@ -214,7 +214,7 @@ def test_fewer_points_of_the_same_codec_gain_nothing_in_the_window():
     dense = [Point(bent(level), level, 0.9) for level in (31, 33, 35, 37, 39, 41, 43)]
     sparse = [Point(bent(level), level, 0.9) for level in (31.0, 31.1, 42.9, 43.0)]
     assert bd_rate(dense, sparse) < -4, "a straight line joins what is bent"
-    assert ratio_at_floor(dense, sparse) > 1.05
+    assert ratio_at_reference(dense, sparse) > 1.05
     assert bd_rate_in_window(dense, sparse) > -1
     assert ratio_in_window(dense, sparse) < 1.01
     assert widest_gap(sparse) == pytest.approx(11.8) and widest_gap(sparse) > MAXIMUM_GAP_DB
@@ -241,7 +241,7 @@ def test_version_0_with_useless_bits_beats_itself_by_akima_and_not_in_the_window
     padding = ((31.5, 1.01), (31.55, 1.0), (41.5, 1.0), (41.55, 1.21), (41.6, 1.47))
     padded = [Point(10 ** own(level) * more, level, 0.9) for level, more in padding]
     assert bd_rate(anchor, padded) < -90
-    assert rate_at(padded) < rate_at(anchor) / 50
+    assert rate_at(padded, 36.0) < rate_at(anchor, 36.0) / 50
     assert bd_rate_in_window(anchor, padded) > -1
     assert interpolation_dip(padded) > MAXIMUM_DIP
 

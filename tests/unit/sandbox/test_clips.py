@@ -4,7 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from codec_sandbox.clips import ClipError, ClipSet, frames_sha256, read_manifest, window_path
+from codec_sandbox.clips import (
+    CLIP_DIRECTORY,
+    SEALED_WINDOW,
+    ClipError,
+    ClipSet,
+    frames_sha256,
+    read_manifest,
+    window_path,
+)
 from codec_sandbox.references import References
 
 
@@ -48,23 +56,39 @@ def test_other_seeds_pick_other_windows_and_in_time_all_of_them(directory):
     for split in ("train", "held_out"):
         seen = {key for seed in range(60) for key in keys(clips.choose(split, str(seed)))}
         names = [clip.name for clip in clips.clips if clip.role == split]
-        first = 0 if split == "train" else 1
-        assert seen == {f"{name}/{index}" for name in names for index in range(first, 8)}
+        assert seen == {f"{name}/{index}" for name in names for index in range(SEALED_WINDOW)}
 
 
-def test_training_always_holds_window_0_of_every_clip(directory):
+@pytest.mark.parametrize(("split", "names"), [("train", {"one", "two"}), ("held_out", {"three", "four"})])
+def test_a_contest_takes_two_windows_of_each_clip_and_never_a_sealed_one(directory, split, names):
     for seed in range(40):
-        chosen = keys(ClipSet(directory).choose("train", str(seed)))
-        assert {"one/0", "two/0"} <= set(chosen)
-        assert len(chosen) == len(set(chosen)) == 4
-
-
-def test_confirming_takes_four_windows_of_two_contents_and_never_window_0(directory):
-    for seed in range(40):
-        chosen = ClipSet(directory).choose("held_out", str(seed))
+        chosen = ClipSet(directory).choose(split, str(seed))
         assert len({window.key for window in chosen}) == 4
-        assert {window.clip for window in chosen} == {"three", "four"}
-        assert all(window.index != 0 for window in chosen)
+        assert {window.clip for window in chosen} == names
+        assert all(window.index != SEALED_WINDOW for window in chosen)
+
+
+def test_no_window_is_in_every_contest(directory):
+    chosen = [set(keys(ClipSet(directory).choose("train", str(seed)))) for seed in range(40)]
+    assert set.intersection(*chosen) == set()
+
+
+def test_the_sealed_windows_are_one_of_each_clip_the_shipped_clips_first(directory):
+    assert keys(ClipSet(directory).sealed()) == ["one/7", "two/7", "three/7", "four/7"]
+    for number in range(4):
+        make_clip(directory, f"mine{number}", "train", manifest="windows/added.json")
+    assert keys(ClipSet(directory).sealed())[4:] == ["mine0/7", "mine1/7"]
+
+
+def test_the_shipped_sealed_windows_share_no_frame_with_any_other():
+    """Frames that a contest shows would not be sealed."""
+    for entry in read_manifest(CLIP_DIRECTORY / "manifest.json"):
+        sealed = entry["windows"][SEALED_WINDOW]
+        for other in entry["windows"][:SEALED_WINDOW]:
+            assert (
+                other["start"] + other["frames"] <= sealed["start"]
+                or sealed["start"] + sealed["frames"] <= other["start"]
+            ), entry["name"]
 
 
 def test_many_clips_do_not_make_a_contest_longer(directory):
@@ -76,11 +100,16 @@ def test_many_clips_do_not_make_a_contest_longer(directory):
     train = clips.choose("train", "s")
     assert len(held_out) == 6
     assert len({window.clip for window in held_out}) == 6
-    assert keys(train) == [f"{name}/0" for name in ("one", "two", *(f"other{n}" for n in range(5)))]
+    assert len(train) == 6
+    assert len({window.clip for window in train}) == 6
 
 
-def test_the_repeated_window_is_the_smallest_training_window_0(directory):
-    assert ClipSet(directory).control().key == "two/0"
+def test_the_repeated_window_is_the_smallest_training_window_of_the_contest(directory):
+    clips = ClipSet(directory)
+    for seed in map(str, range(20)):
+        repeated = clips.control(seed)
+        assert repeated.clip == "two"
+        assert repeated.key in keys(clips.choose("train", seed))
 
 
 def test_frames_come_back_read_only_and_as_stored(directory):
@@ -162,7 +191,7 @@ def test_an_unknown_split_and_an_unknown_clip_are_refused(directory):
 
 def stored_references(directory, window, **more):
     rows = [{"bitrate_mbps": 1.0, "psnr_db": 36.0, "ms_ssim": 0.98, "parameter": 28, "bytes": 10}]
-    entry = {"sha256": window.sha256, "curves": {"x265_medium": {"points": rows}}, **more}
+    entry = {"sha256": window.sha256, "curves": {"x265_zerolatency": {"points": rows}}, **more}
     (directory / "references.json").write_text(json.dumps({"windows": {window.key: entry}}))
 
 
@@ -170,7 +199,7 @@ def test_reference_curves_are_given_out_for_the_frames_they_were_measured_on(dir
     window = ClipSet(directory).clip("one").windows[1]
     stored_references(directory, window)
     (anchor,) = References(directory).anchors([window])
-    assert (anchor["clip"], anchor["window"], anchor["codec"]) == ("one", 1, "x265_medium")
+    assert (anchor["clip"], anchor["window"], anchor["codec"]) == ("one", 1, "x265_zerolatency")
     assert anchor["points"] == [{"bitrate_mbps": 1.0, "psnr_db": 36.0, "ms_ssim": 0.98}]
 
 
@@ -179,3 +208,12 @@ def test_reference_curves_of_other_frames_are_not_given_out(directory):
     stored_references(directory, window, sha256="0" * 64)
     assert References(directory).anchors([window]) == []
     assert References(directory).codecs(window) == []
+    assert References(directory).range_db(window) == (32.0, 41.0)
+
+
+def test_a_window_is_measured_over_the_range_that_its_anchor_covers(directory):
+    window = ClipSet(directory).clip("one").windows[1]
+    stored = {"low_db": 28.5, "high_db": 38.25, "reference_db": 31.0, "reference_mbps": 10.0}
+    stored_references(directory, window, quality_range=stored)
+    assert References(directory).range_db(window) == (28.5, 38.25)
+    assert References(directory).quality_range(window) == stored

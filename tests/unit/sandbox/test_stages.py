@@ -1,6 +1,7 @@
 """The order of a measurement, seen by a sandbox that runs codecs in this process and records the calls."""
 
 import itertools
+import re
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from codec_sandbox.references import References
 from codec_sandbox.report import build, processor
 from codec_sandbox.request import Request
 from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
-from codec_sandbox.stages import Benchmark, repeated_job, smoke_frames
+from codec_sandbox.smoke import smoke_frames
+from codec_sandbox.stages import Benchmark, repeated_job
 
 from tests.unit.sandbox.test_clips import make_clip
 
@@ -221,7 +223,39 @@ def test_at_most_two_more_qualities_are_measured_where_an_end_is_not_reached(cli
 def test_a_held_out_measure_repeats_one_training_window(clips):
     report, _ = measure(clips, Rounding(), split="held_out")
     assert {row["role"] for row in report["points"]} == {"train", "held_out"}
-    assert clips.control().key in report["packets_sha256"]
+    assert clips.control("s").key in report["packets_sha256"]
+
+
+def test_the_sealed_stage_measures_the_sealed_windows_and_says_no_more_of_a_failure_than_its_kind(clips):
+    report, _ = measure(clips, Rounding(), split="held_out", stages=("measure", "sealed"))
+    sealed = {(row["clip"], row["window"]) for row in report["points"] if row["role"] == "sealed"}
+    assert sealed == {(name, 7) for name in ("one", "two", "three", "four")}
+    assert set(report["timings_s"]) == {"measure", "sealed"}
+    assert {row["role"] for row in report["points"]} == {"train", "held_out", "sealed"}
+
+    class Telling(Rounding):
+        def encode(self, frame, index, config):
+            raise CandidateFault("runtime", f"ValueError: {frame.tolist()}", line=7)
+
+    failure = measure(clips, Telling(), stages=("sealed",))[0]["failure"]
+    assert (failure["stage"], failure["kind"]) == ("sealed", "runtime")
+    assert failure["message"] == "failed on the sealed windows"
+    assert failure["clip"] is failure["line"] is failure["frame"] is None
+
+
+@pytest.mark.parametrize("stage", ["screen", "measure"])
+def test_a_failure_on_real_frames_carries_no_samples_of_them(clips, stage):
+    class Telling(Rounding):
+        def encode(self, frame, index, config):
+            samples = " ".join(map(str, frame.ravel().tolist()))
+            traceback = f"line 1, in compress_video_frame\nsource\n{samples}"
+            raise CandidateFault("runtime", f"ValueError: {samples}", line=1, traceback=traceback)
+
+    failure = measure(clips, Telling(), stages=(stage,))[0]["failure"]
+    assert failure["message"].startswith("encoding frame 0: ValueError: ")
+    assert len(re.findall(r"\d+", failure["message"])) <= 9
+    assert len(failure["message"]) <= 240
+    assert failure["traceback"] == "line 1, in compress_video_frame\nsource"
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_the_page_says_when_and_how_long_a_cycle_measured_the_new_incumbent():
 
 def test_each_training_clip_has_the_incumbent_two_predecessors_version_0_and_x265():
     found = page("rate_distortion")
-    for label in ("bunny", "carphone", "x265", "v0", "v1", "v2", "v3"):
+    for label in ("bunny,", "carphone,", "x265", "v0", "v1", "v2", "v3"):
         assert label in found.words.split()
     weights = [value for tag, name, value in found.attributes if tag == "path" and name == "class"]
     assert sorted(weights) == sorted(["accent", "old", "old", "old", "reference"] * 2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import lzma
+import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -98,3 +100,29 @@ def normalised_sha256(source: str) -> str:
 def source_key(normalised: str, policy_sha256: str, clip_set: str, rule_version: str) -> str:
     """Return the key under which a tested source is found again: normalised hash, policy, clip set and rule."""
     return "/".join((normalised[:32], policy_sha256[:12], clip_set[:12], rule_version))
+
+
+def pack_text(text: str) -> str:
+    """Compress a text for a payload: base64 of zlib of UTF-8."""
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+
+
+def unpack_text(packed: str, field: str, limit_bytes: int) -> str:
+    """Return the text of `pack_text`, never growing beyond a limit.
+
+    Raises
+    ------
+    ValueError
+        The text is damaged, is not UTF-8, or is larger than ``limit_bytes``.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(base64.b64decode(packed, validate=True), limit_bytes + 1)
+        text = data.decode("utf-8")
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"{field} is damaged: {error}") from None
+    if len(data) > limit_bytes:
+        raise ValueError(f"{field} is larger than {limit_bytes} bytes")
+    if not inflater.eof:
+        raise ValueError(f"{field} is damaged: it ends too early")
+    return text

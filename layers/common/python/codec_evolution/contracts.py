@@ -6,14 +6,12 @@ local emulator does not, so the house rule is 200 KiB for an edge and less where
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from codec_evolution.candidate import MAX_SOURCE_BYTES, sha256_hex
+from codec_evolution.candidate import MAX_SOURCE_BYTES, pack_text, sha256_hex, unpack_text
 
 KIB = 1024
 EDGE_LIMIT_BYTES = 200 * KIB
@@ -81,7 +79,10 @@ class Envelope(Contract):
 
     def source(self) -> str:
         """Return the source; raises `ContractError` when it is not the one that the hash names."""
-        text = unpack_text(self.source_zb64, "source_zb64", MAX_SOURCE_BYTES)
+        try:
+            text = unpack_text(self.source_zb64, "source_zb64", MAX_SOURCE_BYTES)
+        except ValueError as error:
+            raise ContractError(str(error)) from None
         if sha256_hex(text) != self.source_sha256:
             raise ContractError("source_sha256 does not belong to source_zb64")
         return text
@@ -180,7 +181,7 @@ class PlanSummary(Contract):
 
 
 class Fault(Contract):
-    """Why an attempt did not get a report: the infrastructure's fault, or a sandbox that the candidate killed."""
+    """Why an attempt got no report: the infrastructure's fault, or a sandbox that the candidate killed."""
 
     kind: Literal["infrastructure", "killed_sandbox"]
     stage: str = ""
@@ -224,7 +225,7 @@ class MeasuredPoint(RatePoint):
 
     clip: str
     role: str
-    """``train`` or ``held_out``."""
+    """``train``, ``held_out`` or ``sealed``."""
     window: int
     quality: int
     """What the candidate was asked for, 0 to 100."""
@@ -245,6 +246,17 @@ class ReferenceCurve(Reported):
     points: list[RatePoint]
 
 
+class QualityRange(Reported):
+    """The range of quality in which codecs are compared on one window."""
+
+    low_db: float
+    high_db: float
+    """PSNR-YUV of x265 zerolatency at QP 37 and at QP 22, the common test conditions' range (JVET-T2010)."""
+    reference_db: float
+    reference_mbps: float
+    """Its PSNR-YUV and rate at 10 Mbps (1080p30 equivalent), held between the two; rates of record hold there."""
+
+
 class Report(Reported):
     """What the sandbox measured in one invocation."""
 
@@ -255,6 +267,8 @@ class Report(Reported):
     failure: Failure | None = None
     points: list[MeasuredPoint] = Field(default_factory=list[MeasuredPoint])
     anchors: list[ReferenceCurve] = Field(default_factory=list[ReferenceCurve])
+    quality_ranges: dict[str, QualityRange] = Field(default_factory=dict[str, QualityRange])
+    """By window (``clip/index``); none before rule 3."""
     packets_sha256: dict[str, str] = Field(default_factory=dict)
     """Hash of all packets by window (``clip/index``), so that two runs can be compared."""
     frames_sha256: dict[str, str] = Field(default_factory=dict)
@@ -262,6 +276,7 @@ class Report(Reported):
     """Kernel layers round the candidate by name; ``ok`` for one in force."""
     minimum: list[str] = Field(default_factory=list)
     """The layers without which the sandbox refuses to run."""
+    processor: str = ""
     cpu_s: float | None = None
     timings_s: dict[str, float] = Field(default_factory=dict)
     """Seconds by stage."""
@@ -339,32 +354,6 @@ class CloseRequest(Contract):
 
 
 T = TypeVar("T", bound=Contract)
-
-
-def pack_text(text: str) -> str:
-    """Compress a text for a payload: base64 of zlib of UTF-8."""
-    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
-
-
-def unpack_text(packed: str, field: str, limit_bytes: int) -> str:
-    """Return the text of `pack_text`, never growing beyond a limit.
-
-    Raises
-    ------
-    ContractError
-        The text is damaged, is not UTF-8, or is larger than ``limit_bytes``.
-    """
-    inflater = zlib.decompressobj()
-    try:
-        data = inflater.decompress(base64.b64decode(packed, validate=True), limit_bytes + 1)
-        text = data.decode("utf-8")
-    except (ValueError, zlib.error) as error:
-        raise ContractError(f"{field} is damaged: {error}") from None
-    if len(data) > limit_bytes:
-        raise ContractError(f"{field} is larger than {limit_bytes} bytes")
-    if not inflater.eof:
-        raise ContractError(f"{field} is damaged: it ends too early")
-    return text
 
 
 def parse(model: type[T], payload: object, edge: str) -> T:

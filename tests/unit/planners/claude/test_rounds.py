@@ -200,7 +200,7 @@ def test_an_earlier_attempt_can_be_read(harness):
     assert run.plan().next == "again"
     assert run.plan(1).reason == "gave_up: no idea left"
     assert "def compress_video_frame" in run.last_message()
-    assert "bitrate_mbps: 9.4" in run.last_message()
+    assert "bitrate_mbps on the training windows: 9.4" in run.last_message()
 
 
 def test_a_coding_tool_of_the_grammar_can_be_read(harness):

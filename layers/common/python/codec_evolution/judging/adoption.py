@@ -1,16 +1,16 @@
 """The adoption rule: from the reports of candidate and incumbent to a verdict. Pure functions.
 
-The rule compares only windows that both have measured, of one and the same clip set. Figures of training
-windows are public; those of held-out windows stay in `Verdict.held_out_rows`, and no reason mentions them.
+`codec_evolution.judging.rule` has the rule's figures. It compares only windows that both have measured, of one and
+the same clip set. Figures of training windows are public; those of held-out and sealed windows are for people, and no
+reason mentions them.
 
 The margins must be reached twice: by the printed BD-rate (Akima, over all that both curves reach) and at the
-candidate's own points within 32 to 41 dB. The first alone can be gamed by where a codec places
+candidate's own points within the range of quality. The first alone can be gamed by where a codec places
 its points.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,72 +20,25 @@ from codec_evolution.judging.comparison import (
     ClipRow,
     Comparison,
     Incomparable,
-    Means,
-    anchor_curves,
     compare,
     curves,
-    figures_of,
     flaw,
-    mean_or_none,
+    pooled,
+    range_on,
 )
-from codec_evolution.judging.rate_distortion import (
-    FLOOR_DB,
-    HEVC_ANCHOR_MBPS,
-    compression_ratio,
-    geometric_mean,
-    mean_bd_rate,
-    ms_ssim_at,
-)
-from codec_evolution.record import Figures, Measured
+from codec_evolution.judging.figures import RecordFigures, achievement, contest_figures, figures_of_record
+from codec_evolution.judging.rule import RULE, Rule, by_heart, gap, improvement_text, shortfall
+from codec_evolution.record import Figures
 
 Decision = Literal["adopt", "reject", "confirm", "undecidable"]
-ACHIEVEMENT_PERCENT = (90, 70, 50)
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a candidate must reach to be adopted. A change of any figure needs a new version.
-
-    Attributes
-    ----------
-    version : str
-        Stored with every record.
-    bd_rate : float
-        Mean BD-rate against the incumbent in percent, at most; or
-    ratio : float
-        mean compression ratio at 36 dB over the incumbent's, at least.
-    worst_clip : float
-        BD-rate in percent that no clip may exceed.
-    worst_ms_ssim : float
-        Mean BD-rate over MS-SSIM in percent, at most.
-    coverage : float
-        Share of 32 to 41 dB that candidate and incumbent must share on every window; or, where the incumbent
-        itself covers less, nine tenths of what it covers. Otherwise a codec could leave out where it is worse.
-    generalisation : float
-        Share of the gain on the training clips, in the logarithm of the rate, that the held-out clips must show. A
-        codec tuned to the training clips would otherwise be adopted with figures that do not generalise.
-    held_out_windows, held_out_clips : int
-        How many common held-out windows, of how many clips, a confirmation needs.
-    """
-
-    version: str = "2"
-    bd_rate: float = -10.0
-    ratio: float = 1.20
-    worst_clip: float = 5.0
-    worst_ms_ssim: float = 2.0
-    coverage: float = 0.75
-    generalisation: float = 0.15
-    held_out_windows: int = 3
-    held_out_clips: int = 2
-
-
-RULE = Rule()
+BY_HEART = "by_heart: the gain on the training clips is not there on clips that the candidate has never seen"
+"""The public reason of a candidate that knows the training windows."""
+_NOT_ENOUGH = "better on the training and on the held-out clips, but not by enough over all of them together"
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The sandbox's reports on one codec: training windows, and held-out windows once they were measured."""
+    """The sandbox's reports on one codec: training windows; held-out and sealed windows once they were measured."""
 
     train: Report
     held_out: Report | None = None
@@ -94,17 +47,14 @@ class Contest:
 class Verdict(Figures, frozen=True):
     """The decision with the figures of record.
 
-    Rates and similarity are those at 36 dB, geometric means over the training clips' windows 0, as is the BD-rate
-    against HEVC; None where a curve does not reach 36 dB.
-
     Attributes
     ----------
     failure_kind
         Set when the candidate itself failed (``test_failed`` outside).
     rows
         The training clips.
-    held_out_rows, held_out_reason
-        The held-out clips, and why they confirm nothing; for operators only.
+    held_out_rows, sealed_rows, held_out_reason
+        The held-out and the sealed windows, and why the held-out ones confirm nothing; for people only.
     """
 
     decision: Decision
@@ -112,6 +62,7 @@ class Verdict(Figures, frozen=True):
     failure_kind: str = ""
     rows: tuple[ClipRow, ...] = ()
     held_out_rows: tuple[ClipRow, ...] = ()
+    sealed_rows: tuple[ClipRow, ...] = ()
     held_out_reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,106 +72,6 @@ class Verdict(Figures, frozen=True):
     def figures(self) -> Figures:
         """Return the figures alone."""
         return Figures.from_item(self.model_dump(include=set(Figures.model_fields)))
-
-
-def shortfall(comparison: Comparison, rule: Rule = RULE) -> str:
-    """Return why the candidate is not better by the rule's margins; empty when it is."""
-    means, prefix = comparison.means, comparison.reason_prefix
-    if means is None:
-        return comparison.obstacle
-    enough_ratio = means.ratio is not None and means.ratio >= rule.ratio - ROUNDING
-    if means.bd_rate > rule.bd_rate + ROUNDING and not enough_ratio:
-        return (
-            f"{prefix}BD-rate {means.bd_rate:+.1f}% against the incumbent; "
-            f"{rule.bd_rate:.0f}% or {rule.ratio:.2f} times its compression ratio at 36 dB is needed"
-        )
-    by_clip = [(row.bd_rate_vs_incumbent or 0.0, row.clip) for row in comparison.rows]
-    worst, clip = max(by_clip, key=lambda each: each[0])
-    if worst > rule.worst_clip + ROUNDING:
-        return f"{prefix}clip {clip} got worse: BD-rate {worst:+.1f}%, {rule.worst_clip:+.0f}% is allowed"
-    if means.ms_ssim_bd_rate > rule.worst_ms_ssim + ROUNDING:
-        return (
-            f"{prefix}MS-SSIM got worse: BD-rate over MS-SSIM {means.ms_ssim_bd_rate:+.1f}%, "
-            f"{rule.worst_ms_ssim:+.0f}% is allowed"
-        )
-    return ""
-
-
-def _gap(comparison: Comparison, rule: Rule) -> str:
-    """Return why the two curves share too little quality; empty when they share enough."""
-    for span in comparison.spans:
-        needed = min(rule.coverage, 0.9 * span.incumbent)
-        if span.shared < needed - ROUNDING:
-            return (
-                f"clip {span.clip}: candidate and incumbent share {span.shared:.0%} of 32 to 41 dB, {needed:.0%} are "
-                "needed; `quality` 0 to 100 must span that range"
-            )
-    return ""
-
-
-def _gain(means: Means) -> float:
-    """Return what a candidate saves, as the natural logarithm of the incumbent's rate over its own."""
-    saved = -math.log1p(means.bd_rate / 100)
-    return saved if means.ratio is None else max(saved, math.log(means.ratio))
-
-
-def _learnt(train: Means, held_out: Means, rule: Rule) -> str:
-    """Return why the gain seems to be of the training clips alone; empty when it does not."""
-    share = _gain(held_out) / _gain(train)
-    if share >= rule.generalisation:
-        return ""
-    return (
-        f"the held-out clips show {share:.0%} of the gain on the training clips, {rule.generalisation:.0%} are needed: "
-        "it may know those by heart"
-    )
-
-
-@dataclass(frozen=True)
-class Trend:
-    """The figures of record of one codec, and the windows 0 that they are means of."""
-
-    measured: Measured
-    rows: tuple[ClipRow, ...]
-
-
-def trend(report: Report, role: str = "train") -> Trend:
-    """Return the figures of record, from windows 0 of the clips with this role."""
-    windows = {key: curve for key, curve in curves(report, role).items() if key[1] == 0}
-    anchors = anchor_curves(report)
-    rows: list[ClipRow] = []
-    similarities: list[float | None] = []
-    for (clip, window), curve in sorted(windows.items()):
-        versus, rate = figures_of(curve, anchors.get((clip, window)))
-        rows.append(ClipRow(clip, (window,), bd_rate_vs_hevc=versus, bitrate_mbps=rate))
-        similarities.append(ms_ssim_at(curve))
-    rate = mean_or_none([row.bitrate_mbps for row in rows], geometric_mean)
-    measured = Measured(
-        bitrate_mbps=rate,
-        compression_ratio=None if rate is None else compression_ratio(rate),
-        psnr_db=None if rate is None else FLOOR_DB,
-        ms_ssim=mean_or_none(similarities, geometric_mean),
-        bd_rate_vs_hevc=mean_or_none([row.bd_rate_vs_hevc for row in rows], mean_bd_rate),
-    )
-    return Trend(measured, tuple(rows))
-
-
-def achievement(bitrate_mbps: float | None) -> str:
-    """Return the highest of the 50, 70 and 90% lines under 10 Mbps that a rate at 36 dB has reached; or empty."""
-    if bitrate_mbps is not None:
-        for percent in ACHIEVEMENT_PERCENT:
-            if bitrate_mbps <= HEVC_ANCHOR_MBPS * (100 - percent) / 100:
-                return f"{percent}% below the 10 Mbps HEVC line"
-    return ""
-
-
-def improvement_text(means: Means | None, rule: Rule = RULE) -> str:
-    """Return the `improvement` of the record, such as ``15.3% bitrate reduction``."""
-    if means is None:
-        return ""
-    if means.bd_rate > rule.bd_rate and means.ratio and means.ratio >= rule.ratio:
-        return f"{(means.ratio - 1) * 100:.1f}% higher compression ratio"
-    kind = "reduction" if means.bd_rate <= 0 else "increase"
-    return f"{abs(means.bd_rate):.1f}% bitrate {kind}"
 
 
 def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -> Verdict:
@@ -250,56 +101,102 @@ def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -
             rule_version=rule.version,
             failure_kind=train.failure.kind,
         )
-    if incumbent is None:
-        return _without_contest(train, rule)
-    try:
-        comparison = compare(train, incumbent.train, "train")
-    except Incomparable as error:
-        return _verdict("undecidable", str(error), trend(train), None, rule)
-    return _Trial(candidate, incumbent, trend(train), comparison, rule).decide()
-
-
-def _without_contest(train: Report, rule: Rule) -> Verdict:
-    figures = trend(train)
-    flaws = [why for key, curve in sorted(curves(train, "train").items()) if (why := flaw(key, curve))]
-    if reason := (flaws[0] if flaws else _floor_missed(figures)):
-        return _verdict("reject", reason, figures, None, rule)
-    return _verdict("adopt", "the baseline, adopted without a contest", figures, None, rule)
-
-
-def _floor_missed(figures: Trend) -> str:
-    """Return why there would be no figure of record; empty when there is a rate at 36 dB."""
-    reached = figures.measured.bitrate_mbps is not None
-    return "" if reached else "the curve does not pass through 36 dB on every training clip"
+    trial = _Trial(candidate, incumbent, rule)
+    return trial.without_contest() if incumbent is None else trial.contest(incumbent)
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A candidate that was compared with the incumbent on the training clips."""
+    """A candidate that was measured on the training clips."""
 
     candidate: Contest
-    incumbent: Contest
-    figures: Trend
-    comparison: Comparison
+    incumbent: Contest | None
     rule: Rule
 
-    def decide(self) -> Verdict:
-        """Return the verdict on the training clips, and on the held-out clips where they were measured."""
-        train, incumbent, rule = self.candidate.train, self.incumbent.train, self.rule
-        reason = (
-            shortfall(self.comparison, rule)
-            or _floor_missed(self.figures)
-            or _gap(self.comparison, rule)
-            or shortfall(compare(train, incumbent, "train", STRICT), rule)
-        )
-        if reason:
-            return self._verdict("reject", reason)
-        if self.candidate.held_out is None:
-            return self._verdict("confirm", "better on the training clips")
-        return self._confirmed(self.candidate.held_out)
+    def without_contest(self) -> Verdict:
+        """Return the verdict on version 0."""
+        train = self.candidate.train
+        found = curves(train, "train")
+        flaws = [why for key in sorted(found) if (why := flaw(key, found[key], range_on(train, key)))]
+        if reason := (flaws[0] if flaws else self._unreached()):
+            return self.verdict("reject", reason)
+        return self.verdict("adopt", "the baseline, adopted without a contest")
 
-    def _confirmed(self, ours: Report) -> Verdict:
-        theirs, train = self.incumbent.held_out, self.candidate.train
+    def contest(self, incumbent: Contest) -> Verdict:
+        """Return the verdict on the training clips, and on the held-out clips where they were measured."""
+        ours, theirs, rule = self.candidate.train, incumbent.train, self.rule
+        try:
+            train, strict = compare(ours, theirs, "train"), compare(ours, theirs, "train", STRICT)
+        except Incomparable as error:
+            return self.verdict("undecidable", str(error))
+        if reason := (train.obstacle or self._unreached() or gap(train, rule)):
+            return self.verdict("reject", reason, train)
+        if self.candidate.held_out is not None:
+            return _Confirmation(self, incumbent, self.candidate.held_out, train, strict).decide()
+        reason = shortfall(train, rule.one_side, rule) or shortfall(strict, rule.one_side, rule)
+        if reason and not self.incumbent_knows_by_heart():
+            return self.verdict("reject", reason, train)
+        return self.verdict("confirm", "promising on the training clips", train)
+
+    def incumbent_knows_by_heart(self) -> bool:
+        """Tell whether the incumbent seems to know the training windows by heart (it was adopted before rule 3).
+
+        Against HEVC it then does better on the training clips than on the held-out ones by more than the rule allows a
+        step to add. Its training windows may not keep a successor away that is better where nothing can be known.
+        """
+        incumbent = self.incumbent
+        if incumbent is None or incumbent.held_out is None or incumbent.held_out.failure is not None:
+            return False
+        seen = contest_figures(incumbent.train, "train").measured.bd_rate_vs_hevc
+        unseen = contest_figures(incumbent.held_out, "held_out").measured.bd_rate_vs_hevc
+        if seen is None or unseen is None:
+            return False
+        return 1 - (1 + seen / 100) / (1 + unseen / 100) > self.rule.heart_mean
+
+    def _unreached(self) -> str:
+        """Return why there would be no rate at the reference quality; empty when there is one on every window."""
+        reached = contest_figures(self.candidate.train, "train").measured.bitrate_mbps is not None
+        return "" if reached else "a curve does not pass through the reference quality of its training window"
+
+    def verdict(
+        self, decision: Decision, reason: str, comparison: Comparison | None = None, **more: Any
+    ) -> Verdict:
+        """Return a verdict with the figures of record; those against the incumbent are of `comparison`."""
+        means = comparison.means if comparison else None
+        training = contest_figures(self.candidate.train, "train")
+        record = figures_of_record(self.candidate.train, self.candidate.held_out)
+        values: dict[str, Any] = {
+            **record.measured.model_dump(exclude_unset=True),
+            "training_bitrate_mbps": training.measured.bitrate_mbps,
+            "training_bd_rate_vs_hevc": training.measured.bd_rate_vs_hevc,
+            "training_bd_rate_vs_incumbent": means.bd_rate if means else None,
+            "decision": decision,
+            "reason": reason,
+            "rule_version": self.rule.version,
+            "figures_windows": record.windows,
+            "bd_rate_vs_incumbent": means.bd_rate if means else None,
+            "improvement": improvement_text(means, self.rule),
+            "achievement": achievement(record),
+            "rows": _with_figures(comparison.rows if comparison else training.rows, training),
+            "sealed_rows": record.rows if record.windows == "sealed" else (),
+            **more,
+        }
+        return Verdict(**values)
+
+
+@dataclass(frozen=True)
+class _Confirmation:
+    """A candidate that was measured on the held-out clips too."""
+
+    trial: _Trial
+    incumbent: Contest
+    ours: Report
+    train: Comparison
+    strict: Comparison
+
+    def decide(self) -> Verdict:
+        """Return the verdict on all clips together, and on the held-out ones alone."""
+        ours, theirs, train = self.ours, self.incumbent.held_out, self.trial.candidate.train
         if ours.source_sha256 != train.source_sha256:
             return self._verdict("undecidable", "the training and held-out reports are of different sources")
         if ours.failure is not None:
@@ -310,32 +207,66 @@ class _Trial:
         if repeated is None:
             return self._verdict("undecidable", "the held-out report repeats no training clip")
         if not repeated:
-            reason = "two runs of one training clip gave different packets or frames"
-            return self._verdict("reject", reason, failure_kind="nondeterministic")
+            return self._unlike(train, ours)
         try:
             held_out = compare(ours, theirs, "held_out")
         except Incomparable as error:
             return self._verdict("undecidable", str(error))
         return self._judged(held_out, compare(ours, theirs, "held_out", STRICT))
 
+    def _unlike(self, train: Report, ours: Report) -> Verdict:
+        """Return the verdict on a codec whose two runs of one window differ, although each repeats itself."""
+        if train.processor != ours.processor:
+            reason = (
+                f"one training window gave different packets or frames on {train.processor} and {ours.processor}, "
+                "though each of them repeats itself: keep every state in integers"
+            )
+            return self._verdict("reject", reason, failure_kind="other_hardware")
+        reason = "two runs of one training clip gave different packets or frames"
+        return self._verdict("reject", reason, failure_kind="nondeterministic")
+
     def _judged(self, held_out: Comparison, strict: Comparison) -> Verdict:
         """Return the verdict on two comparisons of the held-out clips: the printed one, and at the own points."""
-        rule, rows = self.rule, held_out.rows
+        rule, rows = self.trial.rule, held_out.rows
         windows = sum(len(row.windows) for row in rows)
         if windows < rule.held_out_windows or len(rows) < rule.held_out_clips:
             reason = "too few held-out windows in common with the incumbent"
             return self._verdict("undecidable", reason, held_out_rows=rows)
-        why = shortfall(held_out, rule) or _gap(held_out, rule) or shortfall(strict, rule)
-        if not why and held_out.means and self.comparison.means:
-            why = _learnt(self.comparison.means, held_out.means, rule)
+        both, told = pooled(self.train, held_out), {"held_out_rows": rows}
+        told |= _pooled_figures(both, rule)
+        if why := (by_heart(self.train, held_out, rule) or by_heart(self.strict, strict, rule)):
+            return self._verdict("reject", BY_HEART, held_out_reason=why, **told)
+        why = (
+            shortfall(held_out, rule.one_side, rule)
+            or gap(held_out, rule)
+            or shortfall(strict, rule.one_side, rule)
+        )
         if why:
-            reason = "better on the training clips, not confirmed on the held-out clips"
-            return self._verdict("reject", reason, held_out_rows=rows, held_out_reason=why)
-        reason = "better on the training clips, confirmed on the held-out clips"
-        return self._verdict("adopt", reason, held_out_rows=rows)
+            reason = "promising on the training clips, not confirmed on the held-out clips"
+            return self._verdict("reject", reason, held_out_reason=why, **told)
+        if not (
+            shortfall(both, rule.margins, rule) or shortfall(pooled(self.strict, strict), rule.margins, rule)
+        ):
+            return self._verdict("adopt", "better, and confirmed on the held-out clips", **told)
+        why = shortfall(held_out, rule.margins, rule) or shortfall(strict, rule.margins, rule)
+        if not why:
+            reason = "better on the held-out clips, where nothing can be known by heart"
+            return self._verdict("adopt", reason, **told)
+        reason = "better, but not by enough over all clips together"
+        return self._verdict(
+            "reject", reason, held_out_reason=shortfall(both, rule.margins, rule) or why, **told
+        )
 
     def _verdict(self, decision: Decision, reason: str, **more: Any) -> Verdict:
-        return _verdict(decision, reason, self.figures, self.comparison, self.rule, **more)
+        return self.trial.verdict(decision, reason, self.train, **more)
+
+
+def _pooled_figures(both: Comparison, rule: Rule) -> dict[str, Any]:
+    """Return what a verdict tells people of all contest clips together."""
+    means = both.means
+    if means is None:
+        return {}
+    return {"bd_rate_vs_incumbent": means.bd_rate, "improvement": improvement_text(means, rule)}
 
 
 def _repeated(train: Report, held_out: Report) -> bool | None:
@@ -345,24 +276,12 @@ def _repeated(train: Report, held_out: Report) -> bool | None:
     return all(agree) if agree else None
 
 
-def _verdict(
-    decision: Decision, reason: str, figures: Trend, comparison: Comparison | None, rule: Rule, **more: Any
-) -> Verdict:
-    versus = {row.clip: row for row in comparison.rows} if comparison else {}
-    means = comparison.means if comparison else None
-    rows = tuple(
-        replace(versus.get(row.clip, row), bd_rate_vs_hevc=row.bd_rate_vs_hevc, bitrate_mbps=row.bitrate_mbps)
-        for row in figures.rows
+def _with_figures(rows: tuple[ClipRow, ...], figures: RecordFigures) -> tuple[ClipRow, ...]:
+    """Return rows with the rates and BD-rates against HEVC of the same clips."""
+    known = {row.clip: row for row in figures.rows}
+    return tuple(
+        replace(
+            row, bd_rate_vs_hevc=known[row.clip].bd_rate_vs_hevc, bitrate_mbps=known[row.clip].bitrate_mbps
+        )
+        for row in rows
     )
-    values: dict[str, Any] = {
-        **figures.measured.model_dump(),
-        "decision": decision,
-        "reason": reason,
-        "rule_version": rule.version,
-        "bd_rate_vs_incumbent": means.bd_rate if means else None,
-        "improvement": improvement_text(means, rule),
-        "achievement": achievement(figures.measured.bitrate_mbps),
-        "rows": rows,
-        **more,
-    }
-    return Verdict(**values)

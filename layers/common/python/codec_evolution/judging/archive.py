@@ -1,7 +1,8 @@
 """A quality-diversity archive: the best codec of each family, so that other promising approaches are kept.
 
 A niche is a combination of prediction, transform and decoding time. Its elite is the codec with the lowest BD-rate
-against the anchor; elites live as control items, one a niche, so that reading them costs the same whatever was tried.
+against x265 on the training windows of its contest. Elites live as control items, one a niche, so that reading them
+costs the same whatever was tried.
 """
 
 from __future__ import annotations
@@ -78,13 +79,15 @@ def seconds_1080p(report: Report, direction: Literal["encode", "decode"]) -> flo
 
 def elite_of(attempt: Attempt, source: str, report: Report) -> tuple[str, Elite] | None:
     """Return niche and elite of an attempt that may enter the archive, or None for one without a rate."""
-    if attempt.bitrate_mbps is None or attempt.status not in (ADOPTED, REJECTED):
+    rate = attempt.training_figure("bitrate_mbps")
+    if rate is None or attempt.status not in (ADOPTED, REJECTED):
         return None
     family = family_of(source, report)
     return family.niche, Elite.from_item(
         {
             **attempt.to_item(),
-            "fitness": attempt.bitrate_mbps,
+            "fitness": rate,
+            "bd_rate_vs_hevc": attempt.training_figure("bd_rate_vs_hevc"),
             "prediction": family.prediction,
             "transform": family.transform,
             "decode": family.decode,
@@ -103,7 +106,7 @@ def choose(elites: Sequence[Elite], best: int, different: int) -> list[Elite]:
 def ranked(elites: Sequence[Elite]) -> list[Elite]:
     """Return elites by BD-rate against the anchor, the best first; those without one by their rate, at the end.
 
-    The BD-rate is of windows that are the same for every version, while rates are those of changing windows.
+    The BD-rate is against the same codec on the same windows; rates alone are those of changing windows.
     """
     return sorted(
         elites,

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from codec_evolution.contracts import QualityRange
+
 MBPS_1080P30 = 1920 * 1080 * 30 / 1e6
 """62.208: megapixels a second of 1080p30, so bits per pixel times this is the equivalent Mbps."""
 
 HEVC_ANCHOR_MBPS = 10.0
 TARGET_MBPS = 1.0
-FLOOR_DB = 36.0
-WINDOW_DB = (32.0, 41.0)
 MINIMUM_COVERAGE = 0.5
 MINIMUM_POINTS = 4
 MAXIMUM_DIP = 0.03
@@ -32,6 +32,9 @@ MAXIMUM_GAP_DB = 6.5
 """Between neighbouring points: a quantiser step halved with every 20 of `quality` gives at most 6.02."""
 
 RAW_BITS_PER_PIXEL = 24.0
+
+DEFAULT_RANGE = QualityRange(low_db=32.0, high_db=41.0, reference_db=36.0, reference_mbps=HEVC_ANCHOR_MBPS)
+"""Of a window on which the anchor was not measured, and of every window before rule 3."""
 
 Metric: TypeAlias = Literal["psnr_db", "ms_ssim_db"]
 """What a curve's quality is measured in: PSNR-YUV or `Point.ms_ssim_db`."""
@@ -144,21 +147,26 @@ def pareto(points: Iterable[Point], metric: Metric = "psnr_db") -> list[Point]:
     return kept
 
 
-def coverage(points: Iterable[Point], window: tuple[float, float] = WINDOW_DB) -> float:
-    """Return the share of the quality window, 0 to 1, that the curve spans in PSNR-YUV."""
+def coverage(points: Iterable[Point], within: QualityRange = DEFAULT_RANGE) -> float:
+    """Return the share of the range of quality, 0 to 1, that the curve spans in PSNR-YUV."""
     kept = pareto(points)
     if len(kept) < 2:
         return 0.0
-    low, high = max(window[0], kept[0].psnr_db), min(window[1], kept[-1].psnr_db)
-    return max(0.0, high - low) / (window[1] - window[0])
+    low, high = max(within.low_db, kept[0].psnr_db), min(within.high_db, kept[-1].psnr_db)
+    return max(0.0, high - low) / (within.high_db - within.low_db)
 
 
-def is_measurable(points: Sequence[Point]) -> bool:
-    """Tell whether a curve may be compared: at least four points, and half of 32 to 41 dB covered."""
-    return len(pareto(points)) >= MINIMUM_POINTS and coverage(points) >= MINIMUM_COVERAGE
+def is_measurable(points: Sequence[Point], within: QualityRange = DEFAULT_RANGE) -> bool:
+    """Tell whether a curve may be compared: at least four points, and half of the range of quality covered."""
+    return len(pareto(points)) >= MINIMUM_POINTS and coverage(points, within) >= MINIMUM_COVERAGE
 
 
-def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: Metric = "psnr_db") -> float | None:
+def bd_rate(
+    anchor: Sequence[Point],
+    test: Sequence[Point],
+    metric: Metric = "psnr_db",
+    within: QualityRange = DEFAULT_RANGE,
+) -> float | None:
     """Return the BD-rate of `test` against `anchor` in percent; negative means fewer bits at equal quality.
 
     Parameters
@@ -167,23 +175,24 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: Metric = "ps
         Curves with rates in the same unit. Dominated points are dropped first.
     metric : Metric
         ``psnr_db`` or ``ms_ssim_db``.
+    within : QualityRange
+        Of the window that both were measured on.
 
     Returns
     -------
     float or None
-        None when either curve has fewer than four points, covers less than half of the window of 32 to
-        41 dB, or the two share less than half of that window (in MS-SSIM: share nothing).
+        None when either curve has fewer than four points or covers less than half of the range of quality, or the
+        two share less than half of it (in MS-SSIM: share nothing).
     """
-    if not (is_measurable(anchor) and is_measurable(test)):
+    if not (is_measurable(anchor, within) and is_measurable(test, within)):
         return None
     curves = [pareto(points, metric) for points in (anchor, test)]
     if min(len(curve) for curve in curves) < MINIMUM_POINTS:
         return None
     qualities = [[point.quality(metric) for point in curve] for curve in curves]
     low, high = max(q[0] for q in qualities), min(q[-1] for q in qualities)
-    shared = min(high, WINDOW_DB[1]) - max(low, WINDOW_DB[0]) if metric == "psnr_db" else high - low
-    needed = MINIMUM_COVERAGE * (WINDOW_DB[1] - WINDOW_DB[0]) if metric == "psnr_db" else 1e-6
-    if shared < needed:
+    shared = min(high, within.high_db) - max(low, within.low_db) if metric == "psnr_db" else high - low
+    if shared < _least_shared(metric, within):
         return None
     means = [
         Akima(quality, [math.log10(point.rate) for point in curve]).integral(low, high) / (high - low)
@@ -192,38 +201,50 @@ def bd_rate(anchor: Sequence[Point], test: Sequence[Point], metric: Metric = "ps
     return (10 ** (means[1] - means[0]) - 1) * 100
 
 
+def _least_shared(metric: Metric, within: QualityRange) -> float:
+    """Return how many dB two curves must share at least."""
+    return MINIMUM_COVERAGE * (within.high_db - within.low_db) if metric == "psnr_db" else 1e-6
+
+
 def bd_rate_in_window(
-    anchor: Sequence[Point], test: Sequence[Point], metric: Metric = "psnr_db"
+    anchor: Sequence[Point],
+    test: Sequence[Point],
+    metric: Metric = "psnr_db",
+    within: QualityRange = DEFAULT_RANGE,
 ) -> float | None:
-    """Return the BD-rate over what the curves share of 32 to 41 dB, from the differences at the points of `test`.
+    """Return the BD-rate over what the curves share of the range of quality, by differences at the points of `test`.
 
     The anchor is taken by straight lines at each of them, and the differences in log rate are joined by straight
     lines. Where the anchor ends between two points of `test`, the nearest difference stands, or a worse one that a
     straight line gives there.
-    Parameters and None are as of `bd_rate`. The limits in MS-SSIM are those that the anchor has at 32 and 41 dB.
+    Parameters and None are as of `bd_rate`. The limits in MS-SSIM are those that the anchor has at the range's ends.
     """
-    if not (is_measurable(anchor) and is_measurable(test)):
+    if not (is_measurable(anchor, within) and is_measurable(test, within)):
         return None
     theirs, ours = (_lines(points, metric) for points in (anchor, test))
     if min(len(theirs.xs), len(ours.xs)) < MINIMUM_POINTS:
         return None
-    limits = WINDOW_DB if metric == "psnr_db" else _ms_ssim_limits(anchor)
+    ends = (within.low_db, within.high_db)
+    limits = ends if metric == "psnr_db" else _ms_ssim_limits(anchor, ends)
     low, high = max(limits[0], theirs.xs[0], ours.xs[0]), min(limits[1], theirs.xs[-1], ours.xs[-1])
-    needed = MINIMUM_COVERAGE * (WINDOW_DB[1] - WINDOW_DB[0]) if metric == "psnr_db" else 1e-6
-    if high - low < needed:
+    if high - low < _least_shared(metric, within):
         return None
     mean = _differences(theirs, ours).integral(low, high) / (high - low)
     return (10**mean - 1) * 100
 
 
-def ratio_in_window(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
-    """Return how many times the rate of `test` the anchor needs at 36 dB, by the differences of `bd_rate_in_window`.
+def ratio_in_window(
+    anchor: Sequence[Point], test: Sequence[Point], within: QualityRange = DEFAULT_RANGE
+) -> float | None:
+    """Return how many times the rate of `test` the anchor needs at the reference quality.
 
-    None where one of the curves does not reach 36 dB, or where they touch there and share nothing.
+    By the differences of `bd_rate_in_window`. None where one of the curves does not reach that quality, or where they
+    touch there and share nothing.
     """
-    if ratio_at_floor(anchor, test) is None or not shared_window(anchor, test):
+    if ratio_at_reference(anchor, test, within) is None or not shared_window(anchor, test, within):
         return None
-    return 10 ** -_differences(_lines(anchor, "psnr_db"), _lines(test, "psnr_db"))(FLOOR_DB)
+    differences = _differences(_lines(anchor, "psnr_db"), _lines(test, "psnr_db"))
+    return 10 ** -differences(within.reference_db)
 
 
 def _differences(theirs: Lines, ours: Lines) -> Lines:
@@ -243,10 +264,10 @@ def _lines(points: Sequence[Point], metric: Metric) -> Lines:
     return Lines([point.quality(metric) for point in kept], [math.log10(point.rate) for point in kept])
 
 
-def _ms_ssim_limits(points: Sequence[Point]) -> tuple[float, float]:
+def _ms_ssim_limits(points: Sequence[Point], ends: tuple[float, float]) -> tuple[float, float]:
     kept = pareto(points)
     lines = Lines([point.psnr_db for point in kept], [point.ms_ssim_db for point in kept])
-    low, high = (min(max(level, kept[0].psnr_db), kept[-1].psnr_db) for level in WINDOW_DB)
+    low, high = (min(max(level, kept[0].psnr_db), kept[-1].psnr_db) for level in ends)
     return lines(low), lines(high)
 
 
@@ -264,33 +285,47 @@ def interpolation_dip(points: Sequence[Point]) -> float:
     return max(0.0, *(lines(level) - akima(level) for level in levels))
 
 
-def widest_gap(points: Sequence[Point]) -> float:
-    """Return the largest gap in dB between neighbouring points, where it overlaps 32 to 41 dB."""
+def widest_gap(points: Sequence[Point], within: QualityRange = DEFAULT_RANGE) -> float:
+    """Return the largest gap in dB between neighbouring points, where it overlaps the range of quality."""
     levels = [point.psnr_db for point in pareto(points)]
     pairs = itertools.pairwise(levels)
-    return max((b - a for a, b in pairs if a < WINDOW_DB[1] and b > WINDOW_DB[0]), default=0.0)
+    return max((b - a for a, b in pairs if a < within.high_db and b > within.low_db), default=0.0)
 
 
-def shared_window(one: Sequence[Point], other: Sequence[Point]) -> float:
-    """Return the share of 32 to 41 dB, 0 to 1, that both curves span."""
+def shared_window(
+    one: Sequence[Point], other: Sequence[Point], within: QualityRange = DEFAULT_RANGE
+) -> float:
+    """Return the share of the range of quality, 0 to 1, that both curves span."""
     spans = [pareto(one), pareto(other)]
-    low = max(WINDOW_DB[0], *(span[0].psnr_db for span in spans))
-    high = min(WINDOW_DB[1], *(span[-1].psnr_db for span in spans))
-    return max(0.0, high - low) / (WINDOW_DB[1] - WINDOW_DB[0])
+    low = max(within.low_db, *(span[0].psnr_db for span in spans))
+    high = min(within.high_db, *(span[-1].psnr_db for span in spans))
+    return max(0.0, high - low) / (within.high_db - within.low_db)
 
 
-def ratio_at_floor(anchor: Sequence[Point], test: Sequence[Point]) -> float | None:
-    """Return how many times the rate of `test` the anchor needs at 36 dB; None where one does not reach it."""
-    theirs, ours = rate_at(anchor), rate_at(test)
+def ratio_at_reference(
+    anchor: Sequence[Point], test: Sequence[Point], within: QualityRange = DEFAULT_RANGE
+) -> float | None:
+    """Return how many times the rate of `test` the anchor needs at the reference quality; None out of reach."""
+    theirs, ours = (rate_at(points, within.reference_db) for points in (anchor, test))
     return None if theirs is None or ours is None else theirs / ours
 
 
-def rate_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
+def rate_at(points: Sequence[Point], psnr_db: float) -> float | None:
     """Return the rate at a PSNR, interpolated as in BD-rate; None where the curve does not reach it."""
     return _at(points, psnr_db, lambda point: math.log10(point.rate), lambda value: 10**value)
 
 
-def ms_ssim_at(points: Sequence[Point], psnr_db: float = FLOOR_DB) -> float | None:
+def psnr_at(points: Sequence[Point], rate: float) -> float | None:
+    """Return the PSNR in dB at a rate, interpolated in the rate's logarithm; None where the curve does not reach it."""
+    kept = pareto(points)
+    if len(kept) < 2 or not kept[0].rate <= rate <= kept[-1].rate:
+        return None
+    return Akima([math.log10(point.rate) for point in kept], [point.psnr_db for point in kept])(
+        math.log10(rate)
+    )
+
+
+def ms_ssim_at(points: Sequence[Point], psnr_db: float) -> float | None:
     """Return the MS-SSIM (0 to 1) at a PSNR, interpolated in dB; None where the curve does not reach it."""
     return _at(points, psnr_db, lambda point: point.ms_ssim_db, lambda value: 1 - 10 ** (-value / 10))
 

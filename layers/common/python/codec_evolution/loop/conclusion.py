@@ -177,7 +177,7 @@ class Concluder:
         A codec that the held-out windows did not confirm stays out: it may be overfitted to the training windows.
         """
         unconfirmed = request.confirm is not None and record.status != records.ADOPTED
-        if record.bitrate_mbps is None or request.measure is None or unconfirmed:
+        if request.measure is None or unconfirmed:
             return
         source = self.objects.get_text(artifacts.source(record.source_sha256)) or ""
         found = archive.elite_of(record, source, request.measure)

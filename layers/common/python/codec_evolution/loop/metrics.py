@@ -36,8 +36,9 @@ FAILURE_KINDS = (
     "nondeterministic",
     "quality",
     "budget",
+    "other_hardware",
 )
-"""The kinds of failure, as the sandbox names them."""
+"""The kinds of failure, as the sandbox and, the last one, the adoption rule name them."""
 IDENTICAL_PERCENT = 0.001
 """A BD-rate nearer to zero than this means that the candidate's curve is the incumbent's."""
 

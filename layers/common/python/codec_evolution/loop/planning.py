@@ -197,7 +197,7 @@ def _past(attempt: Attempt) -> PastAttempt:
         status=attempt.status,
         reason=attempt.reason,
         hypothesis=attempt.hypothesis,
-        bitrate_mbps=attempt.bitrate_mbps,
-        bd_rate_vs_incumbent=attempt.bd_rate_vs_incumbent,
+        bitrate_mbps=attempt.training_figure("bitrate_mbps"),
+        bd_rate_vs_incumbent=attempt.training_figure("bd_rate_vs_incumbent"),
         planner=attempt.planner,
     )

@@ -17,7 +17,7 @@ class PastAttempt:
     Attributes
     ----------
     bitrate_mbps
-        Rate at 36 dB, in Mbps at 1080p30.
+        Rate at the reference quality, in Mbps at 1080p30.
     bd_rate_vs_incumbent
         In percent; negative is better.
     planner

@@ -16,7 +16,7 @@ from codec_evolution.contracts import Item, Report
 from codec_evolution.framework.modifications import Modification
 from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.tool_statistics import healed, usage
-from codec_evolution.judging import adoption, archive, comparison
+from codec_evolution.judging import archive, comparison
 from codec_evolution.judging.rate_distortion import rate_at
 from codec_evolution.planners.failures import (
     GovernanceReport,
@@ -57,8 +57,8 @@ MESSAGE_CHARS = 600
 """Characters of a failure's message."""
 EXCERPT_LINES = 2
 """Lines of source before and after the failing one."""
-RATE_POINTS_DB = (33.0, 36.0, 39.0)
-"""PSNR at which the rates of two codecs are compared."""
+RATE_POINTS = (0.1, 0.5, 0.9)
+"""Where in a window's range of quality (0 to 1) the rates of two codecs are compared, besides the reference."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Reading:
 class EvidenceReader:
     """Reads what a prompt shows.
 
-    However long the history is, it reads at most `RECENT` + `VERSIONS` + `MODIFICATIONS` + `archive.MAX_NICHES` + 3
+    However long the history is, it reads at most `RECENT` + 2 `VERSIONS` + `MODIFICATIONS` + `archive.MAX_NICHES` + 3
     items.
     """
 
@@ -137,7 +137,7 @@ class EvidenceReader:
             source=incumbent_source,
             report=report,
             recent=recent,
-            adopted=self.record.latest(item.lineage, VERSIONS, ADOPTED),
+            adopted=self._adopted(item.lineage),
             elites=elites,
             near_miss=near,
             inspirations=[
@@ -163,6 +163,12 @@ class EvidenceReader:
     def _source(self, source_sha256: str) -> str:
         return self.objects.get_text(artifacts.source(source_sha256)) or "" if source_sha256 else ""
 
+    def _adopted(self, lineage: str) -> list[Attempt]:
+        """Return the newest adopted versions whole: their listing has figures that a planner may not see."""
+        listed = self.record.latest(lineage, VERSIONS, ADOPTED)
+        whole = (self.record.get(lineage, each.attempt_id) for each in listed)
+        return [each for each in whole if each is not None]
+
     def _sources(self, recent: Sequence[Attempt]) -> dict[str, str]:
         return {
             failure.attempt_id: self.objects.get_text(artifacts.source(failure.source_sha256)) or ""
@@ -180,13 +186,13 @@ def cycle_context(
         "item": reading.item,
         "rounds": rounds,
         "governance": governance,
-        "incumbent": reading.incumbent.to_item() if reading.incumbent else {},
+        "incumbent": version_row(reading.incumbent) if reading.incumbent else {},
         "source": reading.source,
         "clips": clip_rows(reading.report),
         "points": curve_rows(reading.report),
         "sizes": size_rows(reading.report),
         "times": time_row(reading.report, limits),
-        "versions": [each.to_item() for each in reading.adopted],
+        "versions": [version_row(each) for each in reading.adopted],
         "elites": [each.to_item() for each in archive.choose(reading.elites, BEST_ELITES, DIFFERENT_ELITES)],
         "failures": [failure_row(each, reading.sources) for each in _failures(reading.recent)],
         "failure_counts": failure_counts(reading.recent),
@@ -212,16 +218,30 @@ def clip_rows(report: Report | None) -> list[dict[str, Any]]:
     if report is None:
         return []
     ours, anchors = comparison.curves(report, "train"), comparison.anchor_curves(report)
-    versus = {(row.clip, row.windows[0]): row.bd_rate_vs_hevc for row in adoption.trend(report).rows}
     rows: list[dict[str, Any]] = []
     for key in sorted(ours)[:SHOWN_WINDOWS]:
-        anchor = anchors.get(key, [])
+        anchor, within = anchors.get(key, []), comparison.range_on(report, key)
+        span = within.high_db - within.low_db
+        levels = sorted([within.reference_db, *(within.low_db + span * each for each in RATE_POINTS)])
         rates = [
             {"psnr_db": level, "ours": rate_at(ours[key], level), "hevc": rate_at(anchor, level)}
-            for level in RATE_POINTS_DB
+            for level in levels
         ]
-        rows.append({"clip": key[0], "window": key[1], "rates": rates, "bd_rate_vs_hevc": versus.get(key)})
+        versus, _ = comparison.figures_of(ours[key], anchor, within)
+        rows.append({"clip": key[0], "window": key[1], "rates": rates, "bd_rate_vs_hevc": versus})
     return rows
+
+
+def version_row(attempt: Attempt) -> dict[str, Any]:
+    """Return an adopted version with the figures of its training windows."""
+    known = attempt.to_item()
+    names = ("attempt_id", "adopted_version", "hypothesis")
+    return {
+        **{name: known[name] for name in names if name in known},
+        "bitrate_mbps": attempt.training_figure("bitrate_mbps"),
+        "bd_rate_vs_hevc": attempt.training_figure("bd_rate_vs_hevc"),
+        "bd_rate_vs_incumbent": attempt.training_figure("bd_rate_vs_incumbent"),
+    }
 
 
 def curve_rows(report: Report | None) -> list[dict[str, Any]]:
@@ -293,7 +313,7 @@ def tried_rows(recent: Sequence[Attempt]) -> list[dict[str, Any]]:
             "attempt_id": attempt.attempt_id,
             "status": attempt.status,
             "hypothesis": attempt.hypothesis,
-            "bd_rate_vs_incumbent": attempt.bd_rate_vs_incumbent,
+            "bd_rate_vs_incumbent": attempt.training_figure("bd_rate_vs_incumbent"),
             "parent_version": attempt.parent_version,
             "role": attempt.role,
             "reason": attempt.reason,
@@ -344,10 +364,6 @@ def attempt_report(attempt: Attempt, source: str, report: Report | None) -> str:
         "reason",
         "adopted_version",
         "hypothesis",
-        "bitrate_mbps",
-        "psnr_db",
-        "bd_rate_vs_incumbent",
-        "bd_rate_vs_hevc",
         "failure_stage",
         "failure_kind",
         "failure_line",
@@ -355,6 +371,9 @@ def attempt_report(attempt: Attempt, source: str, report: Report | None) -> str:
     )
     known = attempt.to_item()
     lines = [f"{name}: {known[name]}" for name in names if name in known]
+    for name in ("bitrate_mbps", "bd_rate_vs_incumbent", "bd_rate_vs_hevc"):
+        if (figure := attempt.training_figure(name)) is not None:
+            lines.append(f"{name} on the training windows: {figure:.3f}")
     failure = report.failure if report else None
     if failure and attempt.status == TEST_FAILED and attempt.failure_stage != "confirm":
         lines += ["failure in full:", failure_text(failure.to_payload())]

@@ -118,6 +118,12 @@ PATTERNS = (
         "Seed every generator, reset all state at frame_index 0, do not depend on time, hash order or addresses.",
     ),
     Pattern(
+        "Other hardware",
+        ("other_hardware",),
+        "the codec repeats itself on one processor, and gives other packets or frames on another",
+        "Keep every state that prediction or entropy coding uses in integers: floats differ in their last bits.",
+    ),
+    Pattern(
         "Memory or crash",
         ("memory", "crash"),
         "the worker ran out of memory or died",
@@ -282,9 +288,9 @@ def find_stagnation(recent: Sequence[Attempt]) -> Stagnation:
 def _report(attempt: Attempt) -> tuple[object, ...]:
     return (
         attempt.status,
-        attempt.bitrate_mbps,
-        attempt.psnr_db,
-        attempt.bd_rate_vs_incumbent,
+        attempt.training_figure("bitrate_mbps"),
+        attempt.training_figure("bd_rate_vs_hevc"),
+        attempt.training_figure("bd_rate_vs_incumbent"),
         attempt.failure_kind,
         attempt.failure_stage,
         message_of(attempt)[:EXAMPLE_CHARS],

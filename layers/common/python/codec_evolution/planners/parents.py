@@ -63,9 +63,14 @@ def nearest_miss(recent: Sequence[Attempt], version: int) -> Attempt | None:
         if each.status == REJECTED
         and each.parent_version == version
         and each.source_sha256
-        and (each.bd_rate_vs_incumbent or 0.0) < 0.0
+        and _bd_rate(each) < 0.0
     ]
-    return min(better, key=lambda each: (each.bd_rate_vs_incumbent or 0.0, each.attempt_id), default=None)
+    return min(better, key=lambda each: (_bd_rate(each), each.attempt_id), default=None)
+
+
+def _bd_rate(attempt: Attempt) -> float:
+    """Return the BD-rate on the training windows, which are all that a planner may see."""
+    return attempt.training_figure("bd_rate_vs_incumbent") or 0.0
 
 
 def near_miss(

@@ -26,8 +26,8 @@ from codec_evolution.contracts import MAX_ROUNDS
 from codec_evolution.framework import rendering
 from codec_evolution.framework.release import POLICY_PATH
 from codec_evolution.framework.rendering import Part, TemplateFailed
-from codec_evolution.judging.adoption import RULE
-from codec_evolution.judging.rate_distortion import FLOOR_DB, HEVC_ANCHOR_MBPS, MINIMUM_POINTS, WINDOW_DB
+from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS, MINIMUM_COVERAGE, MINIMUM_POINTS
+from codec_evolution.judging.rule import RULE
 from codec_evolution.planners.parts import parts
 from codec_evolution.ports import Objects
 from codec_evolution.record import STATUSES
@@ -195,9 +195,8 @@ def system_context(policy_toml: str, limits: Limits, *, tools: bool, probes: int
         "compressed_kb": MAX_COMPRESSED_BYTES // 1024,
         "limits": limits,
         "rule": RULE,
-        "floor_db": FLOOR_DB,
         "hevc_mbps": HEVC_ANCHOR_MBPS,
-        "window_db": WINDOW_DB,
+        "minimum_coverage": MINIMUM_COVERAGE,
         "minimum_points": MINIMUM_POINTS,
         "framing_bytes": FRAMING_BYTES,
         "statuses": STATUSES,

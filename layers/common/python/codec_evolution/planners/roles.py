@@ -71,7 +71,7 @@ def payoffs(recent: Sequence[Attempt]) -> Mapping[str, tuple[float, float]]:
 
 def success(attempt: Attempt) -> float:
     """Return what an attempt gained, in units of `UNIT_PERCENT`; less if it was not adopted, 0 for a loss."""
-    gain = max(0.0, -(attempt.bd_rate_vs_incumbent or 0.0)) / UNIT_PERCENT
+    gain = max(0.0, -(attempt.training_figure("bd_rate_vs_incumbent") or 0.0)) / UNIT_PERCENT
     return max(1.0, gain) if attempt.status == ADOPTED else NEAR_SHARE * min(1.0, gain)
 
 

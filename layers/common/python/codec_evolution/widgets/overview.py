@@ -8,7 +8,7 @@ from typing import TypedDict
 from codec_evolution import artifacts
 from codec_evolution.clock import day_of
 from codec_evolution.framework.modifications import PENDING_APPROVAL
-from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.figures import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.loop.cycle import PREPARATION
 from codec_evolution.ports import LoopState

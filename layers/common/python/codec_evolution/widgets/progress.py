@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codec_evolution.judging.adoption import ACHIEVEMENT_PERCENT
+from codec_evolution.judging.figures import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import HEVC_ANCHOR_MBPS
 from codec_evolution.record import Attempt
 from codec_evolution.widgets.chart import Axis, Drawing, Mark, Series, around, around_log, draw
@@ -18,7 +18,7 @@ GAP = 20
 
 
 def progress(context: WidgetContext, request: WidgetRequest) -> str:
-    """Return two charts over the adopted versions: the rate at 36 dB and the BD-rate against x265."""
+    """Return two charts over the adopted versions: the rate at the reference quality and the BD-rate against x265."""
     versions = context.record.versions(request.lineage, MOST_VERSIONS)[::-1]
     width = request.width if request.narrow else (request.width - GAP) // 2
     charts = [chart for chart in (_rate(versions, width), _bd_rate(versions, width)) if chart is not None]
@@ -37,7 +37,7 @@ def _rate(versions: list[Attempt], width: int) -> Drawing | None:
     return draw(
         "Rate of each version",
         _versions_axis(points),
-        Axis(low, high, "Mbps (1080p30 equivalent) at 36 dB, logarithmic", log=True),
+        Axis(low, high, "Mbps (1080p30 equivalent), logarithmic", log=True),
         [Series(points, mbps(points[-1][1]), "accent", aside=True)],
         width=width,
         height=HEIGHT,

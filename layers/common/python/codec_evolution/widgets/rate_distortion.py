@@ -23,16 +23,16 @@ Curve = list[tuple[float, float]]
 
 
 def rate_distortion(context: WidgetContext, request: WidgetRequest) -> str:
-    """Return one chart for window 0 of each training clip."""
+    """Return one chart for each training clip, of a window that the newest version was measured on."""
     state = context.control.state(request.lineage)
     reports = _reports(context, request.lineage, shown(state.version))
     newest = max(reports, default=None)
     charts = []
     if newest is not None:
-        clips = sorted(clip for clip, window in comparison.curves(reports[newest], "train") if window == 0)
+        windows = shown_windows(reports, newest)
         columns = 1 if request.narrow else 2
         width = (request.width - GAP * (columns - 1)) // columns
-        charts = [_chart(clip, reports, newest, width) for clip in clips[:MOST_CLIPS]]
+        charts = [_chart(key, reports, newest, width) for key in windows[:MOST_CLIPS]]
     return render("charts.html.j2", context, request, charts=charts, nothing="No versions measured yet.")
 
 
@@ -40,6 +40,17 @@ def shown(version: int) -> list[int]:
     """Return the versions to draw: the incumbent, the two before it, and version 0."""
     newest = range(version, max(-1, version - PREDECESSORS - 1), -1)
     return sorted({*newest, 0}) if version >= 0 else []
+
+
+def shown_windows(reports: Mapping[int, Report], newest: int) -> list[comparison.WindowKey]:
+    """Return one window of each training clip: the one that most of the versions were measured on."""
+    measured = [comparison.curves(report, "train").keys() for report in reports.values()]
+    best: dict[str, comparison.WindowKey] = {}
+    for key in sorted(comparison.curves(reports[newest], "train")):
+        known = best.setdefault(key[0], key)
+        if sum(key in each for each in measured) > sum(known in each for each in measured):
+            best[key[0]] = key
+    return [best[clip] for clip in sorted(best)]
 
 
 def _reports(context: WidgetContext, lineage: str, versions: list[int]) -> dict[int, Report]:
@@ -59,19 +70,19 @@ def _reports(context: WidgetContext, lineage: str, versions: list[int]) -> dict[
     return {version: report for version, report in reports.items() if report is not None}
 
 
-def _chart(clip: str, reports: Mapping[int, Report], newest: int, width: int) -> Drawing:
+def _chart(key: comparison.WindowKey, reports: Mapping[int, Report], newest: int, width: int) -> Drawing:
     series = []
-    anchor = comparison.anchor_curves(reports[newest]).get((clip, 0))
+    anchor = comparison.anchor_curves(reports[newest]).get(key)
     if anchor:
         series.append(Series(_curve(anchor), "x265", REFERENCE, dots=False))
     for version, report in reports.items():
-        curve = comparison.curves(report, "train").get((clip, 0))
+        curve = comparison.curves(report, "train").get(key)
         if curve:
             series.append(Series(_curve(curve), f"v{version}", "accent" if version == newest else "old"))
     rates = [rate for each in series for rate, _ in each.points]
     quality = [psnr for each in series for _, psnr in each.points]
     return draw(
-        clip,
+        f"{key[0]}, window {key[1]}",
         Axis(*around_log(rates), "Mbps (1080p30 equivalent), logarithmic", log=True),
         Axis(*around(quality, least=4), "PSNR-YUV in dB"),
         series,

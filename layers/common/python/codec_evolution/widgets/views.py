@@ -40,7 +40,7 @@ VIEWS: Mapping[str, View] = {
     "overview": View("Overview", "Version, rate, tiers, and today's attempts and cost.", overview),
     "controls": View("Controls", "Pause or resume the loop, or run one cycle.", controls),
     "approvals": View("Waiting for approval", "Framework modifications that need a decision.", approvals),
-    "progress": View("Progress", "Rate at 36 dB and BD-rate against x265 of each version.", progress),
+    "progress": View("Progress", "Rate and BD-rate against x265 of each version.", progress),
     "rate_distortion": View(
         "Rate-distortion", "Incumbent, previous versions and x265 on each training clip.", rate_distortion
     ),

@@ -1,0 +1,69 @@
+"""What a stage gives: measurements, or the candidate's failure as it may be told."""
+
+import hashlib
+from dataclasses import dataclass
+
+from codec_sandbox.clips import Window
+from codec_sandbox.curve import QUALITIES
+from codec_sandbox.disclosure import disclosed
+from codec_sandbox.quality import Quality
+from codec_sandbox.runs import Coded, Fault
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One window at one quality; `coded` without its frames. `variant` is the index of the settings that were tried."""
+
+    window: Window
+    quality: int
+    coded: Coded
+    distortion: Quality
+    variant: int = 0
+
+
+class StageFailed(Exception):
+    """The candidate failed in a stage.
+
+    Parameters
+    ----------
+    stage : str
+        One of `codec_sandbox.request.KNOWN_STAGES`.
+    fault : Fault
+    clip : str or None
+    quality : int or None
+        Where it failed, as far as that is known.
+    """
+
+    def __init__(self, stage: str, fault: Fault, clip: str | None = None, quality: int | None = None) -> None:
+        super().__init__(fault.message)
+        self.stage, self.fault, self.clip, self.quality = stage, fault, clip, quality
+
+
+def told(failure: StageFailed, source: bytes) -> StageFailed:
+    """Return a failure on real frames as it may leave the sandbox: the planner reads it."""
+    fault = disclosed(failure.fault, source)
+    if failure.stage != "sealed":
+        return StageFailed(failure.stage, fault, failure.clip, failure.quality)
+    return StageFailed("sealed", Fault(fault.kind, "failed on the sealed windows"))
+
+
+def sequence_sha256(measurements: list[Measurement], window: Window, name: str) -> str:
+    """Hash what a window gave at `QUALITIES`, in order.
+
+    Parameters
+    ----------
+    measurements : list of Measurement
+        Of any windows.
+    window : Window
+    name : {"packets_sha256", "frames_sha256"}
+
+    Returns
+    -------
+    str
+        SHA-256 over the hashes.
+    """
+    digest = hashlib.sha256()
+    for measurement in sorted(measurements, key=lambda m: m.quality):
+        if measurement.window == window and measurement.quality in QUALITIES:
+            digest.update(bytes.fromhex(getattr(measurement.coded, name)))
+    return digest.hexdigest()
