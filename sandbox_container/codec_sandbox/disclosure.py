@@ -20,7 +20,10 @@ MAX_WORD = 40
 """Longest word, in characters; names are shorter, encoded data is not."""
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_PLACE = re.compile(r'(?:File "[^"]{0,80}", )?line \d{1,6}, in \w{1,100}')
+_PLACE = re.compile(r"line \d{1,6}, in \w{1,100}: (.*)")
+"""A line of a traceback, as `codec_sandbox.worker` writes it."""
+_SOURCE_CHARS = 120
+"""Characters of a source's line that a traceback shows."""
 
 
 def disclosed(fault: Fault, source: bytes) -> Fault:
@@ -33,12 +36,9 @@ def disclosed(fault: Fault, source: bytes) -> Fault:
     source : bytes
         Of the candidate: a traceback keeps places and lines of this source alone.
     """
-    known = {line.strip() for line in source.decode("utf-8", "replace").splitlines()}
-    lines = [
-        line
-        for line in fault.traceback.splitlines()
-        if line.strip() in known or _PLACE.fullmatch(line.strip())
-    ]
+    known = {line.strip()[:_SOURCE_CHARS] for line in source.decode("utf-8", "replace").splitlines()}
+    places = (_PLACE.fullmatch(line) for line in fault.traceback.splitlines())
+    lines = [place[0] for place in places if place and place[1] in known]
     return replace(fault, message=without_samples(fault.message), traceback="\n".join(lines))
 
 

@@ -40,7 +40,9 @@ class StageFailed(Exception):
 
 
 def told(failure: StageFailed, source: bytes) -> StageFailed:
-    """Return a failure on real frames as it may leave the sandbox: the planner reads it."""
+    """Return a failure as it may leave the sandbox, where the planner reads it: of real frames, no samples."""
+    if failure.stage == "validate":
+        return failure
     fault = disclosed(failure.fault, source)
     if failure.stage != "sealed":
         return StageFailed(failure.stage, fault, failure.clip, failure.quality)

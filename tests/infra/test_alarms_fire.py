@@ -31,6 +31,7 @@ OF_THE_LOOP = {
     "Budget80",
     "Budget100",
     "AdoptionWaitsForCommit",
+    "HostAway",
 }
 
 
@@ -115,6 +116,10 @@ def uncommitted() -> None:
         tick(version=4, committed_version=3)
 
 
+def host_away() -> None:
+    emit(metrics.of_host_away("main"))
+
+
 @pytest.fixture(scope="module")
 def alarms(synthesised) -> dict[str, dict[str, Any]]:
     assembly = synthesised(Settings(planner="search", github_repository="owner/name"))
@@ -185,6 +190,7 @@ def statistic(metric: dict[str, Any], name: str, told: dict[Series, list[float]]
         (spent, {"Budget80", "Budget100"}),
         (spent_but_for_a_rest, {"Budget80", "Budget100"}),
         (uncommitted, {"AdoptionWaitsForCommit"}),
+        (host_away, {"HostAway"}),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )

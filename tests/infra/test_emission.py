@@ -46,7 +46,7 @@ def told(capsys, monkeypatch) -> set[Series]:
     report = Report(outcome="passed", source_sha256="s", clip_set="c", layers={"seccomp": "ok"})
     for status in record.STATUSES:
         emit(metrics.attempt_samples(attempt(status=status, reason="infrastructure: gone"), report))
-    for kind in (*faults.KINDS, "anything else"):
+    for kind in (*metrics.FAILURE_KINDS, "anything else"):
         emit(metrics.attempt_samples(attempt(status="test_failed", failure_kind=kind), None))
     for outcome in ("opened", *cycle.REFUSALS):
         opened = CycleOpened(go=outcome == "opened", reason=outcome, lineage=LINEAGE, cycle_id="c")

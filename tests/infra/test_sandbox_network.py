@@ -52,11 +52,14 @@ def test_the_sandbox_role_may_only_log_and_hold_its_interface(app_resources: Res
 
 def test_the_sandbox_function_is_bounded_and_knows_nothing(app_resources: Resources) -> None:
     benchmark = named(app_resources, "AWS::Lambda::Function", "Benchmark")["Properties"]
-    assert benchmark["Environment"]["Variables"] == {"CODEC_SANDBOX_LIBRARY_CODECS": "off"}
+    assert benchmark["Environment"]["Variables"] == {
+        "CODEC_SANDBOX_LIBRARY_CODECS": "off",
+        "CODEC_SANDBOX_CORES": "2",
+    }
     opener = named(app_resources, "AWS::Lambda::Function", "OpenCycle")["Properties"]
     assert opener["Environment"]["Variables"]["CODEC_SANDBOX_LIBRARY_CODECS"] == "off"
     assert benchmark["MemorySize"] == 3538
     assert benchmark["Timeout"] == 900
     assert benchmark["EphemeralStorage"] == {"Size": 1024}
-    assert benchmark["ReservedConcurrentExecutions"] == 3, "as many as slots"
+    assert benchmark["ReservedConcurrentExecutions"] == 4, "as many as slots, and one for a release's check"
     assert len(benchmark["VpcConfig"]["SubnetIds"]) == 2

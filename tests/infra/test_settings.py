@@ -67,7 +67,7 @@ def test_all_slots_run_at_once_unless_the_operator_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("slot", "did you mean slots"), ("budget", "there are framework_tools, ")]
+    ("name", "hint"), [("slot", "did you mean slots"), ("budget", "there are stage, framework_tools, ")]
 )
 def test_a_misspelt_setting_is_refused_instead_of_ignored(name: str, hint: str) -> None:
     with pytest.raises(UserError, match=f"^{name} is no setting; {hint}"):

@@ -37,7 +37,8 @@ def names_of_a_stage(synthesised: Callable[[Settings], Path], stage: str) -> set
     data, app = manifest[settings.data_stack]["properties"], manifest[settings.app_stack]["properties"]
     assert data["tags"] == app["tags"] == {"application": "codec-evolution", "stage": stage, "lineage": stage}
     assert data["terminationProtection"] is True
-    return set(physical_names(folder, settings))
+    # A reference to a resource of the same template is no name.
+    return {name for name in physical_names(folder, settings) if not name.startswith("<")}
 
 
 def text(value: Any) -> str:

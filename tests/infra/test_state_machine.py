@@ -113,7 +113,11 @@ def test_a_task_waits_longer_than_its_function_may_run(
     [
         ("TryDraft", "{% $states.input.request.stages %}", "train"),
         ("Measure", ["validate", "smoke", "screen", "measure"], "train"),
-        ("Confirm", ["validate", "measure"], "held_out"),
+        (
+            "Confirm",
+            "{% $item.kind = 'incumbent' ? ['validate', 'measure'] : ['validate', 'measure', 'sealed'] %}",
+            "held_out",
+        ),
     ],
 )
 def test_only_confirm_looks_at_held_out_clips(

@@ -91,17 +91,25 @@ def test_a_better_candidate_is_asked_to_confirm_and_then_adopted(evolution):
 
 def test_a_candidate_just_short_of_the_margin_is_rejected_with_its_figures(evolution):
     evolution.propose(1, GOOD)
-    assert evolution.conclude(1, report(GOOD, scale=0.91)).status == "rejected"
-    assert evolution.record(1).bd_rate_vs_incumbent == pytest.approx(-9.0)
+    assert evolution.conclude(1, report(GOOD, scale=0.96)).status == "rejected"
+    assert evolution.record(1).bd_rate_vs_incumbent == pytest.approx(-4.0)
     assert evolution.state.version == 0
 
 
 def test_a_candidate_that_shines_only_on_the_training_clips_is_rejected_without_held_out_figures(evolution):
     evolution.propose(1, GOOD)
-    train, held_out = report(GOOD, scale=0.5), report(GOOD, "held_out", scale=0.97)
+    train, held_out = report(GOOD, scale=0.8), report(GOOD, "held_out", scale=0.97)
     assert evolution.conclude(1, train, held_out).status == "rejected"
     assert "held-out" in evolution.record(1).reason
     assert "3.0" not in evolution.record(1).reason
+
+
+def test_a_candidate_that_knows_the_training_clips_by_heart_is_rejected_as_such(evolution):
+    evolution.propose(1, GOOD)
+    train, held_out = report(GOOD, scale=0.5), report(GOOD, "held_out", scale=0.9)
+    assert evolution.conclude(1, train, held_out).status == "rejected"
+    assert evolution.record(1).reason.startswith("by_heart: ")
+    assert evolution.record(1).figures_windows == "sealed"
 
 
 def test_concluding_twice_changes_nothing(evolution):

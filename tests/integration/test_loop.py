@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,8 @@ def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(firs
     public["history"] = json.dumps(history)
     public["commits"] = git(first["git_dir"], "log", "--all", "--patch", "--format=%H %B")
     for where, text in public.items():
-        assert not {figure for figure in held_out if figure in text}, where
+        written = set(re.findall(r"\d+\.\d+", text))  # a table in a source may hold the same digits by chance
+        assert not held_out & written, where
     # The same search finds what is public.
     (trained, *_) = (json.loads(text) for key, text in public.items() if key.endswith("/report.json"))
     assert figures(trained, "train") and all(

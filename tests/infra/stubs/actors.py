@@ -3,6 +3,8 @@
 import json
 import os
 
+_DRAFT = {"stages": ["validate", "smoke"], "configs": []}
+
 
 class PlannerBroke(Exception):
     pass
@@ -23,9 +25,11 @@ def attempt(service, operation, **arguments):
 def plan_trespasses():
     bucket, record = os.environ["ARTIFACT_BUCKET"], os.environ["EVOLUTION_RECORD_TABLE"]
     key = {"lineage": {"S": "main"}, "attempt_id": {"S": "forged"}}
+    own, curve = "attempts/main/x/proposal.json", "curves/x/seed.json"
     return {
-        "write own artifact": attempt("s3", "put_object", Bucket=bucket, Key="attempts/x", Body=b""),
-        "read own artifact": attempt("s3", "get_object", Bucket=bucket, Key="attempts/x"),
+        "write own artifact": attempt("s3", "put_object", Bucket=bucket, Key=own, Body=b""),
+        "read own artifact": attempt("s3", "get_object", Bucket=bucket, Key=own),
+        "forge the incumbent's curve": attempt("s3", "put_object", Bucket=bucket, Key=curve, Body=b""),
         "read held-out figures": attempt("s3", "get_object", Bucket=bucket, Key="operators/held_out/x"),
         "read record": attempt("dynamodb", "get_item", TableName=record, Key=key),
         "forge record": attempt("dynamodb", "put_item", TableName=record, Item=key),
@@ -73,7 +77,7 @@ def plan(event, context):
     if fate == "endless" or (fate == "tools" and round_ == 0):
         return {"next": "tool", "request": {"tool": "modify_framework_file"}, **spent}
     if fate == "tools" and round_ == 1:
-        return {"next": "draft", "request": {"envelope": {"answers": [answer["message"]]}}, **spent}
+        return {"next": "draft", "request": {"envelope": {"answers": [answer["message"]]}, **_DRAFT}, **spent}
     if fate == "tools":
         return {
             "next": "candidate",
@@ -81,7 +85,7 @@ def plan(event, context):
             **spent,
         }
     if fate == "draft_kills" and round_ == 0:
-        return {"next": "draft", "request": {"envelope": {}}, **spent}
+        return {"next": "draft", "request": {"envelope": {}, **_DRAFT}, **spent}
     if fate == "draft_kills":
         return {"next": "nothing", "reason": answer["failure"]["message"], **spent}
     return {"next": "candidate", "envelope": {"source_sha256": fate}, **spent}

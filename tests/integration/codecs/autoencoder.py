@@ -1,6 +1,6 @@
 # ruff: noqa: F821 - a part: its names are those of the texts that it is appended to
 # Appended to version 0 and levels: a convolutional autoencoder in torch with tied weights, learnt on the training
-# windows (their 96 principal 8x8x3 patches) and shipped inside the source; its latents are quantised and coded.
+# windows (their 88 principal 8x8x3 patches) and shipped inside the source; its latents are quantised and coded.
 import base64
 
 import torch

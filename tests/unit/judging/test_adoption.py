@@ -442,7 +442,15 @@ def test_a_codec_that_knows_the_training_clips_by_heart_is_not_adopted(bunny, ca
     assert verdict.decision == decision
     if decision == "reject":
         assert verdict.reason == BY_HEART and verdict.reason.startswith("by_heart: ")
-        assert "further than on the held-out clips" in verdict.held_out_reason
+        assert "lower than on the held-out clips, beyond what the incumbent shows" in verdict.held_out_reason
+
+
+def test_a_first_step_that_closes_a_gap_of_the_incumbent_is_not_by_heart():
+    """Version 0 without motion is far worse on the still training clips; half of the gain there is honest."""
+    version_0 = contest(2.0, held_out=1.0, source="i" * 64)
+    assert judge(contest(0.4, held_out=0.4), version_0).decision == "adopt"
+    verdict = judge(contest(0.3, held_out=0.4), version_0)
+    assert (verdict.decision, verdict.reason) == ("reject", BY_HEART)
 
 
 def test_a_gain_that_is_larger_where_nothing_can_be_known_is_welcome():

@@ -43,6 +43,7 @@ def test_encoded_data_does_not_pass():
 
 def test_a_traceback_keeps_places_and_lines_of_the_source_alone():
     source = b"def compress_video_frame(frame, i, c):\n    return frame[99]\n"
-    traceback = "line 2, in compress_video_frame\n    return frame[99]\n17 18 19 20 21"
+    place = "line 2, in compress_video_frame: return frame[99]"
+    traceback = f"{place}\nline 3, in compress_video_frame: 17 18 19 20\n17 18 19 20 21"
     fault = disclosed(Fault("runtime", "IndexError", line=2, traceback=traceback), source)
-    assert fault.traceback == "line 2, in compress_video_frame\n    return frame[99]"
+    assert fault.traceback == place

@@ -248,14 +248,14 @@ def test_a_failure_on_real_frames_carries_no_samples_of_them(clips, stage):
     class Telling(Rounding):
         def encode(self, frame, index, config):
             samples = " ".join(map(str, frame.ravel().tolist()))
-            traceback = f"line 1, in compress_video_frame\nsource\n{samples}"
+            traceback = f"line 1, in compress_video_frame: source\n{samples}"
             raise CandidateFault("runtime", f"ValueError: {samples}", line=1, traceback=traceback)
 
     failure = measure(clips, Telling(), stages=(stage,))[0]["failure"]
     assert failure["message"].startswith("encoding frame 0: ValueError: ")
     assert len(re.findall(r"\d+", failure["message"])) <= 9
     assert len(failure["message"]) <= 240
-    assert failure["traceback"] == "line 1, in compress_video_frame\nsource"
+    assert failure["traceback"] == "line 1, in compress_video_frame: source"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Money: what is reserved, what is settled, and that the loop really stops."""
 
 import threading
+from typing import Any
 
 import pytest
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, slot_share
@@ -84,9 +85,20 @@ def test_a_lost_call_counts_against_the_attempt_that_made_it(harness):
 def test_slots_that_reserve_at_the_same_time_share_one_budget(harness):
     run = harness()
     limit, price, kept = 1.0, 0.13, []
+    one_write = threading.Lock()  # DynamoDB's conditional update is atomic; the emulation is not over threads
+
+    class Atomic:
+        def __getattr__(self, name: str) -> Any:
+            method = getattr(run.control, name)
+
+            def call(*arguments: Any) -> Any:
+                with one_write:
+                    return method(*arguments)
+
+            return call
 
     def take() -> None:
-        budget = AttemptBudget(run.control, LINEAGE, DAY, limit, limit)
+        budget = AttemptBudget(Atomic(), LINEAGE, DAY, limit, limit)
         try:
             budget.reserve(price)
         except BudgetSpent:

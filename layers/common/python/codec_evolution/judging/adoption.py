@@ -27,7 +27,7 @@ from codec_evolution.judging.comparison import (
     range_on,
 )
 from codec_evolution.judging.figures import RecordFigures, achievement, contest_figures, figures_of_record
-from codec_evolution.judging.rule import RULE, Rule, by_heart, gap, improvement_text, shortfall
+from codec_evolution.judging.rule import RULE, Rule, Sides, by_heart, gap, improvement_text, shortfall
 from codec_evolution.record import Figures
 
 Decision = Literal["adopt", "reject", "confirm", "undecidable"]
@@ -129,29 +129,28 @@ class _Trial:
             train, strict = compare(ours, theirs, "train"), compare(ours, theirs, "train", STRICT)
         except Incomparable as error:
             return self.verdict("undecidable", str(error))
-        if reason := (train.obstacle or self._unreached() or gap(train, rule)):
+        held_out = self.candidate.held_out
+        worth_a_look = held_out is not None or self.incumbent_knows_by_heart()
+        reason = (
+            train.obstacle
+            or ("" if worth_a_look else shortfall(train, rule.one_side, rule))
+            or self._unreached()
+            or gap(train, rule)
+            or ("" if worth_a_look else shortfall(strict, rule.one_side, rule))
+        )
+        if reason:
             return self.verdict("reject", reason, train)
-        if self.candidate.held_out is not None:
-            return _Confirmation(self, incumbent, self.candidate.held_out, train, strict).decide()
-        reason = shortfall(train, rule.one_side, rule) or shortfall(strict, rule.one_side, rule)
-        if reason and not self.incumbent_knows_by_heart():
-            return self.verdict("reject", reason, train)
-        return self.verdict("confirm", "promising on the training clips", train)
+        if held_out is None:
+            return self.verdict("confirm", "promising on the training clips", train)
+        return _Confirmation(self, incumbent, held_out, train, strict).decide()
 
     def incumbent_knows_by_heart(self) -> bool:
         """Tell whether the incumbent seems to know the training windows by heart (it was adopted before rule 3).
 
-        Against HEVC it then does better on the training clips than on the held-out ones by more than the rule allows a
-        step to add. Its training windows may not keep a successor away that is better where nothing can be known.
+        Its training windows may then not keep a successor away that is better where nothing can be known.
         """
-        incumbent = self.incumbent
-        if incumbent is None or incumbent.held_out is None or incumbent.held_out.failure is not None:
-            return False
-        seen = contest_figures(incumbent.train, "train").measured.bd_rate_vs_hevc
-        unseen = contest_figures(incumbent.held_out, "held_out").measured.bd_rate_vs_hevc
-        if seen is None or unseen is None:
-            return False
-        return 1 - (1 + seen / 100) / (1 + unseen / 100) > self.rule.heart_mean
+        known = sides(self.incumbent) if self.incumbent is not None else None
+        return known is not None and bool(by_heart(known, None, self.rule))
 
     def _unreached(self) -> str:
         """Return why there would be no rate at the reference quality; empty when there is one on every window."""
@@ -234,7 +233,7 @@ class _Confirmation:
             return self._verdict("undecidable", reason, held_out_rows=rows)
         both, told = pooled(self.train, held_out), {"held_out_rows": rows}
         told |= _pooled_figures(both, rule)
-        if why := (by_heart(self.train, held_out, rule) or by_heart(self.strict, strict, rule)):
+        if why := by_heart(sides(self.trial.candidate), sides(self.incumbent), rule):
             return self._verdict("reject", BY_HEART, held_out_reason=why, **told)
         why = (
             shortfall(held_out, rule.one_side, rule)
@@ -259,6 +258,16 @@ class _Confirmation:
 
     def _verdict(self, decision: Decision, reason: str, **more: Any) -> Verdict:
         return self.trial.verdict(decision, reason, self.train, **more)
+
+
+def sides(contest: Contest) -> Sides:
+    """Return a codec's BD-rates against the anchor on both sides of a contest."""
+    train = contest_figures(contest.train, "train")
+    later = contest.held_out
+    measured = later is not None and later.failure is None
+    unseen = contest_figures(later, "held_out").measured.bd_rate_vs_hevc if later and measured else None
+    clips = {row.clip: row.bd_rate_vs_hevc for row in train.rows}
+    return Sides(train.measured.bd_rate_vs_hevc, unseen, clips)
 
 
 def _pooled_figures(both: Comparison, rule: Rule) -> dict[str, Any]:

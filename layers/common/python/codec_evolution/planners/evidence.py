@@ -33,6 +33,7 @@ from codec_evolution.planners.parents import (
     near_miss_row,
     nearest_miss,
     outline,
+    version_row,
 )
 from codec_evolution.planners.prompts import Limits
 from codec_evolution.planners.roles import IMPROVE, draw_role, open_roles
@@ -230,18 +231,6 @@ def clip_rows(report: Report | None) -> list[dict[str, Any]]:
         versus, _ = comparison.figures_of(ours[key], anchor, within)
         rows.append({"clip": key[0], "window": key[1], "rates": rates, "bd_rate_vs_hevc": versus})
     return rows
-
-
-def version_row(attempt: Attempt) -> dict[str, Any]:
-    """Return an adopted version with the figures of its training windows."""
-    known = attempt.to_item()
-    names = ("attempt_id", "adopted_version", "hypothesis")
-    return {
-        **{name: known[name] for name in names if name in known},
-        "bitrate_mbps": attempt.training_figure("bitrate_mbps"),
-        "bd_rate_vs_hevc": attempt.training_figure("bd_rate_vs_hevc"),
-        "bd_rate_vs_incumbent": attempt.training_figure("bd_rate_vs_incumbent"),
-    }
 
 
 def curve_rows(report: Report | None) -> list[dict[str, Any]]:

@@ -147,3 +147,15 @@ def outline(source: str) -> str:
             said = (ast.get_docstring(node) or "").partition("\n")[0]
             lines.append(f"{node.name}: {said}" if said else node.name)
     return "\n".join(lines[:OUTLINE_LINES])[:OUTLINE_CHARS]
+
+
+def version_row(attempt: Attempt) -> dict[str, Any]:
+    """Return an adopted version with the figures of its training windows."""
+    known = attempt.to_item()
+    names = ("attempt_id", "adopted_version", "hypothesis")
+    return {
+        **{name: known[name] for name in names if name in known},
+        "bitrate_mbps": attempt.training_figure("bitrate_mbps"),
+        "bd_rate_vs_hevc": attempt.training_figure("bd_rate_vs_hevc"),
+        "bd_rate_vs_incumbent": attempt.training_figure("bd_rate_vs_incumbent"),
+    }
