@@ -70,7 +70,7 @@ def test_a_scripted_claude_reads_calls_a_tool_repairs_its_codec_and_is_adopted(c
         attempt
     )
     assert attempt["source_sha256"] == sha256_hex(winner())
-    assert attempt["hypothesis"].startswith("Conditional replenishment")
+    assert attempt["hypothesis"].startswith("Motion compensation")
     assert attempt["summary"].startswith("LLM evolved codec to v1 - ")
 
 
