@@ -1,9 +1,9 @@
 """Trains the constants of the grammar's codecs on the training clips: `python -m infra.workbench.train`.
 
-Two passes over all windows of the training clips but window 0. The first collects, with everything neutral, how often
-each context saw a zero, and the normal equations of the loop filter. The second starts from what the first found and
-settles counts and mixing weights. The same clips give the same constants; about three minutes on one core. A contest
-may draw some of these windows, so only held-out clips tell what training is worth.
+Two passes over all windows of the training clips but the sealed ones. The first collects, with everything neutral,
+how often each context saw a zero, and the normal equations of the loop filter. The second starts from what the first
+found and settles counts and mixing weights. The same clips give the same constants; about three minutes on one core.
+Contests draw these windows, so only held-out clips and sealed windows tell what training is worth.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import numpy as np
 from codec_evolution.planners.grammar import trained
 from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
+from codec_sandbox.clips import SEALED_WINDOW
 
 ROOT = Path(__file__).parents[2]
 WINDOWS = ROOT / "sandbox_container" / "clips" / "windows"
 CLIPS = ("bunny", "carphone")
-"""The training clips; window 0 of each is left out, because figures of the documentation are measured there."""
+"""The training clips; the sealed window of each is left out, because figures of record are measured there."""
 
 QUALITIES = ((10, 45, 80), (20, 55, 90), (30, 65, 35))
 FRAMES = 12
@@ -141,11 +142,11 @@ def packed(data: bytes) -> str:
 
 
 def sequences() -> Iterator[tuple[np.ndarray, int]]:
-    """Yield the frames of every window with a quality, in a seeded order."""
+    """Yield the frames of every window that is not sealed with a quality, in a seeded order."""
     found = []
     for clip in CLIPS:
         for number, path in enumerate(sorted((WINDOWS / clip).glob("*.npz"))):
-            if path.stem != "0":
+            if int(path.stem) != SEALED_WINDOW:
                 found += [(path, quality) for quality in QUALITIES[number % len(QUALITIES)]]
     random.Random(SEED).shuffle(found)
     for path, quality in found:

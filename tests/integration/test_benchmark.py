@@ -10,7 +10,7 @@ import bjontegaard
 import numpy as np
 import pytest
 from codec_evolution.contracts import Report
-from codec_evolution.judging.adoption import BY_HEART, Contest, judge
+from codec_evolution.judging.adoption import Contest, judge
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipSet, frames_sha256, window_path
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable
 from codec_sandbox.limits import Limits
@@ -158,7 +158,7 @@ def test_a_codec_with_the_training_clips_inside_wins_on_them_and_loses_on_the_he
     assert on_training.bd_rate_vs_incumbent < -15
     final = judge(cheat, incumbent)
     assert final.decision == "reject"
-    assert final.reason == BY_HEART
+    assert "not confirmed" in final.reason
 
 
 def test_a_codec_that_fails_on_the_held_out_clips_only_is_not_adopted(small, incumbent):
