@@ -2,7 +2,7 @@
 
 Two passes over all windows of the training clips but the sealed ones. The first collects, with everything neutral,
 how often each context saw a zero, and the normal equations of the loop filter. The second starts from what the first
-found and settles counts and mixing weights. The same clips give the same constants; about three minutes on one core.
+found and settles counts and mixing weights. The same clips give the same constants; about six minutes on one core.
 Contests draw these windows, so only held-out clips and sealed windows tell what training is worth.
 """
 
