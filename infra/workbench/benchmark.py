@@ -246,7 +246,8 @@ def summary(report: Report, scores: Mapping[tuple[str, int, int], float]) -> dic
     scores
         VMAF by name of the clip, index of the window and quality value.
     """
-    record = figures.figures_of_record(report, report)
+    training = figures.contest_figures(report, "train")
+    record = figures.figures_of_record(training, report)
     measured = record.measured
     return {
         "status": report.outcome,
@@ -255,7 +256,7 @@ def summary(report: Report, scores: Mapping[tuple[str, int, int], float]) -> dic
         "clips": _clip_rows(report, scores),
         "figures_windows": record.windows,
         **measured.model_dump(exclude={"bd_rate_vs_incumbent"}),
-        "training_bd_rate_vs_hevc": figures.contest_figures(report, "train").measured.bd_rate_vs_hevc,
+        "training_bd_rate_vs_hevc": training.measured.bd_rate_vs_hevc,
         "achievement": figures.achievement(record),
         "clip_set": report.clip_set,
         "seed": report.seed,

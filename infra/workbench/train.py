@@ -23,10 +23,8 @@ import numpy as np
 from codec_evolution.planners.grammar import trained
 from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
-from codec_sandbox.clips import SEALED_WINDOW
+from codec_sandbox.clips import SEALED_WINDOW, ClipSet
 
-ROOT = Path(__file__).parents[2]
-WINDOWS = ROOT / "sandbox_container" / "clips" / "windows"
 CLIPS = ("bunny", "carphone")
 """The training clips; the sealed window of each is left out, because figures of record are measured there."""
 
@@ -143,14 +141,17 @@ def packed(data: bytes) -> str:
 
 def sequences() -> Iterator[tuple[np.ndarray, int]]:
     """Yield the frames of every window that is not sealed with a quality, in a seeded order."""
-    found = []
-    for clip in CLIPS:
-        for number, path in enumerate(sorted((WINDOWS / clip).glob("*.npz"))):
-            if int(path.stem) != SEALED_WINDOW:
-                found += [(path, quality) for quality in QUALITIES[number % len(QUALITIES)]]
+    clips = ClipSet()
+    found = [
+        (window, quality)
+        for name in CLIPS
+        for window in clips.clip(name).windows
+        if window.index != SEALED_WINDOW
+        for quality in QUALITIES[window.index % len(QUALITIES)]
+    ]
     random.Random(SEED).shuffle(found)
-    for path, quality in found:
-        yield np.load(path)["frames"][:FRAMES], quality
+    for window, quality in found:
+        yield clips.load(window)[:FRAMES], quality
 
 
 def load(source: str) -> Any:

@@ -8,7 +8,9 @@ told in full.
 import re
 from dataclasses import replace
 
+from codec_sandbox.faults import printable
 from codec_sandbox.runs import Fault
+from codec_sandbox.worker import SOURCE_CHARS
 
 MAX_CHARS = 240
 """Longest message, in characters."""
@@ -22,8 +24,6 @@ MAX_WORD = 40
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _PLACE = re.compile(r"line \d{1,6}, in \w{1,100}: (.*)")
 """A line of a traceback, as `codec_sandbox.worker` writes it."""
-_SOURCE_CHARS = 120
-"""Characters of a source's line that a traceback shows."""
 
 
 def disclosed(fault: Fault, source: bytes) -> Fault:
@@ -36,7 +36,7 @@ def disclosed(fault: Fault, source: bytes) -> Fault:
     source : bytes
         Of the candidate: a traceback keeps places and lines of this source alone.
     """
-    known = {line.strip()[:_SOURCE_CHARS] for line in source.decode("utf-8", "replace").splitlines()}
+    known = {line.strip()[:SOURCE_CHARS] for line in source.decode("utf-8", "replace").splitlines()}
     places = (_PLACE.fullmatch(line) for line in fault.traceback.splitlines())
     lines = [place[0] for place in places if place and place[1] in known]
     return replace(fault, message=without_samples(fault.message), traceback="\n".join(lines))
@@ -53,7 +53,7 @@ def without_samples(text: str) -> str:
 
     words = re.sub(rf"\S{{{MAX_WORD + 1},}}", "...", text)
     short = _NUMBER.sub(rounded, words)
-    return short if len(short) <= MAX_CHARS else short[: MAX_CHARS - 4] + " ..."
+    return printable(short, MAX_CHARS)
 
 
 def _rounded(number: str) -> str:

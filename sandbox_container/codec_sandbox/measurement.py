@@ -9,6 +9,9 @@ from codec_sandbox.disclosure import disclosed
 from codec_sandbox.quality import Quality
 from codec_sandbox.runs import Coded, Fault
 
+PUBLIC_STAGES = ("validate", "smoke")
+"""The stages without frames, or with frames that everybody knows; their failures are told in full."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -41,7 +44,7 @@ class StageFailed(Exception):
 
 def told(failure: StageFailed, source: bytes) -> StageFailed:
     """Return a failure as it may leave the sandbox, where the planner reads it: of real frames, no samples."""
-    if failure.stage == "validate":
+    if failure.stage in PUBLIC_STAGES:
         return failure
     fault = disclosed(failure.fault, source)
     if failure.stage != "sealed":

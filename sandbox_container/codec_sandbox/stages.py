@@ -139,7 +139,7 @@ class Benchmark:
             except StageFailed as failure:
                 outcome.failure = told(failure, request.source)
             except RunFailed as failure:
-                outcome.failure = StageFailed(stage, failure.fault)
+                outcome.failure = told(StageFailed(stage, failure.fault), request.source)
             outcome.cpu_s += meter.used_s
             outcome.timings_s[stage] = time.perf_counter() - started
             if outcome.failure:

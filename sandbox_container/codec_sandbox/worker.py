@@ -34,6 +34,9 @@ FUNCTIONS: dict[Role, str] = {"encoder": "compress_video_frame", "decoder": "dec
 FILENAME = "<candidate>"
 """File name of the candidate in tracebacks."""
 
+SOURCE_CHARS = 120
+"""Characters of a source's line that a traceback shows."""
+
 MODULE = "candidate"
 """Name of the candidate's module."""
 
@@ -233,7 +236,11 @@ class _Worker:
         return frames
 
     def source_line(self, number: int) -> str:
-        return self.source_lines[number - 1].strip()[:120] if 0 < number <= len(self.source_lines) else ""
+        return (
+            self.source_lines[number - 1].strip()[:SOURCE_CHARS]
+            if 0 < number <= len(self.source_lines)
+            else ""
+        )
 
 
 def vars_of(violation: Violation) -> list[Any]:

@@ -12,6 +12,7 @@ its points.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from codec_evolution.contracts import Report
@@ -130,7 +131,7 @@ class _Trial:
         except Incomparable as error:
             return self.verdict("undecidable", str(error))
         held_out = self.candidate.held_out
-        worth_a_look = held_out is not None or self.incumbent_knows_by_heart()
+        worth_a_look = held_out is not None or self.incumbent_knows_by_heart
         reason = (
             train.obstacle
             or ("" if worth_a_look else shortfall(train, rule.one_side, rule))
@@ -144,6 +145,12 @@ class _Trial:
             return self.verdict("confirm", "promising on the training clips", train)
         return _Confirmation(self, incumbent, held_out, train, strict).decide()
 
+    @cached_property
+    def training(self) -> RecordFigures:
+        """The candidate's figures on the training windows."""
+        return contest_figures(self.candidate.train, "train")
+
+    @cached_property
     def incumbent_knows_by_heart(self) -> bool:
         """Tell whether the incumbent seems to know the training windows by heart (it was adopted before rule 3).
 
@@ -154,7 +161,7 @@ class _Trial:
 
     def _unreached(self) -> str:
         """Return why there would be no rate at the reference quality; empty when there is one on every window."""
-        reached = contest_figures(self.candidate.train, "train").measured.bitrate_mbps is not None
+        reached = self.training.measured.bitrate_mbps is not None
         return "" if reached else "a curve does not pass through the reference quality of its training window"
 
     def verdict(
@@ -162,8 +169,8 @@ class _Trial:
     ) -> Verdict:
         """Return a verdict with the figures of record; those against the incumbent are of `comparison`."""
         means = comparison.means if comparison else None
-        training = contest_figures(self.candidate.train, "train")
-        record = figures_of_record(self.candidate.train, self.candidate.held_out)
+        training = self.training
+        record = figures_of_record(training, self.candidate.held_out)
         values: dict[str, Any] = {
             **record.measured.model_dump(exclude_unset=True),
             "training_bitrate_mbps": training.measured.bitrate_mbps,

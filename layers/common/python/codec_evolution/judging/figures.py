@@ -54,11 +54,11 @@ class RecordFigures:
     windows: Windows
 
 
-def figures_of_record(train: Report, held_out: Report | None) -> RecordFigures:
-    """Return the figures of the sealed windows, which come with the held-out report; else the training ones."""
-    if held_out is not None and held_out.failure is None and curves(held_out, "sealed"):
-        return contest_figures(held_out, "sealed")
-    return contest_figures(train, "train")
+def figures_of_record(training: RecordFigures, measured: Report | None) -> RecordFigures:
+    """Return the figures of a report's sealed windows; those of the training windows where it has none."""
+    if measured is not None and measured.failure is None and curves(measured, "sealed"):
+        return contest_figures(measured, "sealed")
+    return training
 
 
 def contest_figures(report: Report, role: str) -> RecordFigures:
