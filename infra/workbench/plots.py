@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ CODEC_STYLES = (
     {"color": "#2171b5", "marker": "D", "linewidth": 1.8},
 )
 """The candidate or newest version, and the incumbent."""
+KINDS = {"train": "training", "held_out": "held-out", "sealed": "sealed"}
+"""What the title calls windows of each role."""
+COLUMNS, LEGEND_COLUMNS = 2, 3
+"""Most panels, and entries of the legend, side by side."""
 PLOTTED_DB = (28.0, 48.0)
 """Range of the quality axis, dB PSNR-YUV."""
 ERROR_GAIN = 4
@@ -75,8 +80,13 @@ def draw_rate_distortion(
         The files written.
     """
     panels = _panels(codecs[0][1])
-    figure, grid = pyplot.subplots(1, len(panels), figsize=(1.0 + 5.6 * len(panels), 6.2), squeeze=False)
-    for axes, row in zip(grid[0], panels, strict=True):
+    lines = math.ceil(len(panels) / COLUMNS)
+    columns = min(len(panels), COLUMNS)
+    size = (1.0 + 5.6 * columns, 1.2 + 5.0 * lines)
+    figure, grid = pyplot.subplots(lines, columns, figsize=size, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.axis("off")
+    for axes, row in zip(grid.flat, panels, strict=False):
         window = clips.clip(row["name"]).windows[row["window"]]
         _draw_references(axes, window, references)
         for (name, rows), style in zip(codecs, _codec_styles(len(codecs)), strict=True):
@@ -86,12 +96,15 @@ def draw_rate_distortion(
         _dress(axes, row)
         _mark_reference(axes, row)
     handles = {
-        label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        label: h for axes in grid.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=3, fontsize=9, frameon=False)
-    kind = "training" if panels[0]["role"] == "train" else "held-out"
-    figure.suptitle(f"Rate-distortion on the {kind} clips (shaded: the range that adoption looks at)")
-    figure.tight_layout(rect=(0, 0.11, 1, 1))
+    figure.legend(
+        handles.values(), handles.keys(), loc="lower center", ncol=LEGEND_COLUMNS, fontsize=9, frameon=False
+    )
+    kind = KINDS[panels[0]["role"]]
+    figure.suptitle(f"Rate-distortion on {kind} windows (shaded: the range that adoption looks at)")
+    entries = math.ceil(len(handles) / LEGEND_COLUMNS)
+    figure.tight_layout(rect=(0, (0.1 + 0.22 * entries) / size[1], 1, 1))
     return _save(figure, output)
 
 
@@ -103,10 +116,11 @@ def _codec_styles(count: int) -> list[dict[str, Any]]:
 
 
 def _panels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the row of each clip's first window: of the contest, or else the sealed one."""
+    contest = [row for row in rows if row["role"] != "sealed"]
     first: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["window"]):
-        if row["role"] != "sealed":
-            first.setdefault(row["name"], row)
+    for row in sorted(contest or rows, key=lambda row: row["window"]):
+        first.setdefault(row["name"], row)
     return [first[name] for name in sorted(first)]
 
 

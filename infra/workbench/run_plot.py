@@ -19,7 +19,8 @@ VERSIONS_SHOWN = 6
 def draw_versions(session: Session) -> Path | None:
     """Draw version 0 and the newest versions into the state directory and return the file.
 
-    Only versions that were measured on this machine's clip set are drawn; None when there are none.
+    The curves are of the sealed windows, the only ones that all versions share, and of versions that were measured on
+    this machine's clip set; None when there are none.
     """
     clips = ClipSet()
     newest = session.control.state(LINEAGE).version
@@ -28,10 +29,12 @@ def draw_versions(session: Session) -> Path | None:
     for number in numbers:
         record = session.record.of_version(LINEAGE, number) if newest >= 0 else None
         report = record and artifacts.load_report(
-            session.bucket, artifacts.report(LINEAGE, record.attempt_id)
+            session.bucket, artifacts.held_out_report(LINEAGE, record.attempt_id)
         )
-        if report and report.clip_set == clips.digest:
-            curves.append((f"version {number}", summary(report, {})["clips"]))
+        if report is None or report.clip_set != clips.digest:
+            continue
+        if rows := [row for row in summary(report, {})["clips"] if row["role"] == "sealed"]:
+            curves.append((f"version {number}", rows))
     if not curves:
         return None
     return draw_rate_distortion(session.state_dir / "rate_distortion.png", curves, clips, References())[0]
