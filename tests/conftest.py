@@ -20,6 +20,8 @@ TOGETHER = "tests/sandbox/"
 LONGEST = (
     "tests/sandbox/test_attacks.py",
     "tests/integration/test_loop.py",
+    "tests/integration/test_claude_cycle.py",
+    "tests/integration/test_claude_experiments.py",
     "tests/browser/test_page_in_chromium.py",
     "tests/integration/test_framework_scenario.py",
 )
@@ -28,8 +30,8 @@ LONGEST = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two processes a core: most tests wait for other processes."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Return one process more than there are cores: some tests wait, and the longest ones measure codecs."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

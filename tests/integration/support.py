@@ -9,9 +9,9 @@ from codec_evolution.record import Attempt
 CLI = [sys.executable, "-m", "infra.cli"]
 
 
-def cli(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+def cli(*arguments: str, expect: int = 0, timeout_s: int = 900) -> subprocess.CompletedProcess[str]:
     """Run a command line to its end and return what it wrote; its exit status must be ``expect``."""
-    done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
     assert done.returncode == expect, done.stderr[-4000:]
     return done
 

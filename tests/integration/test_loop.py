@@ -36,16 +36,22 @@ def state_dir(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("loop")
 
 
+def cycle(state_dir: Path) -> dict:
+    """Run one cycle of the search; its codecs take minutes to measure, twice that beside other tests."""
+    arguments = ("run", "--cycles", "1", "--json", "--state-dir", str(state_dir))
+    return json.loads(cli(*arguments, timeout_s=1800).stdout)
+
+
 @pytest.fixture(scope="module")
 def first(state_dir) -> dict:
     """A cycle from nothing."""
-    return json.loads(cli("run", "--cycles", "1", "--json", "--state-dir", str(state_dir)).stdout)
+    return cycle(state_dir)
 
 
 @pytest.fixture(scope="module")
 def again(first, state_dir) -> dict:
     """A second cycle, by a run of its own."""
-    return json.loads(cli("run", "--cycles", "1", "--json", "--state-dir", str(state_dir)).stdout)
+    return cycle(state_dir)
 
 
 def attempts_of(*runs: dict) -> list[dict]:
