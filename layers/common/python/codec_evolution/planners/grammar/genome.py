@@ -17,7 +17,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "intra": ("few", "some", "many"),
     "intra_trials": (1, 2, 3),
     "transform": (8, "two", "three"),
-    "contexts": ("single", "mixed"),
+    "contexts": ("single", "mixed", "rich"),
     "beginnings": ("even", "trained"),
     "memory": (60, 120, 200, 250),
     "mixing_shift": (14, 15, 16),
@@ -26,15 +26,17 @@ GENES: dict[str, tuple[Any, ...]] = {
     "rate_weight": (0.05, 0.06, 0.075, 0.09, 0.11, 0.13),
     "reconstruction_bias": (0, 1, 2, 3, 4),
     "chroma_step": (0.5, 0.55, 0.6, 0.65, 0.7, 0.85, 1.0),
+    "enlarging": ("linear", "matched"),
     "partition": ("one", "two", "three"),
     "decision": ("difference", "transform"),
     "interpolation": ("linear", "long"),
     "references": (1, 2),
+    "older": ("before", "finer"),
     "overlap": (False, True),
     "vector_weight": (0.3, 0.4, 0.5),
-    "first_step": (0.55, 0.65, 0.75, 0.85, 1.0),
-    "cascade": (0, 2, 4, 8),
-    "cascade_step": (1.1, 1.2, 1.3, 1.4, 1.5),
+    "first_step": (0.45, 0.5, 0.55, 0.65, 0.75, 0.85, 1.0),
+    "cascade": (0, 2, 4, 8, 16),
+    "cascade_step": (1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.75),
     "deblocking": (0.0, 0.15, 0.25, 0.4),
     "loop_filter": ("none", "trained"),
 }
@@ -45,6 +47,7 @@ _MOTION_GENES = (
     "decision",
     "interpolation",
     "references",
+    "older",
     "overlap",
     "vector_weight",
     "first_step",
@@ -73,10 +76,12 @@ class Genome:
     rate_weight: float = 0.09
     reconstruction_bias: int = 0
     chroma_step: float = 1.0
+    enlarging: str = "linear"
     partition: str = "one"
     decision: str = "difference"
     interpolation: str = "linear"
     references: int = 1
+    older: str = "before"
     overlap: bool = False
     vector_weight: float = 0.4
     first_step: float = 1.0
@@ -99,7 +104,12 @@ class Genome:
     @property
     def mixed(self) -> bool:
         """Whether several contexts are mixed for one symbol."""
-        return self.contexts == "mixed"
+        return self.contexts != "single"
+
+    @property
+    def rich(self) -> bool:
+        """Whether motion, intra modes and the last level are predicted from more contexts."""
+        return self.contexts == "rich"
 
     @property
     def large(self) -> bool:
@@ -121,6 +131,11 @@ class Genome:
         """Whether four macroblocks may share one motion."""
         return self.moves and self.partition == "three"
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the second reference is the last finer frame rather than the frame before the last."""
+        return self.moves and self.references == 2 and self.cascade > 0 and self.older == "finer"
+
     def canonical(self) -> Genome:
         """Return the same codec, with every gene that it does not use at its default."""
         unused: list[str] = []
@@ -128,8 +143,12 @@ class Genome:
             unused += _MOTION_GENES
         if not self.moves or not self.cascade:
             unused += ["cascade_step"]
+        if not self.keeps:
+            unused += ["older"]
         if not self.mixed:
             unused += ["mixing_shift", "beginnings"]
+        if self.rich:
+            unused += ["beginnings"]  # its contexts are not trained yet
         if self.quantisation != "rounded":
             unused += ["rounding"]
         return replace(self, **{gene: _DEFAULTS[gene] for gene in unused})

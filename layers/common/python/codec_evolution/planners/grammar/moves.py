@@ -119,6 +119,13 @@ TOOLS: tuple[Move, ...] = (
         lambda genome: genome.moves and genome.references == 1,
     ),
     Move(
+        "Last finer frame as reference",
+        {"older": "finer", "cascade": 8, "cascade_step": 1.5},
+        "the last finer frame shows what does not change better than the frame before the last",
+        8.0,
+        lambda genome: genome.moves and genome.references == 2 and genome.older == "before",
+    ),
+    Move(
         "Trained loop filter",
         {"loop_filter": "trained"},
         "coding noise looks alike everywhere, so its removal can be learnt once, by class of block",
@@ -152,6 +159,13 @@ TOOLS: tuple[Move, ...] = (
         "chroma planes cost few bits, so more quality for them is cheap",
         3.0,
         lambda genome: genome.chroma_step == 1.0,
+    ),
+    Move(
+        "Chroma enlarged to match its means",
+        {"enlarging": "matched"},
+        "the mean of enlarged chroma samples should be the decoded sample, not a blur of it",
+        2.5,
+        lambda genome: genome.enlarging == "linear",
     ),
     Move(
         "Overlapped motion",
