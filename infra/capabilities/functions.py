@@ -40,6 +40,7 @@ AMENDABLE = ("Plan",)
 
 PLANNED = (
     *(f"attempts/*/{name}.json" for name in ("model_usage", "proposal", "transcript")),
+    "memory/*",
     "sources/*",
 )
 """Patterns of what Plan stores. What the adoption rule reads (curves, releases, reports) is never among them."""
@@ -181,7 +182,7 @@ class Functions(Grants):
         self._allow_writes(function, self._data.loop_control, [UPDATE], ["spent_usd"])
         self._allow_table(function, self._data.framework_modifications, [QUERY])
         self._allow_objects(
-            function, read=["attempts/*", "curves/*", "releases/*", "sources/*"], write=PLANNED
+            function, read=["attempts/*", "curves/*", "memory/*", "releases/*", "sources/*"], write=PLANNED
         )
         self._deny_operators(function)
         self._deny_other_writes(function, PLANNED)

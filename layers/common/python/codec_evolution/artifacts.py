@@ -68,6 +68,16 @@ def journal(lineage: str, attempt_id: str) -> str:
     return f"{attempt(lineage, attempt_id)}/record.json"
 
 
+def notes(lineage: str, version: int) -> str:
+    """Return the key of one version of a lineage's notes."""
+    return f"memory/{lineage}/{version:06d}.json"
+
+
+def latest_notes(lineage: str) -> str:
+    """Return the key of a lineage's newest notes."""
+    return f"memory/{lineage}/latest.json"
+
+
 def training_curve(source_sha256: str, seed: str) -> str:
     """Return the key of a source's report on a contest's training windows."""
     return f"curves/{source_sha256}/{seed}.json"

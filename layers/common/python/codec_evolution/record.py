@@ -260,6 +260,8 @@ class Proposed(Attributes, frozen=True):
     """Under which a repeat of the source is found, by `candidate.source_key`."""
     normalised_sha256: str = ""
     hypothesis: Annotated[Text, Exposure(public=True)] = ""
+    changes: Text = ""
+    """The parts of the source that differ from the incumbent's, as `planners.novelty` writes them; "" for a rewrite."""
     started_at: Annotated[Time | None, Exposure(public=True)] = None
 
 

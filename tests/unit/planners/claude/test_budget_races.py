@@ -123,11 +123,12 @@ class SlotAtWork:
 
     def _round(self, number: int) -> bool:
         talk = Transcript.from_json(self.stored) if self.stored else fresh()
-        write_off(talk)
+        write_off(talk.calls)
+        me: Any = self
         budget = AttemptBudget(
-            self, self.world.lineage, DAY, LIMIT_USD, self.share_usd, spent_usd=talk.cost_usd
+            me, self.world.lineage, DAY, LIMIT_USD, self.share_usd, spent_usd=talk.cost_usd
         )
-        asker = Asker(self, PRICE, budget, lambda: self._save(talk), lambda: 1e12, lambda seconds: None)
+        asker = Asker(me, PRICE, budget, lambda: self._save(talk), lambda: 1e12, lambda seconds: None)
         try:
             if talk.answered(number) is None:
                 asker.ask(talk, number, CALL)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from codec_evolution.candidate import MAX_SOURCE_BYTES
 from codec_evolution.contracts import MAX_ROUNDS, Item, Report
 from codec_evolution.framework.modifications import Facts, Modification
 from codec_evolution.framework.release import POLICY_PATH
@@ -21,6 +22,7 @@ from codec_evolution.planners.evidence import (
     cycle_context,
 )
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
+from codec_evolution.planners.memory import LINE_CHARS, LINES, Notes
 from codec_evolution.planners.parents import (
     OUTLINE_CHARS,
     SHOWN_CHARS,
@@ -69,6 +71,16 @@ ITEM = Item(
     seed="seed",
     tools=True,
     budget_usd=1.5,
+)
+
+
+NOTES = Notes(
+    version=2,
+    through="2026-11-21T21:05:00.000Z#00",
+    by="claude-haiku-5-5",
+    helps=("A wider search of motion: -3 % in two attempts.",),
+    hurts=("Vectors in eighth samples: +2 %.",),
+    open=("Is a second reference worth its time?",),
 )
 
 
@@ -238,6 +250,7 @@ def test_a_cycle_in_the_middle_of_an_evolution():
         adopted=[attempt(6, "adopted", adopted_version=3, improvement="15.3% bitrate reduction")],
         elites=[elite(1, "motion", "cosine", 3.0), elite(2, "intra", "wavelet", 6.1)],
         sources={recent[1].attempt_id: SOURCE},
+        notes=NOTES,
     )
     golden("cycle_middle", rendered(read, governance(recent[1])))
 
@@ -397,7 +410,8 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(record_
         failed(m % 60, message=long, line=3) if m % 2 else attempt(m % 60, hypothesis=long, reason=long)
         for m in range(RECENT)
     ]
-    largest = "x" * 99 + "\n"
+    largest = "\n".join(f"def f{n}(x):\n    return '{'y' * 470}'" for n in range(MAX_SOURCE_BYTES // 498))
+    assert MAX_SOURCE_BYTES - 2000 < len(largest) <= MAX_SOURCE_BYTES
     read = reading(
         recent=recent,
         modifications=[
@@ -406,11 +420,20 @@ def test_the_prompt_stays_below_its_bound_of_tokens_whatever_the_history(record_
         adopted=[attempt(m, "adopted", adopted_version=m, improvement=long) for m in range(VERSIONS)],
         elites=[elite(m, "motion", "cosine", 1.0 + m, long) for m in range(60)],
         sources={each.attempt_id: (long + "\n") * 5 for each in recent},
-        source=largest * 1024,
+        source=largest,
         near_miss=NearMiss(attempt(1, hypothesis=long, reason=long), difference="x" * SHOWN_CHARS),
         inspirations=[
             Inspiration(elite(m, "motion", "cosine", 1.0, long), "x" * OUTLINE_CHARS) for m in (1, 2)
         ],
+        notes=Notes.model_validate(
+            {
+                **{"version": 1, "through": "a", "by": "m"},
+                **{
+                    kind: [f"{n}{'x' * LINE_CHARS}" for n in range(LINES)]
+                    for kind in ("helps", "hurts", "open")
+                },
+            }
+        ),
     )
     text = rendered(read, governance(*recent[1::2], leads=True, advised=True))
     system = PROMPTS.render(SYSTEM, system_context(POLICY, Limits(30, 240, 2048), tools=True, probes=3))

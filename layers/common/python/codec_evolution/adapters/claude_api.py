@@ -123,12 +123,12 @@ class ClaudeApi:
 
     def send(self, call: ModelCall) -> ModelAnswer:
         """Make a call once; it streams, so that no idle connection is cut."""
-        started, stream = False, None
+        started, stream, ends = False, None, self._ends(call)
         try:
             body = _body(call) | {"model": self._served(call.model)}
-            with self.client.messages.stream(**body, timeout=self._timeout()) as stream:
+            with self.client.messages.stream(**body, timeout=_timeout(ends())) as stream:
                 # The SDK does not pass pings on, and a model that is thinking sends nothing else for minutes.
-                stream.response.stream = _Punctual(stream.response.stream, self.deadline)
+                stream.response.stream = _Punctual(stream.response.stream, ends)
                 for event in stream:
                     started = started or event.type == "message_start"
                 if not started:
@@ -159,9 +159,12 @@ class ClaudeApi:
         bare = self.provider == "bedrock" and VENDOR not in model
         return f"{VENDOR}{model}" if bare else model
 
-    def _timeout(self) -> anthropic.Timeout:
-        left = max(1.0, self.deadline() - time.monotonic())
-        return anthropic.Timeout(min(READ_TIMEOUT_S, left), connect=min(CONNECT_TIMEOUT_S, left))
+    def _ends(self, call: ModelCall) -> Callable[[], float]:
+        """Return what tells the monotonic time at which a call's answer must be complete."""
+        if call.limit_s is None:
+            return self.deadline
+        limit = time.monotonic() + call.limit_s
+        return lambda: min(limit, self.deadline())
 
     def _retrieve(self, model: str) -> ModelFacts:
         with _mapped(f"model {model}"):
@@ -220,6 +223,11 @@ PROVIDERS: Mapping[str, Callable[[str, str], Any]] = {
     "bedrock": lambda _, base_url: bedrock_client(base_url),
 }
 """Client factories by the name in the settings: each takes a key and an address. A new provider is one entry."""
+
+
+def _timeout(ends: float) -> anthropic.Timeout:
+    left = max(1.0, ends - time.monotonic())
+    return anthropic.Timeout(min(READ_TIMEOUT_S, left), connect=min(CONNECT_TIMEOUT_S, left))
 
 
 def _body(call: ModelCall) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from codec_evolution.planners.base import (
     Step,
     ToolRequest,
 )
+from codec_evolution.planners.novelty import changes, changes_text
 from codec_evolution.ports import Control, Objects, Record
-from codec_evolution.record import SKIPPED, Attempt
+from codec_evolution.record import SKIPPED
 
 TRIED, PROBED = ("validate", "smoke"), ("probe",)
 """The sandbox's stages for every draft, and for one that is probed besides."""
@@ -82,7 +83,9 @@ class PlanStage:
                 refusal = context.refusal(proposal.candidate)
                 if refusal:
                     return Planned(next="nothing", reason=refusal, cost_usd=step.cost_usd)
-                facts = describe(proposal, sha256_hex(policy), started_at) | {"cost_usd": step.cost_usd}
+                changed = changes_text(changes(context.incumbent.source, proposal.candidate.source))
+                facts = describe(proposal, sha256_hex(policy), started_at)
+                facts |= {"changes": changed, "cost_usd": step.cost_usd}
                 self._store(item, proposal.candidate, facts)
                 return _proposed(proposal.candidate, policy, step.cost_usd)
             case Draft(candidate, probe=probe, configs=configs):
@@ -150,7 +153,7 @@ class PlanStage:
             incumbent=incumbent,
             seed=self.search_seed,
             tried=frozenset(each.normalised_sha256 for each in past if each.normalised_sha256),
-            outcomes=tuple(_past(each) for each in past),
+            outcomes=tuple(PastAttempt.of(each) for each in past),
         )
 
     def _refusal(self, item: Item, candidate: Candidate, shown: Candidate, policy: str) -> str:
@@ -189,15 +192,3 @@ def describe(proposal: Proposal, policy_sha256: str, started_at: str) -> dict[st
 
 def _proposed(candidate: Candidate, policy: str, cost_usd: float) -> Planned:
     return Planned(next="candidate", envelope=Envelope.seal(candidate.source, policy), cost_usd=cost_usd)
-
-
-def _past(attempt: Attempt) -> PastAttempt:
-    return PastAttempt(
-        attempt_id=attempt.attempt_id,
-        status=attempt.status,
-        reason=attempt.reason,
-        hypothesis=attempt.hypothesis,
-        bitrate_mbps=attempt.training_figure("bitrate_mbps"),
-        bd_rate_vs_incumbent=attempt.training_figure("bd_rate_vs_incumbent"),
-        planner=attempt.planner,
-    )

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from codec_evolution.candidate import Candidate
 from codec_evolution.contracts import Item
+from codec_evolution.record import Attempt
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class PastAttempt:
         In percent; negative is better.
     planner
         Name of the planner that proposed it.
+    parent_version
+        The version that it was judged against; None if it was not.
+    role
+        What the attempt was to do, "" if it had no role.
     """
 
     attempt_id: str
@@ -31,6 +36,23 @@ class PastAttempt:
     bitrate_mbps: float | None
     bd_rate_vs_incumbent: float | None
     planner: str
+    parent_version: int | None = None
+    role: str = ""
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> PastAttempt:
+        """Return what a planner may see of a whole record."""
+        return cls(
+            attempt_id=attempt.attempt_id,
+            status=attempt.status,
+            reason=attempt.reason,
+            hypothesis=attempt.hypothesis,
+            bitrate_mbps=attempt.training_figure("bitrate_mbps"),
+            bd_rate_vs_incumbent=attempt.training_figure("bd_rate_vs_incumbent"),
+            planner=attempt.planner,
+            parent_version=attempt.parent_version,
+            role=attempt.role,
+        )
 
 
 @dataclass(frozen=True)

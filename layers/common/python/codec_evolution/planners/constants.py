@@ -87,8 +87,11 @@ def variants(ranges: Sequence[Range], seed: str) -> list[dict[str, float]]:
 
 
 def _defaults(source: str) -> list[tuple[str, ast.expr]]:
+    return named_numbers(ast.parse(source, feature_version=GRAMMAR))
+
+
+def named_numbers(tree: ast.AST) -> list[tuple[str, ast.expr]]:
     """Return name and default of each ``config.get(name, number)`` on one line, in the order of the source."""
-    tree = ast.parse(source, feature_version=GRAMMAR)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 2]
     found: list[tuple[str, ast.expr]] = []
     for node in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):

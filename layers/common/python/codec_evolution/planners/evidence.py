@@ -25,6 +25,7 @@ from codec_evolution.planners.failures import (
     message_of,
     pattern_of,
 )
+from codec_evolution.planners.memory import Notes
 from codec_evolution.planners.parents import (
     Inspiration,
     NearMiss,
@@ -37,6 +38,7 @@ from codec_evolution.planners.parents import (
 )
 from codec_evolution.planners.prompts import Limits
 from codec_evolution.planners.roles import IMPROVE, draw_role, open_roles
+from codec_evolution.planners.units import shortened
 from codec_evolution.ports import Control, DayCounters, Objects, Record
 from codec_evolution.record import ADOPTED, SKIPPED, TEST_FAILED, Attempt, Elite
 
@@ -88,6 +90,8 @@ class Reading:
         Codecs of other families.
     role
         What the attempt is to do.
+    notes
+        What earlier attempts have taught; None before the first notes.
     """
 
     item: Item
@@ -104,6 +108,7 @@ class Reading:
     near_miss: NearMiss | None = None
     inspirations: Sequence[Inspiration] = ()
     role: str = IMPROVE
+    notes: Notes | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ def cycle_context(
         "rounds": rounds,
         "governance": governance,
         "incumbent": version_row(reading.incumbent) if reading.incumbent else {},
-        "source": reading.source,
+        "source": shortened(reading.source),
         "clips": clip_rows(reading.report),
         "points": curve_rows(reading.report),
         "sizes": size_rows(reading.report),
@@ -211,7 +216,15 @@ def cycle_context(
         "near_miss": near_miss_row(reading.near_miss),
         "inspirations": [{**each.elite.to_item(), "outline": each.outline} for each in reading.inspirations],
         "role": reading.role,
+        "notes": notes_row(reading.notes),
     }
+
+
+def notes_row(notes: Notes | None) -> dict[str, Any] | None:
+    """Return what the template is given of the notes; None if there are none."""
+    if notes is None:
+        return None
+    return {**notes.model_dump(include={"version", "through", "by"}), "text": notes.text}
 
 
 def clip_rows(report: Report | None) -> list[dict[str, Any]]:
@@ -371,7 +384,7 @@ def attempt_report(attempt: Attempt, source: str, report: Report | None) -> str:
             f"{row['clip']} quality {row['quality']}: {row['bitrate_mbps']:.3f} Mbps, {row['psnr_db']:.2f} dB, "
             f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s per frame"
         )
-    return "\n".join([*lines, "", "source:", source or "(no source is stored)"])
+    return "\n".join([*lines, "", "source:", shortened(source) or "(no source is stored)"])
 
 
 def failure_text(failure: Mapping[str, Any]) -> str:

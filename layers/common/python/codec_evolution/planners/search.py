@@ -12,6 +12,8 @@ from codec_evolution.planners.base import Briefing, NoProposal, PastAttempt, Pro
 from codec_evolution.planners.grammar.genome import Genome, origin_of, read_genome
 from codec_evolution.planners.grammar.moves import FOUNDATION, TOOLS, Move, setting_moves
 from codec_evolution.planners.grammar.writer import describe, write_codec
+from codec_evolution.planners.memory import Memory
+from codec_evolution.ports import Objects
 
 MAX_WRITTEN = 60
 """Sources that one call writes and compares with those already tested before it gives up; about 100 ms each."""
@@ -70,11 +72,22 @@ class SearchPlanner:
     A bundle adds coding tools, and settings when no tool is left, until it can be expected to pass the margin of an
     adoption. One that fell short but gained is kept and extended in the next attempt; changes that made it worse are
     dropped. The expectations are corrected by the record.
+
+    Parameters
+    ----------
+    objects
+        Where the first slot of a cycle keeps the lineage's notes; None to keep none.
     """
+
+    def __init__(self, objects: Objects | None = None) -> None:
+        self._objects = objects
 
     def step(self, context: RoundContext) -> Step:
         """Propose at once; there is no second round."""
-        return Step(self.propose(context.briefing()))
+        briefing = context.briefing()
+        if self._objects is not None and not context.item.slot:
+            Memory(self._objects, briefing.lineage).refresh(briefing.outcomes)
+        return Step(self.propose(briefing))
 
     def propose(self, briefing: Briefing) -> Proposal | NoProposal:
         """Return the next codec that was not tested before; the same briefing gives the same proposal."""

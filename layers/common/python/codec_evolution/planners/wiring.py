@@ -12,7 +12,7 @@ from codec_evolution.planners.search import SearchPlanner
 
 Builder = Callable[[Connections], RoundPlanner | NoProposal]
 
-BUILDERS: Mapping[str, Builder] = {CLAUDE: build_claude, SEARCH: lambda connections: SearchPlanner()}
+BUILDERS: Mapping[str, Builder] = {CLAUDE: build_claude, SEARCH: lambda given: SearchPlanner(given.objects)}
 
 
 def build_planner(name: str, connections: Connections) -> RoundPlanner | NoProposal:

@@ -18,6 +18,7 @@ from codec_evolution.judging.comparison import ClipRow
 from codec_evolution.judging.probe import ProbeFigures, ProbeRow, Variant
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
+from codec_evolution.planners.memory import Notes
 from codec_evolution.planners.parents import Inspiration, NearMiss
 from codec_evolution.planners.prompts import (
     CYCLE,
@@ -152,6 +153,7 @@ def _later(tools: bool) -> Reading:
             _attempt("rejected"), (ClipRow("clip", (0,), -1.0, 1.0, 1.1),), -1.0, "difference"
         ),
         inspirations=[Inspiration(elites[0], "outline"), Inspiration(elites[1])],
+        notes=Notes(version=1, through=_ID, by="rules", helps=("line",)),
     )
 
 

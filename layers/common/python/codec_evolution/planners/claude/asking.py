@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from codec_evolution.planners.claude.budget import AttemptBudget
 from codec_evolution.planners.claude.language_model import (
+    Block,
     LanguageModel,
     ModelAnswer,
     ModelCall,
@@ -61,7 +62,7 @@ class Asker:
             if sum(each.round == number for each in talk.calls) >= CALLS_A_ROUND:
                 break
             try:
-                return self._call(talk, number, call)
+                return self.buy(call, talk.calls, number, talk.hear)
             except ModelFault as fault:
                 wait = max(fault.wait_s, min(MAX_WAIT_S, FIRST_WAIT_S * 2**tries * random.random()))
                 late = wait > LONGEST_WAIT_S or time.monotonic() + wait + LEAST_CALL_S > self.deadline()
@@ -70,11 +71,31 @@ class Asker:
             self.sleep(wait)
         raise ModelFault("model_away", f"round {number} had no usable answer in {CALLS_A_ROUND} calls")
 
-    def _call(self, talk: Transcript, number: int, call: ModelCall) -> ModelAnswer:
+    def buy(
+        self, call: ModelCall, entries: list[Call], number: int, hear: Callable[[list[Block]], None]
+    ) -> ModelAnswer:
+        """Make one call, reserved before and settled after it.
+
+        Parameters
+        ----------
+        entries
+            Where the call is kept; part of what `save` stores.
+        number
+            The round that pays for it.
+        hear
+            Keeps the answer before it is stored.
+
+        Raises
+        ------
+        ModelFault
+            There is no answer.
+        codec_evolution.planners.claude.budget.BudgetSpent
+            The worst case of the call exceeds a budget; the call was not made.
+        """
         worst = self.price.worst_case(self.model.count(call), call.max_tokens)
         self.budget.reserve(worst)
         entry = Call(number, worst, model=call.model)
-        talk.calls.append(entry)
+        entries.append(entry)
         self.save()
         try:
             answer = self.model.send(call)
@@ -89,15 +110,15 @@ class Asker:
         entry.request_id, entry.detail = answer.request_id, answer.detail
         cost = self.price.cost(answer.usage)
         entry.end(SETTLED, cost)
-        talk.hear(answer.content)
+        hear(answer.content)
         # Stored before it is settled: after a crash in between, too much is booked, but the answer is not lost.
         self.save()
         self.budget.settle(worst, cost)
         return answer
 
 
-def write_off(talk: Transcript) -> None:
+def write_off(calls: Sequence[Call]) -> None:
     """Book the calls that a crashed process left in flight: their worst case stays spent."""
-    for call in talk.calls:
+    for call in calls:
         if call.state == RESERVED:
             call.end(LOST, call.reserved_usd)

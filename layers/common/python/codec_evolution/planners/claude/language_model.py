@@ -31,6 +31,8 @@ class ModelCall:
         ``low`` to ``max``.
     forced
         Whether some tool call is forced; only for models that allow it.
+    limit_s
+        Seconds after which the answer is no longer waited for; None for as long as there is time.
     """
 
     model: str
@@ -40,6 +42,7 @@ class ModelCall:
     max_tokens: int
     effort: str
     forced: bool = False
+    limit_s: float | None = None
 
 
 @dataclass(frozen=True)

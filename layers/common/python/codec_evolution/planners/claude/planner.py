@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.candidate import Candidate, sha256_hex
+from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import MAX_ROUNDS, Item, Report
 from codec_evolution.framework.ports import Modifications
@@ -17,18 +17,17 @@ from codec_evolution.framework.rendering import Part
 from codec_evolution.judging.probe import ProbeFigures, best_variant, probe_figures, tuned_figures
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import (
-    ContinueRound,
     Draft,
     NoProposal,
     Outcome,
-    Proposal,
+    PastAttempt,
     RoundContext,
     Step,
-    ToolRequest,
 )
 from codec_evolution.planners.claude import toolbox
 from codec_evolution.planners.claude.asking import Asker, write_off
 from codec_evolution.planners.claude.budget import AttemptBudget, BudgetSpent
+from codec_evolution.planners.claude.distilling import Distiller
 from codec_evolution.planners.claude.experiments import Laboratory
 from codec_evolution.planners.claude.language_model import (
     LanguageModel,
@@ -36,12 +35,19 @@ from codec_evolution.planners.claude.language_model import (
     ModelCall,
     ModelFault,
 )
+from codec_evolution.planners.claude.outcomes import (
+    candidate_of,
+    proposal_of,
+    restored,
+    stored_outcome,
+)
 from codec_evolution.planners.claude.reading import REFUSAL, AnswerReader
 from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.constants import with_constants
 from codec_evolution.planners.evidence import EvidenceReader, Reading, cycle_context, failure_text
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
+from codec_evolution.planners.memory import Memory, Notes
 from codec_evolution.planners.prompts import (
     CYCLE,
     GOVERNANCE,
@@ -94,12 +100,14 @@ class ClaudePlanner:
         stored = self.objects.get_json(artifacts.transcript(item.lineage, item.attempt_id))
         talk = Transcript.from_json(stored) if stored is not None else None
         if talk is not None and str(number) in talk.outcomes:
-            return Step(self._restored(talk.outcomes[str(number)]), talk.cost_of(number))
+            return Step(restored(self.objects, talk.outcomes[str(number)]), talk.cost_of(number))
         try:
-            templates = load_templates(self.objects, item.release, NAMES if talk is None else (NOTICES,))
+            begun = talk is not None and bool(talk.messages)
+            templates = load_templates(self.objects, item.release, (NOTICES,) if begun else NAMES)
             prompts = Prompts(templates, self.shipped, self._fallen_back)
-            if talk is None:
-                talk = self._begin(context, prompts)
+            if talk is None or not begun:
+                talk, reading = self._open(talk, context)
+                self._begin(talk, reading, context, prompts)
             outcome = self._probed(self._round(talk, context, prompts), talk, context)
         except (BudgetSpent, ModelFault, PromptBroken) as ended:
             outcome = NoProposal(str(ended))
@@ -107,7 +115,7 @@ class ClaudePlanner:
             drawn = {"planner": CLAUDE, "model": self.settings.draw(item.attempt_id)}
             self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), drawn)
             return Step(outcome)
-        talk.outcomes[str(number)] = self._stored(outcome, talk)
+        talk.outcomes[str(number)] = stored_outcome(self.objects, outcome, talk)
         # After a call the usage is stored already.
         (self._save if talk.calls else self._book)(item, talk)
         return Step(outcome, talk.cost_of(number))
@@ -115,38 +123,59 @@ class ClaudePlanner:
     def _fallen_back(self, reason: str) -> None:
         self.observe({"prompt_problem": reason})
 
-    def _begin(self, context: RoundContext, prompts: Prompts) -> Transcript:
-        """Start the conversation: the model is drawn and checked, the evidence read, the prompt rendered."""
+    def _open(self, talk: Transcript | None, context: RoundContext) -> tuple[Transcript, Reading]:
+        """Draw and check the model, and read the evidence; a conversation without a message is gone on with."""
         item = context.item
         if context.round:
             raise ModelFault("transcript_missing", f"round {context.round} has no transcript to go on from")
         name = self.settings.draw(item.attempt_id)
         facts = self.model.facts(name)
-        stable = system_context(
-            context.policy_toml, self.settings.limits, tools=item.tools, probes=self.settings.probes
-        )
         reading = self._read(context)
-        parts = [Part(SYSTEM, stable), *self._evidence(reading)]
-        texts = dict(zip((part.name for part in parts), prompts.render_all(parts), strict=True))
-        system, cycle = texts[SYSTEM], texts[CYCLE]
-        self.observe({"prompt_chars": len(system) + len(cycle)})
-        talk = Transcript(
+        talk = talk or Transcript(
             model=name,
             effort=self.settings.effort,
             can_force=facts.can_force,
-            system=system,
+            system="",
             tools=toolbox.definitions(framework=item.tools, strict=facts.strict),
-            prompts={
-                **{name: sha256_hex(text) for name, text in texts.items()},
-                "all": sha256_hex(system + cycle),
-            },
+            prompts={},
             messages=[],
             incumbent=context.incumbent.sha256,
             role=reading.role,
             inspirations=[each.elite.attempt_id for each in reading.inspirations],
         )
+        return talk, reading
+
+    def _begin(self, talk: Transcript, reading: Reading, context: RoundContext, prompts: Prompts) -> None:
+        """Start the conversation: the notes are brought up to date, and the prompt is rendered."""
+        item = context.item
+        reading = replace(reading, notes=self._notes(talk, reading))
+        stable = system_context(
+            context.policy_toml, self.settings.limits, tools=item.tools, probes=self.settings.probes
+        )
+        parts = [Part(SYSTEM, stable), *self._evidence(reading)]
+        texts = dict(zip((part.name for part in parts), prompts.render_all(parts), strict=True))
+        system, cycle = texts[SYSTEM], texts[CYCLE]
+        self.observe({"prompt_chars": len(system) + len(cycle)})
+        talk.system = system
+        hashes = {name: sha256_hex(text) for name, text in texts.items()}
+        talk.prompts = {**hashes, "all": sha256_hex(system + cycle)}
         talk.say(cycle)
-        return talk
+
+    def _notes(self, talk: Transcript, reading: Reading) -> Notes | None:
+        """Return the lineage's notes; the first slot of a cycle brings them up to date."""
+        item = reading.item
+        memory = Memory(self.objects, item.lineage)
+        if item.slot:
+            return memory.latest()
+        distiller = Distiller(
+            self.model,
+            self.settings,
+            memory,
+            self._budget(item, talk),
+            lambda: self._book(item, talk),
+            self.deadline,
+        )
+        return distiller.refresh(talk, [PastAttempt.of(each) for each in reading.recent])
 
     def _read(self, context: RoundContext) -> Reading:
         """Return everything that the cycle's prompt shows."""
@@ -188,7 +217,7 @@ class ClaudePlanner:
 
     def _round(self, talk: Transcript, context: RoundContext, prompts: Prompts) -> Outcome:
         """Give the model the answer to its last request, ask it, and read its answer."""
-        write_off(talk)
+        write_off(talk.calls)
         reader = AnswerReader(talk, context, prompts, self.record, self.objects)
         answer = talk.answered(context.round)
         if answer is not None:
@@ -213,7 +242,7 @@ class ClaudePlanner:
         if answer.get("outcome") == "passed":
             talk.passed.append(before["source_sha256"])
             if before["submission"]:
-                return self._proposal(before, talk.model)
+                return proposal_of(self.objects, before, talk.model)
             if before.get("configs") and before.get("probe"):
                 self._tuned(reader, answer, talk, context, before, laboratory.left)
                 return None
@@ -263,7 +292,7 @@ class ClaudePlanner:
         incumbent = artifacts.load_report(self.objects, curve)
         found = tuned_figures(Report.model_validate(answer), incumbent)
         best = best_variant(found)
-        source = self._candidate(before).source
+        source = candidate_of(self.objects, before).source
         if best is not None and best.config:
             source = with_constants(source, best.config)
         talk.draft = sha256_hex(source)
@@ -335,49 +364,6 @@ class ClaudePlanner:
             effort=talk.effort,
             forced=forced,
         )
-
-    def _stored(self, outcome: Outcome, talk: Transcript) -> dict[str, Any]:
-        """Return an outcome as JSON; its source goes to the bucket."""
-        if isinstance(outcome, NoProposal):
-            return {"kind": "nothing", "reason": outcome.reason}
-        if isinstance(outcome, ToolRequest):
-            return {"kind": "tool", "request": dict(outcome.request)}
-        if isinstance(outcome, ContinueRound):
-            return {"kind": "again"}
-        candidate = outcome.candidate
-        self.objects.put_text(artifacts.source(candidate.sha256), candidate.source)
-        talk.draft = candidate.sha256
-        if isinstance(outcome, Draft):
-            submission = dict(outcome.submission or {})
-            kept = {"kind": "draft", "source_sha256": candidate.sha256, "submission": submission}
-            configs = [dict(each) for each in outcome.configs]
-            return {**kept, "probe": outcome.probe, "no_probe": outcome.no_probe, "configs": configs}
-        return {
-            "kind": "proposal",
-            "source_sha256": candidate.sha256,
-            "submission": {"hypothesis": outcome.hypothesis, "summary": outcome.summary},
-            "model": outcome.model,
-        }
-
-    def _restored(self, stored: dict[str, Any]) -> Outcome:
-        """Return a stored outcome."""
-        if stored["kind"] == "nothing":
-            return NoProposal(stored["reason"])
-        if stored["kind"] == "tool":
-            return ToolRequest(stored["request"])
-        if stored["kind"] == "again":
-            return ContinueRound()
-        if stored["kind"] == "draft":
-            probe = {name: stored[name] for name in ("probe", "no_probe") if name in stored}
-            configs = tuple(stored.get("configs", ()))
-            return Draft(self._candidate(stored), stored["submission"], **probe, configs=configs)
-        return self._proposal(stored, stored["model"])
-
-    def _proposal(self, stored: dict[str, Any], model: str) -> Proposal:
-        return Proposal(self._candidate(stored), **stored["submission"], planner=CLAUDE, model=model)
-
-    def _candidate(self, stored: dict[str, Any]) -> Candidate:
-        return Candidate(artifacts.load_source(self.objects, stored["source_sha256"]))
 
     def _book(self, item: Item, talk: Transcript) -> None:
         """Store what was used, then the conversation: an attempt must not look cheaper than it was, however it ends."""

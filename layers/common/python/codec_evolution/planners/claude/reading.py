@@ -25,9 +25,11 @@ from codec_evolution.planners.claude.language_model import Block, ModelAnswer
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.constants import BadRanges, Range, check_ranges, variants
 from codec_evolution.planners.edits import Edit, EditFailed, apply_edits
-from codec_evolution.planners.evidence import attempt_report
+from codec_evolution.planners.evidence import RECENT, attempt_report
+from codec_evolution.planners.novelty import changes, restored_loser
 from codec_evolution.planners.parts import UnknownPart, part_source
 from codec_evolution.planners.prompts import NOTICES, Prompts
+from codec_evolution.planners.units import UnknownUnit, unit_text
 from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
 
@@ -130,13 +132,13 @@ class AnswerReader:
             if isinstance(given, toolbox.GiveUp):
                 return NoProposal(f"gave_up: {given.reason}"[:REASON_CHARS])
             if isinstance(given, toolbox.Inspection):
-                text = self._inspect(given.attempt)
+                text = self._inspect(given)
                 return self._continue("inspection", "", error=False, text=text)
             if isinstance(given, toolbox.PartInspection):
                 return self._continue("inspection", "", error=False, text=part_source(given.part.strip()))
             if isinstance(given, toolbox.SourceInput):
                 return self._source_sent(given)
-        except (BadInput, EditFailed, RequestRefused, UnknownPart) as problem:
+        except (BadInput, EditFailed, RequestRefused, UnknownPart, UnknownUnit) as problem:
             nearest = problem.nearest if isinstance(problem, EditFailed) else ""
             return self._continue("refused", str(problem), reason=str(problem), nearest=nearest)
         arguments = given.model_dump()
@@ -154,6 +156,7 @@ class AnswerReader:
             raise RequestRefused(refusal)
         if isinstance(given, toolbox.Tuning):
             return self._tuning(candidate, given)
+        self._warn(candidate)
         if not isinstance(given, toolbox.Submission):
             return Draft(candidate)
         submission = {"hypothesis": given.hypothesis.strip(), "summary": given.summary.strip()}
@@ -162,6 +165,19 @@ class AnswerReader:
         if self.last or candidate.sha256 in self.talk.passed:
             return Proposal(candidate, **submission, planner=CLAUDE, model=self.talk.model)
         return Draft(candidate, submission)
+
+    def _warn(self, candidate: Candidate) -> None:
+        """Tell once of a source that it restores what has lost, before a test is paid for it."""
+        meaning = candidate.normalised_sha256
+        if self.last or meaning in self.talk.warned or candidate.sha256 in self.talk.passed:
+            return
+        past = self.record.latest(self.context.item.lineage, RECENT)
+        restored = restored_loser(changes(self.context.incumbent.source, candidate.source), meaning, past)
+        if restored:
+            self.talk.warned.append(meaning)
+            raise RequestRefused(
+                f"restores_loser: {restored}. Change it, or send the same source again to have it tested all the same."
+            )
 
     def _tuning(self, candidate: Candidate, given: toolbox.Tuning) -> Draft:
         ranges = [Range(each.name, each.low, each.high, each.whole) for each in given.ranges]
@@ -220,10 +236,12 @@ class AnswerReader:
         except artifacts.SourceMissing:
             raise RequestRefused(f"unknown_base: source {sha[:12]} is not stored") from None
 
-    def _inspect(self, name: str) -> str:
-        attempt = self._attempt(name.strip())
+    def _inspect(self, given: toolbox.Inspection) -> str:
+        attempt = self._attempt(given.attempt.strip())
         sha = attempt.source_sha256
         source = self.objects.get_text(artifacts.source(sha)) if sha else ""
+        if given.part:
+            return unit_text(source or "", given.part.strip())
         key = artifacts.report(self.context.item.lineage, attempt.attempt_id)
         report = artifacts.load_report(self.objects, key)
         return attempt_report(attempt, source or "", report)

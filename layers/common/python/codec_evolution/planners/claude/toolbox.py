@@ -75,6 +75,9 @@ class Inspection(ToolInput):
     """Input of `INSPECT`."""
 
     attempt: str = Field(description="An attempt id from the history, or a version such as 'v3'.")
+    part: str | None = Field(
+        None, description="Name of one function, class or constant of its source to read alone; null for all."
+    )
 
 
 class PartInspection(ToolInput):
@@ -119,7 +122,8 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
     ToolSpec(
         INSPECT,
         Inspection,
-        "Read an earlier attempt: its source, its figures for each clip, its failure. Costs one round.",
+        "Read an earlier attempt: its source, its figures for each clip, its failure, or one part of its "
+        "source. The longest parts of a long source are only named. Costs one round.",
     ),
     ToolSpec(
         INSPECT_PART,

@@ -107,8 +107,12 @@ class Transcript:
         What the attempt is to do, and the attempts of other families that the prompt shows.
     refused
         Models that declined to answer; another one went on in their place.
+    warned
+        Normalised SHA-256 of the sources of which the model was told that they restore a loser.
     experiments
         The probes by the round, as text, that asked for them.
+    memory_calls
+        The call that wrote the lineage's notes, if this attempt made it; round 0 pays for it.
     """
 
     model: str
@@ -126,7 +130,9 @@ class Transcript:
     role: str = ""
     inspirations: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
+    warned: list[str] = field(default_factory=list[str])
     experiments: dict[str, Experiment] = field(default_factory=dict[str, Experiment])
+    memory_calls: list[Call] = field(default_factory=list[Call])
 
     @staticmethod
     def from_json(stored: object) -> Transcript:
@@ -138,9 +144,14 @@ class Transcript:
         return asdict(self)
 
     @property
+    def all_calls(self) -> list[Call]:
+        """Every call that the attempt pays for."""
+        return [*self.memory_calls, *self.calls]
+
+    @property
     def cost_usd(self) -> float:
         """Dollars of all calls so far; one in flight counts with its reservation."""
-        return sum(call.booked_usd for call in self.calls)
+        return sum(call.booked_usd for call in self.all_calls)
 
     @property
     def experiment_usd(self) -> float:
@@ -149,7 +160,7 @@ class Transcript:
 
     def cost_of(self, number: int) -> float:
         """Return the dollars of one round."""
-        return sum(call.booked_usd for call in self.calls if call.round == number)
+        return sum(call.booked_usd for call in self.all_calls if call.round == number)
 
     def usage(self) -> dict[str, Any]:
         """Return what the record keeps of the conversation: model, tokens, calls, dollars, prompt hashes."""
@@ -157,11 +168,11 @@ class Transcript:
             "model": self.model,
             "role": self.role,
             "inspirations": ",".join(self.inspirations),
-            "tokens_in": sum(call.usage.input for call in self.calls),
-            "tokens_cache_read": sum(call.usage.cache_read for call in self.calls),
-            "tokens_cache_write": sum(call.usage.cache_write for call in self.calls),
-            "tokens_out": sum(call.usage.output for call in self.calls),
-            "llm_calls": len(self.calls),
+            "tokens_in": sum(call.usage.input for call in self.all_calls),
+            "tokens_cache_read": sum(call.usage.cache_read for call in self.all_calls),
+            "tokens_cache_write": sum(call.usage.cache_write for call in self.all_calls),
+            "tokens_out": sum(call.usage.output for call in self.all_calls),
+            "llm_calls": len(self.all_calls),
             "llm_cost_usd": round(self.cost_usd, 6),
             "probes": sum(each.used for each in self.experiments.values()),
             "probe_cost_usd": round(self.experiment_usd, 6),
