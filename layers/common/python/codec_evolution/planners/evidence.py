@@ -18,6 +18,7 @@ from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.tool_statistics import healed, usage
 from codec_evolution.judging import archive, comparison
 from codec_evolution.judging.rate_distortion import rate_at
+from codec_evolution.planners.bandit import STALLED, improvement
 from codec_evolution.planners.failures import (
     GovernanceReport,
     Stagnation,
@@ -37,7 +38,7 @@ from codec_evolution.planners.parents import (
     version_row,
 )
 from codec_evolution.planners.prompts import Limits
-from codec_evolution.planners.roles import IMPROVE, draw_role, open_roles
+from codec_evolution.planners.roles import IMPROVE, draw_roles, open_roles, role_of
 from codec_evolution.planners.units import shortened
 from codec_evolution.ports import Control, DayCounters, Objects, Record
 from codec_evolution.record import ADOPTED, SKIPPED, TEST_FAILED, Attempt, Elite
@@ -88,8 +89,8 @@ class Reading:
         The best rejected attempt against this incumbent.
     inspirations
         Codecs of other families.
-    role
-        What the attempt is to do.
+    role, roles
+        What the attempt is to do, and how the roles of its cycle were drawn.
     notes
         What earlier attempts have taught; None before the first notes.
     """
@@ -108,6 +109,7 @@ class Reading:
     near_miss: NearMiss | None = None
     inspirations: Sequence[Inspiration] = ()
     role: str = IMPROVE
+    roles: str = ""
     notes: Notes | None = None
 
 
@@ -137,6 +139,7 @@ class EvidenceReader:
         known = [state.incumbent_attempt, *([near.attempt.attempt_id] if near else [])]
         inspirations = draw_inspirations(elites, known, f"{self.seed}/{item.attempt_id}")
         roles = open_roles(recent, item.version, len(inspirations) + bool(near))
+        drawn = draw_roles(roles, recent, cycle_id=item.cycle_id, seed=self.seed)
         return Reading(
             item=item,
             incumbent=self.record.get(item.lineage, state.incumbent_attempt),
@@ -149,7 +152,8 @@ class EvidenceReader:
             inspirations=[
                 Inspiration(each, outline(self._source(each.source_sha256))) for each in inspirations
             ],
-            role=draw_role(roles, recent, cycle_id=item.cycle_id, slot=item.slot, seed=self.seed),
+            role=role_of(drawn, item.slot),
+            roles=str(drawn),
             modifications=self.modifications.latest(MODIFICATIONS),
             sources=self._sources(recent),
             day=self.control.day(item.lineage, day_of(item.cycle_id)),
@@ -212,7 +216,7 @@ def cycle_context(
         "left_today_usd": max(0.0, reading.daily_budget_usd - reading.day.spent_usd),
         "daily_budget_usd": reading.daily_budget_usd,
         "stagnation": stagnation,
-        "strategy": strategy(stagnation, reading.elites),
+        "strategy": strategy(stagnation, improvement(reading.recent), reading.elites),
         "near_miss": near_miss_row(reading.near_miss),
         "inspirations": [{**each.elite.to_item(), "outline": each.outline} for each in reading.inspirations],
         "role": reading.role,
@@ -330,15 +334,22 @@ def healed_rows(modifications: Sequence[Modification], recent: Sequence[Attempt]
     return [row | {"healed": row["healed"][:SHOWN_HEALED_FAILURES]} for row in found[:SHOWN_HEALED]]
 
 
-def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
+def strategy(stagnation: Stagnation, signal: float | None, elites: Sequence[Elite]) -> dict[str, Any]:
     """Return how to change the approach: a crossover of two elites, families that no codec belongs to.
+
+    Parameters
+    ----------
+    signal
+        How much the newest attempts have improved, as `bandit.improvement` returns it.
 
     Returns
     -------
-    ``change`` (false without stagnation), ``parents`` (two elites or none), ``unexplored`` (families).
+    ``change`` (false while something improves), ``stalled`` (whether hardly anything has improved lately), ``parents``
+    (two elites or none), ``unexplored`` (families).
     """
-    if not stagnation.stagnant and not stagnation.identical:
-        return {"change": False, "parents": [], "unexplored": []}
+    stalled = signal is not None and signal < STALLED
+    if not stalled and not stagnation.identical:
+        return {"change": False, "stalled": False, "parents": [], "unexplored": []}
     ranked = archive.ranked(elites)
     parents: list[Mapping[str, Any]] = []
     if len(ranked) > 1:
@@ -355,46 +366,7 @@ def strategy(stagnation: Stagnation, elites: Sequence[Elite]) -> dict[str, Any]:
         for transform, _ in archive.TRANSFORMS
         if (prediction, transform) not in seen
     ]
-    return {"change": True, "parents": parents, "unexplored": unexplored[:SHOWN_FAMILIES]}
-
-
-def attempt_report(attempt: Attempt, source: str, report: Report | None) -> str:
-    """Return an earlier attempt as text, for `inspect_attempt`: figures, failure, source."""
-    names = (
-        "attempt_id",
-        "status",
-        "reason",
-        "adopted_version",
-        "hypothesis",
-        "failure_stage",
-        "failure_kind",
-        "failure_line",
-        "failure_message",
-    )
-    known = attempt.to_item()
-    lines = [f"{name}: {known[name]}" for name in names if name in known]
-    for name in ("bitrate_mbps", "bd_rate_vs_incumbent", "bd_rate_vs_hevc"):
-        if (figure := attempt.training_figure(name)) is not None:
-            lines.append(f"{name} on the training windows: {figure:.3f}")
-    failure = report.failure if report else None
-    if failure and attempt.status == TEST_FAILED and attempt.failure_stage != "confirm":
-        lines += ["failure in full:", failure_text(failure.to_payload())]
-    for row in curve_rows(report):
-        lines.append(
-            f"{row['clip']} quality {row['quality']}: {row['bitrate_mbps']:.3f} Mbps, {row['psnr_db']:.2f} dB, "
-            f"encode {row['encode_s']:.2f} s, decode {row['decode_s']:.2f} s per frame"
-        )
-    return "\n".join([*lines, "", "source:", shortened(source) or "(no source is stored)"])
-
-
-def failure_text(failure: Mapping[str, Any]) -> str:
-    """Return what the sandbox reports of a failure; message and traceback come last, on lines of their own."""
-    known = {name: value for name, value in failure.items() if value is not None}
-    short = {name: value for name, value in known.items() if name not in ("message", "traceback")}
-    lines = [f"{name}: {value}" for name, value in short.items()]
-    return "\n".join(
-        lines + [f"{name}:\n{known[name]}" for name in ("message", "traceback") if name in known]
-    )
+    return {"change": True, "stalled": stalled, "parents": parents, "unexplored": unexplored[:SHOWN_FAMILIES]}
 
 
 def _failures(recent: Sequence[Attempt]) -> list[Attempt]:

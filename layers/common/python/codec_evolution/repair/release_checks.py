@@ -142,7 +142,7 @@ def _later(tools: bool) -> Reading:
         incumbent=_attempt("adopted", bd_rate_vs_hevc=1.0, improvement="improvement"),
         source=first.source,
         report=None,
-        recent=[*[_attempt("test_failed")] * 3, _attempt("rejected")],
+        recent=[*[_attempt("test_failed")] * 4, _attempt("rejected")],
         adopted=[_attempt("adopted", adopted_version=0)],
         elites=elites,
         modifications=[_change()],

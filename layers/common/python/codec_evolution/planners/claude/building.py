@@ -56,6 +56,7 @@ def claude_settings(settings: Mapping[str, str]) -> ClaudeSettings:
         ),
         seed=int(settings["SEARCH_SEED"]),
         probes=int(settings["PROBES_PER_ATTEMPT"]),
+        fixed="=" in settings["PLANNER_MODELS"],
     )
 
 

@@ -45,8 +45,9 @@ from codec_evolution.planners.claude.reading import REFUSAL, AnswerReader
 from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.constants import with_constants
-from codec_evolution.planners.evidence import EvidenceReader, Reading, cycle_context, failure_text
+from codec_evolution.planners.evidence import EvidenceReader, Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
+from codec_evolution.planners.inspection import failure_text
 from codec_evolution.planners.memory import Memory, Notes
 from codec_evolution.planners.prompts import (
     CYCLE,
@@ -101,18 +102,21 @@ class ClaudePlanner:
         talk = Transcript.from_json(stored) if stored is not None else None
         if talk is not None and str(number) in talk.outcomes:
             return Step(restored(self.objects, talk.outcomes[str(number)]), talk.cost_of(number))
+        reading: Reading | None = None
         try:
             begun = talk is not None and bool(talk.messages)
             templates = load_templates(self.objects, item.release, (NOTICES,) if begun else NAMES)
             prompts = Prompts(templates, self.shipped, self._fallen_back)
             if talk is None or not begun:
-                talk, reading = self._open(talk, context)
+                reading = self._read(context)
+                talk = talk or self._open(context, reading)
                 self._begin(talk, reading, context, prompts)
             outcome = self._probed(self._round(talk, context, prompts), talk, context)
         except (BudgetSpent, ModelFault, PromptBroken) as ended:
             outcome = NoProposal(str(ended))
         if talk is None:
-            drawn = {"planner": CLAUDE, "model": self.settings.draw(item.attempt_id)}
+            recent = reading.recent if reading else ()
+            drawn = {"planner": CLAUDE, "model": self.settings.draw(item.attempt_id, recent=recent)}
             self.objects.put_json(artifacts.model_usage(item.lineage, item.attempt_id), drawn)
             return Step(outcome)
         talk.outcomes[str(number)] = stored_outcome(self.objects, outcome, talk)
@@ -123,15 +127,13 @@ class ClaudePlanner:
     def _fallen_back(self, reason: str) -> None:
         self.observe({"prompt_problem": reason})
 
-    def _open(self, talk: Transcript | None, context: RoundContext) -> tuple[Transcript, Reading]:
-        """Draw and check the model, and read the evidence; a conversation without a message is gone on with."""
+    def _open(self, context: RoundContext, reading: Reading) -> Transcript:
+        """Return a conversation without a message, with a model that was drawn and checked."""
         item = context.item
-        if context.round:
-            raise ModelFault("transcript_missing", f"round {context.round} has no transcript to go on from")
-        name = self.settings.draw(item.attempt_id)
+        models = self.settings.draw_models(item.attempt_id, recent=reading.recent)
+        name = models.order[0]
         facts = self.model.facts(name)
-        reading = self._read(context)
-        talk = talk or Transcript(
+        return Transcript(
             model=name,
             effort=self.settings.effort,
             can_force=facts.can_force,
@@ -141,9 +143,9 @@ class ClaudePlanner:
             messages=[],
             incumbent=context.incumbent.sha256,
             role=reading.role,
+            draws=f"role: {reading.roles}; model: {models}",
             inspirations=[each.elite.attempt_id for each in reading.inspirations],
         )
-        return talk, reading
 
     def _begin(self, talk: Transcript, reading: Reading, context: RoundContext, prompts: Prompts) -> None:
         """Start the conversation: the notes are brought up to date, and the prompt is rendered."""
@@ -179,6 +181,8 @@ class ClaudePlanner:
 
     def _read(self, context: RoundContext) -> Reading:
         """Return everything that the cycle's prompt shows."""
+        if context.round:
+            raise ModelFault("transcript_missing", f"round {context.round} has no transcript to go on from")
         settings = self.settings
         reader = EvidenceReader(
             self.record,

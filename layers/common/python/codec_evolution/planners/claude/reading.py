@@ -25,7 +25,8 @@ from codec_evolution.planners.claude.language_model import Block, ModelAnswer
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.planners.constants import BadRanges, Range, check_ranges, variants
 from codec_evolution.planners.edits import Edit, EditFailed, apply_edits
-from codec_evolution.planners.evidence import RECENT, attempt_report
+from codec_evolution.planners.evidence import RECENT
+from codec_evolution.planners.inspection import attempt_report
 from codec_evolution.planners.novelty import changes, restored_loser
 from codec_evolution.planners.parts import UnknownPart, part_source
 from codec_evolution.planners.prompts import NOTICES, Prompts

@@ -6,7 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codec_evolution.planners.bandit import Draw, draw_order, floor_of, payoffs
 from codec_evolution.planners.prompts import Limits
+from codec_evolution.record import Attempt
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class ClaudeSettings:
         Seeds the draw, so that it can be repeated.
     probes
         Drafts that one attempt may have measured.
+    fixed
+        Whether the weights are drawn by; otherwise models that have gained more for a dollar are drawn more often.
     """
 
     models: tuple[tuple[str, float], ...]
@@ -38,17 +42,28 @@ class ClaudeSettings:
     limits: Limits
     seed: int = 0
     probes: int = 0
+    fixed: bool = True
 
-    def draw(self, attempt_id: str, without: Sequence[str] = ()) -> str:
-        """Return the model of an attempt, "" if none is left; always the same one for the same attempt.
+    def draw(self, attempt_id: str, without: Sequence[str] = (), recent: Sequence[Attempt] = ()) -> str:
+        """Return the model of an attempt, "" if none is left; the same arguments give the same model.
 
         Parameters
         ----------
         without
             Models that have declined to answer.
+        recent
+            Earlier attempts, whose gains for a dollar count unless the weights are fixed.
         """
-        left = [each for each in self.models if each[0] not in without]
-        if not left:
-            return ""
-        names, weights = zip(*left, strict=True)
-        return str(random.Random(f"{self.seed}/{attempt_id}").choices(names, weights)[0])
+        return next(iter(self.draw_models(attempt_id, without, recent).order), "")
+
+    def draw_models(
+        self, attempt_id: str, without: Sequence[str] = (), recent: Sequence[Attempt] = ()
+    ) -> Draw:
+        """Return the models that are left, the drawn one first; see `draw`."""
+        left = {name: weight for name, weight in self.models if name not in without}
+        seed = f"{self.seed}/{attempt_id}"
+        if not left or not self.fixed:
+            paid = payoffs(recent, lambda attempt: attempt.model)
+            return draw_order(list(left), paid, f"{seed}/models", floor_of(recent))
+        drawn = random.Random(seed).choices(list(left), list(left.values()))[0]
+        return Draw((drawn, *(name for name in left if name != drawn)), left)

@@ -105,6 +105,8 @@ class Transcript:
         SHA-256 of the drafts that passed in the sandbox.
     role, inspirations
         What the attempt is to do, and the attempts of other families that the prompt shows.
+    draws
+        How role and model were drawn, for the record.
     refused
         Models that declined to answer; another one went on in their place.
     warned
@@ -128,6 +130,7 @@ class Transcript:
     draft: str = ""
     passed: list[str] = field(default_factory=list[str])
     role: str = ""
+    draws: str = ""
     inspirations: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
     warned: list[str] = field(default_factory=list[str])
@@ -168,6 +171,7 @@ class Transcript:
             "model": self.model,
             "role": self.role,
             "inspirations": ",".join(self.inspirations),
+            "draws": self.draws,
             "tokens_in": sum(call.usage.input for call in self.all_calls),
             "tokens_cache_read": sum(call.usage.cache_read for call in self.all_calls),
             "tokens_cache_write": sum(call.usage.cache_write for call in self.all_calls),
