@@ -231,6 +231,31 @@ def test_a_scene_cut_costs_about_as_much_as_a_first_frame() -> None:
     assert len(packets[2]) < 1.3 * len(alone[0])
 
 
+def test_chroma_is_enlarged_to_the_means_that_were_coded() -> None:
+    rise = np.array([[90.0, 100.0, 130.0, 110.0, 100.0, 95.0]] * 6)
+    errors = []
+    for enlarging in ("linear", "matched"):
+        large = load(source_of(Genome(enlarging=enlarging)))["enlarge"](rise)
+        means = large.reshape(6, 2, 6, 2).mean(axis=(1, 3))
+        errors.append(np.abs(means - rise).max())
+    assert errors[1] < errors[0] / 4
+
+
+def test_the_last_finer_frame_stays_a_reference_until_the_next_one() -> None:
+    source = source_of(STRONG.with_genes(older="finer", cascade=4))
+    frames = moving_frames(7, 16, 16)
+    namespace = load(source)
+    kept = []
+    for n, frame in enumerate(frames):
+        namespace["compress_video_frame"](frame, n, {"quality": 50})
+        planes = namespace["SENT"].planes
+        kept.append(planes)
+        references = namespace["SENT"].frames
+        assert references[0] is planes
+        if n:
+            assert references[1] is kept[0 if n < 5 else 4]
+
+
 def test_a_still_scene_costs_almost_nothing_after_its_first_frame() -> None:
     still = [FRAMES[0]] * 4
     packets, _ = encode(source_of(STRONG.with_genes(cascade=0)), still)

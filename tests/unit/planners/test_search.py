@@ -143,6 +143,18 @@ def test_a_bundle_that_could_not_be_measured_is_refused() -> None:
     assert lessons.refused == {"Large transforms"}
 
 
+def test_a_large_bundle_that_could_not_be_measured_loses_its_second_half() -> None:
+    titles = [move.title for move in TOOLS[:10]]
+    lessons = read_lessons((outcome(f"{' + '.join(titles)}: why; expect much.", None, "failed"),))
+    assert lessons.refused == set(titles[5:])
+
+
+def test_a_second_bundle_takes_most_of_the_tools_that_are_left() -> None:
+    incumbent = write_codec(Genome(prediction="motion", interpolation="long"))
+    for seed in range(3):
+        assert len(titles_of(SearchPlanner().propose(briefing(incumbent, seed)))) >= 10
+
+
 def test_expectations_follow_what_tools_saved_on_earlier_incumbents() -> None:
     move = next(move for move in TOOLS if move.title == "Deblocking")
     better = read_lessons((outcome("Deblocking: why; expect.", -2 * move.gain, "adopted"),))

@@ -18,14 +18,18 @@ from codec_evolution.ports import Objects
 MAX_WRITTEN = 60
 """Sources that one call writes and compares with those already tested before it gives up; about 100 ms each."""
 
-TARGET_GAIN = 14.0
-"""Percent that a bundle should be expected to save: an adoption takes ten, and expectations are rough."""
+TARGET_GAIN = 60.0
+"""Percent that a bundle should be expected to save. An adoption takes ten, but what the last adoption leaves over
+can be less than that and would never be adopted, so a bundle takes most of what there is."""
 
 FIRST_GAIN = 34.0
 """The same for the bundle that brings motion: most of the distance is still ahead, and it passes the margin anyway."""
 
-MOST_NEW = 6
+MOST_NEW = 24
 """Changes that a bundle adds to what it carries on."""
+
+MOST_BLAMED = 6
+"""A bundle of more changes that failed loses only its second half, the changes that promised least."""
 
 PROMISING = -0.5
 """BD-rate in percent at or below which a rejected bundle is a near miss, which the next attempt extends."""
@@ -192,7 +196,8 @@ def read_lessons(outcomes: tuple[PastAttempt, ...]) -> Lessons:
         if rate is not None and rate <= PROMISING and rate < lessons.rate:
             lessons.near_miss, lessons.rate = titles, rate
         else:
-            lessons.refused |= set(titles) - set(lessons.near_miss)
+            blamed = titles if len(titles) <= MOST_BLAMED else titles[len(titles) // 2 :]
+            lessons.refused |= set(blamed) - set(lessons.near_miss)
     lessons.factors = {title: sum(shares) / len(shares) for title, shares in observed.items()}
     return lessons
 

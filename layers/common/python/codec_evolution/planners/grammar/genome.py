@@ -30,6 +30,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "partition": ("one", "two", "three"),
     "decision": ("difference", "transform"),
     "interpolation": ("linear", "long"),
+    "chroma_taps": (2, 4),
     "references": (1, 2),
     "older": ("before", "finer"),
     "overlap": (False, True),
@@ -46,6 +47,7 @@ _MOTION_GENES = (
     "partition",
     "decision",
     "interpolation",
+    "chroma_taps",
     "references",
     "older",
     "overlap",
@@ -80,6 +82,7 @@ class Genome:
     partition: str = "one"
     decision: str = "difference"
     interpolation: str = "linear"
+    chroma_taps: int = 2
     references: int = 1
     older: str = "before"
     overlap: bool = False

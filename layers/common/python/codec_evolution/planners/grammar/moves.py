@@ -168,6 +168,13 @@ TOOLS: tuple[Move, ...] = (
         lambda genome: genome.enlarging == "linear",
     ),
     Move(
+        "Long chroma filters",
+        {"chroma_taps": 4},
+        "linear interpolation blurs chroma a little more with every frame",
+        1.5,
+        lambda genome: genome.moves and genome.chroma_taps == 2,
+    ),
+    Move(
         "Overlapped motion",
         {"overlap": True},
         "a block's neighbours know something about the motion at its sides",
