@@ -35,6 +35,10 @@ STRONG = Genome(
     overlap=True,
     first_step=0.65,
     cascade=2,
+    older="finer",
+    chroma_taps=4,
+    enlarging="matched",
+    bit_worth="graded",
     deblocking=0.25,
     loop_filter="trained",
 ).canonical()

@@ -35,25 +35,30 @@ def outcome(hypothesis: str, rate: float | None, status: str = "rejected") -> Pa
     return PastAttempt("2026-01-01T00:00:00Z#0", status, "", hypothesis, None, rate, "search")
 
 
+def proposed(on: Briefing) -> Proposal:
+    answer = SearchPlanner().propose(on)
+    assert isinstance(answer, Proposal)
+    return answer
+
+
 def proposals(count: int, source: str = FOREIGN, seed: int = 7) -> list[Proposal]:
     tried: frozenset[str] = frozenset()
     found = []
     for _ in range(count):
-        proposal = SearchPlanner().propose(briefing(source, seed, tried))
-        assert isinstance(proposal, Proposal)
+        proposal = proposed(briefing(source, seed, tried))
         found.append(proposal)
         tried |= {proposal.candidate.normalised_sha256}
     return found
 
 
 def test_the_same_briefing_gives_the_same_proposal() -> None:
-    assert SearchPlanner().propose(briefing()) == SearchPlanner().propose(briefing())
+    assert proposed(briefing()) == proposed(briefing())
 
 
 def test_seeds_and_slots_give_different_searches() -> None:
     incumbent = write_codec(Genome(prediction="motion", interpolation="long"))
-    by_seed = {SearchPlanner().propose(briefing(incumbent, seed)).candidate.source for seed in range(12)}
-    by_slot = {SearchPlanner().propose(briefing(incumbent, slot=slot)).candidate.source for slot in range(4)}
+    by_seed = {proposed(briefing(incumbent, seed)).candidate.source for seed in range(12)}
+    by_slot = {proposed(briefing(incumbent, slot=slot)).candidate.source for slot in range(4)}
     assert len(by_seed) > 1
     assert len(by_slot) == 4
 
@@ -91,7 +96,7 @@ def test_every_proposal_says_what_it_expects_and_what_it_changes() -> None:
 def test_a_proposal_differs_from_an_incumbent_of_the_grammar() -> None:
     incumbent = proposals(1)[0].candidate.source
     for seed in range(10):
-        answer = SearchPlanner().propose(briefing(incumbent, seed, version=1))
+        answer = proposed(briefing(incumbent, seed, version=1))
         assert read_genome(answer.candidate.source) != read_genome(incumbent)
 
 
@@ -103,7 +108,7 @@ def test_a_bundle_is_expected_to_pass_the_margin_while_there_are_tools() -> None
     incumbent = write_codec(Genome(prediction="motion"))
     gains = {move.title: move.gain for move in TOOLS}
     for seed in range(10):
-        titles = titles_of(SearchPlanner().propose(briefing(incumbent, seed)))
+        titles = titles_of(proposed(briefing(incumbent, seed)))
         assert sum(gains[title] for title in titles) >= 10
 
 
@@ -112,7 +117,7 @@ def test_a_change_that_hurt_is_not_tried_again_against_the_same_incumbent() -> N
     title = "Long interpolation filters"
     past = (outcome(f"{title}: why; expect much.", +4.0),)
     for seed in range(10):
-        assert title not in titles_of(SearchPlanner().propose(briefing(incumbent, seed, outcomes=past)))
+        assert title not in titles_of(proposed(briefing(incumbent, seed, outcomes=past)))
 
 
 def test_a_near_miss_is_carried_on_and_extended() -> None:
@@ -120,7 +125,7 @@ def test_a_near_miss_is_carried_on_and_extended() -> None:
     near = ["Long interpolation filters", "Large transforms"]
     past = (outcome(f"{' + '.join(near)}: why; expect much.", -8.5),)
     for seed in range(10):
-        titles = titles_of(SearchPlanner().propose(briefing(incumbent, seed, outcomes=past)))
+        titles = titles_of(proposed(briefing(incumbent, seed, outcomes=past)))
         assert titles[:2] == near
         assert len(titles) > 2
 
@@ -132,7 +137,7 @@ def test_what_made_a_near_miss_worse_is_dropped_and_the_near_miss_stays() -> Non
         outcome("Long interpolation filters: why; expect much.", -8.0),
     )
     for seed in range(10):
-        titles = titles_of(SearchPlanner().propose(briefing(incumbent, seed, outcomes=past)))
+        titles = titles_of(proposed(briefing(incumbent, seed, outcomes=past)))
         assert titles[0] == "Long interpolation filters"
         assert "Deblocking" not in titles
 
@@ -152,7 +157,7 @@ def test_a_large_bundle_that_could_not_be_measured_loses_its_second_half() -> No
 def test_a_second_bundle_takes_most_of_the_tools_that_are_left() -> None:
     incumbent = write_codec(Genome(prediction="motion", interpolation="long"))
     for seed in range(3):
-        assert len(titles_of(SearchPlanner().propose(briefing(incumbent, seed)))) >= 10
+        assert len(titles_of(proposed(briefing(incumbent, seed)))) >= 10
 
 
 def test_expectations_follow_what_tools_saved_on_earlier_incumbents() -> None:
@@ -170,16 +175,18 @@ def test_settings_are_varied_when_no_tool_is_left() -> None:
                 genome = genome.with_genes(**move.genes)
     names = {move.title for move in setting_moves()}
     for seed in range(5):
-        titles = titles_of(SearchPlanner().propose(briefing(write_codec(genome), seed)))
+        titles = titles_of(proposed(briefing(write_codec(genome), seed)))
         assert titles
         assert set(titles) <= names
 
 
 def test_an_incumbent_of_an_older_grammar_is_named_and_the_search_starts_from_the_plain_codec() -> None:
     older = f'# genome: {{"prediction": "replenish"}}\n{FOREIGN}'
-    proposal = SearchPlanner().propose(briefing(older))
+    proposal = proposed(briefing(older))
     assert "older grammar" in proposal.summary
-    assert read_genome(proposal.candidate.source).moves
+    genome = read_genome(proposal.candidate.source)
+    assert genome is not None
+    assert genome.moves
 
 
 def test_lessons_end_with_an_adoption() -> None:

@@ -38,6 +38,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "first_step": (0.45, 0.5, 0.55, 0.65, 0.75, 0.85, 1.0),
     "cascade": (0, 2, 4, 8, 16),
     "cascade_step": (1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.75),
+    "bit_worth": ("even", "graded"),
     "deblocking": (0.0, 0.15, 0.25, 0.4),
     "loop_filter": ("none", "trained"),
 }
@@ -90,6 +91,7 @@ class Genome:
     first_step: float = 1.0
     cascade: int = 0
     cascade_step: float = 1.2
+    bit_worth: str = "even"
     deblocking: float = 0.0
     loop_filter: str = "none"
 
@@ -145,7 +147,7 @@ class Genome:
         if not self.moves:
             unused += _MOTION_GENES
         if not self.moves or not self.cascade:
-            unused += ["cascade_step"]
+            unused += ["cascade_step", "bit_worth"]
         if not self.keeps:
             unused += ["older"]
         if not self.mixed:

@@ -147,6 +147,13 @@ TOOLS: tuple[Move, ...] = (
         lambda genome: genome.moves and not genome.cascade,
     ),
     Move(
+        "Bits worth less in finer frames",
+        {"bit_worth": "graded"},
+        "what a bit improves in a finer frame is inherited by all frames that are predicted from it",
+        0.9,
+        lambda genome: genome.moves and genome.cascade > 0 and genome.bit_worth == "even",
+    ),
+    Move(
         "Finer first frame",
         {"first_step": 0.65},
         "all later frames are predicted from the first",
