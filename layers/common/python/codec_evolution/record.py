@@ -249,6 +249,8 @@ class Proposed(Attributes, frozen=True):
     ] = None
     role: Annotated[str, Exposure(public=True)] = ""
     """What the attempt was to do, one of `planners.roles.ROLES`."""
+    prompt_problem: Text = ""
+    """Why the prompts of the release did not render, so that those of the deployment took their place."""
     draws: Text = ""
     """How role and model were drawn: the improvement for a dollar that was drawn for each, or the fixed weights."""
     inspirations: str = ""

@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
+from codec_evolution import artifacts
 from codec_evolution.framework import release, rendering
 from codec_evolution.planners.claude.planner import ClaudePlanner
 from codec_evolution.planners.prompts import as_data, shipped_templates
 from codec_evolution.planners.wiring import build_planner
 
-from tests.unit.planners.claude.conftest import ATTEMPT, ROOT, PlanHarness
+from tests.unit.planners.claude.conftest import ATTEMPT, LINEAGE, ROOT, PlanHarness
 from tests.unit.planners.claude.test_rounds import GIVES_UP
 
 SHIPPED = shipped_templates(ROOT / "prompts")
@@ -43,6 +44,8 @@ def test_the_shipped_prompts_take_the_place_of_broken_ones_and_say_why(harness, 
     problems = [signs["prompt_problem"] for signs in run.signs if "prompt_problem" in signs]
     assert len(problems) == 1 and problems[0].startswith("prompt_broken: ") and reason in problems[0]
     asked = json.dumps(run.script.calls[0]["messages"])
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    assert kept["prompt_problem"] == problems[0], "the record says so too"
     assert "The prompts of this release do not render" in asked
     assert ATTEMPT in asked
 
@@ -52,6 +55,7 @@ def test_prompts_that_render_mention_no_problem(harness, monkeypatch):
     amended(run, monkeypatch, cycle=SHIPPED["cycle"] + "And be brief.")
     run.plan()
     asked = json.dumps(run.script.calls[0]["messages"])
+    assert not run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))["prompt_problem"]
     assert "And be brief." in asked and "do not render" not in asked
     assert not [signs for signs in run.signs if "prompt_problem" in signs]
 

@@ -106,7 +106,7 @@ class ClaudePlanner:
         try:
             begun = talk is not None and bool(talk.messages)
             templates = load_templates(self.objects, item.release, (NOTICES,) if begun else NAMES)
-            prompts = Prompts(templates, self.shipped, self._fallen_back)
+            prompts = Prompts(templates, self.shipped, lambda reason: self._fallen_back(talk, reason))
             if talk is None or not begun:
                 reading = self._read(context)
                 talk = talk or self._open(context, reading)
@@ -124,8 +124,11 @@ class ClaudePlanner:
         (self._save if talk.calls else self._book)(item, talk)
         return Step(outcome, talk.cost_of(number))
 
-    def _fallen_back(self, reason: str) -> None:
+    def _fallen_back(self, talk: Transcript | None, reason: str) -> None:
+        """Note for the record, and for alarms, that the prompts of the release did not render."""
         self.observe({"prompt_problem": reason})
+        if talk is not None:
+            talk.prompt_problem = reason
 
     def _open(self, context: RoundContext, reading: Reading) -> Transcript:
         """Return a conversation without a message, with a model that was drawn and checked."""

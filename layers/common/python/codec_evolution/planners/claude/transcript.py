@@ -107,6 +107,8 @@ class Transcript:
         What the attempt is to do, and the attempts of other families that the prompt shows.
     draws
         How role and model were drawn, for the record.
+    prompt_problem
+        Why the deployment's own prompts were used instead of those of the release.
     refused
         Models that declined to answer; another one went on in their place.
     warned
@@ -131,6 +133,7 @@ class Transcript:
     passed: list[str] = field(default_factory=list[str])
     role: str = ""
     draws: str = ""
+    prompt_problem: str = ""
     inspirations: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
     warned: list[str] = field(default_factory=list[str])
@@ -172,6 +175,7 @@ class Transcript:
             "role": self.role,
             "inspirations": ",".join(self.inspirations),
             "draws": self.draws,
+            "prompt_problem": self.prompt_problem,
             "tokens_in": sum(call.usage.input for call in self.all_calls),
             "tokens_cache_read": sum(call.usage.cache_read for call in self.all_calls),
             "tokens_cache_write": sum(call.usage.cache_write for call in self.all_calls),
