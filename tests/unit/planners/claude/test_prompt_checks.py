@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from codec_evolution.repair.release_checks import check_prompts
+import json
 
-from tests.unit.test_shipped_data import POLICY, PROMPTS
+import pytest
+from codec_evolution.repair.release_checks import check_prompts, stored_readings
+
+from tests.unit.test_shipped_data import ATTEMPTS, POLICY, PROMPTS
 
 SHIPPED = {f"prompts/{path.name}": path.read_text("utf-8") for path in PROMPTS}
 TOML = POLICY.read_text("utf-8")
@@ -33,6 +35,23 @@ def test_a_prompt_that_breaks_in_any_branch_is_refused_by_name(name, text, said)
         check_prompts(SHIPPED | {f"prompts/{name}.md": text}, TOML)
     assert f"prompts/{name}.md" in str(refused.value)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "only_real",
+    [
+        "{% if item.seed != 'seed' %}{{ item.nothing }}{% endif %}",
+        "{% if read and '2026-11' in item.cycle_id %}{{ [] + 1 }}{% endif %}",
+        "{% for row in clips %}{{ row.bd_rate_vs_x265 }}{% endfor %}",
+    ],
+)
+def test_a_prompt_that_breaks_with_the_data_of_real_attempts_alone_is_refused(only_real):
+    files = SHIPPED | {"prompts/cycle.md": SHIPPED["prompts/cycle.md"] + only_real}
+    real = stored_readings(json.loads(ATTEMPTS.read_text("utf-8")))
+    check_prompts(SHIPPED, TOML, real)
+    check_prompts(files, TOML)
+    with pytest.raises(ValueError, match=r"prompts/cycle\.md"):
+        check_prompts(files, TOML, real)
 
 
 def test_a_prompt_that_is_missing_is_refused():

@@ -5,20 +5,21 @@ The host's quick tests for data call it behind the host's walls; no function ren
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from codec_evolution.contracts import MAX_ROUNDS, Item
+from codec_evolution.contracts import MAX_ROUNDS, Item, Report
 from codec_evolution.framework.modifications import APPLIED, Modification
 from codec_evolution.framework.rendering import Part
 from codec_evolution.framework.tool_specs import MODIFY
 from codec_evolution.judging.comparison import ClipRow
 from codec_evolution.judging.probe import ProbeFigures, ProbeRow, Variant
+from codec_evolution.planners.base import PastAttempt
 from codec_evolution.planners.evidence import Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalysis, GovernanceReport, classify
-from codec_evolution.planners.memory import Notes
+from codec_evolution.planners.memory import Notes, by_rules
 from codec_evolution.planners.parents import Inspiration, NearMiss
 from codec_evolution.planners.prompts import (
     CYCLE,
@@ -31,7 +32,7 @@ from codec_evolution.planners.prompts import (
 )
 from codec_evolution.planners.roles import ROLES
 from codec_evolution.ports import DayCounters
-from codec_evolution.record import Attempt, Elite
+from codec_evolution.record import ADOPTED, Attempt, Elite
 
 LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
 """Any limits of an operator: a template that renders with these renders with all others."""
@@ -60,13 +61,15 @@ _TIME = "2026-01-01T00:00:00.000Z"
 _ID = f"{_TIME}#00"
 
 
-def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
+def check_prompts(files: Mapping[str, str], policy_toml: str, real: Sequence[Reading] = ()) -> None:
     """Parse every template, and render those that the planner cannot do without.
 
     Parameters
     ----------
     files
         Templates by release path (``prompts/<name>.md``).
+    real
+        What real attempts were shown. A template can tell made-up data from theirs, so the check has some of both.
 
     Raises
     ------
@@ -78,6 +81,36 @@ def check_prompts(files: Mapping[str, str], policy_toml: str) -> None:
     prompts.render_all([Part(name, None) for name in prompts.templates])
     for tools in (True, False):
         prompts.render_all(_parts(policy_toml, tools))
+    prompts.render_all([Part(CYCLE, _cycle(reading)) for reading in real])
+
+
+def stored_readings(stored: Mapping[str, Any]) -> list[Reading]:
+    """Return what real attempts were shown, from plain data.
+
+    Parameters
+    ----------
+    stored
+        ``records`` by attempt id, and ``readings``: each with its ``item``, the ids of the ``incumbent`` and of the
+        ``recent`` attempts, and the incumbent's ``report`` on the training windows.
+    """
+    records = {name: Attempt.from_item(each) for name, each in stored["records"].items()}
+    return [_stored_reading(each, records) for each in stored["readings"]]
+
+
+def _stored_reading(stored: Mapping[str, Any], records: Mapping[str, Attempt]) -> Reading:
+    recent = [records[name] for name in stored["recent"]]
+    past = [PastAttempt.of(each) for each in recent]
+    return Reading(
+        item=Item.model_validate(stored["item"]),
+        incumbent=records[stored["incumbent"]],
+        source="source",
+        report=Report.model_validate(stored["report"]),
+        recent=recent,
+        adopted=[each for each in recent if each.status == ADOPTED],
+        day=DayCounters(stored["item"]["cycle_id"][:10], attempts=len(recent)),
+        daily_budget_usd=20.0,
+        notes=by_rules(None, past),
+    )
 
 
 def _parts(policy_toml: str, tools: bool) -> list[Part]:
