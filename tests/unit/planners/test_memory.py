@@ -1,10 +1,12 @@
 """The notes of a lineage: when they are due, what the rules write, and that a model's text stays bounded data."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from codec_evolution import artifacts
-from codec_evolution.planners.base import PastAttempt
+from codec_evolution.candidate import Candidate
+from codec_evolution.planners.base import Briefing, PastAttempt, Proposal
 from codec_evolution.planners.memory import (
     EVERY,
     LINE_CHARS,
@@ -16,6 +18,7 @@ from codec_evolution.planners.memory import (
     is_due,
     unread,
 )
+from codec_evolution.planners.search import SearchPlanner
 
 
 class Bucket(dict[str, Any]):
@@ -109,3 +112,16 @@ def test_what_is_no_notes_is_written_anew(stored):
     memory = memory_of(Bucket({artifacts.latest_notes("main"): stored}))
     assert memory.latest() is None
     assert memory.refresh([past(number) for number in range(EVERY)]) is not None
+
+
+@pytest.mark.parametrize(("slot", "written"), [(0, True), (1, False)])
+def test_the_first_slot_of_a_search_writes_the_notes_by_rules(slot, written):
+    bucket = Bucket()
+    outcomes = tuple(past(number, planner="search", hypothesis="Deblocking: why") for number in range(EVERY))
+    brief = Briefing(f"a#{slot:02d}", "main", 0, Candidate("x = 1\n"), 0, frozenset(), outcomes)
+    context: Any = SimpleNamespace(item=SimpleNamespace(slot=slot), briefing=lambda: brief)
+    assert isinstance(SearchPlanner(cast("Any", bucket)).step(context).outcome, Proposal)
+    notes = memory_of(bucket).latest()
+    assert (notes is not None) is written
+    if notes is not None:
+        assert notes.hurts == ("Deblocking: +1.0 % against v2",)

@@ -97,3 +97,11 @@ def test_the_same_meaning_is_recognised_against_another_incumbent_too():
 )
 def test_what_has_not_lost_is_not_held_against_a_candidate(past):
     assert told(HEAVIER, past) == ""
+
+
+def test_a_rewrite_restores_nothing_by_what_it_lacks():
+    filtered = PARENT + "def deblock(x):\n    return x\n"
+    adopted = attempt(filtered, "adopted", -12.0, adopted_version=3)
+    rewrite = "".join(f"def part_{n}(x):\n    return {n}\n" for n in range(MAX_CHANGES))
+    assert told(PARENT + "MORE = 1\n", adopted, incumbent=filtered).startswith("deblock as before v3")
+    assert told(rewrite, adopted, incumbent=filtered) == ""

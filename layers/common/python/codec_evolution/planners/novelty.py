@@ -75,7 +75,7 @@ def restored_loser(made: Sequence[Change], meaning: str, past: Sequence[Attempt]
     past
         Earlier attempts, newest first.
     """
-    mine = {(each.name, each.after) for each in made}
+    mine = {(each.name, each.after) for each in made} if changes_text(made) else set[tuple[str, str]]()
     for attempt in past:
         how = _how_it_lost(attempt)
         if how and attempt.normalised_sha256 == meaning:
