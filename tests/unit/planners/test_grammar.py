@@ -39,6 +39,7 @@ STRONG = Genome(
     chroma_taps=4,
     enlarging="matched",
     bit_worth="graded",
+    ending="short",
     deblocking=0.25,
     loop_filter="trained",
 ).canonical()

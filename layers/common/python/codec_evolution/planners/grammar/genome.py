@@ -21,6 +21,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "beginnings": ("even", "trained"),
     "memory": (60, 120, 200, 250),
     "mixing_shift": (14, 15, 16),
+    "ending": ("plain", "short"),
     "quantisation": ("rounded", "rate-distortion"),
     "rounding": (0.2, 0.25, 0.33, 0.4),
     "rate_weight": (0.05, 0.06, 0.075, 0.09, 0.11, 0.13),
@@ -74,6 +75,7 @@ class Genome:
     beginnings: str = "even"
     memory: int = 120
     mixing_shift: int = 15
+    ending: str = "plain"
     quantisation: str = "rounded"
     rounding: float = 0.33
     rate_weight: float = 0.09

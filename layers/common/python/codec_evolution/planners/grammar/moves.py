@@ -154,6 +154,13 @@ TOOLS: tuple[Move, ...] = (
         lambda genome: genome.moves and genome.cascade > 0 and genome.bit_worth == "even",
     ),
     Move(
+        "Short endings of packets",
+        {"ending": "short"},
+        "the last bytes of a packet may be any number in the coder's range, so take one that ends in zeros",
+        0.4,
+        lambda genome: genome.ending == "plain",
+    ),
+    Move(
         "Finer first frame",
         {"first_step": 0.65},
         "all later frames are predicted from the first",
