@@ -1,9 +1,8 @@
-"""Trains the constants of the grammar's codecs on the training clips: `python -m infra.workbench.train [rich]`.
+"""Trains the constants of the grammar's codecs on the training clips: `python -m infra.workbench.train`.
 
 Two passes over all windows of the training clips but the sealed ones. The first collects, with everything neutral,
 how often each context saw a zero, and the normal equations of the loop filter. The second starts from what the first
-found and settles counts and mixing weights. Rich contexts are trained in the same way, with the filter that was found.
-The same clips give the same constants; about eight minutes on one core, three of them for `rich` alone.
+found and settles counts and mixing weights. The same clips give the same constants; about six minutes on one core.
 Contests draw these windows, so only held-out clips and sealed windows tell what training is worth.
 """
 
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 from codec_evolution.planners.grammar import trained
 from codec_evolution.planners.grammar.genome import Genome
-from codec_evolution.planners.grammar.writer import CONFIDENCES, ODDS_STEPS, write_codec
+from codec_evolution.planners.grammar.writer import write_codec
 from codec_sandbox.clips import SEALED_WINDOW, ClipSet
 
 CLIPS = ("bunny", "carphone")
@@ -55,16 +54,11 @@ TRAINED_ON = Genome(
 )
 """The codec whose symbols are counted: every tool on."""
 
-RICH_ON = TRAINED_ON.with_genes(
-    contexts="rich", older="finer", cascade=8, cascade_step=1.5, enlarging="matched", intra_trials=2
-)
-"""The same for rich contexts."""
+CONFIDENCES = (0, 6, 20)
+"""How many bits a beginning may count as; `trained_beginnings` in the codec has the same."""
 
 RARE = 60
 """A context that saw fewer bits begins even."""
-
-WORTH_NATS = 2.0
-"""What a finer beginning must save over all sequences to be kept."""
 
 RIDGE = 0.002
 FILTER_UNIT = 256
@@ -173,29 +167,22 @@ def encode(codec: Any, frames: np.ndarray, quality: int) -> int:
     return sum(len(codec.compress_video_frame(frame, n, config)) for n, frame in enumerate(frames))
 
 
-def beginnings(
-    zeros: np.ndarray, ones: np.ndarray, weights: list[list[float]], unit: int, contexts: str = "mixed"
-) -> str:
+def beginnings(zeros: np.ndarray, ones: np.ndarray, weights: list[list[float]], unit: int) -> str:
     """Return probabilities and confidence of every context, and the mixing weights, as they stand in a source.
 
     Parameters
     ----------
     zeros, ones
         Bits by sequence and context, (sequences, contexts).
-    contexts
-        Value of the gene of this name.
     """
-    nat = ODDS_STEPS[contexts]
     total_zeros, total_ones = zeros.sum(axis=0), ones.sum(axis=0)
     total = total_zeros + total_ones
     odds = np.log((total_zeros + 0.4) / (total_ones + 0.4))
-    steps = np.clip(np.rint(nat * odds), -10 * nat, 10 * nat)
-    probability = np.clip(1 / (1 + np.exp(-steps / nat)), 0.001, 0.999)
-    costs = np.stack([_adaptive_cost(zeros, ones, probability, seen) for seen in CONFIDENCES[contexts]])
+    steps = np.clip(np.rint(2 * odds), -20, 20)
+    probability = np.clip(1 / (1 + np.exp(-steps / 2)), 0.001, 0.999)
+    costs = np.stack([_adaptive_cost(zeros, ones, probability, confidence) for confidence in CONFIDENCES])
     best = np.argmin(costs, axis=0)
     best[total < RARE] = 0
-    if contexts == "rich":
-        best[costs[0] - costs.min(axis=0) < WORTH_NATS] = 0
     steps[best == 0] = 0
     packed_weights = np.clip(np.rint(100 + 100 * np.concatenate(weights) / unit), 0, 255)
     return packed(b"".join(part.astype(np.uint8).tobytes() for part in (steps + 64, best, packed_weights)))
@@ -252,35 +239,20 @@ def _begin_with(codec: Any, weights: list[list[int]]) -> None:
     codec.Model.__init__ = begin
 
 
-def train_mixed() -> dict[str, str]:
-    """Return the beginnings of mixed contexts, and the loop filter."""
+def main(path: Path = Path(trained.__file__)) -> None:
+    """Train, and write the constants into the grammar."""
+    start = time.process_time()
     neutral = TRAINED_ON.with_genes(beginnings="even")
-    zeros, ones, weights, equations, _ = run_pass(write_codec(neutral, "", ""), carry=True)
+    zeros, ones, weights, equations, size = run_pass(write_codec(neutral, "", ""), carry=True)
     loop_filter = equations.solve()
+    print(f"pass 1: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
     first = beginnings(zeros, ones, weights, load(write_codec(neutral)).UNIT_WEIGHT)
     source = write_codec(TRAINED_ON.with_genes(beginnings="trained"), first, loop_filter)
-    zeros, ones, weights, _, _ = run_pass(source, carry=True)
+    zeros, ones, weights, _, size = run_pass(source, carry=True)
+    print(f"pass 2: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
     second = beginnings(zeros, ones, weights, load(source).UNIT_WEIGHT)
-    return {"BEGINNINGS": second, "FILTER": loop_filter}
-
-
-def train_rich(loop_filter: str) -> dict[str, str]:
-    """Return the beginnings of rich contexts, under a trained loop filter."""
-    found = ""
-    for start in ("even", "trained"):
-        source = write_codec(RICH_ON.with_genes(beginnings=start), found, loop_filter)
-        zeros, ones, weights, _, size = run_pass(source, carry=True)
-        print(f"rich, {start}: {size} bytes, {time.process_time():.0f} CPU s", file=sys.stderr)
-        found = beginnings(zeros, ones, weights, load(source).UNIT_WEIGHT, "rich")
-    return {"RICH_BEGINNINGS": found}
-
-
-def main(path: Path = Path(trained.__file__), only: str = "") -> None:
-    """Train, and write the constants into the grammar; `only` may be "rich"."""
-    found = {} if only == "rich" else train_mixed()
-    found |= train_rich(found.get("FILTER", trained.FILTER))
-    text = path.read_text("utf-8")
-    for name, value in found.items():
+    text = Path(trained.__file__).read_text("utf-8")
+    for name, value in (("BEGINNINGS", second), ("FILTER", loop_filter)):
         text = _replaced(text, name, value)
     path.write_text(text, "utf-8")
 
@@ -294,4 +266,4 @@ def _replaced(text: str, name: str, value: str) -> str:
 
 
 if __name__ == "__main__":
-    main(only="".join(sys.argv[1:2]))
+    main()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +144,37 @@ def test_a_genome_of_an_older_grammar_is_named_as_such() -> None:
     assert "older" not in origin_of("import numpy as np\n")
 
 
+@pytest.mark.parametrize(
+    ("genes", "digest"),
+    [
+        ({}, "9dce8e5a4082452e"),
+        (
+            {
+                "prediction": "motion",
+                "intra": "many",
+                "intra_trials": 2,
+                "transform": "three",
+                "contexts": "mixed",
+                "beginnings": "trained",
+                "quantisation": "rate-distortion",
+                "references": 2,
+                "overlap": True,
+                "partition": "three",
+                "cascade": 4,
+                "deblocking": 0.25,
+                "loop_filter": "trained",
+            },
+            "0f69927c42bc2afb",
+        ),
+    ],
+    ids=["plain", "strong"],
+)
+def test_a_genome_of_an_earlier_record_gives_the_same_source(genes: dict[str, Any], digest: str) -> None:
+    """Gained tools are new genes whose defaults leave the text as it was."""
+    source = write_codec(Genome(**genes).canonical(), "", "")
+    assert hashlib.sha256(source.encode()).hexdigest().startswith(digest)
+
+
 def test_a_value_outside_the_grammar_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="references"):
         Genome(references=3)
@@ -175,6 +208,14 @@ def test_only_the_tools_of_the_genome_are_in_the_text() -> None:
     ):
         assert word in strong
         assert word not in plain
+
+
+def test_short_endings_save_a_byte_in_most_packets() -> None:
+    plain, short = (
+        encode(source_of(STRONG.with_genes(ending=ending)), FRAMES)[0] for ending in ("plain", "short")
+    )
+    assert all(len(a) >= len(b) for a, b in zip(plain, short, strict=True))
+    assert sum(map(len, plain)) - sum(map(len, short)) >= len(FRAMES) - 1
 
 
 def test_two_encoders_write_the_same_packets() -> None:

@@ -73,9 +73,9 @@ class Lessons:
 class SearchPlanner:
     """Proposes one bundle of changes of the incumbent's genome at a time; implements `planners.base.RoundPlanner`.
 
-    A bundle adds coding tools, and settings when no tool is left, until it can be expected to pass the margin of an
-    adoption. One that fell short but gained is kept and extended in the next attempt; changes that made it worse are
-    dropped. The expectations are corrected by the record.
+    A bundle adds coding tools, and settings when no tool is left, up to `MOST_NEW` or an expected `TARGET_GAIN`. One
+    that fell short but gained is kept and extended in the next attempt; changes that made it worse are dropped. The
+    expectations are corrected by the record.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "intra": ("few", "some", "many"),
     "intra_trials": (1, 2, 3),
     "transform": (8, "two", "three"),
-    "contexts": ("single", "mixed", "rich"),
+    "contexts": ("single", "mixed"),
     "beginnings": ("even", "trained"),
     "memory": (60, 120, 200, 250),
     "mixing_shift": (14, 15, 16),
@@ -111,12 +111,7 @@ class Genome:
     @property
     def mixed(self) -> bool:
         """Whether several contexts are mixed for one symbol."""
-        return self.contexts != "single"
-
-    @property
-    def rich(self) -> bool:
-        """Whether motion, intra modes and the last level are predicted from more contexts."""
-        return self.contexts == "rich"
+        return self.contexts == "mixed"
 
     @property
     def large(self) -> bool:
@@ -154,8 +149,6 @@ class Genome:
             unused += ["older"]
         if not self.mixed:
             unused += ["mixing_shift", "beginnings"]
-        if self.rich:
-            unused += ["beginnings"]  # its contexts are not trained yet
         if self.quantisation != "rounded":
             unused += ["rounding"]
         return replace(self, **{gene: _DEFAULTS[gene] for gene in unused})

@@ -26,12 +26,6 @@ RAYS = {"few": _SOME_RAYS[:2], "some": _SOME_RAYS, "many": (*_SOME_RAYS, *_MORE_
 SIZES = {8: (8,), "two": (8, 16), "three": (4, 8, 16)}
 """Sizes of transforms by the value of the gene `transform`."""
 
-ODDS_STEPS = {"single": 2, "mixed": 2, "rich": 4}
-"""Steps of the log odds of trained beginnings in a nat, by the value of the gene `contexts`."""
-
-CONFIDENCES = {"single": (0,), "mixed": (0, 6, 20), "rich": (0, 4, 10, 24, 60)}
-"""How many bits a trained beginning may count as, by the value of the gene `contexts`."""
-
 _TEXT_WIDTH = 100
 
 
@@ -47,17 +41,15 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def write_codec(genome: Genome, beginnings: str | None = None, weights: str = trained.FILTER) -> str:
+def write_codec(genome: Genome, beginnings: str = trained.BEGINNINGS, weights: str = trained.FILTER) -> str:
     """Return the complete source of a codec, at most about 110 KB; the same genome gives the same text.
 
     Parameters
     ----------
     beginnings, weights
-        Trained constants, as in `trained`; None for the beginnings of the genome's contexts.
+        Trained constants, as in `trained`.
     """
     genome = genome.canonical()
-    if beginnings is None:
-        beginnings = trained.RICH_BEGINNINGS if genome.rich else trained.BEGINNINGS
     filtered = genome.loop_filter == "trained" and bool(weights)
     text = (
         _environment()
@@ -68,8 +60,6 @@ def write_codec(genome: Genome, beginnings: str | None = None, weights: str = tr
             sizes=SIZES[genome.transform],
             rays=RAYS[genome.intra],
             trained=genome.beginnings == "trained" or filtered,
-            odds_steps=ODDS_STEPS[genome.contexts],
-            confidences=CONFIDENCES[genome.contexts],
             prior_lines=_lines(beginnings),
             filter_lines=_lines(weights) if filtered else [],
             tools=describe(genome),
@@ -131,7 +121,8 @@ def describe(genome: Genome) -> list[str]:
         if genome.decision == "transform":
             tools.append("motion and partition chosen by the cost of the residual's coefficients")
         if genome.references == 2:
-            tools.append("two earlier frames, or their mean")
+            older = "the last frame and the last finer one" if genome.keeps else "two earlier frames"
+            tools.append(f"{older}, or their mean")
         if genome.overlap:
             tools.append("overlapped motion compensation")
     if genome.deblocking:
