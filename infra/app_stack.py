@@ -15,6 +15,7 @@ from constructs import Construct
 
 from infra.assets import layers
 from infra.capabilities.alarms import Alarms
+from infra.capabilities.aws_tools import serve_aws_tools
 from infra.capabilities.benchmark import NAME as BENCHMARK
 from infra.capabilities.benchmark import Benchmark
 from infra.capabilities.cycle import Cycle
@@ -65,6 +66,9 @@ class AppStack(Stack):
         missed = self._missed_ticks()
         schedule = self._schedule(schedule_name, schedule_input, missed)
         self._watch(settings, missed)
+        serve_aws_tools(
+            self.functions.functions, schedule=schedule_name, alarms=self.node.id, topic=self.alarms.topic
+        )
         self._links()
         self._names(settings, schedule, schedule_input)
 

@@ -14,7 +14,7 @@ from infra.errors import UserError
 HEAD = "| role | may | on | why |\n|---|---|---|---|"
 """First lines of the table."""
 
-_ROLE = re.compile(r"^(?:Functions)?(\w+?)(?:Role)?DefaultPolicy[0-9A-F]{8}$")
+_ROLE = re.compile(r"^(?:Functions)?(\w+?)(?:Role)?(?:Default|AwsTools)Policy[0-9A-F]{8}$")
 _OUTPUT = re.compile(r"^PublishOutput(?:FnGetAtt|Ref)(\w+?)[0-9A-F]{8}.*")
 _LOGICAL = re.compile(
     r"^(?:Functions|FrameworkHost|SandboxImage|Sandbox|Cycle)?(\w+?)[0-9A-F]{8}(?:[0-9a-f]{16})?$"
@@ -25,7 +25,7 @@ _OWN_LOG = {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvent
 
 WHY: Mapping[str, str] = {
     "logs:CreateLogDelivery": "deliver the log and the traces of executions",
-    "logs:DescribeLogGroups": "the agent looks for its log group before it writes",
+    "logs:DescribeLogGroups": "look for a log group, before writing to it or changing how long it is kept",
     "dynamodb:Query": "read by key or index",
     "dynamodb:GetItem": "read by key",
     "dynamodb:PutItem": "write new items of its lineage",
@@ -37,9 +37,14 @@ WHY: Mapping[str, str] = {
     "secretsmanager:GetSecretValue": "read the one credential that it uses",
     "states:StartExecution": "start a cycle",
     "states:DescribeExecution": "learn whether the lease's holder still runs",
-    "scheduler:GetSchedule": "switch the schedule on and off",
-    "iam:PassRole": "keep the schedule's role when it switches the schedule; to the scheduler only",
+    "scheduler:GetSchedule": "switch the schedule on and off, or change its rate after approval",
+    "iam:PassRole": "keep the schedule's role when it changes the schedule; to the scheduler only",
     "lambda:InvokeFunction": "call it",
+    "lambda:UpdateFunctionConfiguration": "set memory or timeout after approval; neither layers nor network",
+    "cloudwatch:PutMetricAlarm": "create the planner's alarms, set a threshold, after approval",
+    "cloudwatch:DeleteAlarms": "roll back the planner's alarms",
+    "cloudwatch:DescribeAlarms": "count the planner's alarms and read a threshold",
+    "logs:PutRetentionPolicy": "set how long a log is kept, after approval",
     "lambda:GetAlias": "publish a version and move the alias, or leave it",
     "codebuild:StartBuild": "build an approved sandbox image",
     "codebuild:BatchGetBuilds": "learn how a build ended",
@@ -72,7 +77,7 @@ def table(templates: list[Mapping[str, Any]]) -> str:
 
 def _rows(resources: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for name, resource in resources.items():
-        if resource["Type"] != "AWS::IAM::Policy":
+        if resource["Type"] not in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             continue
         role = _ROLE.sub(r"\1", name)
         for statement in resource["Properties"]["PolicyDocument"]["Statement"]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from codec_evolution.adapters.aws_config import AwsConfig
+from codec_evolution.adapters.aws_resources import DeployedCode, DeployedNames, PlannersAlarms
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.images import CodeBuildImages
@@ -20,9 +22,11 @@ from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check_size, parse
 from codec_evolution.framework.modifications import HOST_AWAY, Modification
+from codec_evolution.framework.tool_specs import CONFIGURE, CREATE_ALARM, DEPLOY
 from codec_evolution.loop import metrics
 from codec_evolution.ports import Host
 from codec_evolution.repair import interrupted_calls, operations
+from codec_evolution.repair.aws_changes import AwsChanges
 from codec_evolution.repair.releaser import Releaser
 from codec_evolution.repair.tool_service import ToolCall, ToolService
 
@@ -101,6 +105,7 @@ def make_service() -> ToolService:
     """Wire the service from the environment, once per function environment: its clients take half a second."""
     bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     shipped = Path(os.environ["SHIPPED_DIR"])
+    publisher = CodePublisher(os.environ["PUBLISHED_FUNCTIONS"].split(","), bucket)
     return ToolService(
         modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
         host=connect_host(bucket),
@@ -109,13 +114,27 @@ def make_service() -> ToolService:
             control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
             objects=bucket,
             sandbox=SandboxCheck(os.environ["BENCHMARK_FUNCTION"]),
-            publisher=CodePublisher(os.environ["PUBLISHED_FUNCTIONS"].split(","), bucket),
+            publisher=publisher,
             baseline=(shipped / BASELINE).read_text("utf-8"),
             lineage=os.environ["LINEAGE"],
         ),
         mode=os.environ["FRAMEWORK_TOOLS"],
         now=utc_now,
         images=connect_images(bucket),
+        aws=connect_aws(bucket, publisher),
+    )
+
+
+def connect_aws(bucket: ArtifactBucket, publisher: CodePublisher) -> AwsChanges:
+    """Return the changes of the deployed system that the framework tools may make."""
+    names = DeployedNames.from_json(os.environ["DEPLOYED_RESOURCES"])
+    return AwsChanges(
+        {
+            CREATE_ALARM: PlannersAlarms(names, os.environ["LINEAGE"]),
+            CONFIGURE: AwsConfig(names),
+            DEPLOY: DeployedCode(names, publisher),
+        },
+        bucket,
     )
 
 

@@ -318,14 +318,15 @@ class Functions(Grants):
         allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
 
     def allow_switching_schedule(self, role: iam.IRole) -> None:
-        """Let Actions pass the schedule's role when it switches the schedule on or off."""
-        role_of(self.functions["Actions"]).add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+        """Let Actions and FrameworkTool pass the schedule's role when they change the schedule."""
+        for name in ("Actions", "FrameworkTool"):
+            role_of(self.functions[name]).add_to_principal_policy(
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[role.role_arn],
+                    conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+                )
             )
-        )
 
     def _widgets(self) -> None:
         function = self._function(

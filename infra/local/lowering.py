@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
+from infra.local.rights import widen
 
 PACKAGE_BUCKET = "codec-evolution-local-packages"
 """Bucket of the lowered functions' code and of the templates."""
@@ -163,6 +164,7 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
         if resource["Type"] == "AWS::Lambda::Function":
             key, body = _lower_function(name, resource["Properties"], layers, manifest, checkout)
             packages[key] = body
+    widen(resources)
     buckets = _buckets(resources)
     lowered = _replaced(lowered, _stand_ins(resources, buckets))
     resources = lowered["Resources"]

@@ -68,7 +68,7 @@ def test_every_pattern_compiles_with_the_engine_of_aws(app_resources: Resources)
         for document in of_type(app_resources, "AWS::SSM::Document")
         for parameter in document["Properties"]["Content"]["parameters"].values()
     ]
-    assert len(patterns) == 12
+    assert len(patterns) == 18
     for pattern in patterns:
         re2.compile(pattern)
     for schedule in of_type(app_resources, "AWS::Scheduler::Schedule"):

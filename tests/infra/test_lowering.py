@@ -14,6 +14,7 @@ import pytest
 
 from infra.errors import UserError
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
+from infra.local.rights import widen
 
 FUNCTION = {
     "Type": "AWS::Lambda::Function",
@@ -251,3 +252,14 @@ def test_the_given_template_is_not_changed(checkout: Checkout) -> None:
     before = copy.deepcopy(TEMPLATE)
     lowered(checkout)
     assert before == TEMPLATE
+
+
+def test_permissions_on_alarms_apply_to_all_because_the_emulator_does_not_read_their_names() -> None:
+    named = [
+        {"Effect": "Allow", "Action": "cloudwatch:PutMetricAlarm", "Resource": "arn:one"},
+        {"Effect": "Allow", "Action": ["cloudwatch:DeleteAlarms", "s3:GetObject"], "Resource": "arn:two"},
+        {"Effect": "Deny", "Action": "cloudwatch:DeleteAlarms", "Resource": "arn:three"},
+    ]
+    resources = {"P": {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": named}}}}
+    widen(resources)
+    assert [each["Resource"] for each in named] == ["*", "arn:two", "arn:three"]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codec_evolution.candidate import sha256_hex
 
 from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.host import LocalHostFiles
@@ -27,6 +28,7 @@ from tests.integration.framework import modify, operator
 SCRIPTED = Path(__file__).with_name("scripted_plan")
 POLICY = "layers/common/python/codec_evolution/data/language_policy.toml"
 WITHOUT = {"search": '"bool", "bytearray", "bytes",', "replace": '"bool", "bytes",'}
+SEARCH = "layers/common/python/codec_evolution/planners/search.py"
 CYCLE_TIMEOUT_S = 600
 
 
@@ -249,3 +251,136 @@ def test_a_change_that_breaks_version_0_never_goes_live_and_is_undone_by_its_id(
     undone = invoke(stack, {"operation": "rollback", "modification_id": change["modification_id"]})
     assert undone["status"] == "applied"
     assert '"flatnonzero"' in policy(stack)
+
+
+# --- changes of the deployed system -----------------------------------------------------------------
+
+ALARM = {
+    "name": "ManyTimeouts",
+    "metric": "Failures",
+    "dimension": "timeout",
+    "statistic": "Sum",
+    "comparison": "at_least",
+    "threshold": 5,
+    "period_minutes": 60,
+    "periods": 2,
+}
+
+
+def ask(session: Session, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Call a tool as the state machine does for a planner, and return the item of the history."""
+    attempt = f"2000-01-01T00:00:00.000Z#{sha256_hex(f'{tool} {arguments}')[:12]}"
+    request = {"tool": tool, "arguments": {**arguments, "reason": "Watch and tune"}}
+    event = {"attempt_id": attempt, "round": 0, "request": request}
+    answer = invoke(session, event)
+    found = modifications_of(session).get(answer["modification_id"])
+    assert found.status == answer["status"]
+    return found.to_item()
+
+
+def decide(session: Session, operation: str, item: dict[str, Any]) -> dict[str, Any]:
+    return invoke(session, {"operation": operation, "modification_id": item["modification_id"]})
+
+
+def ask_and_approve(session: Session, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the item of a call that waited for a person, who approved it."""
+    waiting = ask(session, tool, arguments)
+    assert (waiting["status"], waiting["rule"]) == ("pending_approval", "aws-change"), waiting
+    done = decide(session, "approve", waiting)
+    assert (done["status"], done["rule"]) == ("applied", "approved"), done["message"]
+    assert done["value_before"] == waiting.get("value_before", done["value_before"])
+    return done
+
+
+def roll_back(session: Session, item: dict[str, Any]) -> None:
+    undone = decide(session, "rollback", item)
+    assert undone["status"] == "rolled_back", undone
+    assert modifications_of(session).get(item["modification_id"]).status == "rolled_back"
+
+
+def planners_alarms(session: Session) -> dict[str, dict[str, Any]]:
+    client = session.deployment.client("cloudwatch")
+    found = client.describe_alarms(AlarmNamePrefix="CodecEvolutionApp-Planner-")["MetricAlarms"]
+    return {each["AlarmName"]: each for each in found}
+
+
+def test_an_alarm_is_asked_for_approved_created_and_deleted_by_a_rollback(stack):
+    done = ask_and_approve(stack, "create_alarm", ALARM)
+    ((name, alarm),) = planners_alarms(stack).items()
+    assert done["value"] == name
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Period"]) == ("CodecEvolution", "Failures", 3600)
+    assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == {
+        "Lineage": LINEAGE,
+        "FailureKind": "timeout",
+    }
+    (other,) = stack.deployment.client("cloudwatch").describe_alarms(
+        AlarmNames=["CodecEvolutionApp-IdenticalResults"]
+    )["MetricAlarms"]
+    assert alarm["AlarmActions"] == other["AlarmActions"] != []
+    again = ask(stack, "create_alarm", ALARM | {"threshold": 6})
+    assert (again["status"], again["rule"]) == ("failed", "alarm-exists")
+    roll_back(stack, done)
+    assert planners_alarms(stack) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "before"),
+    [
+        ("function.CloseCycle.memory_mb", 512, "256"),
+        ("function.CloseCycle.log_retention_days", 30, "90"),
+        ("schedule.rate_minutes", 5, "1"),
+        ("alarm.IdenticalResults.threshold", 9, None),
+    ],
+)
+def test_a_setting_is_changed_after_approval_and_set_back_by_a_rollback(stack, key, value, before):
+    done = ask_and_approve(stack, "modify_aws_config", {"key": key, "value": value})
+    assert done["value"] == str(value)
+    assert before is None or done["value_before"] == before
+    # What is there now is what a second call finds.
+    waiting = ask(stack, "modify_aws_config", {"key": key, "value": int(done["value_before"])})
+    assert waiting["value_before"] == str(value)
+    assert decide(stack, "deny", waiting)["status"] == "denied"
+    roll_back(stack, done)
+    again = ask(stack, "modify_aws_config", {"key": key, "value": value})
+    assert again["status"] == "rolled_back", "the same call is answered from the history"
+
+
+def test_a_changed_function_serves_the_same_code_with_another_size(stack):
+    client, name = stack.deployment.client("lambda"), stack.deployment.functions["CloseCycle"]
+    before = client.get_function_configuration(FunctionName=name, Qualifier="live")
+    done = ask_and_approve(stack, "modify_aws_config", {"key": "function.CloseCycle.timeout_s", "value": 30})
+    after = client.get_function_configuration(FunctionName=name, Qualifier="live")
+    assert (after["Timeout"], after["CodeSha256"]) == (30, before["CodeSha256"])
+    roll_back(stack, done)
+    back = client.get_function_configuration(FunctionName=name, Qualifier="live")
+    assert back["Timeout"] == before["Timeout"]
+
+
+def test_what_the_emulator_lacks_is_refused_by_name_before_a_person_is_asked(stack):
+    """It has no alarms by metric mathematics."""
+    item = ask(stack, "modify_aws_config", {"key": "alarm.FailureRate.threshold", "value": 90})
+    assert (item["status"], item["rule"]) == ("failed", "aws-absent")
+
+
+def test_what_no_tool_may_change_is_refused_by_the_guard(stack):
+    item = ask(stack, "modify_aws_config", {"key": "function.Conclude.memory_mb", "value": 512})
+    assert (item["status"], item["rule"]) == ("denied", "config-never")
+    item = ask(stack, "deploy_lambda_function", {"function_name": "FrameworkTool"})
+    assert (item["status"], item["rule"]) == ("denied", "function-never")
+
+
+def test_approved_code_of_one_function_is_deployed_and_taken_back(stack):
+    client, name = stack.deployment.client("lambda"), stack.deployment.functions["Plan"]
+    before = client.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+    release = stack.control.state(LINEAGE).release
+    amendment = modify(SEARCH, "append", "\nAMENDED = True\n")
+    changed = decide(stack, "approve", operator(stack, "modify_framework_file", amendment, at="2000"))
+    assert changed["status"] == "applied", changed["message"]
+    done = ask_and_approve(stack, "deploy_lambda_function", {"function_name": "Plan"})
+    live = client.get_function_configuration(FunctionName=name, Qualifier="live")
+    assert (done["value_before"], done["value"]) == (before, live["Version"])
+    assert live["Version"] != before
+    assert live["Description"].startswith("amended code")
+    assert stack.control.state(LINEAGE).release == release
+    roll_back(stack, done)
+    assert client.get_alias(FunctionName=name, Name="live")["FunctionVersion"] == before

@@ -19,8 +19,11 @@ def named(resources: Resources, kind: str, part: str) -> dict[str, Any]:
 
 
 def statements(resources: Resources, role: str) -> list[dict[str, Any]]:
-    policy = named(resources, "AWS::IAM::Policy", f"{role}RoleDefaultPolicy")
-    found = policy["Properties"]["PolicyDocument"]["Statement"]
+    policies = [
+        named(resources, "AWS::IAM::Policy", f"{role}RoleDefaultPolicy"),
+        *(each for name, each in resources.items() if f"{role}RoleAwsToolsPolicy" in name),
+    ]
+    found = [each for policy in policies for each in policy["Properties"]["PolicyDocument"]["Statement"]]
     return [
         {**each, "Action": listed(each["Action"]), "Resource": listed(each.get("Resource", []))}
         for each in found

@@ -5,13 +5,16 @@ from codec_evolution.host import program
 from codec_evolution.planners.claude import toolbox
 
 
-def test_the_planner_is_offered_the_five_framework_tools():
+def test_the_planner_is_offered_the_framework_tools_in_their_order():
     assert TOOLS == (
         "modify_framework_file",
         "run_shell_command",
         "install_python_package",
         "restart_orchestrator",
         "rollback_file",
+        "create_alarm",
+        "modify_aws_config",
+        "deploy_lambda_function",
     )
     offered = [each["name"] for each in toolbox.definitions(framework=True, strict=True)]
     assert offered[-len(TOOLS) :] == list(TOOLS)

@@ -299,3 +299,36 @@ class Publisher(Protocol):
 
 class PublishRefused(Exception):
     """Code was not made live; the message says why, and the last good version still serves."""
+
+
+class ChangeRefused(Exception):
+    """A resource of the deployed system was not changed; it is as it was.
+
+    Parameters
+    ----------
+    rule
+        Name of the rule, for the record.
+    """
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class AwsResource(Protocol):
+    """A kind of resource that a framework tool changes. ``request`` is what the host allowed.
+
+    Every method may be called again after it was interrupted, and then ends the same. All raise `ChangeRefused`.
+    """
+
+    def current(self, request: Mapping[str, Any]) -> str:
+        """Return the value as it is, which undoing puts back; "" for a resource that does not exist yet."""
+        ...
+
+    def change(self, request: Mapping[str, Any], before: str) -> str:
+        """Make the change unless the value is no longer ``before``, and return the value after it."""
+        ...
+
+    def undo(self, request: Mapping[str, Any], before: str, after: str) -> None:
+        """Put ``before`` back unless the value is no longer ``after``."""
+        ...

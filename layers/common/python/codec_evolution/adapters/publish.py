@@ -109,30 +109,77 @@ class CodePublisher:
             alias is where it was.
         """
         amended = self._amended(code_sha256)
-        digest = (
-            hashlib.sha256(json.dumps(sorted(amended.items())).encode()).hexdigest()[:12] if amended else ""
-        )
-        label = f"{LABEL} {digest}" if amended else DEPLOYED
+        label = _label(amended)
         moved: list[tuple[str, str]] = []
         for function in self._functions:
-            alias = self._client.get_alias(FunctionName=function, Name=LIVE_ALIAS)
-            live = self._client.get_function_configuration(FunctionName=function, Qualifier=LIVE_ALIAS)
-            current = live.get("Description", "")
-            if current == label or (not amended and not current.startswith((LABEL, DEPLOYED))):
-                continue
             try:
-                self._move(function, self._version(function, amended, label), alias["RevisionId"])
-            except (PublishRefused, ClientError, BotoCoreError) as error:
+                before = self._publish_in(function, amended, label)
+            except PublishRefused:
                 for name, good in moved:
-                    self._move(name, good)
-                raise PublishRefused(str(error)) from None
-            moved.append((function, live["Version"]))
+                    self.back_to(name, good)
+                raise
+            if before:
+                moved.append((function, before))
         return f"{label} in {', '.join(name for name, _ in moved)}" if moved else ""
 
-    def _move(self, function: str, version: str, revision: str = "") -> None:
+    def publish_one(self, function: str, code_sha256: Mapping[str, str]) -> None:
+        """Make changed code live in one function; raises `PublishRefused`, and the alias is where it was."""
+        amended = self._amended(code_sha256)
+        self._publish_in(function, amended, _label(amended))
+
+    def live_version(self, function: str) -> str:
+        """Return the version that a function's alias points to."""
+        return str(self._client.get_alias(FunctionName=function, Name=LIVE_ALIAS)["FunctionVersion"])
+
+    def back_to(self, function: str, version: str) -> None:
+        """Point a function's alias to an earlier version, and give ``$LATEST`` that version's code again."""
+        self._client.update_alias(FunctionName=function, Name=LIVE_ALIAS, FunctionVersion=version)
+        self._give_latest(function, self._live_package(function))
+
+    def _publish_in(self, function: str, amended: Mapping[str, str], label: str) -> str:
+        """Publish in one function and return the version that served before; "" where this code is live already."""
+        alias = self._client.get_alias(FunctionName=function, Name=LIVE_ALIAS)
+        live = self._client.get_function_configuration(FunctionName=function, Qualifier=LIVE_ALIAS)
+        current = live.get("Description", "")
+        if current == label or (not amended and not current.startswith((LABEL, DEPLOYED))):
+            return ""
+        # The live version's, because $LATEST may hold what another publishing was refused.
+        good = self._live_package(function)
+        amended_package = self._zip(good, amended)
+        taken = self._client.update_function_code(FunctionName=function, ZipFile=amended_package)[
+            "CodeSha256"
+        ]
+        try:
+            self._move(function, self._version(function, label, taken), alias["RevisionId"])
+        except (PublishRefused, ClientError, BotoCoreError) as error:
+            self._drop_latest(function, taken, good)
+            raise PublishRefused(str(error)) from None
+        return str(live["Version"])
+
+    def _move(self, function: str, version: str, revision: str) -> None:
         # By its revision: if something else moved it meanwhile, Lambda refuses.
-        expected = {"RevisionId": revision} if revision else {}
-        self._client.update_alias(FunctionName=function, Name=LIVE_ALIAS, FunctionVersion=version, **expected)
+        self._client.update_alias(
+            FunctionName=function, Name=LIVE_ALIAS, FunctionVersion=version, RevisionId=revision
+        )
+
+    def _drop_latest(self, function: str, refused_sha256: str, good: bytes) -> None:
+        """Take refused code out of ``$LATEST``, unless somebody else has replaced it: a later version would get it."""
+        try:
+            latest = self._client.get_function_configuration(FunctionName=function)
+            if latest["CodeSha256"] == refused_sha256:
+                self._give_latest(function, good)
+        except (ClientError, BotoCoreError) as error:
+            raise PublishRefused(f"the refused code is still in $LATEST of {function}: {error}") from None
+
+    def _give_latest(self, function: str, package: bytes) -> None:
+        self._client.update_function_code(FunctionName=function, ZipFile=package)
+        wait_until_updated(self._client, function)
+
+    def _live_package(self, function: str) -> bytes:
+        """Download the package of the live version."""
+        found = self._client.get_function(FunctionName=function, Qualifier=LIVE_ALIAS)
+        with urllib.request.urlopen(found["Code"]["Location"], timeout=DOWNLOAD_TIMEOUT_S) as answer:
+            return bytes(answer.read())
 
     def _amended(self, code_sha256: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of files that are not as last deployed, by path inside the package."""
@@ -150,26 +197,13 @@ class CodePublisher:
             found[inner] = overlay["content"]
         return found
 
-    def _version(self, function: str, amended: Mapping[str, str], label: str) -> str:
-        package = self._zip(function, amended)
-        taken = self._client.update_function_code(FunctionName=function, ZipFile=package)
-        self._client.get_waiter("function_updated_v2").wait(
-            FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
-        # By its hash: if something else was uploaded meanwhile, Lambda refuses instead of publishing that.
-        made = self._client.publish_version(
-            FunctionName=function, Description=label, CodeSha256=taken["CodeSha256"]
-        )
-        version = str(made["Version"])
-        _, error = invoke(self._client, f"{function}:{version}", {"health": label})
-        if error and not error.startswith(HEALTHY_ERROR):
-            raise PublishRefused(f"{function} does not come up with the changed code: {error}")
-        return version
+    def _version(self, function: str, label: str, code_sha256: str) -> str:
+        wait_until_updated(self._client, function)
+        return publish_healthy(self._client, function, label, code_sha256)
 
-    def _zip(self, function: str, amended: Mapping[str, str]) -> bytes:
-        location = self._client.get_function(FunctionName=function)["Code"]["Location"]
-        with urllib.request.urlopen(location, timeout=DOWNLOAD_TIMEOUT_S) as answer:
-            old = zipfile.ZipFile(io.BytesIO(answer.read()))
+    def _zip(self, package: bytes, amended: Mapping[str, str]) -> bytes:
+        """Return a function's package with `codec_evolution` as amended, or without it for none."""
+        old = zipfile.ZipFile(io.BytesIO(package))
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
             for entry in old.infolist():
@@ -183,6 +217,30 @@ class CodePublisher:
                 for inner, content in amended.items():
                     new.writestr(f"codec_evolution/{inner}", content)
         return target.getvalue()
+
+
+def wait_until_updated(client: Any, function: str) -> None:
+    """Wait for at most a minute until a function has taken its new code or configuration."""
+    client.get_waiter("function_updated_v2").wait(
+        FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+
+def publish_healthy(client: Any, function: str, label: str, code_sha256: str) -> str:
+    """Publish a function's ``$LATEST``, start it once, and return the version; raises `PublishRefused`."""
+    # By its hash: if something else was uploaded meanwhile, Lambda refuses instead of publishing that.
+    made = client.publish_version(FunctionName=function, Description=label, CodeSha256=code_sha256)
+    version = str(made["Version"])
+    _, error = invoke(client, f"{function}:{version}", {"health": label})
+    if error and not error.startswith(HEALTHY_ERROR):
+        raise PublishRefused(f"{function} does not come up with the changed code: {error}")
+    return version
+
+
+def _label(amended: Mapping[str, str]) -> str:
+    if not amended:
+        return DEPLOYED
+    return f"{LABEL} {hashlib.sha256(json.dumps(sorted(amended.items())).encode()).hexdigest()[:12]}"
 
 
 def invoke(client: Any, function: str, event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -120,6 +120,12 @@ class Facts(Attributes, frozen=True):
     rolled_back_at: Time | None = None
     commit: str = ""
     github_committed: bool | None = None
+    resource: str = ""
+    """What the call changes of the deployed system: an alarm, a setting or a function."""
+    value_before: str = ""
+    """Its value before, which a rollback puts back."""
+    value: str = ""
+    """Its value after."""
     build: str = ""
     """Id of the build of the sandbox image."""
     image_status: str = ""
@@ -227,10 +233,15 @@ def requested(
     )
 
 
+_SUBJECTS = ("file_path", "command", "package", "key", "function_name", "name")
+_KINDS = ("modification_type", "target", "value", "metric")
+"""Arguments that say what a call is about, and in which way."""
+
+
 def summarise(tool: str, arguments: Mapping[str, Any]) -> str:
     """Return one line that says what a call is about."""
-    what = arguments.get("file_path") or arguments.get("command") or arguments.get("package") or ""
-    kind = arguments.get("modification_type") or arguments.get("target")
+    what = next((arguments[name] for name in _SUBJECTS if arguments.get(name)), "")
+    kind = next((arguments[name] for name in _KINDS if arguments.get(name)), "")
     return clip_text(" ".join(str(part) for part in (tool, what, kind and f"({kind})") if part), 300)
 
 
@@ -267,6 +278,7 @@ def outcome(answer: Mapping[str, Any]) -> Facts:
         "diff": str(answer.get("diff", "")),
         "package": answer.get("package"),
         "target": answer.get("target"),
+        "resource": answer.get("resource"),
     }
     return Facts.from_item({name: value for name, value in kept.items() if value not in (None, "")})
 

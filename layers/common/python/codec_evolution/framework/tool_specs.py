@@ -1,6 +1,7 @@
 """The framework tools: name, input and description of each, in one table.
 
-To add a framework tool, add its `ToolSpec` here and its program to `codec_evolution.host.program`. The planner's tool
+To add a framework tool, add its `ToolSpec` here and its program to `codec_evolution.host.program`; one that changes
+an AWS resource also needs its `AwsResource` in `codec_evolution.adapters`. The planner's tool
 definitions, the validation of calls, the statistics, the command line and the SSM documents read this table.
 
 A tool's JSON schema is derived from its input model, so that what a planner is offered and what is accepted cannot
@@ -19,8 +20,14 @@ SHELL = "run_shell_command"
 INSTALL = "install_python_package"
 RESTART = "restart_orchestrator"
 ROLLBACK = "rollback_file"
+CREATE_ALARM = "create_alarm"
+CONFIGURE = "modify_aws_config"
+DEPLOY = "deploy_lambda_function"
 RESTORE = "restore_file"
 """Undoes a recorded change from its stored contents. An operator's command: no planner is offered it."""
+
+PLANNERS_ALARM = "Planner"
+"""Between the stack's prefix and the name that a call of `CREATE_ALARM` gives; FrameworkTool deletes no other alarm."""
 
 MAX_PROBLEMS = 20
 """Problems of one input that `BadInput` lists."""
@@ -184,6 +191,42 @@ class Rollback(ToolInput):
     reason: str = Field(description=_REASON)
 
 
+class CreateAlarm(ToolInput):
+    """Input of `CREATE_ALARM`."""
+
+    name: str = Field(description="End of the alarm's name: 3 to 40 letters and digits.")
+    metric: str = Field(description="A metric of the namespace CodecEvolution, such as Failures.")
+    dimension: str = Field(
+        description="Value of the metric's dimension beside the lineage, such as timeout for Failures; empty for a "
+        "metric that has none."
+    )
+    statistic: Literal["Sum", "Average", "Minimum", "Maximum"] = Field(
+        description="What is computed of the values in a period."
+    )
+    comparison: Literal["at_least", "at_most"] = Field(
+        description="Whether the alarm is raised at the threshold and above, or at it and below."
+    )
+    threshold: float = Field(description="The threshold, in the metric's unit.")
+    period_minutes: int = Field(description="Minutes of a period: 1, 5, 15, 60, 360 or 1440.")
+    periods: int = Field(description="Periods in a row that must reach the threshold; at most a day in all.")
+    reason: str = Field(description=_REASON)
+
+
+class Configure(ToolInput):
+    """Input of `CONFIGURE`."""
+
+    key: str = Field(description="The setting, such as function.Plan.memory_mb.")
+    value: int = Field(description="Its new value, within the setting's bounds.")
+    reason: str = Field(description=_REASON)
+
+
+class DeployFunction(ToolInput):
+    """Input of `DEPLOY`."""
+
+    function_name: str = Field(description="Name of the function, such as Plan.")
+    reason: str = Field(description=_REASON)
+
+
 FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
     ToolSpec(
         MODIFY,
@@ -215,11 +258,36 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         usage="none",
     ),
     ToolSpec(ROLLBACK, Rollback, "Restore a framework file from its last backup.", usage="file_path"),
+    ToolSpec(
+        CREATE_ALARM,
+        CreateAlarm,
+        "Create a CloudWatch alarm on a metric of this system; it notifies the people who watch the others. By "
+        "default a person must approve it.",
+        usage="name, metric, dimension (empty for none), statistic, comparison (at_least, at_most), threshold, "
+        "period_minutes, periods",
+    ),
+    ToolSpec(
+        CONFIGURE,
+        Configure,
+        "Change one setting of the deployed system: the memory or timeout of a function, the rate of the schedule, how "
+        "long a log is kept, or the threshold of an alarm, within bounds. A person must approve it.",
+        usage="key, value (keys and bounds are in data/guard.toml, [aws.config])",
+    ),
+    ToolSpec(
+        DEPLOY,
+        DeployFunction,
+        "Publish the approved code of one function as a new version and make it live after a health check, without "
+        "moving the release of policy and prompts. By default a person must approve it.",
+        usage="function_name",
+    ),
 )
 """In the order in which a planner is offered them, which never changes: providers cache the text."""
 
 TOOLS = tuple(tool.name for tool in FRAMEWORK_TOOLS)
 """Names of the tools that a planner may be offered."""
+
+AWS_TOOLS = (CREATE_ALARM, CONFIGURE, DEPLOY)
+"""Tools that the host only judges: FrameworkTool makes their change, by rights that the host has not."""
 
 HOST_TOOLS = (*TOOLS, RESTORE)
 """Names of the tools that the host serves, with one SSM document each."""

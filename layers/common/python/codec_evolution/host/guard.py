@@ -1,4 +1,7 @@
-"""The guard: the tier of each file, and the commands and packages that are allowed. Data that only the host reads."""
+"""The guard: the tier of each file, and the commands, packages and AWS changes that are allowed.
+
+Only the host judges by it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 NEVER, DATA, CODE, IMAGE = "never", "data", "code", "image"
 TIERS = (NEVER, DATA, CODE, IMAGE)
 """The tiers of files; the comments of ``guard.toml`` say what each means."""
-_KEYS = {"tiers", "commands", "never_programs", "packages", "candidate_packages", "quick_tests"}
+_KEYS = {"tiers", "commands", "never_programs", "packages", "candidate_packages", "quick_tests", "aws"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,6 +65,51 @@ class CandidatePackage:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What one setting of the deployed system may be set to: any integer from least to most, or one of the values."""
+
+    least: int
+    most: int
+    values: tuple[int, ...] = ()
+
+    def allow(self, value: int) -> bool:
+        """Return whether a value is within the bounds."""
+        return value in self.values if self.values else self.least <= value <= self.most
+
+    def __str__(self) -> str:
+        """Return the bounds as a message states them."""
+        if self.values:
+            return f"one of {', '.join(map(str, self.values))}"
+        return f"{self.least} to {self.most}"
+
+
+@dataclass(frozen=True)
+class AwsRules:
+    """What the tools may change of the deployed system.
+
+    Attributes
+    ----------
+    most_alarms
+        Alarms of `create_alarm` that may exist at the same time.
+    deployable
+        Functions whose approved code may be published.
+    metrics
+        Metrics that an alarm may watch, each with its dimension beside the lineage, "" for none.
+    config
+        Bounds by setting.
+    """
+
+    most_alarms: int
+    deployable: frozenset[str]
+    metrics: Mapping[str, str]
+    config: Mapping[str, Bounds]
+
+
+NOTHING_ON_AWS = AwsRules(0, frozenset(), {}, {})
+"""The rules of a guard that allows no change of the deployed system."""
+
+
+@dataclass(frozen=True)
 class Guard:
     """The guard's data, parsed.
 
@@ -73,6 +121,8 @@ class Guard:
         Packages for the sandbox image, by normalised name.
     quick_tests
         Test paths by tier.
+    aws
+        What may be changed of the deployed system.
     """
 
     tiers: Mapping[str, tuple[str, ...]]
@@ -81,6 +131,7 @@ class Guard:
     packages: Mapping[str, Mapping[str, tuple[str, ...]]]
     quick_tests: Mapping[str, tuple[str, ...]]
     candidate_packages: Mapping[str, CandidatePackage] = field(default_factory=dict)
+    aws: AwsRules = NOTHING_ON_AWS
 
     @classmethod
     def load(cls, path: Path) -> Guard:
@@ -120,6 +171,7 @@ class Guard:
             candidate_packages={
                 name: _candidate_package(name, entry) for name, entry in data["candidate_packages"].items()
             },
+            aws=_aws_rules(data["aws"]),
         )
 
     def tier(self, path: str) -> str | None:
@@ -157,6 +209,24 @@ def _candidate_package(name: str, entry: Mapping[str, Any]) -> CandidatePackage:
         return CandidatePackage(name, entry["version"], hashes, tuple(entry.get("needs", ())))
     except (KeyError, TypeError) as error:
         raise GuardError(f"candidate_packages.{name}: {error}") from None
+
+
+def _aws_rules(entry: Mapping[str, Any]) -> AwsRules:
+    try:
+        config = {key: _bounds(given) for key, given in entry["config"].items()}
+        metrics = {str(name): str(dimension) for name, dimension in entry["metrics"].items()}
+        return AwsRules(int(entry["most_alarms"]), frozenset(entry["deployable"]), metrics, config)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GuardError(f"aws: {error}") from None
+
+
+def _bounds(given: Mapping[str, Any]) -> Bounds:
+    if set(given) == {"values"}:
+        values = tuple(sorted(int(each) for each in given["values"]))
+        return Bounds(min(values), max(values), values)
+    if set(given) != {"least", "most"}:
+        raise ValueError("a setting has least and most, or values")
+    return Bounds(int(given["least"]), int(given["most"]))
 
 
 def glob(pattern: str, flags: int = 0) -> re.Pattern[str]:

@@ -76,12 +76,12 @@ def restart(call: Call, context: HostContext) -> Effect:
     """
     only(call.arguments, set())
     consent(call, context, "", rule="", file_sha256="", facts={})
-    _verify_never(context)
+    verify_never(context)
     if tests := context.guard.quick_tests[DATA]:
         # They render every prompt, which nothing else does before a cycle.
         installed = packages.installed(context.state)
         trial.quick_tests(context.checkout.root, {}, tests, context.config.python, installed)
-    files = _tiered(context)
+    files = tiered(context)
     if context.config.restart:
         argv = ("/usr/bin/systemctl", "restart", context.config.restart)
         output = run(Run(argv, Path("/"), RESTART_TIMEOUT_S, closed=False, privileged=True))
@@ -102,7 +102,7 @@ def never_manifest(root: Path, guard: Guard) -> dict[str, str]:
     }
 
 
-def _verify_never(context: HostContext) -> None:
+def verify_never(context: HostContext) -> None:
     """Raise `HostRefusal` when the checkout's guarded files are not those of the last deployment."""
     expected = json.loads(Path(context.config.manifest).read_text("utf-8"))
     found = never_manifest(context.checkout.root, context.guard)
@@ -126,7 +126,8 @@ def _is_packages(path: str, context: HostContext) -> bool:
     return image.is_explained(context, path, content.data if content else None)
 
 
-def _tiered(context: HostContext) -> dict[str, dict[str, str]]:
+def tiered(context: HostContext) -> dict[str, dict[str, str]]:
+    """Return ``{"tier", "sha256"}`` of every amendable file, by path; with ``content`` for data."""
     found = {}
     for path in _paths(context.checkout.root):
         tier = context.guard.tier(path)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from codec_evolution.host import account, files, machine
+from codec_evolution.host import account, aws, files, machine
 from codec_evolution.host.call import MAX_DOCUMENT_BYTES, Call, parse
 from codec_evolution.host.config import ConfigError, HostConfig
 from codec_evolution.host.context import Effect, HostContext
@@ -25,6 +25,9 @@ TOOLS: Mapping[str, Callable[[Call, HostContext], Effect]] = {
     "run_shell_command": machine.shell,
     "install_python_package": machine.install,
     "restart_orchestrator": machine.restart,
+    "create_alarm": aws.alarm,
+    "modify_aws_config": aws.configure,
+    "deploy_lambda_function": aws.deploy,
 }
 """The program of each tool. `framework.tool_specs` has the same names, which a test holds: it needs pydantic."""
 

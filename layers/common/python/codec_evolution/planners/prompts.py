@@ -164,7 +164,8 @@ def framework_reach() -> dict[str, Any]:
 
     Returns
     -------
-    ``policy`` (path of the language policy), ``data`` and ``code`` (paths by tier), ``programs``, ``packages``.
+    ``policy`` (path of the language policy), ``data`` and ``code`` (paths by tier), ``programs``, ``packages``; of the
+    deployed system ``most_alarms``, ``metrics``, ``deployable`` and ``config`` (``key`` and ``bounds`` of a setting).
     """
     text = (resources.files("codec_evolution") / "data" / "guard.toml").read_text("utf-8")
     guard = tomllib.loads(text)
@@ -174,7 +175,18 @@ def framework_reach() -> dict[str, Any]:
         "code": guard["tiers"]["code"],
         "programs": sorted({each["program"] for each in guard["commands"]}),
         "packages": sorted(f"{name}=={v}" for name, versions in guard["packages"].items() for v in versions),
+        "most_alarms": guard["aws"]["most_alarms"],
+        "metrics": list(guard["aws"]["metrics"]),
+        "deployable": guard["aws"]["deployable"],
+        "config": [{"key": key, "bounds": _bounds(rule)} for key, rule in guard["aws"]["config"].items()],
     }
+
+
+def _bounds(rule: Mapping[str, Any]) -> str:
+    """Return the bounds of a setting as the prompt states them."""
+    if "values" in rule:
+        return ", ".join(str(value) for value in rule["values"])
+    return f"{rule['least']} to {rule['most']}"
 
 
 def system_context(policy_toml: str, limits: Limits, *, tools: bool, probes: int) -> dict[str, Any]:

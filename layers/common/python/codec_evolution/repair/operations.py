@@ -11,8 +11,8 @@ from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
 from codec_evolution.framework.modifications import Facts, Modification
 from codec_evolution.framework.ports import Modifications
-from codec_evolution.framework.tool_specs import RESTART, RESTORE
-from codec_evolution.ports import Conflict, PublishRefused
+from codec_evolution.framework.tool_specs import AWS_TOOLS, RESTART, RESTORE
+from codec_evolution.ports import ChangeRefused, Conflict, PublishRefused
 from codec_evolution.record import clip_text
 from codec_evolution.repair.tool_service import ToolCall, ToolService
 
@@ -114,6 +114,8 @@ def rollback(service: ToolService, modification_id: str) -> Decided:
         )
     if call.tool == RESTART:
         return _back_to_release_before(service, call)
+    if call.tool in AWS_TOOLS:
+        return _back_to_value_before(service, call)
     undone = _undo(service, call)
     if undone.status != states.APPLIED:
         return Decided(undone)
@@ -220,6 +222,18 @@ def _back_to_release_before(service: ToolService, call: Modification) -> Decided
         raise OperationRefused(
             f"release {call.release} is not live any more; roll back the newer one first"
         ) from None
+    _note_rolled_back(service, call.modification_id, call.modification_id)
+    return Decided(_existing(service, call.modification_id))
+
+
+def _back_to_value_before(service: ToolService, call: Modification) -> Decided:
+    """Put back what a call has changed of the deployed system."""
+    if service.aws is None:
+        raise OperationRefused("there is no deployed system here whose resources could be changed")
+    try:
+        service.aws.undo(call)
+    except ChangeRefused as refused:
+        raise OperationRefused(f"{refused.args[0]} ({refused.rule})") from None
     _note_rolled_back(service, call.modification_id, call.modification_id)
     return Decided(_existing(service, call.modification_id))
 

@@ -11,8 +11,9 @@ from codec_evolution import artifacts
 from codec_evolution.framework import modifications as states
 from codec_evolution.framework.modifications import Facts, Modification, OutboxEntry
 from codec_evolution.framework.ports import Modifications
-from codec_evolution.framework.tool_specs import HOST_TOOLS, RESTART, TOOLS
+from codec_evolution.framework.tool_specs import AWS_TOOLS, HOST_TOOLS, RESTART, TOOLS
 from codec_evolution.ports import (
+    ChangeRefused,
     Conflict,
     Host,
     HostAway,
@@ -21,6 +22,7 @@ from codec_evolution.ports import (
     PublishRefused,
 )
 from codec_evolution.record import clip_text
+from codec_evolution.repair.aws_changes import AwsChanges
 from codec_evolution.repair.releaser import Releaser, ReleaseRefused
 
 MAX_ARGUMENTS_BYTES = 512 * 1024
@@ -130,6 +132,8 @@ class ToolService:
         The operator's setting ``framework_tools``: ``on``, ``approve_all`` or ``off``. The host has it too and decides.
     images
         Builds of the sandbox image, which only an operator's decision starts; None where none is built.
+    aws
+        Changes of the deployed system; None where there is none to change.
     """
 
     modifications: Modifications
@@ -139,6 +143,7 @@ class ToolService:
     mode: str
     now: Callable[[], str]
     images: ImageBuilds | None = None
+    aws: AwsChanges | None = None
 
     def call(self, call: ToolCall) -> Modification:
         """Take one call as `handle` does, and return its record."""
@@ -167,6 +172,8 @@ class ToolService:
         """Record what the host answered to a running call, and return the call."""
         self.objects.put_json(artifacts.modification(call.modification_id, "result.json"), answer)
         facts, now = states.outcome(answer), self.now()
+        if call.tool in AWS_TOOLS and answer["status"] in ("needs_approval", "applied"):
+            return self._on_aws(call, answer, facts)
         if answer["status"] == "needs_approval":
             facts = facts.model_copy(update={"expires_at": states.expires(now)})
             return self._finish(call, states.PENDING_APPROVAL, facts)
@@ -232,6 +239,25 @@ class ToolService:
             "published": released.published,
             "message": released.message,
         }
+        return self._finish(call, states.APPLIED, facts.model_copy(update=known))
+
+    def _on_aws(self, call: Modification, answer: Mapping[str, Any], facts: Facts) -> Modification:
+        """Make a change of the deployed system that the host allowed, or keep the value before it for the approver."""
+        now = self.now()
+        try:
+            if self.aws is None:
+                raise ChangeRefused(
+                    "aws-only", "there is no deployed system here whose resources could be changed"
+                )
+            if answer["status"] == "needs_approval":
+                known = self.aws.note(call, answer["aws"]).to_item() | {"expires_at": states.expires(now)}
+                return self._finish(call, states.PENDING_APPROVAL, facts.model_copy(update=known))
+            made = self.aws.make(call.with_status(call.status, facts), answer["aws"]).to_item()
+        except ChangeRefused as refused:
+            said = {"rule": refused.rule, "message": str(refused)[:2000], "finished_at": now}
+            return self._finish(call, states.FAILED, facts.model_copy(update=said))
+        known = made | {"applied_at": now, "finished_at": now}
+        known |= {"rule": "approved"} if call.approved_at else {}
         return self._finish(call, states.APPLIED, facts.model_copy(update=known))
 
     def _finish(
