@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.pricing import parse_models
 
 from infra.errors import UserError
 from infra.settings import Settings
@@ -23,6 +24,10 @@ VPCS = 2
 """Networks that the app makes: the benchmark's and the host's."""
 VPC_QUOTA = ("vpc", "L-F678F1CE")
 """Service and code of the quota of VPCs in a region."""
+BOOTSTRAP = ("/cdk-bootstrap/hnb659fds/version", 6)
+"""Parameter with the version of the CDK's bootstrap stack, and the least that the templates accept."""
+HOST_TYPE = "t4g.small"
+"""Type of the framework host, which needs arm64 in the region."""
 SERVICES = ("scheduler", "stepfunctions", "lambda", "codebuild", "dynamodb", "ssm")
 """Services that the region must have, as boto3 names them."""
 
@@ -41,12 +46,21 @@ class Account:
         VPCs that may still be made.
     missing
         Services that the region lacks.
+    bootstrap
+        Version of the CDK's bootstrap stack; 0 where there is none.
+    has_arm64
+        Whether the region has the framework host's type.
+    missing_models
+        Models of the settings that Bedrock does not have in the region.
     """
 
     concurrency: int
     unreserved: int
     free_vpcs: int
     missing: tuple[str, ...] = ()
+    bootstrap: int = BOOTSTRAP[1]
+    has_arm64: bool = True
+    missing_models: tuple[str, ...] = ()
 
 
 def problems(account: Account, settings: Settings) -> list[str]:
@@ -70,10 +84,29 @@ def problems(account: Account, settings: Settings) -> list[str]:
             f"the app makes {VPCS} VPCs and the account may make {account.free_vpcs} more in this region: delete one, "
             "or ask for a higher quota"
         )
+    return [*found, *_of_the_region(account)]
+
+
+def _of_the_region(account: Account) -> list[str]:
+    found = []
+    if account.bootstrap < BOOTSTRAP[1]:
+        has = f"version {account.bootstrap}" if account.bootstrap else "no bootstrap stack"
+        found.append(
+            f"the region has {has} and the CDK needs version {BOOTSTRAP[1]}: run npx aws-cdk@2.1148.1 bootstrap"
+        )
+    if not account.has_arm64:
+        found.append(
+            f"the region has no {HOST_TYPE}, which the framework host runs on: choose another region"
+        )
+    if account.missing_models:
+        found.append(
+            f"Bedrock has no {', '.join(account.missing_models)} in this region: set planner_models or "
+            "planner_provider, or choose another region"
+        )
     return found
 
 
-def examine(session: boto3.Session) -> Account:
+def examine(session: boto3.Session, settings: Settings) -> Account:
     """Ask AWS for the limits; raises `ClientError` where the caller may not."""
 
     def client(service: str) -> Any:
@@ -90,7 +123,33 @@ def examine(session: boto3.Session) -> Account:
         unreserved=limits["UnreservedConcurrentExecutions"],
         free_vpcs=int(quota) - used,
         missing=tuple(each for each in SERVICES if region not in session.get_available_regions(each)),
+        bootstrap=_bootstrap(client("ssm")),
+        has_arm64=_has_type(client("ec2"), HOST_TYPE),
+        missing_models=_missing_models(client("bedrock"), settings) if settings.uses_bedrock else (),
     )
+
+
+def _bootstrap(ssm: Any) -> int:
+    try:
+        return int(ssm.get_parameter(Name=BOOTSTRAP[0])["Parameter"]["Value"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ParameterNotFound":
+            return 0
+        raise
+
+
+def _has_type(ec2: Any, name: str) -> bool:
+    found = ec2.describe_instance_type_offerings(
+        LocationType="region", Filters=[{"Name": "instance-type", "Values": [name]}]
+    )
+    return bool(found["InstanceTypeOfferings"])
+
+
+def _missing_models(bedrock: Any, settings: Settings) -> tuple[str, ...]:
+    listed = bedrock.list_foundation_models(byProvider="Anthropic")["modelSummaries"]
+    known = [str(each["modelId"]).removeprefix("anthropic.") for each in listed]
+    wanted = [name.removeprefix("anthropic.") for name, _ in parse_models(settings.planner_models)]
+    return tuple(name for name in wanted if not any(each.startswith(name) for each in known))
 
 
 def is_deployed(session: boto3.Session, stack: str) -> bool:
@@ -138,7 +197,7 @@ def _check_account(session: boto3.Session, settings: Settings) -> int:
     try:
         if is_deployed(session, settings.app_stack):
             return 0
-        found = problems(examine(session), settings)
+        found = problems(examine(session, settings), settings)
     except (BotoCoreError, ClientError) as error:
         print(f"the account's limits are not checked: {error}", file=sys.stderr)
         return 0

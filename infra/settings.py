@@ -197,6 +197,11 @@ class Settings:
         """Slots of a cycle that run at the same time (1 to 40)."""
         return self.concurrency or self.slots
 
+    @property
+    def uses_bedrock(self) -> bool:
+        """Whether the planner's model is served by Bedrock."""
+        return PLANNERS[self.planner].language_model and self.planner_provider == "bedrock"
+
     def check_prices(self) -> None:
         """Refuse a language model without a price: no budget can be kept for it.
 

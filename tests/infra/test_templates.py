@@ -12,6 +12,7 @@ from aws_cdk import App, Stack
 
 from infra import assets
 from infra.commands import aws_usage
+from infra.preflight import BOOTSTRAP
 from infra.settings import Settings
 from tests.support.policies import decision
 from tests.support.templates import Resources, allowed, listed, named, of_type, statements
@@ -278,6 +279,7 @@ def test_a_deployment_of_a_changed_layer_replaces_amended_packages(monkeypatch: 
     def digest(folder: str, *, amendable: bool) -> str:
         scope = Stack(App(context={"aws:cdk:disable-asset-staging": True}), "S")
         bound = assets.function_code(folder, amendable=amendable).bind(scope)
+        assert bound.s3_location is not None
         return bound.s3_location.object_key
 
     before = digest("plan", amendable=True), digest("commit", amendable=False)
@@ -295,97 +297,6 @@ def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources
         for each in of_type(app_resources, "AWS::Lambda::Function")
     )
     assert kinds == {("Zip", "arm64"): 9, ("Image", "x86_64"): 1}
-
-
-LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-READ_AND_STORE = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
-
-
-@pytest.mark.parametrize(
-    ("function", "actions"),
-    [
-        (
-            "OpenCycle",
-            {
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-                "states:DescribeExecution",
-                "s3:PutObject",
-            },
-        ),
-        (
-            "Plan",
-            {
-                "dynamodb:GetItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-                "secretsmanager:GetSecretValue",
-                *READ_AND_STORE,
-            },
-        ),
-        (
-            "FrameworkTool",
-            {
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-                *READ_AND_STORE,
-                "ssm:SendCommand",
-                "ssm:GetCommandInvocation",
-                "ssm:GetParameter",
-                "lambda:InvokeFunction",
-                "lambda:GetAlias",
-                "lambda:GetFunction",
-                "lambda:GetFunctionConfiguration",
-                "lambda:ListAliases",
-                "lambda:PublishVersion",
-                "lambda:UpdateAlias",
-                "lambda:UpdateFunctionCode",
-                "codebuild:StartBuild",
-            },
-        ),
-        (
-            "PublishImage",
-            {
-                "dynamodb:GetItem",
-                "dynamodb:UpdateItem",
-                "s3:GetObject",
-                "s3:ListBucket",
-                "codebuild:BatchGetBuilds",
-                "ecr:BatchGetImage",
-                "ecr:PutImage",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:GetRepositoryPolicy",
-                "lambda:InvokeFunction",
-                "lambda:GetAlias",
-                "lambda:GetFunction",
-                "lambda:PublishVersion",
-                "lambda:UpdateAlias",
-                "lambda:UpdateFunctionCode",
-            },
-        ),
-        ("Conclude", {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", *READ_AND_STORE}),
-        (
-            "Commit",
-            {
-                "dynamodb:GetItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-                "secretsmanager:GetSecretValue",
-                "s3:GetObject",
-                "s3:ListBucket",
-            },
-        ),
-        ("CloseCycle", {"dynamodb:UpdateItem"}),
-    ],
-)
-def test_a_function_may_do_what_its_handler_does_and_no_more(
-    app_resources: Resources, function: str, actions: set[str]
-) -> None:
-    assert allowed(app_resources, f"Functions{function}") == actions | LOGS
 
 
 def test_the_schedule_is_deployed_disabled_and_never_piles_up(app_resources: Resources) -> None:
@@ -443,3 +354,16 @@ def test_the_estimate_counts_what_the_templates_hold(
     assert count(app_resources, "AWS::CloudWatch::CompositeAlarm") == aws_usage.COMPOSITE_ALARMS
     assert count(app_resources, "AWS::CloudWatch::Dashboard") == aws_usage.DASHBOARDS
     assert count(data_resources, "AWS::SecretsManager::Secret") == aws_usage.SECRETS
+
+
+def test_preflight_asks_for_the_bootstrap_version_that_the_stacks_need(assembly: Path) -> None:
+    stacks = json.loads((assembly / "manifest.json").read_text())["artifacts"].values()
+    needed = {
+        (
+            each["properties"]["bootstrapStackVersionSsmParameter"],
+            each["properties"]["requiresBootstrapStackVersion"],
+        )
+        for each in stacks
+        if "requiresBootstrapStackVersion" in each.get("properties", {})
+    }
+    assert {BOOTSTRAP} >= {each for each in needed if each[0] == BOOTSTRAP[0]} != set()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import UserError
 from infra.preflight import Account, examine, main, problems, settings_of
@@ -29,6 +32,10 @@ def test_an_account_with_room_has_no_problem():
         ),
         (Account(1000, 1000, 1), Settings(), "2 VPCs"),
         (Account(1000, 1000, 3, ("scheduler",)), Settings(), "no scheduler"),
+        (Account(1000, 1000, 3, bootstrap=0), Settings(), "no bootstrap stack"),
+        (Account(1000, 1000, 3, bootstrap=5), Settings(), "version 5"),
+        (Account(1000, 1000, 3, has_arm64=False), Settings(), "t4g.small"),
+        (Account(1000, 1000, 3, missing_models=("claude-next",)), Settings(), "claude-next"),
     ],
 )
 def test_each_limit_is_named_with_what_to_do(account, settings, says):
@@ -52,8 +59,20 @@ def test_services_that_the_region_has_are_not_missed(monkeypatch):
     with aws_in_process("eu-central-1"):
         session = boto3.Session()
         monkeypatch.setattr(session, "client", _Answers)
-        account = examine(session)
-    assert account == Account(concurrency=10, unreserved=8, free_vpcs=4)
+        account = examine(session, Settings())
+    assert account == Account(concurrency=10, unreserved=8, free_vpcs=4, bootstrap=21)
+
+
+def test_a_region_without_bootstrap_arm64_or_model_is_told_apart(monkeypatch):
+    monkeypatch.setattr(_Answers, "types", [])
+    monkeypatch.setattr(_Answers, "bootstrap", None)
+    settings = Settings(planner_provider="bedrock", planner_models="claude-opus-5-5=3,claude-sonnet-5-5=1")
+    with aws_in_process("eu-central-1"):
+        session = boto3.Session()
+        monkeypatch.setattr(session, "client", _Answers)
+        account = examine(session, settings)
+    assert (account.bootstrap, account.has_arm64) == (0, False)
+    assert account.missing_models == ("claude-sonnet-5-5",)
 
 
 class _Answers:
@@ -61,6 +80,20 @@ class _Answers:
 
     def __init__(self, service: str, config: object) -> None:
         self.service = service
+
+    types: ClassVar = [{"InstanceType": "t4g.small"}]
+    bootstrap: ClassVar = "21"
+
+    def get_parameter(self, Name: str) -> dict:  # noqa: N803
+        if self.bootstrap is None:
+            raise ClientError({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
+        return {"Parameter": {"Value": self.bootstrap}}
+
+    def describe_instance_type_offerings(self, **_: object) -> dict:
+        return {"InstanceTypeOfferings": self.types}
+
+    def list_foundation_models(self, byProvider: str) -> dict:  # noqa: N803
+        return {"modelSummaries": [{"modelId": "anthropic.claude-opus-5-5-20261101-v1:0"}]}
 
     def get_account_settings(self) -> dict:
         return {"AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 8}}
