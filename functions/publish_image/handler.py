@@ -12,13 +12,16 @@ from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import BuildEnded, parse
+from codec_evolution.ports import PublishLater, PublishRefused
 from codec_evolution.repair.image_release import ImageReleaser
 
 logger = make_logger("publish_image")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Answer a notice that a build ended."""
+    """Answer a notice that a build ended; with ``check: true``, only examine the image that serves."""
+    if event.get("check") is True:
+        return check_live()
     ended = parse(BuildEnded, event, "publish_image")
     bucket = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     releaser = ImageReleaser(
@@ -35,3 +38,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, s
         extra={"build": ended.build, "status": concluded["status"], "outcome": concluded["message"]},
     )
     return concluded
+
+
+def check_live() -> dict[str, str]:
+    """Return whether the image that serves passes the check that a new one must pass."""
+    try:
+        BenchmarkImage(os.environ["BENCHMARK_FUNCTION"]).check_live()
+    except (PublishRefused, PublishLater) as refused:
+        return {"status": "failed", "message": str(refused)}
+    return {"status": "passed", "message": "the sandbox is fit and version 0 passes smoke frames"}

@@ -10,7 +10,7 @@ from typing import Any
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices, parse_models
 
-from infra.commands.aws_usage import DAYS_A_MONTH, Load, Usage, usage_of
+from infra.commands.aws_usage import DAYS_A_MONTH, Load, usage_of
 from infra.commands.costs import cost_row, read_attempts, total_of
 from infra.errors import UserError
 from infra.local.session import LINEAGE, join_session
@@ -50,13 +50,27 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of an estimate: a quantity, the price of one unit and what it comes to, in USD."""
+    """One line of an estimate: a quantity, the price of one unit and what it comes to, in USD.
+
+    Attributes
+    ----------
+    usd
+        Of the running deployment.
+    paused_usd, idle_usd
+        Of one whose schedule is off, and of one whose ticks are all refused.
+    source, as_of
+        The public page of the price, and the day on which it was read.
+    """
 
     item: str
     quantity: float
     unit: str
     price_usd: float
     usd: float
+    source: str
+    as_of: str
+    paused_usd: float = 0.0
+    idle_usd: float = 0.0
 
 
 def read_assumptions(state_dir: Path, lineage: str, progress: Progress) -> Assumptions:
@@ -113,7 +127,7 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         benchmark_s=each.benchmark_s,
     )
     lines = [_times(line, attempts) for line in model_lines]
-    lines += [_aws_line(prices, used) for used in usage_of(load)]
+    lines += _aws_lines(prices, load)
     return {
         "days": days,
         "cycles_a_day": cycles_a_day,
@@ -121,16 +135,17 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         "prices_as_of": prices.as_of,
         "region": prices.region,
         "assumptions": asdict(each),
-        "lines": [{**asdict(line), "usd": round(line.usd, 2)} for line in lines],
+        "lines": [
+            {
+                **asdict(line),
+                **{name: round(getattr(line, name), 2) for name in ("usd", "paused_usd", "idle_usd")},
+            }
+            for line in lines
+        ],
         "total_usd": round(sum(line.usd for line in lines), 2),
-        # What is paid while nothing is evolved: with the schedule off, and with every tick refused.
-        "paused_usd": _idle_usd(prices, replace(load, cycles=0, opened=0, attempts=0)),
-        "idle_usd": _idle_usd(prices, replace(load, opened=0, attempts=0)),
+        "paused_usd": round(sum(line.paused_usd for line in lines), 2),
+        "idle_usd": round(sum(line.idle_usd for line in lines), 2),
     }
-
-
-def _idle_usd(prices: PriceTable, load: Load) -> float:
-    return round(sum(_aws_line(prices, used).usd for used in usage_of(load)), 2)
 
 
 def _attempts_a_day(settings: Settings, cycles_a_day: int, attempt_usd: float) -> int:
@@ -157,9 +172,9 @@ def _model_lines(prices: PriceTable, settings: Settings, each: Assumptions) -> l
             ("output", each.tokens_out, price.output),
         ):
             quantity = tokens * share
-            lines.append(
-                Line(f"language model {name}, {kind}", quantity, "million tokens", usd, quantity * usd)
-            )
+            item = f"language model {name}, {kind}"
+            cost = quantity * usd
+            lines.append(Line(item, quantity, "million tokens", usd, cost, price.source, price.as_of))
     return lines
 
 
@@ -167,6 +182,24 @@ def _times(line: Line, count: int) -> Line:
     return replace(line, quantity=line.quantity * count, usd=line.usd * count)
 
 
-def _aws_line(prices: PriceTable, used: Usage) -> Line:
-    price = prices.aws[used.price]
-    return Line(used.item, used.quantity, used.unit, price, used.quantity * price)
+def _aws_lines(prices: PriceTable, load: Load) -> list[Line]:
+    """Return the bill of AWS, each line also for a paused and for an idle deployment, which have the same items."""
+    paused = usage_of(replace(load, cycles=0, opened=0, attempts=0))
+    idle = usage_of(replace(load, opened=0, attempts=0))
+    lines = []
+    for used, off, refused in zip(usage_of(load), paused, idle, strict=True):
+        price, source = prices.aws[used.price], prices.sources[used.price]
+        lines.append(
+            Line(
+                used.item,
+                used.quantity,
+                used.unit,
+                price,
+                used.quantity * price,
+                source.url,
+                source.as_of,
+                paused_usd=off.quantity * price,
+                idle_usd=refused.quantity * price,
+            )
+        )
+    return lines

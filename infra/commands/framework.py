@@ -85,6 +85,9 @@ def modifications(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of calls to list, newest first.")] = 50,
+    file: Annotated[
+        str, typer.Option(metavar="PATH", help="Only calls about this file.", show_default=False)
+    ] = "",
     one: Annotated[
         str, typer.Option("--id", metavar="ID", help="Print this call in full, as JSON.", show_default=False)
     ] = "",
@@ -97,7 +100,7 @@ def modifications(
     if one:
         print_json(show_modification(target, one))
         return
-    listing = list_modifications(target, status, limit)
+    listing = list_modifications(target, status, limit, file)
     if as_json:
         print_json(listing)
         return

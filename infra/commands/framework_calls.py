@@ -68,14 +68,23 @@ def decide(target: Target, operation: str, modification_id: str) -> dict[str, An
     return item
 
 
-def list_modifications(target: Target, status: str | None, limit: int) -> dict[str, Any]:
-    """Return ``{"modifications"}``, newest first; raises `UserError` for an unknown status."""
+def list_modifications(target: Target, status: str | None, limit: int, file: str = "") -> dict[str, Any]:
+    """Return ``{"modifications"}``, newest first; raises `UserError` for an unknown status.
+
+    Parameters
+    ----------
+    file
+        Only calls about this path; empty for all. It goes with no status: a table has one index for each.
+    """
     wanted: states.Status | None = next((each for each in states.STATES if each == status), None)
     if status is not None and wanted is None:
         raise UserError(f"--status must be one of {', '.join(states.STATES)}, not {status!r}")
-    found = target.modifications.latest(limit, wanted)
-    if wanted is not None:
-        found = [target.modifications.get(row.modification_id) or row for row in found]
+    if file and wanted:
+        raise UserError("--file and --status cannot be used together: leave out one of them")
+    table = target.modifications
+    found = table.of_file(file, limit) if file else table.latest(limit, wanted)
+    if wanted is not None or file:
+        found = [table.get(row.modification_id) or row for row in found]
     return {"modifications": [each.to_item() for each in found]}
 
 

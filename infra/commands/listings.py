@@ -172,13 +172,16 @@ def print_calls(console: Console, calls: Sequence[Item]) -> None:
 
 
 def print_estimate(console: Console, found: Item) -> None:
-    """Print every line of an estimate with its price, the total, and what the figures rest on."""
+    """Print every line of an estimate with its price, the bills in USD, and what the figures rest on."""
+    bills = ("paused_usd", "idle_usd", "usd")
     columns = (
         Column("item", "text"),
         Column("quantity", "number"),
         Column("unit"),
         Column("price USD", "number"),
-        Column("USD", "number"),
+        Column("paused", "number"),
+        Column("idle", "number"),
+        Column("running", "number"),
     )
     rows = [
         Row(
@@ -187,12 +190,13 @@ def print_estimate(console: Console, found: Item) -> None:
                 f"{line['quantity']:,.2f}",
                 line["unit"],
                 f"{line['price_usd']:.6g}",
-                f"{line['usd']:,.2f}",
+                *(f"{line[name]:,.2f}" for name in bills),
             )
         )
         for line in found["lines"]
     ]
-    rows.append(Row((Text("total", "bold"), "", "", "", Text(f"{found['total_usd']:,.2f}", "bold"))))
+    totals = [Text(f"{found[name]:,.2f}", "bold") for name in ("paused_usd", "idle_usd", "total_usd")]
+    rows.append(Row((Text("total", "bold"), "", "", "", *totals)))
     print_table(console, columns, rows)
     base = found["assumptions"]["measured"]
     mean = "one attempt" if base == 1 else f"the mean of {base} attempts"
@@ -204,8 +208,8 @@ def print_estimate(console: Console, found: Item) -> None:
     )
     print_paragraph(
         console,
-        f"While nothing is evolved: {found['paused_usd']:,.2f} with the schedule off, {found['idle_usd']:,.2f} with "
-        "every tick refused (no key, or the day's budget spent).",
+        "USD. Paused: the schedule is off. Idle: every tick is refused (no key, or the day's budget spent). --json "
+        "names the page and date of each price.",
     )
 
 

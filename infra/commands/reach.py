@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,10 +83,14 @@ def live_framework_tool(function: str) -> FrameworkTool:
     return FrameworkTool(f"{function}:{LIVE_ALIAS}", read_timeout_s=CALL_TIMEOUT_S)
 
 
-def _aws_target() -> Target:
-    stage = stage_of_environment()
+def deployed_outputs(stage: str) -> Mapping[str, str]:
+    """Return the outputs of both stacks; one that is missing raises `UserError` when it is read."""
     data, app = stack_name(DATA_STACK, stage), stack_name(APP_STACK, stage)
-    outputs = _Outputs({**stack_outputs(data), **stack_outputs(app)})
+    return _Outputs({**stack_outputs(data), **stack_outputs(app)})
+
+
+def _aws_target() -> Target:
+    outputs = deployed_outputs(stage_of_environment())
     control = LoopControl(outputs["LoopControlTable"], outputs["EvolutionRecordTable"])
     return Target(
         record=EvolutionRecord(outputs["EvolutionRecordTable"]),

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from codec_evolution.candidate import sha256_hex
+from codec_evolution.framework.modifications import Modification
 
 from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.host import LocalHostFiles
@@ -101,6 +102,13 @@ def planners_calls(session: Session) -> dict[str, dict[str, Any]]:
     return {each.tool: each.to_item() for each in calls}
 
 
+def recorded(session: Session, modification_id: str) -> Modification:
+    """Return the item of a call that was made."""
+    found = modifications_of(session).get(modification_id)
+    assert found is not None
+    return found
+
+
 def policy(session: Session) -> str:
     return (LocalHostFiles.of(session.state_dir).checkout / POLICY).read_text("utf-8")
 
@@ -182,7 +190,7 @@ def test_the_rollback_brings_the_old_policy_and_the_failure_back(stack, story):
     assert '"bytearray"' not in policy(stack)
     assert story["failing_again"]["status"] == "test_failed"
     assert "bytearray" in story["failing_again"]["failure_message"]
-    repair = modifications_of(stack).get(story["repair"]["modification_id"])
+    repair = recorded(stack, story["repair"]["modification_id"])
     assert (repair.status, repair.rolled_back_by) == (
         "rolled_back",
         story["rollback"]["modification_id"],
@@ -190,7 +198,7 @@ def test_the_rollback_brings_the_old_policy_and_the_failure_back(stack, story):
 
 
 def test_the_rollback_is_a_commit_that_names_what_it_undoes(stack, story):
-    undone = modifications_of(stack).get(story["rollback"]["modification_id"])
+    undone = recorded(stack, story["rollback"]["modification_id"])
     message = git(stack, "show", "--no-patch", "--format=%B", undone.commit)
     assert f"Rolls-Back: {story['repair']['modification_id']}" in message
     assert '"bytearray"' not in git(stack, "show", f"self-improved-framework:{POLICY}")
@@ -273,7 +281,7 @@ def ask(session: Session, tool: str, arguments: dict[str, Any]) -> dict[str, Any
     request = {"tool": tool, "arguments": {**arguments, "reason": "Watch and tune"}}
     event = {"attempt_id": attempt, "round": 0, "request": request}
     answer = invoke(session, event)
-    found = modifications_of(session).get(answer["modification_id"])
+    found = recorded(session, answer["modification_id"])
     assert found.status == answer["status"]
     return found.to_item()
 
@@ -295,7 +303,7 @@ def ask_and_approve(session: Session, tool: str, arguments: dict[str, Any]) -> d
 def roll_back(session: Session, item: dict[str, Any]) -> None:
     undone = decide(session, "rollback", item)
     assert undone["status"] == "rolled_back", undone
-    assert modifications_of(session).get(item["modification_id"]).status == "rolled_back"
+    assert recorded(session, item["modification_id"]).status == "rolled_back"
 
 
 def planners_alarms(session: Session) -> dict[str, dict[str, Any]]:

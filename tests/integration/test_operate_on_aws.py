@@ -110,6 +110,7 @@ def call(where: Callable[..., Result], tool: str, arguments: dict[str, Any]) -> 
         ("diff", "0", "1"),
         ("modifications",),
         ("modifications", "--status", "denied"),
+        ("modifications", "--file", PROMPT),
         ("tools",),
     ],
     ids=" ".join,

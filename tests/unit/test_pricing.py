@@ -18,6 +18,17 @@ def test_the_table_has_a_date_and_a_price_for_each_kind_of_token():
         assert price.cache_write_1h == pytest.approx(2 * price.input)
 
 
+def test_every_price_names_its_public_page_and_the_day_on_which_it_was_read():
+    table = load_prices()
+    assert set(table.sources) == set(table.aws)
+    read = [(each.source, each.as_of) for each in table.models.values()]
+    read += [(each.url, each.as_of) for each in table.sources.values()]
+    assert all(
+        page.startswith(("https://aws.amazon.com/", "https://platform.claude.com/")) for page, _ in read
+    )
+    assert max(date.fromisoformat(day) for _, day in read) == date.fromisoformat(table.as_of)
+
+
 def test_the_cost_of_a_call_is_the_sum_over_its_kinds_of_tokens():
     price = load_prices().model("claude-opus-5-5")
     usage = Usage(input=1_000_000, output=100_000, cache_write=200_000, cache_read=3_000_000)

@@ -71,6 +71,17 @@ def test_an_estimate_says_what_is_paid_while_nothing_is_evolved():
     assert found["idle_usd"] - found["paused_usd"] > 4.32
 
 
+def test_each_line_says_what_it_costs_paused_idle_and_running_and_where_its_price_is_from():
+    found = estimate(Settings(), 30, 1440, Assumptions())
+    for bill, total in (("paused_usd", "paused_usd"), ("idle_usd", "idle_usd"), ("usd", "total_usd")):
+        assert found[total] == pytest.approx(sum(line[bill] for line in found["lines"]), abs=0.1)
+    by_item = {line["item"]: line for line in found["lines"]}
+    assert by_item["Step Functions"]["paused_usd"] == 0.0 < by_item["Step Functions"]["idle_usd"]
+    disk = by_item["EBS, framework host"]
+    assert disk["paused_usd"] == disk["idle_usd"] == disk["usd"] > 0
+    assert all(line["source"].startswith("https://") and line["as_of"] for line in found["lines"])
+
+
 def test_the_planner_never_costs_more_than_its_daily_budget():
     found = estimate(Settings(daily_budget_usd=5.0), 30, 1440, Assumptions())
     spent = sum(line["usd"] for line in found["lines"] if line["item"].startswith("language model"))

@@ -53,9 +53,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class ModelPrice:
-    """One model: dollars for a million tokens, and what the table knows of its limits."""
+    """One model: dollars for a million tokens, what the table knows of its limits, and where the prices are from."""
 
     id: str
+    source: str
+    as_of: str
     input: float
     output: float
     cache_write_5m: float
@@ -90,14 +92,39 @@ class ModelPrice:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a price is from.
+
+    Attributes
+    ----------
+    url
+        The public page of the price.
+    as_of
+        The day on which it was read, ``YYYY-MM-DD``.
+    """
+
+    url: str
+    as_of: str
+
+
+@dataclass(frozen=True)
 class PriceTable:
-    """The whole of ``prices.toml``."""
+    """The whole of ``prices.toml``.
+
+    Attributes
+    ----------
+    aws
+        Dollars by the price's name.
+    sources
+        Where they are from, by the same names.
+    """
 
     as_of: str
     models: Mapping[str, ModelPrice]
     aws: Mapping[str, float]
     region: str
     bedrock_factor: float
+    sources: Mapping[str, Source]
 
     def model(self, name: str, provider: str = "anthropic") -> ModelPrice:
         """Return the price of a model; raises `UnknownPrice`."""
@@ -115,14 +142,14 @@ def load_prices() -> PriceTable:
     """Return the price table that this package carries."""
     text = (resources.files("codec_evolution") / "data" / "prices.toml").read_text("utf-8")
     table = tomllib.loads(text)
-    aws = dict(table["aws"])
-    region = str(aws.pop("region"))
+    aws = table["aws"]["prices"]
     return PriceTable(
         as_of=table["as_of"],
         models={entry["id"]: ModelPrice(**entry) for entry in table["model"]},
-        aws={name: float(price) for name, price in aws.items()},
-        region=region,
+        aws={name: float(row["usd"]) for name, row in aws.items()},
+        region=str(table["aws"]["region"]),
         bedrock_factor=float(table["bedrock"]["factor"]),
+        sources={name: Source(str(row["source"]), str(row["as_of"])) for name, row in aws.items()},
     )
 
 

@@ -131,6 +131,10 @@ class BenchmarkImage:
             raise PublishRefused(str(error)[:1500]) from None
         return version
 
+    def check_live(self) -> None:
+        """Examine the image that serves as `publish` examines a new one; raises `PublishRefused`, `PublishLater`."""
+        self._check(f"{self._function}:{LIVE_ALIAS}")
+
     def _take(self, image: str) -> str:
         """Set the unpublished function's image; returns the hash by which it is published."""
         taken = self._client.update_function_code(FunctionName=self._function, ImageUri=image)
@@ -167,15 +171,15 @@ class BenchmarkImage:
     def _check(self, qualified: str) -> None:
         examined = self._ask(qualified, {"doctor": True})
         if examined.get("fit") is not True:
-            raise PublishRefused(f"the sandbox of the new image is not fit: {examined}")
+            raise PublishRefused(f"the sandbox of the image is not fit: {examined}")
         report = self._ask(qualified, SMOKE)
         if report.get("outcome") != "passed":
-            raise PublishRefused(f"version 0 fails in the new image: {report.get('failure')}")
+            raise PublishRefused(f"version 0 fails in the image: {report.get('failure')}")
 
     def _ask(self, qualified: str, event: Mapping[str, Any]) -> dict[str, Any]:
         answer, error = invoke_when_ready(self._invoker, qualified, event)
         if error:
-            raise PublishRefused(f"the new image does not come up: {error}")
+            raise PublishRefused(f"the image does not come up: {error}")
         return answer
 
 
