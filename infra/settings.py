@@ -56,6 +56,7 @@ _RANGES = {
     "probes_per_attempt": (0, 5),
     "slots": (1, MAX_SLOTS),
     "concurrency": (0, MAX_SLOTS),
+    "windows_at_once": (1, MAX_SLOTS),
     "daily_budget_usd": (0, 10_000),
     "max_attempts_per_day": (0, 57_600),
     "confirm_looks_per_day": (0, 10_000),
@@ -111,6 +112,8 @@ class Settings:
         Attempts per cycle, 1 to 40.
     concurrency : int
         Attempts that run at the same time, 1 to 40; 0 for all slots of a cycle.
+    windows_at_once : int
+        Windows of one attempt that are measured at the same time, each by its own invocation, 1 to 40.
     reserve_benchmark_concurrency : bool
         Whether to reserve (and so cap) the benchmark function's concurrency. Lambda keeps 100 unreserved, so an account
         whose limit is below that and `reserved_concurrency` together must set it to false.
@@ -150,6 +153,7 @@ class Settings:
     planner_base_url: str = ""
     slots: int = 1
     concurrency: int = 0
+    windows_at_once: int = 10
     reserve_benchmark_concurrency: bool = True
     library_codecs: bool = False
     search_seed: int = 0
@@ -220,8 +224,8 @@ class Settings:
 
     @property
     def reserved_concurrency(self) -> int | None:
-        """Environments reserved for the benchmark: one for each slot, and one for checks of images and releases."""
-        return self.slots_at_once + 1 if self.reserve_benchmark_concurrency else None
+        """Environments reserved for the benchmark: each slot's windows, and one for checks of images and releases."""
+        return self.slots_at_once * self.windows_at_once + 1 if self.reserve_benchmark_concurrency else None
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Settings:

@@ -21,6 +21,9 @@ TAMPERED_STATUS = 70
 CORES_VARIABLE = "CODEC_SANDBOX_CORES"
 """Names how many workers run at a time; 0 means as many as this environment shows cores."""
 
+WINDOW_CORES_VARIABLE = "CODEC_SANDBOX_WINDOW_CORES"
+"""The same for a request that names one window, beside which others may run on this machine; 0 means no fewer."""
+
 REPORTING_S = 20.0
 """Part of the function's time reserved for ending the workers and writing the report, in seconds."""
 
@@ -32,7 +35,11 @@ def benchmark() -> Benchmark:
     global _warm
     if _warm is None:
         _warm = Benchmark(
-            Supervisor(), ClipSet(), References(), cores=int(os.environ.get(CORES_VARIABLE, "0"))
+            Supervisor(),
+            ClipSet(),
+            References(),
+            cores=int(os.environ.get(CORES_VARIABLE, "0")),
+            window_cores=int(os.environ.get(WINDOW_CORES_VARIABLE, "0")),
         )
     return _warm
 
@@ -44,7 +51,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     ----------
     event : dict
         ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``, and for `probe` perhaps ``configs``
-        (settings of the candidate's own, with each of which it is measured); or ``control: true`` with
+        (settings of the candidate's own, with each of which it is measured); ``windows_of``, stages whose windows the
+        report lists, and ``window``, the only one to measure; or ``control: true`` with
         ``stages``, which measures version 0 of this image and so tells a broken sandbox from a candidate that breaks
         it; or ``doctor: true``, which only reports what this environment's kernel allows the sandbox.
     context
@@ -85,6 +93,7 @@ def _log(request: Request, report: dict[str, Any], seconds: float) -> None:
         "attempt_id": request.attempt_id,
         "stages": request.stages,
         "split": request.split,
+        "window": request.window,
         "outcome": report["outcome"],
         "failure": None if request.split == "held_out" else report["failure"],
         "source_sha256": report["source_sha256"],

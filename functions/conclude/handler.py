@@ -1,4 +1,4 @@
-"""Conclude: judges one attempt and writes it to the evolution record."""
+"""Conclude: keeps what each window of an attempt gave, judges the attempt, and writes it to the evolution record."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from codec_evolution.clock import utc_now
 from codec_evolution.contracts import ConcludeRequest, parse, to_payload
 from codec_evolution.loop import metrics
 from codec_evolution.loop.conclusion import Concluder
+from codec_evolution.loop.windows import WindowRequest, Windows
 
 logger = make_logger("conclude")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status."""
-    request = parse(ConcludeRequest, event, "conclude")
+    """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status; for a window, ``go``."""
     record_table = os.environ["EVOLUTION_RECORD_TABLE"]
-    record = EvolutionRecord(record_table)
+    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table)
+    objects = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
+    if "window" in event:
+        return answer(parse(WindowRequest, event, "window"), Windows(control, objects))
+    request = parse(ConcludeRequest, event, "conclude")
     concluder = Concluder(
-        record=record,
-        control=LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table),
-        objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+        record=EvolutionRecord(record_table),
+        control=control,
+        objects=objects,
         now=utc_now,
         looks_per_day=int(os.environ["CONFIRM_LOOKS_PER_DAY"]),
         on_recorded=lambda attempt, measure: emit(metrics.attempt_samples(attempt, measure)),
@@ -42,3 +46,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         },
     )
     return to_payload(concluded, "conclude")
+
+
+def answer(request: WindowRequest, windows: Windows) -> dict[str, Any]:
+    """Answer about one window. What it gave is not logged: it may be a held-out one."""
+    answered = windows.answer(request)
+    facts = {"split": request.split, "measured": request.measured is not None, "go": answered.go}
+    logger.info("window", extra={"attempt_id": request.item.attempt_id, **facts})
+    return to_payload(answered, "window")

@@ -25,6 +25,9 @@ CORES = 2
 CORES_VARIABLE = "CODEC_SANDBOX_CORES"
 """Workers at a time; the environment may show a third core, of which the function has no share."""
 
+WINDOW_CORES_VARIABLE = "CODEC_SANDBOX_WINDOW_CORES"
+"""The same where a request names one window; locally fewer, because other windows are measured beside it."""
+
 TIMEOUT_S = 900
 """Lambda's maximum."""
 
@@ -71,7 +74,11 @@ class Benchmark(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=MEMORY_MB,
             timeout=Duration.seconds(TIMEOUT_S),
-            environment={**settings.variables("library_codecs"), CORES_VARIABLE: str(CORES)},
+            environment={
+                **settings.variables("library_codecs"),
+                CORES_VARIABLE: str(CORES),
+                WINDOW_CORES_VARIABLE: str(CORES),
+            },
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),

@@ -36,7 +36,7 @@ class Cycle(Construct):
     functions : Mapping[str, lambda_.IFunction]
         What the tasks invoke, by name: the zip functions and ``Benchmark``.
     settings : Settings
-        Number of parallel slots and the CPU budget of one attempt.
+        Number of parallel slots and windows, and the CPU budget of one attempt.
     state_machine_name : str
         Physical name; OpenCycle's role refers to it too.
     """
@@ -51,7 +51,7 @@ class Cycle(Construct):
         state_machine_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._slots_at_once = settings.slots_at_once
+        self._slots_at_once, self._windows_at_once = settings.slots_at_once, settings.windows_at_once
         self._make = CycleTasks(self, functions, cpu_s=settings.benchmark_cpu_s)
         self.state_machine = sfn.StateMachine(
             self,
@@ -137,7 +137,7 @@ class Cycle(Construct):
             assign={"concluded": expression("$append($concluded, $states.result)")},
             outputs={},
         )
-        slots.item_processor(Slot(self._make).chain(), mode=sfn.ProcessorMode.INLINE)
+        slots.item_processor(Slot(self._make, self._windows_at_once).chain(), mode=sfn.ProcessorMode.INLINE)
         slots.add_catch(after, errors=["States.ALL"], outputs={})
         slots.next(after)
         return slots

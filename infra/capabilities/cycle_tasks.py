@@ -124,8 +124,9 @@ class CycleTasks:
         split: str,
         *,
         envelope: str,
-        assign: dict[str, str],
-        **more: str,
+        assign: dict[str, str] | None = None,
+        outputs: dict[str, str] | None = None,
+        **more: str | list[str],
     ) -> tasks.LambdaInvoke:
         """Create a sandbox run over one candidate, retried once if the sandbox died; `stages` may be an expression.
 
@@ -148,7 +149,7 @@ class CycleTasks:
                 },
             },
             assign=assign,
-            outputs={},
+            outputs=outputs or {},
         )
         task.add_retry(errors=SANDBOX_DEATHS, max_attempts=1, interval=Duration.seconds(1))
         return task

@@ -1,5 +1,8 @@
 """One slot of a cycle: plan, tools and drafts, measure, conclude, confirm.
 
+Measure and Confirm are two steps each: a first invocation that lists the contest's windows (and, in Measure, gates the
+candidate), and a Map over them (`infra.capabilities.windows`).
+
 Variables of a slot: ``item`` (from OpenCycle), ``round``, ``answer`` (of the last tool or draft), ``envelope`` (the
 candidate), ``reason``, ``cost_usd`` and ``elapsed_s`` (sums over the calls of Plan), ``measure``, ``confirm``,
 ``stage`` (during which the sandbox died), ``fault``.
@@ -7,7 +10,7 @@ candidate), ``reason``, ``cost_usd`` and ``elapsed_s`` (sums over the calls of P
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -22,6 +25,10 @@ from infra.capabilities.cycle_tasks import (
     expression,
     optional,
 )
+from infra.capabilities.windows import SANDBOX_DIED, STOPPED, Windows
+
+Caught = TypeVar("Caught", tasks.LambdaInvoke, sfn.Map)
+"""A state that ends in Abandon when it fails."""
 
 _NOTHING_YET = ("answer", "reason", "envelope", "measure", "confirm", "fault", "stage")
 _FAULT = (
@@ -31,10 +38,18 @@ _FAULT = (
 
 
 class Slot:
-    """The chain of states that the Map runs for each slot."""
+    """The chain of states that the Map runs for each slot.
 
-    def __init__(self, make: CycleTasks) -> None:
-        self._make = make
+    Parameters
+    ----------
+    make : CycleTasks
+        Creates the tasks.
+    windows_at_once : int
+        Windows of one attempt that are measured at the same time.
+    """
+
+    def __init__(self, make: CycleTasks, windows_at_once: int) -> None:
+        self._make, self._windows_at_once = make, windows_at_once
         self._scope = make.scope
         self._concluded = self._pass(
             "Concluded",
@@ -65,8 +80,6 @@ class Slot:
             (tool, plan),
             (draft, plan),
             (next_round, plan),
-            (measure, self._conclude),
-            (confirm, self._conclude),
             (self._conclude, self._promising(confirm)),
         ):
             task.next(following)
@@ -180,24 +193,32 @@ class Slot:
         control = self._control()
         measure = self._make.benchmark(
             "Measure",
-            ["validate", "smoke", "screen", "measure"],
+            ["validate", "smoke", "screen"],
             "train",
             envelope="$envelope",
+            windows_of=["measure"],
             assign={"measure": expression(PAYLOAD)},
         )
         confirm = self._make.benchmark(
             "Confirm",
-            # A new incumbent has its figures of record already.
-            expression(
-                "$item.kind = 'incumbent' ? ['validate', 'measure'] : ['validate', 'measure', 'sealed']"
-            ),
+            ["validate"],
             "held_out",
             envelope="$envelope",
+            # A new incumbent has its figures of record already.
+            windows_of=expression("$item.kind = 'incumbent' ? ['measure'] : ['measure', 'sealed']"),
             assign={"confirm": expression(PAYLOAD)},
         )
-        for task, stage in ((measure, "measure"), (confirm, "confirm")):
+        for name, split, task in (("Measure", "train", measure), ("Confirm", "held_out", confirm)):
+            stage = name.lower()
+            windows = Windows(
+                self._make, name, split=split, listing=f"${stage}", at_once=self._windows_at_once
+            ).map()
             task.add_catch(control, errors=SANDBOX_DEATHS, assign={"stage": stage})
-            self._caught(task)
+            self._caught(task).next(windows)
+            # Conclude has what was measured until then.
+            windows.add_catch(self._conclude, errors=[STOPPED])
+            windows.add_catch(control, errors=[SANDBOX_DIED], assign={"stage": stage})
+            self._caught(windows).next(self._conclude)
         return measure, confirm
 
     def _control(self) -> tasks.LambdaInvoke:
@@ -249,7 +270,7 @@ class Slot:
             outputs=expression(PAYLOAD),
         )
 
-    def _caught(self, task: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
+    def _caught(self, task: Caught) -> Caught:
         task.add_catch(self._abandon, errors=["States.ALL"], assign={"fault": expression(_FAULT)})
         return task
 

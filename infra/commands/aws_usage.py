@@ -19,11 +19,17 @@ SMALL_FUNCTIONS_S = 2.0
 """Seconds of OpenCycle, Conclude, Commit and CloseCycle together, per cycle."""
 STATES_A_CYCLE, STATES_A_REFUSED_TICK, STATES_A_SLOT = 8, 4, 16
 """State transitions per cycle, per tick that opens none, and per attempt without those of tool calls."""
+WINDOWS_A_SLOT = 4
+"""Windows of an attempt: those of the training clips that ship, as few attempts are confirmed."""
+STATES_A_WINDOW, CALLS_A_WINDOW, CONCLUDE_S_A_WINDOW = 6, 3, 0.4
+"""State transitions, Lambda requests and seconds of Conclude for one window."""
+PUTS_A_WINDOW, GETS_A_WINDOW = 2, 12
+"""S3 requests of one window: what it gave, and what the others gave until then."""
 WRITES_A_SLOT, READS_A_SLOT = 10, 160
 """DynamoDB request units per attempt."""
 PUTS_A_SLOT, GETS_A_SLOT = 14, 20
 """S3 requests per attempt."""
-RECORD_KB, ARTIFACTS_KB, LOG_KB = 3, 120, 30
+RECORD_KB, ARTIFACTS_KB, LOG_KB = 3, 150, 40
 """KB that one attempt leaves in DynamoDB, S3 and CloudWatch Logs."""
 TICK_LOG_KB = 14
 """KB that a tick leaves in CloudWatch Logs: the state machine's events and the lines of OpenCycle."""
@@ -86,10 +92,11 @@ def usage_of(load: Load) -> list[Usage]:
 
 def _running(load: Load) -> list[Usage]:
     attempts, opened, refused = load.attempts, load.opened, load.cycles - load.opened
-    invocations = opened * 4 + refused + attempts * (load.calls + 5)
+    invocations = opened * 4 + refused + attempts * (load.calls + 5 + WINDOWS_A_SLOT * CALLS_A_WINDOW)
     states = opened * STATES_A_CYCLE + refused * STATES_A_REFUSED_TICK
-    states += attempts * (STATES_A_SLOT + 2 * load.calls)
+    states += attempts * (STATES_A_SLOT + 2 * load.calls + WINDOWS_A_SLOT * STATES_A_WINDOW)
     small_s = opened * SMALL_FUNCTIONS_S + refused * SMALL_FUNCTIONS_S / 4
+    small_s += attempts * WINDOWS_A_SLOT * CONCLUDE_S_A_WINDOW
     arm, x86 = "lambda_arm64_gb_second", "lambda_x86_gb_second"
     return [
         Usage("Lambda, benchmark (x86)", attempts * load.benchmark_s * BENCHMARK_GB, "GB-second", x86),
@@ -103,6 +110,10 @@ def _running(load: Load) -> list[Usage]:
 def _storing(load: Load) -> list[Usage]:
     attempts, cycles, months = load.attempts, load.cycles, load.days / DAYS_A_MONTH
     writes, reads = attempts * WRITES_A_SLOT + load.opened * 3, attempts * READS_A_SLOT + cycles * 4
+    puts, gets = (
+        PUTS_A_SLOT + WINDOWS_A_SLOT * PUTS_A_WINDOW,
+        GETS_A_SLOT + WINDOWS_A_SLOT * GETS_A_WINDOW,
+    )
     # Storage grows evenly, so on average half of it is there.
     table = attempts * RECORD_KB / 1024**2 / 2 * months
     objects = attempts * ARTIFACTS_KB / 1024**2 / 2 * months
@@ -111,8 +122,8 @@ def _storing(load: Load) -> list[Usage]:
         Usage("DynamoDB, reads", reads / 1e6, "million", "dynamodb_million_reads"),
         Usage("DynamoDB, storage", table, "GB-month", "dynamodb_gb_month"),
         Usage("DynamoDB, backup", table, "GB-month", "dynamodb_backup_gb_month"),
-        Usage("S3, puts", attempts * PUTS_A_SLOT / 1e3, "thousand", "s3_thousand_puts"),
-        Usage("S3, gets", attempts * GETS_A_SLOT / 1e3, "thousand", "s3_thousand_gets"),
+        Usage("S3, puts", attempts * puts / 1e3, "thousand", "s3_thousand_puts"),
+        Usage("S3, gets", attempts * gets / 1e3, "thousand", "s3_thousand_gets"),
         Usage("S3, storage", objects, "GB-month", "s3_gb_month"),
     ]
 

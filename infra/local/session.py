@@ -29,7 +29,7 @@ from infra.local.github_standin import GithubStandin
 from infra.local.modification_journal import Replayer
 from infra.local.synthesis import ROOT, synthesise
 from infra.progress import Progress
-from infra.settings import Settings
+from infra.settings import MAX_SLOTS, Settings
 
 EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
 """Interpreter of the emulator's own environment."""
@@ -139,6 +139,7 @@ def _start(
             "GITHUB_REPOSITORY": github.repository,
             "LINEAGE": LINEAGE,
             "CODEC_SANDBOX_CORES": "0",
+            "CODEC_SANDBOX_WINDOW_CORES": "1",
             "FRAMEWORK_HOST": str(host.set_up(state_dir, git_dir, _settings(), progress)),
             **environment,
         }
@@ -247,8 +248,9 @@ def replay_lost_modifications(session: Session) -> int:
 
 
 def _settings() -> Settings:
-    """Return local settings: as many parallel slots as cores, because a sandbox takes 240 MB."""
-    return Settings(planner=SEARCH, concurrency=min(os.cpu_count() or 1, 40))
+    """Return local settings: as many parallel slots and windows as cores, because a sandbox takes 240 MB."""
+    cores = min(os.cpu_count() or 1, MAX_SLOTS)
+    return Settings(planner=SEARCH, concurrency=cores, windows_at_once=cores)
 
 
 def _deploy(endpoint: str, assembly: Path, environment: Mapping[str, str]) -> LocalDeployment:

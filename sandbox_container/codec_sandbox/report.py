@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from codec_sandbox.clips import SEALED, SEALED_WINDOW
+from codec_sandbox.clips import SEALED, SEALED_WINDOW, Window
 from codec_sandbox.faults import MAX_MESSAGE, printable
 from codec_sandbox.measurement import Measurement, StageFailed, sequence_sha256
 from codec_sandbox.request import Request
@@ -43,7 +43,7 @@ def point(measurement: Measurement) -> dict[str, Any]:
     pixels = window.frames * window.width * window.height
     return {
         "clip": window.clip,
-        "role": SEALED if window.index == SEALED_WINDOW else window.role,
+        "role": _role(window),
         "window": window.index,
         "quality": measurement.quality,
         "bytes": coded.size_bytes,
@@ -58,6 +58,19 @@ def point(measurement: Measurement) -> dict[str, Any]:
         "encode_cpu_s": round(coded.encode_cpu_s, 5),
         "decode_cpu_s": round(coded.decode_cpu_s, 5),
     }
+
+
+def _role(window: Window) -> str:
+    return SEALED if window.index == SEALED_WINDOW else window.role
+
+
+def _listed(benchmark: Benchmark, request: Request) -> list[dict[str, str]]:
+    """Return the windows that are still to be measured, each by its own invocation."""
+    return [
+        {"window": window.key, "role": _role(window)}
+        for stage in request.windows_of
+        for window in benchmark.windows(request, stage)
+    ]
 
 
 def processor() -> str:
@@ -77,12 +90,14 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
     ValueError
         It would be larger than `MAX_REPORT_BYTES`: the clip set is too large for one invocation.
     """
-    rows = sorted(outcome.measurements, key=lambda m: (m.window.role, m.window.key, m.quality))
+    order = {window: place for place, window in enumerate(outcome.windows)}
+    rows = sorted(outcome.measurements, key=lambda m: (order[m.window], m.quality))
     complete = outcome.windows if outcome.failure is None and not request.configs else []
     report = {
         "outcome": "passed" if outcome.failure is None else "failed",
         "failure": _failure(outcome),
         "source_sha256": request.source_sha256,
+        "policy_sha256": request.policy_sha256,
         "clip_set": benchmark.clips.digest,
         "split": request.split,
         "seed": request.seed,
@@ -99,8 +114,11 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "minimum": list(benchmark.sandbox.minimum),
         "processor": processor(),
         "cpu_s": round(outcome.cpu_s, 3),
+        "total_cpu_s": request.total_cpu_s,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
+    if request.windows_of:
+        report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:
         report["variants"] = [
             {"config": dict(config), "failure": _short(outcome.failed_variants.get(variant))}

@@ -26,6 +26,8 @@ MAX_SOURCE_BYTES = 1024 * 1024
 MAX_POLICY_BYTES = 256 * 1024
 MAX_CONFIGS = 16
 MAX_SETTINGS = 8
+WINDOW_STAGES = ("measure", "sealed")
+"""The stages that run over the windows of a contest; only these can be split into one invocation a window."""
 OWN_SETTINGS = ("quality", "max_edges", "width", "height", "fps", "frames")
 """What the benchmark itself passes in ``config``; no setting of a candidate may replace it."""
 MAX_CALL_S = 120.0
@@ -65,6 +67,12 @@ class Request:
         CPU seconds that all workers of one stage may use together.
     configs : tuple of mapping
         Values of the candidate's own settings; `probe` measures the candidate with each of them.
+    window : str
+        The only window that is measured (``clip/index``), by the one of `stages` that it belongs to; empty for all.
+    windows_of : tuple of str
+        Some of `WINDOW_STAGES`, whose windows the report lists, so that each can be measured by its own invocation.
+    policy_sha256 : str
+        SHA-256 of the policy's text; empty without a policy.
     """
 
     attempt_id: str
@@ -76,6 +84,9 @@ class Request:
     limits: Limits
     total_cpu_s: float
     configs: tuple[Mapping[str, float], ...] = ()
+    window: str = ""
+    windows_of: tuple[str, ...] = ()
+    policy_sha256: str = ""
 
     @property
     def source_sha256(self) -> str:
@@ -100,24 +111,32 @@ def parse(event: Any) -> Request:
     """
     event = _object(event, "the request")
     control = event.get("control", False) is True
+    policy_sha256 = ""
     if control:
         source, policy = CONTROL_SOURCE.read_bytes(), None
     else:
-        source, policy = _envelope(_object(event.get("envelope"), "envelope"))
+        source, policy, policy_sha256 = _envelope(_object(event.get("envelope"), "envelope"))
     split = event.get("split", "train")
     if split not in ROLES:
         raise RequestError(f"split must be one of {', '.join(ROLES)}")
     limits, total_cpu_s = _limits(_object(event.get("limits") or {}, "limits"))
+    stages = _named(event.get("stages") or None, "stages", KNOWN_STAGES)
+    window = _text(event, "window")
+    if window and set(stages) - set(WINDOW_STAGES):
+        raise RequestError(f"stages must be some of {', '.join(WINDOW_STAGES)} where window is given")
     return Request(
         attempt_id=_text(event, "attempt_id"),
         source=source,
         policy=policy,
-        stages=_stages(event.get("stages")),
+        stages=stages,
         split=split,
         seed=_text(event, "seed"),
         limits=limits,
         total_cpu_s=total_cpu_s,
         configs=_configs(event.get("configs") or []),
+        window=window,
+        windows_of=_named(event.get("windows_of") or [], "windows_of", WINDOW_STAGES),
+        policy_sha256=policy_sha256,
     )
 
 
@@ -152,28 +171,31 @@ def _text(event: Fields, name: str) -> str:
     return value
 
 
-def _stages(names: Any) -> tuple[str, ...]:
+def _named(names: Any, field: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a list of stages, which must be in the order of `known`."""
     if not isinstance(names, list):
-        raise RequestError("stages must be a list")
-    chosen = tuple(stage for stage in KNOWN_STAGES if stage in names)
-    if not chosen or list(chosen) != names:
-        raise RequestError(f"stages must be some of {', '.join(KNOWN_STAGES)}, in this order")
+        raise RequestError(f"{field} must be a list of {', '.join(known)}")
+    chosen = tuple(stage for stage in known if stage in names)
+    if list(chosen) != names:
+        raise RequestError(f"{field} must be some of {', '.join(known)}, in this order")
     return chosen
 
 
-def _envelope(envelope: Fields) -> tuple[bytes, Policy]:
+def _envelope(envelope: Fields) -> tuple[bytes, Policy, str]:
+    """Return the source, the policy, and the SHA-256 of the policy's text."""
     source = _unpacked(envelope, "source_zb64", MAX_SOURCE_BYTES)
     if hashlib.sha256(source).hexdigest() != envelope.get("source_sha256"):
         raise RequestError("envelope.source_sha256 does not belong to envelope.source_zb64")
     packed = _object(envelope.get("policy"), "envelope.policy")
     text = _unpacked(packed, "toml_zb64", MAX_POLICY_BYTES)
-    if hashlib.sha256(text).hexdigest() != packed.get("sha256"):
+    policy_sha256 = hashlib.sha256(text).hexdigest()
+    if policy_sha256 != packed.get("sha256"):
         raise RequestError("envelope.policy.sha256 does not belong to envelope.policy.toml_zb64")
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError:
         raise RequestError("envelope.policy.toml_zb64 is not UTF-8 text") from None
-    return source, Policy.from_toml(decoded, ceiling_text())
+    return source, Policy.from_toml(decoded, ceiling_text()), policy_sha256
 
 
 def _unpacked(fields: Fields, name: str, limit: int) -> bytes:

@@ -21,7 +21,7 @@ from codec_sandbox.measurement import Measurement, StageFailed, told
 from codec_sandbox.probing import probe_jobs
 from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
-from codec_sandbox.request import Request
+from codec_sandbox.request import Request, RequestError
 from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner, Sandbox, Stopped
 from codec_sandbox.screening import hopeless
 from codec_sandbox.smoke import SMOKE_FPS, SMOKE_QUALITY, smoke_frames
@@ -84,7 +84,9 @@ class Benchmark:
     clips : ClipSet
     references : References
     cores : int
-        Windows measured at a time; 0 for the number of processors.
+        Runs at a time; 0 for the number of processors.
+    window_cores : int
+        Runs at a time where a request names one window; 0 for `cores`.
     observe : callable or None
         Receives what was decoded, for pictures and further measures. Called from several threads.
     """
@@ -96,10 +98,12 @@ class Benchmark:
         references: References,
         cores: int = 0,
         observe: Observer | None = None,
+        window_cores: int = 0,
     ) -> None:
         self.sandbox, self.clips, self.references = sandbox, clips, references
         self.observe = observe
         self.cores = cores or len(os.sched_getaffinity(0))
+        self.window_cores = window_cores or self.cores
         self._stages = {
             "validate": self._validate,
             "smoke": self._smoke,
@@ -126,11 +130,13 @@ class Benchmark:
             The sandbox failed.
         ClipError
             A window is missing or damaged.
+        RequestError
+            No stage of the request measures the window that it names.
         """
         outcome = Outcome()
         runner = Runner(self.sandbox, request.source, request.policy, request.limits)
         deadline = Deadline.after(wall_s)
-        for stage in request.stages:
+        for stage in self._stages_of(request):
             started = time.perf_counter()
             meter = CpuMeter(request.total_cpu_s, deadline)
             progress({"stage": stage, "event": "started"})
@@ -145,6 +151,20 @@ class Benchmark:
             if outcome.failure:
                 break
         return outcome
+
+    def windows(self, request: Request, stage: str) -> list[Window]:
+        """Return the windows that `measure` or `sealed` measures in this contest, whatever `request.window` is."""
+        return self.clips.sealed() if stage == "sealed" else self._windows(request)
+
+    def _stages_of(self, request: Request) -> list[str]:
+        """Return the stages to run: where the request names a window, the one that measures it."""
+        if not request.window:
+            return list(request.stages)
+        for stage in request.stages:
+            if any(window.key == request.window for window in self.windows(request, stage)):
+                return [stage]
+        keys = [window.key for stage in request.stages for window in self.windows(request, stage)]
+        raise RequestError(f"window must be one of the contest's ({', '.join(keys)})")
 
     def _validate(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:
         if request.policy is not None:
@@ -190,7 +210,7 @@ class Benchmark:
         for variant, config in enumerate(request.configs or ({},)):
             tuned = Runner(self.sandbox, request.source, request.policy, request.limits, config)
             try:
-                found = _Parallel(self, "probe", tuned, meter, progress).run(jobs)
+                found = _Parallel(self, "probe", tuned, meter, progress, self.cores).run(jobs)
             except StageFailed as failure:
                 if not request.configs:
                     raise
@@ -202,28 +222,33 @@ class Benchmark:
     def _measure(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
     ) -> None:
-        self._measure_windows("measure", self._windows(request), request, runner, meter, outcome, progress)
+        self._measure_windows("measure", request, runner, meter, outcome, progress)
 
     def _sealed(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
     ) -> None:
         """Measure the sealed windows, for the figures of record."""
-        self._measure_windows("sealed", self.clips.sealed(), request, runner, meter, outcome, progress)
+        self._measure_windows("sealed", request, runner, meter, outcome, progress)
 
     def _measure_windows(
         self,
         stage: str,
-        windows: list[Window],
         request: Request,
         runner: Runner,
         meter: CpuMeter,
         outcome: Outcome,
         progress: Progress,
     ) -> None:
+        contest = self.windows(request, stage)
+        windows = [window for window in contest if request.window in ("", window.key)]
         outcome.windows = [*outcome.windows, *windows]
-        jobs = [(window, quality) for quality in QUALITIES for window in windows]
-        parallel = _Parallel(self, stage, runner, meter, progress)
-        measured = parallel.run(jobs, repeated_job(jobs, request.seed))
+        jobs = [(window, quality) for quality in QUALITIES for window in contest]
+        # Drawn over the whole contest, so that the parts of one repeat what a single invocation would.
+        repeat = repeated_job(jobs, request.seed)
+        own = [job for job in jobs if job[0] in windows]
+        cores = self.window_cores if request.window else self.cores
+        parallel = _Parallel(self, stage, runner, meter, progress, cores)
+        measured = parallel.run(own, repeat if repeat in own else None)
         measured += parallel.run(self._extra_jobs(windows, measured))
         outcome.measurements += measured
         _check_rising(stage, windows, measured)
@@ -244,9 +269,15 @@ class _Parallel:
     """Measures windows at qualities, several at a time; the first fault stops the others."""
 
     def __init__(
-        self, benchmark: Benchmark, stage: str, runner: Runner, meter: CpuMeter, progress: Progress
+        self,
+        benchmark: Benchmark,
+        stage: str,
+        runner: Runner,
+        meter: CpuMeter,
+        progress: Progress,
+        cores: int,
     ) -> None:
-        self._benchmark, self._stage = benchmark, stage
+        self._benchmark, self._stage, self._cores = benchmark, stage, cores
         self._runner, self._meter, self._progress = runner, meter, progress
         self._lock, self._done, self._total = threading.Lock(), 0, 0
 
@@ -256,7 +287,7 @@ class _Parallel:
         """Measure `jobs`, and `repeat` a second time with the same result; returns measurements in their order."""
         self._total += len(jobs)
         todo = [*jobs, repeat] if repeat else jobs
-        with ThreadPoolExecutor(max_workers=self._benchmark.cores) as pool:
+        with ThreadPoolExecutor(max_workers=self._cores) as pool:
             futures = [pool.submit(self._one, job, index >= len(jobs)) for index, job in enumerate(todo)]
             try:
                 for future in as_completed(futures):

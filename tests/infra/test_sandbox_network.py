@@ -55,11 +55,14 @@ def test_the_sandbox_function_is_bounded_and_knows_nothing(app_resources: Resour
     assert benchmark["Environment"]["Variables"] == {
         "CODEC_SANDBOX_LIBRARY_CODECS": "off",
         "CODEC_SANDBOX_CORES": "2",
+        "CODEC_SANDBOX_WINDOW_CORES": "2",
     }
     opener = named(app_resources, "AWS::Lambda::Function", "OpenCycle")["Properties"]
     assert opener["Environment"]["Variables"]["CODEC_SANDBOX_LIBRARY_CODECS"] == "off"
     assert benchmark["MemorySize"] == 3538
     assert benchmark["Timeout"] == 900
     assert benchmark["EphemeralStorage"] == {"Size": 1024}
-    assert benchmark["ReservedConcurrentExecutions"] == 4, "as many as slots, and one for a release's check"
+    assert benchmark["ReservedConcurrentExecutions"] == 31, (
+        "the slots' windows, and one for a release's check"
+    )
     assert len(benchmark["VpcConfig"]["SubnetIds"]) == 2

@@ -22,6 +22,7 @@ README = Path(__file__).resolve().parents[2] / "infra/README.md"
         ("slots", "41", "between 1 and 40"),
         ("slots", "many", "a whole number"),
         ("concurrency", "41", "between 0 and 40"),
+        ("windows_at_once", "0", "between 1 and 40"),
         ("reserve_benchmark_concurrency", "maybe", "true or false"),
         ("daily_budget_usd", "-1", "between 0 and 10000"),
         ("daily_budget_usd", "nan", "between 0 and 10000"),
@@ -45,6 +46,7 @@ def test_settings_survive_the_way_through_the_context() -> None:
     settings = Settings(
         planner="search",
         slots=4,
+        windows_at_once=4,
         reserve_benchmark_concurrency=False,
         daily_budget_usd=0.5,
         github_repository="someone/codec",

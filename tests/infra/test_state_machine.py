@@ -35,7 +35,7 @@ def tasks(machine: State) -> dict[str, State]:
 
 
 def test_every_task_has_a_timeout_a_bounded_retry_with_jitter_and_a_catch(definition: State) -> None:
-    assert len(tasks(definition)) == 11
+    assert len(tasks(definition)) == 11 + 2 * 3, "three for one window, in Measure and in Confirm"
     for name, task in tasks(definition).items():
         assert task["TimeoutSeconds"] > 0, name
         assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
@@ -82,7 +82,7 @@ def test_every_transition_names_a_state_of_its_level_and_every_state_is_reached(
 
 
 def test_a_dead_sandbox_is_retried_once_and_then_decided_by_a_control_run(definition: State) -> None:
-    for name in ("Measure", "Confirm"):
+    for name in ("Measure", "MeasureWindow", "Confirm", "ConfirmWindow"):
         task = tasks(definition)[name]
         (deaths,) = [each for each in task["Retry"] if "Lambda.Unknown" in each["ErrorEquals"]]
         assert deaths["MaxAttempts"] == 1
@@ -90,7 +90,8 @@ def test_a_dead_sandbox_is_retried_once_and_then_decided_by_a_control_run(defini
             deaths["ErrorEquals"]
         )
         assert task["Catch"][0]["ErrorEquals"] == deaths["ErrorEquals"]
-        assert task["Catch"][0]["Next"] == "Control"
+        following = task["Catch"][0]["Next"]
+        assert following == (f"{name}KilledSandbox" if name.endswith("Window") else "Control")
     assert tasks(definition)["Control"]["Arguments"]["Payload"]["control"] is True
 
 
@@ -112,12 +113,10 @@ def test_a_task_waits_longer_than_its_function_may_run(
     ("task", "stages", "split"),
     [
         ("TryDraft", "{% $states.input.request.stages %}", "train"),
-        ("Measure", ["validate", "smoke", "screen", "measure"], "train"),
-        (
-            "Confirm",
-            "{% $item.kind = 'incumbent' ? ['validate', 'measure'] : ['validate', 'measure', 'sealed'] %}",
-            "held_out",
-        ),
+        ("Measure", ["validate", "smoke", "screen"], "train"),
+        ("MeasureWindow", ["measure", "sealed"], "train"),
+        ("Confirm", ["validate"], "held_out"),
+        ("ConfirmWindow", ["measure", "sealed"], "held_out"),
     ],
 )
 def test_only_confirm_looks_at_held_out_clips(
@@ -135,6 +134,48 @@ def test_a_draft_is_tried_with_the_settings_that_the_planner_asks_for(definition
     assert "configs" not in tasks(definition)["Measure"]["Arguments"]["Payload"]
 
 
+def test_measure_lists_the_training_windows_and_confirm_the_held_out_and_the_sealed_ones(
+    definition: State,
+) -> None:
+    payloads = {name: tasks(definition)[name]["Arguments"]["Payload"] for name in ("Measure", "Confirm")}
+    assert payloads["Measure"]["windows_of"] == ["measure"]
+    # A new incumbent has its figures of record already.
+    assert payloads["Confirm"]["windows_of"] == (
+        "{% $item.kind = 'incumbent' ? ['measure'] : ['measure', 'sealed'] %}"
+    )
+
+
+@pytest.mark.parametrize(("name", "split"), [("Measure", "train"), ("Confirm", "held_out")])
+def test_each_window_is_asked_for_measured_and_kept_and_a_stop_ends_the_map(
+    definition: State, name: str, split: str
+) -> None:
+    found = states(definition)
+    windows = found[f"{name}Windows"]
+    listing = f"${name.lower()}"
+    assert found[name]["Next"] == f"{name}Windows"
+    assert windows["Items"] == f"{{% $exists({listing}.windows) ? [{listing}.windows] : [] %}}"
+    assert (windows["ItemProcessor"]["ProcessorConfig"], windows["MaxConcurrency"]) == (
+        {"Mode": "INLINE"},
+        10,
+    )
+    assert windows["Next"] == "Conclude"
+    inner = windows["ItemProcessor"]["States"]
+    assert windows["ItemProcessor"]["StartAt"] == f"Open{name}Window"
+    for asked in (f"Open{name}Window", f"Keep{name}Window"):
+        payload = inner[asked]["Arguments"]["Payload"]
+        assert (payload["split"], payload["listing"]) == (split, f"{{% {listing} %}}")
+    assert inner[f"{name}WindowNeeded"]["Choices"][0]["Next"] == f"{name}Window"
+    assert inner[f"{name}Window"]["Arguments"]["Payload"]["window"] == "{% $states.input.window.window %}"
+    assert inner[f"{name}Window"]["Next"] == f"Keep{name}Window"
+    assert inner[f"{name}GoesOn"]["Default"] == f"{name}WindowsStopped"
+    caught = {each["ErrorEquals"][0]: each["Next"] for each in windows["Catch"]}
+    assert caught == {
+        inner[f"{name}WindowsStopped"]["Error"]: "Conclude",
+        inner[f"{name}WindowKilledSandbox"]["Error"]: "Control",
+        "States.ALL": "Abandon",
+    }
+
+
 def test_a_slot_assigns_no_variable_of_the_cycle(definition: State) -> None:
     def assigned(level: dict[str, State]) -> set[str]:
         places = [
@@ -144,8 +185,9 @@ def test_a_slot_assigns_no_variable_of_the_cycle(definition: State) -> None:
         ]
         return {name for place in places for name in place.get("Assign", {})}
 
-    cycle, slot = levels(definition)
+    cycle, slot, *windows = levels(definition)
     assert not assigned(cycle) & assigned(slot), "Step Functions refuses a name of the outer scope"
+    assert [assigned(level) for level in windows] == [set(), set()]
 
 
 def test_the_map_is_inline_and_within_what_aws_runs_at_once(definition: State) -> None:

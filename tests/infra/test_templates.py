@@ -258,18 +258,20 @@ def test_what_commands_did_on_the_host_stays_when_the_app_goes(app_resources: Re
     }
 
 
-@pytest.mark.parametrize(("slots", "reserved"), [(1, 2), (3, 4)])
-def test_a_check_of_an_image_or_a_release_finds_an_environment_beside_the_slots(
-    slots: int, reserved: int
+@pytest.mark.parametrize(("slots", "windows", "reserved"), [(1, 1, 2), (1, 10, 11), (3, 10, 31)])
+def test_a_check_of_an_image_or_a_release_finds_an_environment_beside_the_slots_windows(
+    slots: int, windows: int, reserved: int
 ) -> None:
-    assert Settings(slots=slots).reserved_concurrency == reserved
+    assert Settings(slots=slots, windows_at_once=windows).reserved_concurrency == reserved
     assert Settings(slots=slots, reserve_benchmark_concurrency=False).reserved_concurrency is None
 
 
 def test_the_benchmark_is_reserved_and_told_its_cores(app_resources: Resources) -> None:
     function = named(app_resources, "AWS::Lambda::Function", "Benchmark")["Properties"]
-    assert function["ReservedConcurrentExecutions"] == 4, "three slots, and one for checks"
-    cores = int(function["Environment"]["Variables"]["CODEC_SANDBOX_CORES"])
+    assert function["ReservedConcurrentExecutions"] == 31, "three slots of ten windows, and one for checks"
+    variables = function["Environment"]["Variables"]
+    cores = int(variables["CODEC_SANDBOX_CORES"])
+    assert int(variables["CODEC_SANDBOX_WINDOW_CORES"]) == cores, "each window has an environment of its own"
     assert cores == function["MemorySize"] // 1769, "Lambda gives one vCPU for each 1769 MB"
 
 

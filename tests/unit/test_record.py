@@ -94,6 +94,14 @@ def test_the_seconds_of_an_attempt_are_priced_as_lambda_bills_them():
     assert build(Ruling("skipped", "no_credential")).compute_cost_usd == 0.0
 
 
+def test_windows_that_ran_at_the_same_time_are_billed_each_and_awaited_once():
+    measure = passed({"validate": 0.5, "measure": 19.5}) | {"billed_s": 60.5}
+    together = build(Ruling("rejected", "x"), measure=measure)
+    assert (together.measure_s, together.benchmark_s) == (20.0, 60.5)
+    alone = build(Ruling("rejected", "x"), measure=passed({"measure": 60.5}))
+    assert together.compute_cost_usd == alone.compute_cost_usd
+
+
 @pytest.mark.parametrize("text", ["é" * 3000, "x" * 5000])
 def test_long_text_is_cut_to_whole_characters_below_the_limit(text):
     cut = clip_text(text)

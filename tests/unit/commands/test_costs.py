@@ -7,7 +7,7 @@ import sys
 import pytest
 from codec_evolution.pricing import load_prices
 
-from infra.commands.costs import cost_of
+from infra.commands.costs import cost_of, cost_row
 from infra.commands.estimates import Assumptions, assumptions_of, estimate
 from infra.errors import UserError
 from infra.settings import Settings
@@ -43,6 +43,11 @@ def test_cost_is_summed_by_call_attempt_cycle_model_and_adoption():
     assert [cycle["llm_cost_usd"] for cycle in found["cycles"]] == [0.1, 0.1, 0.0]
     assert found["compute_cost_usd"] == pytest.approx(0.006)
     assert found["usd_an_adoption"] == pytest.approx(0.206)
+
+
+def test_the_benchmarks_seconds_are_those_of_all_its_invocations():
+    assert cost_row(attempt(1, benchmark_s=70.5))["benchmark_s"] == 70.5
+    assert cost_row(attempt(1, confirm_s=10.0))["benchmark_s"] == 30.0, "of a record from before"
 
 
 def test_nothing_is_divided_by_nothing():

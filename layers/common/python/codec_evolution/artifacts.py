@@ -88,6 +88,22 @@ def held_out_curve(source_sha256: str, seed: str) -> str:
     return f"{HELD_OUT}/curves/{source_sha256}/{seed}.json"
 
 
+def _curves(source_sha256: str, split: str) -> str:
+    """Return the prefix of a source's reports on one side of contests; the held-out side is for operators."""
+    return f"{HELD_OUT}/curves/{source_sha256}" if split == "held_out" else f"curves/{source_sha256}"
+
+
+def window_report(source_sha256: str, split: str, of_attempt: str, window: str) -> str:
+    """Return the key of what one attempt, named by its prefix, measured on one window, passed or failed."""
+    return f"{_curves(source_sha256, split)}/{of_attempt}/{window}.json"
+
+
+def known_window(report: Report, split: str, window: str) -> str:
+    """Return the key under which a window is found by its source, policy and clip set, whoever measured it."""
+    measured_as = f"{report.policy_sha256[:16]}-{report.clip_set[:16]}"
+    return f"{_curves(report.source_sha256, split)}/known/{measured_as}/{window}.json"
+
+
 def look(lineage: str, attempt_id: str) -> str:
     """Return the key of the note that an attempt's held-out evaluation was counted."""
     return f"{attempt(lineage, attempt_id)}/look.json"

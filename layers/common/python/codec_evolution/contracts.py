@@ -20,6 +20,7 @@ CAPS_BYTES = {
     "plan": 140 * KIB,
     "framework_tool": 4 * KIB,
     "report": 30 * KIB,
+    "window": 1 * KIB,
     "conclude": 2 * KIB,
     "commit": 2 * KIB,
     "close_cycle": 1 * KIB,
@@ -31,6 +32,7 @@ INPUT_CAPS_BYTES = {
     # A request comes from Plan's answer.
     "framework_tool": 140 * KIB,
     # The item and two reports.
+    "window": 68 * KIB,
     "conclude": 68 * KIB,
     "commit": 1 * KIB,
     "close_cycle": 2 * KIB,
@@ -257,11 +259,19 @@ class QualityRange(Reported):
     """Its PSNR-YUV and rate at 10 Mbps (1080p30 equivalent), held between the two; rates of record hold there."""
 
 
+class Window(Contract):
+    """A window of a contest (``clip/index``), which an invocation of its own measures."""
+
+    window: str = Field(max_length=200)
+    role: Literal["train", "held_out", "sealed"]
+
+
 class Report(Reported):
-    """What the sandbox measured in one invocation."""
+    """What the sandbox measured: in one invocation, or in one for each window, merged."""
 
     outcome: Literal["passed", "failed"]
     source_sha256: str
+    policy_sha256: str = ""
     clip_set: str
     seed: str = ""
     failure: Failure | None = None
@@ -273,13 +283,18 @@ class Report(Reported):
     """Hash of all packets by window (``clip/index``), so that two runs can be compared."""
     frames_sha256: dict[str, str] = Field(default_factory=dict)
     layers: dict[str, str] = Field(default_factory=dict)
-    """Kernel layers round the candidate by name; ``ok`` for one in force."""
     minimum: list[str] = Field(default_factory=list)
-    """The layers without which the sandbox refuses to run."""
+    """Kernel layers round the candidate by name, ``ok`` for one in force; those without which the sandbox refuses."""
     processor: str = ""
+    processors: dict[str, str] = Field(default_factory=dict)  # by window, where they differ
     cpu_s: float | None = None
+    total_cpu_s: float | None = None  # that a stage may use over all its windows
     timings_s: dict[str, float] = Field(default_factory=dict)
-    """Seconds by stage."""
+    billed_s: float | None = None
+    """Seconds by stage, of its slowest window; of all invocations together, where there were several."""
+    windows: list[Window] = Field(default_factory=list[Window])
+    unmeasured: list[Window] = Field(default_factory=list[Window])
+    """Windows still to be measured, in the report that lists them; those left out after a failure or certain loss."""
 
     @model_validator(mode="after")
     def _failed_with_a_failure(self) -> Self:

@@ -310,6 +310,9 @@ class Attempt(Proposed, Figures, frozen=True, extra="allow"):
     plan_s: float | None = None
     measure_s: float | None = None
     confirm_s: float | None = None
+    """Seconds until the slowest window was measured."""
+    benchmark_s: float | None = None
+    """Seconds of all sandbox invocations of Measure and Confirm together, which are paid for."""
     compute_cost_usd: Annotated[
         float | None,
         Exposure(

@@ -28,13 +28,15 @@ from codec_evolution.judging.comparison import (
     range_on,
 )
 from codec_evolution.judging.figures import RecordFigures, achievement, contest_figures, figures_of_record
+from codec_evolution.judging.racing import certain_loss, stopped_text, unfinished_text
 from codec_evolution.judging.rule import RULE, Rule, Sides, by_heart, gap, improvement_text, shortfall
-from codec_evolution.record import Figures
+from codec_evolution.record import Figures, Measured
 
 Decision = Literal["adopt", "reject", "confirm", "undecidable"]
 BY_HEART = "by_heart: the gain on the training clips is not there on clips that the candidate has never seen"
 """The public reason of a candidate that knows the training windows."""
-_NOT_ENOUGH = "better on the training and on the held-out clips, but not by enough over all of them together"
+UNCONFIRMED = "promising on the training clips, not confirmed on the held-out clips"
+"""The public reason of a candidate whose gain the held-out clips did not show."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def judge(candidate: Contest, incumbent: Contest | None, *, rule: Rule = RULE) -
     -------
     Verdict
         ``confirm`` when training is good enough and the candidate has no held-out report yet;
-        ``undecidable`` when the reports cannot be compared; the incumbent stays.
+        ``undecidable`` when the reports cannot be compared, or while windows are missing that could still decide; the
+        incumbent stays.
     """
     train = candidate.train
     if train.failure is not None:
@@ -126,6 +129,8 @@ class _Trial:
     def contest(self, incumbent: Contest) -> Verdict:
         """Return the verdict on the training clips, and on the held-out clips where they were measured."""
         ours, theirs, rule = self.candidate.train, incumbent.train, self.rule
+        if ours.unmeasured:
+            return self._unfinished(ours, theirs)
         try:
             train, strict = compare(ours, theirs, "train"), compare(ours, theirs, "train", STRICT)
         except Incomparable as error:
@@ -145,10 +150,24 @@ class _Trial:
             return self.verdict("confirm", "promising on the training clips", train)
         return _Confirmation(self, incumbent, held_out, train, strict).decide()
 
+    def _unfinished(self, ours: Report, theirs: Report) -> Verdict:
+        """Return the verdict on a candidate that was not measured on every training window."""
+        margins = not self.incumbent_knows_by_heart
+        why, train = certain_loss(ours, theirs, "train", self.rule, margins=margins)
+        if not (why := why or (self._unreached() if curves(ours, "train") else "")):
+            return self.verdict("undecidable", unfinished_text(ours))
+        return self.verdict("reject", stopped_text(why, ours), train)
+
     @cached_property
     def training(self) -> RecordFigures:
         """The candidate's figures on the training windows."""
         return contest_figures(self.candidate.train, "train")
+
+    @cached_property
+    def _recorded(self) -> RecordFigures:
+        """The training figures of record: no rate where windows are missing, as it would be one of other windows."""
+        found = self.training
+        return replace(found, measured=Measured()) if self.candidate.train.unmeasured else found
 
     @cached_property
     def incumbent_knows_by_heart(self) -> bool:
@@ -169,7 +188,7 @@ class _Trial:
     ) -> Verdict:
         """Return a verdict with the figures of record; those against the incumbent are of `comparison`."""
         means = comparison.means if comparison else None
-        training = self.training
+        training = self._recorded
         record = figures_of_record(training, self.candidate.held_out)
         values: dict[str, Any] = {
             **record.measured.model_dump(exclude_unset=True),
@@ -210,21 +229,36 @@ class _Confirmation:
         if theirs is None or theirs.failure is not None:
             return self._verdict("undecidable", "the incumbent has no held-out report to compare with")
         repeated = _repeated(train, ours)
+        if repeated is False:
+            return self._unlike(train, ours)
+        if ours.unmeasured and (early := self._unfinished(ours, theirs)):
+            return early
         if repeated is None:
             return self._verdict("undecidable", "the held-out report repeats no training clip")
-        if not repeated:
-            return self._unlike(train, ours)
         try:
             held_out = compare(ours, theirs, "held_out")
         except Incomparable as error:
             return self._verdict("undecidable", str(error))
         return self._judged(held_out, compare(ours, theirs, "held_out", STRICT))
 
+    def _unfinished(self, ours: Report, theirs: Report) -> Verdict | None:
+        """Return the verdict while held-out windows are missing; None when at most sealed ones are."""
+        if all(each.role == "sealed" for each in ours.unmeasured):
+            return None
+        why, held_out = certain_loss(ours, theirs, "held_out", self.trial.rule, margins=True)
+        if not why:
+            return self._verdict("undecidable", unfinished_text(ours))
+        rows = held_out.rows if held_out else ()
+        return self._verdict(
+            "reject", UNCONFIRMED, held_out_reason=stopped_text(why, ours), held_out_rows=rows
+        )
+
     def _unlike(self, train: Report, ours: Report) -> Verdict:
         """Return the verdict on a codec whose two runs of one window differ, although each repeats itself."""
-        if train.processor != ours.processor:
+        (first, second) = _processors(train, ours)
+        if first != second:
             reason = (
-                f"one training window gave different packets or frames on {train.processor} and {ours.processor}, "
+                f"one training window gave different packets or frames on {first} and {second}, "
                 "though each of them repeats itself: keep every state in integers"
             )
             return self._verdict("reject", reason, failure_kind="other_hardware")
@@ -248,8 +282,9 @@ class _Confirmation:
             or shortfall(strict, rule.one_side, rule)
         )
         if why:
-            reason = "promising on the training clips, not confirmed on the held-out clips"
-            return self._verdict("reject", reason, held_out_reason=why, **told)
+            return self._verdict("reject", UNCONFIRMED, held_out_reason=why, **told)
+        if self.ours.unmeasured:
+            return self._verdict("undecidable", unfinished_text(self.ours), **told)
         if not (
             shortfall(both, rule.margins, rule) or shortfall(pooled(self.strict, strict), rule.margins, rule)
         ):
@@ -283,6 +318,16 @@ def _pooled_figures(both: Comparison, rule: Rule) -> dict[str, Any]:
     if means is None:
         return {}
     return {"bd_rate_vs_incumbent": means.bd_rate, "improvement": improvement_text(means, rule)}
+
+
+def _processors(train: Report, held_out: Report) -> tuple[str, str]:
+    """Return the processors on which the two reports ran the window that both have."""
+    common = sorted(train.packets_sha256.keys() & held_out.packets_sha256.keys())
+    first, second = (
+        next((each.processors[key] for key in common if key in each.processors), each.processor)
+        for each in (train, held_out)
+    )
+    return first, second
 
 
 def _repeated(train: Report, held_out: Report) -> bool | None:

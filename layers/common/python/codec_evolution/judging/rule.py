@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from codec_evolution.judging.comparison import Comparison, Means, span_text
+from codec_evolution.judging.comparison import ClipRow, Comparison, Means, span_text
 
 ROUNDING = 1e-9
 
@@ -108,16 +108,23 @@ def shortfall(comparison: Comparison, margins: Margins, rule: Rule = RULE) -> st
             f"{prefix}BD-rate {means.bd_rate:+.1f}% against the incumbent; {margins.bd_rate:.0f}% or "
             f"{margins.ratio:.2f} times its compression ratio at the reference quality is needed"
         )
-    by_clip = [(row.bd_rate_vs_incumbent or 0.0, row.clip) for row in comparison.rows]
-    worst, clip = max(by_clip, key=lambda each: each[0])
-    if worst > rule.worst_clip + ROUNDING:
-        return f"{prefix}clip {clip} got worse: BD-rate {worst:+.1f}%, {rule.worst_clip:+.0f}% is allowed"
+    if why := worsened(comparison.rows, prefix, rule):
+        return why
     if means.ms_ssim_bd_rate > rule.worst_ms_ssim + ROUNDING:
         return (
             f"{prefix}MS-SSIM got worse: BD-rate over MS-SSIM {means.ms_ssim_bd_rate:+.1f}%, "
             f"{rule.worst_ms_ssim:+.0f}% is allowed"
         )
     return ""
+
+
+def worsened(rows: Sequence[ClipRow], prefix: str, rule: Rule = RULE) -> str:
+    """Return which clip got worse than allowed, and by how much; empty when none did."""
+    by_clip = [(row.bd_rate_vs_incumbent or 0.0, row.clip) for row in rows]
+    worst, clip = max(by_clip, key=lambda each: each[0], default=(0.0, ""))
+    if worst <= rule.worst_clip + ROUNDING:
+        return ""
+    return f"{prefix}clip {clip} got worse: BD-rate {worst:+.1f}%, {rule.worst_clip:+.0f}% is allowed"
 
 
 def gap(comparison: Comparison, rule: Rule = RULE) -> str:

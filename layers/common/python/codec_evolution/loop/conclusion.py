@@ -13,6 +13,7 @@ from codec_evolution.contracts import Concluded, ConcludeRequest, Item, Report, 
 from codec_evolution.judging import adoption, archive
 from codec_evolution.loop.recording import build_record
 from codec_evolution.loop.ruling import Ruling, measured, of_verdict
+from codec_evolution.loop.windows import Windows, contest_of
 from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
 from codec_evolution.record import Attempt, ProposalFacts
 
@@ -50,6 +51,7 @@ class Concluder:
         known = self._known(item)
         if known is not None:
             return known
+        request = self._with_windows(request)
         proposal = ProposalFacts.from_item(
             {
                 **(self.objects.get_json(artifacts.model_usage(item.lineage, item.attempt_id)) or {}),
@@ -60,6 +62,15 @@ class Concluder:
         if item.kind == "candidate":
             return self._conclude_candidate(request, proposal)
         return self._conclude_preparation(request, proposal)
+
+    def _with_windows(self, request: ConcludeRequest) -> ConcludeRequest:
+        """Return a request whose reports hold what was measured of the windows that they list."""
+        windows = Windows(self.control, self.objects)
+        gathered = {
+            "measure": windows.gathered(request.item, "train", request.measure),
+            "confirm": windows.gathered(request.item, "held_out", request.confirm),
+        }
+        return request.model_copy(update=gathered)
 
     def _known(self, item: Item) -> Concluded | None:
         """Return how an attempt that is in the record ended, or None."""
@@ -81,7 +92,7 @@ class Concluder:
             known = self._known(request.item)
             if known is not None:
                 return known
-            incumbent = self._incumbent(state, request.item.seed)
+            incumbent = contest_of(self.objects, state, request.item.seed)
             if incumbent is None or incumbent.train.clip_set != train.clip_set:
                 return self._measure_incumbent_first(request, state, proposal, train.clip_set)
             verdict = adoption.judge(candidate, incumbent)
@@ -199,11 +210,6 @@ class Concluder:
             prefix=artifacts.attempt(item.lineage, item.attempt_id),
         )
 
-    def _incumbent(self, state: LoopState, seed: str) -> adoption.Contest | None:
-        train = artifacts.load_report(self.objects, artifacts.training_curve(state.incumbent, seed))
-        held_out = artifacts.load_report(self.objects, artifacts.held_out_curve(state.incumbent, seed))
-        return None if train is None else adoption.Contest(train=train, held_out=held_out)
-
     def _measure_incumbent_first(
         self, request: ConcludeRequest, state: LoopState, proposal: ProposalFacts, clip_set: str
     ) -> Concluded:
@@ -221,7 +227,7 @@ class Concluder:
             if report is None:
                 continue
             self.objects.put_json(key(item.lineage, item.attempt_id), report.to_payload())
-            if report.outcome == "passed":
+            if report.outcome == "passed" and not report.unmeasured:
                 # By what the sandbox measured, not by what Plan proposed: its code must not name the incumbent's curve.
                 self.objects.put_json(curve(report.source_sha256, item.seed), report.to_payload())
 

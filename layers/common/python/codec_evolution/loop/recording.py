@@ -96,7 +96,7 @@ def _identity(item: Item) -> dict[str, Any]:
 def _used(request: ConcludeRequest, facts: ProposalFacts) -> dict[str, Any]:
     """Return the seconds and dollars of an attempt as the cycle knows them."""
     plan, measure_s, confirm_s = request.plan, _seconds(request.measure), _seconds(request.confirm)
-    benchmark_s = (measure_s or 0.0) + (confirm_s or 0.0)
+    benchmark_s = _billed(request.measure) + _billed(request.confirm)
     compute = compute_cost(load_prices(), plan_s=plan.elapsed_s, benchmark_s=benchmark_s)
     compute += facts.probe_cost_usd or 0.0
     return {
@@ -105,6 +105,7 @@ def _used(request: ConcludeRequest, facts: ProposalFacts) -> dict[str, Any]:
         "plan_s": round(plan.elapsed_s, 3),
         "measure_s": measure_s,
         "confirm_s": confirm_s,
+        "benchmark_s": round(benchmark_s, 3) or None,
         "compute_cost_usd": round(compute, 6),
     }
 
@@ -112,6 +113,12 @@ def _used(request: ConcludeRequest, facts: ProposalFacts) -> dict[str, Any]:
 def _failed(failure: Failure | None) -> dict[str, Any]:
     names = ("stage", "kind", "message", "clip", "line")
     return {} if failure is None else {f"failure_{name}": getattr(failure, name) for name in names}
+
+
+def _billed(report: Report | None) -> float:
+    """Return the seconds of all invocations that a report came from."""
+    billed = report.billed_s if report else None
+    return (_seconds(report) or 0.0) if billed is None else billed
 
 
 def _seconds(report: Report | None) -> float | None:

@@ -56,6 +56,8 @@ def measured(request: ConcludeRequest, facts: ProposalFacts) -> Report | Ruling:
             return Ruling(SKIPPED, f"infrastructure: {stage} ran another source than the one planned")
         if report.failure is not None:
             return _of_failure(stage, report.failure)
+        if report.unmeasured and request.item.kind != "candidate":
+            return Ruling(SKIPPED, f"infrastructure: {stage} did not measure every window")
     return request.measure
 
 
