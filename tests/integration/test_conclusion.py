@@ -4,10 +4,11 @@ import pytest
 from codec_evolution import artifacts
 from codec_evolution.contracts import ConcludeRequest
 from codec_evolution.loop.conclusion import Concluder, replay
+from codec_evolution.loop.windows import WindowRequest, Windows
 from codec_evolution.ports import Conflict
 from codec_evolution.record import Attempt
 
-from tests.integration.support import report
+from tests.integration.support import ladder, report
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 BASE, GOOD, OTHER = "a" * 64, "b" * 64, "c" * 64
@@ -45,20 +46,23 @@ class Evolution:
         self.session.bucket.put_json(artifacts.proposal(self.lineage, self.attempt(slot)), facts)
 
     def conclude(self, slot: int, measure=None, confirm=None, **fields):
-        item = {
+        item = self.item(slot, kind=fields.pop("kind", "candidate"), version=fields.pop("version", 0))
+        request = {"item": item, "measure": measure, "confirm": confirm, **fields}
+        return self.concluder.conclude(ConcludeRequest.model_validate(request))
+
+    def item(self, slot: int, kind: str = "candidate", version: int = 0) -> dict:
+        return {
             "attempt_id": self.attempt(slot),
             "lineage": self.lineage,
             "cycle_id": CYCLE,
             "slot": slot,
-            "kind": fields.pop("kind", "candidate"),
-            "version": fields.pop("version", 0),
+            "kind": kind,
+            "version": version,
             "release": "r",
             "seed": SEED,
             "tools": False,
             "budget_usd": 1.0,
         }
-        request = {"item": item, "measure": measure, "confirm": confirm, **fields}
-        return self.concluder.conclude(ConcludeRequest.model_validate(request))
 
     def attempt(self, slot: int) -> str:
         return f"{CYCLE}#{slot:02d}"
@@ -220,6 +224,62 @@ def test_a_candidate_that_kills_the_sandbox_fails_and_a_broken_sandbox_skips(evo
     )
     assert evolution.record(2).status == "skipped"
     assert evolution.record(2).reason.startswith("infrastructure")
+
+
+def one_by_one(evolution, slot, whole, split="train"):
+    """Keep each window of a report as the state machine does, until Conclude stops it; return what lists them."""
+    rows = whole["points"]
+    keys = list(dict.fromkeys((row["clip"], row["window"], row["role"]) for row in rows))
+    listing = whole | {"points": [], "anchors": [], "packets_sha256": {}, "frames_sha256": {}}
+    listing["windows"] = [{"window": f"{clip}/{index}", "role": role} for clip, index, role in keys]
+    windows = Windows(evolution.session.control, evolution.session.bucket)
+    for (clip, index, _), listed in zip(keys, listing["windows"], strict=True):
+        part = dict(whole)
+        for name in ("points", "anchors"):
+            part[name] = [row for row in whole[name] if (row["clip"], row["window"]) == (clip, index)]
+        for name in ("packets_sha256", "frames_sha256"):
+            part[name] = {key: value for key, value in whole[name].items() if key == listed["window"]}
+        asked = {"item": evolution.item(slot), "split": split, "listing": listing, "window": listed}
+        if not windows.answer(WindowRequest.model_validate(asked | {"measured": part})).go:
+            break
+    return listing
+
+
+def test_a_contest_measured_window_by_window_ends_as_one_measured_at_once(evolution):
+    evolution.propose(1, GOOD)
+    train = one_by_one(evolution, 1, report(GOOD, scale=0.5))
+    assert evolution.conclude(1, train).next == "confirm"
+    later = report(GOOD, "held_out", scale=0.5)
+    later["points"] += [{"clip": "carphone", "window": 0, "role": "train", **row} for row in ladder(0.5)]
+    held_out = one_by_one(evolution, 1, later, "held_out")
+    assert evolution.conclude(1, train, held_out).status == "adopted"
+    record, bucket = evolution.record(1), evolution.session.bucket
+    assert (record.figures_windows, record.bd_rate_vs_incumbent) == ("sealed", pytest.approx(-50))
+    curve = bucket.get_json(artifacts.training_curve(GOOD, SEED))
+    assert len(curve["points"]) == len(report(GOOD)["points"])
+
+
+def test_a_certain_loss_is_rejected_by_its_name_and_leaves_no_curve(evolution):
+    evolution.propose(1, GOOD)
+    train = one_by_one(evolution, 1, report(GOOD, scale=1.2))
+    assert evolution.conclude(1, train).status == "rejected"
+    record = evolution.record(1)
+    assert record.reason == (
+        "lost_early: clip bunny got worse: BD-rate +20.0%, +5% is allowed; 1 window was not measured"
+    )
+    assert (record.bitrate_mbps, record.bd_rate_vs_incumbent) == (None, pytest.approx(20))
+    bucket = evolution.session.bucket
+    assert bucket.get_json(artifacts.training_curve(GOOD, SEED)) is None
+    stored = bucket.get_json(artifacts.report(evolution.lineage, evolution.attempt(1)))
+    assert [each["window"] for each in stored["unmeasured"]] == ["carphone/0"]
+
+
+def test_windows_that_were_lost_to_a_fault_leave_no_curve_and_are_infrastructure(evolution):
+    evolution.propose(1, GOOD)
+    listing = one_by_one(evolution, 1, report(GOOD, scale=0.5))
+    evolution.conclude(1, listing, fault={"kind": "infrastructure", "error": "WindowFailed"})
+    assert evolution.record(1).reason.startswith("infrastructure: WindowFailed")
+    assert evolution.session.bucket.get_json(artifacts.training_curve(GOOD, SEED)) is None
 
 
 def test_nothing_proposed_is_skipped_with_the_planners_reason(evolution):

@@ -64,7 +64,12 @@ class Concluder:
         return self._conclude_preparation(request, proposal)
 
     def _with_windows(self, request: ConcludeRequest) -> ConcludeRequest:
-        """Return a request whose reports hold what was measured of the windows that they list."""
+        """Return a request whose reports hold what was measured of the windows that they list.
+
+        A fault may be that the windows do not belong together, and is concluded without them.
+        """
+        if request.fault is not None:
+            return request
         windows = Windows(self.control, self.objects)
         gathered = {
             "measure": windows.gathered(request.item, "train", request.measure),
@@ -227,7 +232,7 @@ class Concluder:
             if report is None:
                 continue
             self.objects.put_json(key(item.lineage, item.attempt_id), report.to_payload())
-            if report.outcome == "passed" and not report.unmeasured:
+            if report.outcome == "passed" and not (report.windows or report.unmeasured):
                 # By what the sandbox measured, not by what Plan proposed: its code must not name the incumbent's curve.
                 self.objects.put_json(curve(report.source_sha256, item.seed), report.to_payload())
 
