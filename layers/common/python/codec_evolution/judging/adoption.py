@@ -239,7 +239,10 @@ class _Confirmation:
             held_out = compare(ours, theirs, "held_out")
         except Incomparable as error:
             return self._verdict("undecidable", str(error))
-        return self._judged(held_out, compare(ours, theirs, "held_out", STRICT))
+        verdict = self._judged(held_out, compare(ours, theirs, "held_out", STRICT))
+        if verdict.decision == "adopt" and ours.unmeasured:
+            return self._verdict("undecidable", unfinished_text(ours))
+        return verdict
 
     def _unfinished(self, ours: Report, theirs: Report) -> Verdict | None:
         """Return the verdict while held-out windows are missing; None when at most sealed ones are."""
@@ -255,7 +258,7 @@ class _Confirmation:
 
     def _unlike(self, train: Report, ours: Report) -> Verdict:
         """Return the verdict on a codec whose two runs of one window differ, although each repeats itself."""
-        (first, second) = _processors(train, ours)
+        first, second = _processors(train, ours)
         if first != second:
             reason = (
                 f"one training window gave different packets or frames on {first} and {second}, "
@@ -283,8 +286,6 @@ class _Confirmation:
         )
         if why:
             return self._verdict("reject", UNCONFIRMED, held_out_reason=why, **told)
-        if self.ours.unmeasured:
-            return self._verdict("undecidable", unfinished_text(self.ours), **told)
         if not (
             shortfall(both, rule.margins, rule) or shortfall(pooled(self.strict, strict), rule.margins, rule)
         ):
