@@ -288,9 +288,11 @@ def test_nothing_proposed_is_skipped_with_the_planners_reason(evolution):
 
 
 def test_looks_at_the_held_out_windows_are_limited_per_day(evolution):
+    last = None
     for slot in range(1, 12):
         evolution.propose(slot, GOOD)
         last = evolution.conclude(slot, report(GOOD, scale=0.5))
+    assert last is not None
     assert (last.next, last.status) == ("done", "skipped")
     assert evolution.record(11).reason.startswith("held_out_looks_used")
 

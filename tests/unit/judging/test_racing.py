@@ -115,6 +115,7 @@ def test_a_confirmation_without_its_sealed_windows_rejects_and_never_adopts():
 
 def test_a_repeated_window_that_differs_ends_the_confirmation():
     codec = looked(*CITY, *SEALED)
+    assert codec.held_out is not None
     codec.held_out["packets_sha256"] = {"carphone/0": "other"}
     verdict = judge(codec, INCUMBENT)
     assert (verdict.decision, verdict.failure_kind) == ("reject", "nondeterministic")
@@ -122,6 +123,7 @@ def test_a_repeated_window_that_differs_ends_the_confirmation():
 
 def test_the_processor_of_the_repeated_window_tells_other_hardware():
     codec = looked()
+    assert codec.held_out is not None
     codec.held_out["packets_sha256"] = {"carphone/0": "other"}
     codec.train |= {"processor": "A / B", "processors": {"bunny/0": "A", "carphone/0": "B"}}
     codec.held_out |= {"processor": "A / B", "processors": {"city/1": "A", "carphone/0": "B"}}

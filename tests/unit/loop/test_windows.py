@@ -1,6 +1,7 @@
 """Windows measured one by one: which still are, what is kept of them, and where Conclude finds it."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from codec_evolution import artifacts
@@ -27,15 +28,18 @@ class World:
     """A lineage with an incumbent that was measured on the training windows, and one attempt."""
 
     def __init__(self, kind="candidate", listed=TRAIN, split="train", source=SHA):
-        self.objects, self.split, self.source = Objects(), split, source
+        self.objects: Any = Objects()
+        self.split: Any = split
+        self.source = source
+        role: Any = kind
         self.item = Item(
             lineage="main", cycle_id="2026-11-21T22:00:00.000Z", version=0, release="r", seed=SEED,
-            attempt_id="2026-11-21T22:00:00.000Z#01", slot=1, kind=kind, tools=False, budget_usd=1.0,
+            attempt_id="2026-11-21T22:00:00.000Z#01", slot=1, kind=role, tools=False, budget_usd=1.0,
         )  # fmt: skip
         self.listing = self.report(windows=[{"window": key, "role": role} for key, role in listed])
         whole = self.report(*[key for key, _ in TRAIN], source_sha256=INCUMBENT)
         self.objects.put_json(artifacts.training_curve(INCUMBENT, SEED), whole.to_payload())
-        control = SimpleNamespace(state=lambda lineage: SimpleNamespace(incumbent=INCUMBENT))
+        control: Any = SimpleNamespace(state=lambda lineage: SimpleNamespace(incumbent=INCUMBENT))
         self.windows = Windows(control, self.objects)
 
     def report(self, *keys, scale=1.0, **fields):
@@ -53,7 +57,7 @@ class World:
 
     def ask(self, key, measured=None):
         role = next(each.role for each in self.listing.windows if each.window == key)
-        window = Window(window=key, role=role)
+        window = Window.model_validate({"window": key, "role": role})
         request = WindowRequest(
             item=self.item, split=self.split, listing=self.listing, window=window, measured=measured
         )
@@ -62,8 +66,10 @@ class World:
     def keep(self, key, **fields):
         return self.ask(key, self.report(key, **fields))
 
-    def gathered(self):
-        return self.windows.gathered(self.item, self.split, self.listing)
+    def gathered(self) -> Report:
+        report = self.windows.gathered(self.item, self.split, self.listing)
+        assert report is not None
+        return report
 
 
 FAILED = {"outcome": "failed", "failure": {"stage": "measure", "kind": "runtime", "message": "no"}}
@@ -86,14 +92,15 @@ def test_the_first_failure_stops_the_windows_that_have_not_begun():
     assert world.keep("bunny/3", **FAILED) is False
     assert world.ask("carphone/0") is False
     report = world.gathered()
-    assert (report.outcome, report.failure.message) == ("failed", "no")
+    assert (report.outcome, report.failure and report.failure.message) == ("failed", "no")
 
 
 def test_a_budget_that_the_windows_spend_together_stops_the_rest():
     world = World()
     assert world.keep("bunny/0", cpu_s=130.0) is True
     assert world.keep("bunny/3", cpu_s=130.0) is False
-    assert world.gathered().failure.kind == "budget"
+    failure = world.gathered().failure
+    assert failure is not None and failure.kind == "budget"
 
 
 def test_a_certain_loss_stops_the_rest_and_is_no_failure():
