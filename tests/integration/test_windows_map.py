@@ -4,20 +4,28 @@ import copy
 import json
 import time
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 LISTED = [{"window": key, "role": "train"} for key in ("bunny/0", "bunny/3", "carphone/0")]
-ROLE = "arn:aws:iam::000000000000:role/none"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The states of a slot in the deployed definition, and the state machine's role."""
+
+    states: dict[str, Any]
+    role: str
 
 
 @pytest.fixture(scope="module")
-def slot(session) -> dict[str, Any]:
-    """The states of a slot in the deployed definition."""
+def slot(session) -> Slot:
     arn = session.deployment.state_machine_arn
     found = session.deployment.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
-    return json.loads(found["definition"])["States"]["Slots"]["ItemProcessor"]["States"]
+    states = json.loads(found["definition"])["States"]["Slots"]["ItemProcessor"]["States"]
+    return Slot(states, found["roleArn"])
 
 
 def answering(task: dict[str, Any], payload: str) -> dict[str, Any]:
@@ -28,7 +36,7 @@ def answering(task: dict[str, Any], payload: str) -> dict[str, Any]:
 
 def run(session, slot, *, listed=LISTED, needed="true", goes_on="true", dies=False) -> dict[str, Any]:
     """Run the Map over `listed`; `needed` and `goes_on` are what Conclude answers before and after a window."""
-    windows = copy.deepcopy(slot["MeasureWindows"])
+    windows = copy.deepcopy(slot.states["MeasureWindows"])
     inner = windows["ItemProcessor"]["States"]
     open_, measure, keep = (inner[f"{verb}Window"] for verb in ("OpenMeasure", "Measure", "KeepMeasure"))
     inner["OpenMeasureWindow"] = answering(open_, f"{{'go': {needed}}}")
@@ -50,7 +58,7 @@ def run(session, slot, *, listed=LISTED, needed="true", goes_on="true", dies=Fal
     }
     client = session.deployment.client("stepfunctions")
     made = client.create_state_machine(
-        name=f"windows-{uuid.uuid4().hex[:8]}", roleArn=ROLE, definition=json.dumps(machine)
+        name=f"windows-{uuid.uuid4().hex[:8]}", roleArn=slot.role, definition=json.dumps(machine)
     )["stateMachineArn"]
     execution = client.start_execution(stateMachineArn=made, input="{}")["executionArn"]
     while (found := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
