@@ -12,6 +12,8 @@ from tests.integration.support import ladder, report
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 BASE, GOOD, OTHER = "a" * 64, "b" * 64, "c" * 64
+LOSER, FAULTY = "d" * 64, "e" * 64
+"""Sources of one test each, as curves are kept by source."""
 SEED = "seed"
 
 
@@ -260,8 +262,8 @@ def test_a_contest_measured_window_by_window_ends_as_one_measured_at_once(evolut
 
 
 def test_a_certain_loss_is_rejected_by_its_name_and_leaves_no_curve(evolution):
-    evolution.propose(1, GOOD)
-    train = one_by_one(evolution, 1, report(GOOD, scale=1.2))
+    evolution.propose(1, LOSER)
+    train = one_by_one(evolution, 1, report(LOSER, scale=1.2))
     assert evolution.conclude(1, train).status == "rejected"
     record = evolution.record(1)
     assert record.reason == (
@@ -269,17 +271,17 @@ def test_a_certain_loss_is_rejected_by_its_name_and_leaves_no_curve(evolution):
     )
     assert (record.bitrate_mbps, record.bd_rate_vs_incumbent) == (None, pytest.approx(20))
     bucket = evolution.session.bucket
-    assert bucket.get_json(artifacts.training_curve(GOOD, SEED)) is None
+    assert bucket.get_json(artifacts.training_curve(LOSER, SEED)) is None
     stored = bucket.get_json(artifacts.report(evolution.lineage, evolution.attempt(1)))
     assert [each["window"] for each in stored["unmeasured"]] == ["carphone/0"]
 
 
 def test_windows_that_were_lost_to_a_fault_leave_no_curve_and_are_infrastructure(evolution):
-    evolution.propose(1, GOOD)
-    listing = one_by_one(evolution, 1, report(GOOD, scale=0.5))
+    evolution.propose(1, FAULTY)
+    listing = one_by_one(evolution, 1, report(FAULTY, scale=0.5))
     evolution.conclude(1, listing, fault={"kind": "infrastructure", "error": "WindowFailed"})
     assert evolution.record(1).reason.startswith("infrastructure: WindowFailed")
-    assert evolution.session.bucket.get_json(artifacts.training_curve(GOOD, SEED)) is None
+    assert evolution.session.bucket.get_json(artifacts.training_curve(FAULTY, SEED)) is None
 
 
 def test_nothing_proposed_is_skipped_with_the_planners_reason(evolution):
