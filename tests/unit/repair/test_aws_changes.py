@@ -80,6 +80,7 @@ def test_a_person_sees_the_value_that_the_change_replaces(memory):
         "function.Plan.memory_mb",
         "1024",
     )
+    assert "It is 1024 now." in item["message"]
     assert "waits for a person" in payload(item, {})["message"]
     assert memory.value == "1024"
 

@@ -109,7 +109,7 @@ def _allowed(
     """
     facts = {"resource": resource, "aws": request}
     asks = always or context.config.autonomy != "code"
-    question = f"this changes the deployed system ({resource}); a person must approve it" if asks else ""
+    question = f"this changes the deployed system ({resource}); a person must approve it." if asks else ""
     consent(call, context, question, rule="aws-change", file_sha256=file_sha256, facts=facts)
     return Effect(f"{resource}: allowed", facts=facts)
 

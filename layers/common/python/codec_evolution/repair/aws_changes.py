@@ -29,7 +29,9 @@ class AwsChanges:
 
         It is stored when approval is asked for, so that what a person saw is what is replaced.
         """
-        return Facts(value_before=self._before(call, request))
+        before = self._before(call, request)
+        now = f"{call.message} It is {before} now." if before else call.message
+        return Facts(value_before=before, message=now)
 
     def make(self, call: Modification, request: Mapping[str, Any]) -> Facts:
         """Make a change and return its values; raises `ChangeRefused`."""

@@ -243,16 +243,16 @@ class ToolService:
 
     def _on_aws(self, call: Modification, answer: Mapping[str, Any], facts: Facts) -> Modification:
         """Make a change of the deployed system that the host allowed, or keep the value before it for the approver."""
-        now = self.now()
+        now, asked = self.now(), call.with_status(call.status, facts)
         try:
             if self.aws is None:
                 raise ChangeRefused(
                     "aws-only", "there is no deployed system here whose resources could be changed"
                 )
             if answer["status"] == "needs_approval":
-                known = self.aws.note(call, answer["aws"]).to_item() | {"expires_at": states.expires(now)}
+                known = self.aws.note(asked, answer["aws"]).to_item() | {"expires_at": states.expires(now)}
                 return self._finish(call, states.PENDING_APPROVAL, facts.model_copy(update=known))
-            made = self.aws.make(call.with_status(call.status, facts), answer["aws"]).to_item()
+            made = self.aws.make(asked, answer["aws"]).to_item()
         except ChangeRefused as refused:
             said = {"rule": refused.rule, "message": str(refused)[:2000], "finished_at": now}
             return self._finish(call, states.FAILED, facts.model_copy(update=said))
