@@ -139,7 +139,11 @@ class Functions(Grants):
         self._allow_table(function, self._data.loop_control, [GET])
         self._allow_writes(function, self._data.loop_control, [UPDATE], OPENED)
         self._allow_table(function, self._data.framework_modifications, [GET, UPDATE], ["by_status"])
-        self._allow_objects(function, write=["releases/*"])
+        self._allow_objects(
+            function,
+            read=[f"attempts/*/{name}.json" for name in ("model_usage", "proposal")],
+            write=["attempts/*/record.json", "releases/*"],
+        )
         execution = Stack.of(self).format_arn(
             service="states",
             resource="execution",

@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.errors import UserError
 from infra.local.loopback import HOST, LoopbackServer, read_body
+from infra.local.losses import note_pause
 from infra.local.session import LINEAGE, Session, is_alive, lend_session
 from infra.progress import Progress
 
@@ -105,6 +106,8 @@ class Backend:
                     Payload=json.dumps(event).encode(),
                 )
                 text = answer["Payload"].read().decode("utf-8")
+                if function == "Actions":
+                    note_pause(session.control, session.bucket, LINEAGE)
             except (BotoCoreError, ClientError) as error:
                 raise NotNow(f"the stack does not answer: {error}") from error
         if "FunctionError" in answer:

@@ -17,15 +17,15 @@ from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
-from codec_evolution.loop import conclusion
 from codec_evolution.planner_specs import SEARCH
-from codec_evolution.record import Attempt
 
 from infra.errors import UserError
 from infra.local import host
+from infra.local.bare_repository import BareRepository
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator, answers
 from infra.local.github_standin import GithubStandin
+from infra.local.losses import Losses, NotedControl
 from infra.local.modification_journal import Replayer
 from infra.local.synthesis import ROOT, synthesise
 from infra.progress import Progress
@@ -78,7 +78,8 @@ class Session:
     @property
     def control(self) -> LoopControl:
         """The loop's control items."""
-        return LoopControl(self.deployment.loop_control_table, self.deployment.evolution_record_table)
+        tables = self.deployment.loop_control_table, self.deployment.evolution_record_table
+        return NotedControl(*tables, self.bucket)
 
     @property
     def bucket(self) -> ArtifactBucket:
@@ -221,23 +222,10 @@ def is_alive(session: Session) -> bool:
 
 
 def replay_lost(session: Session) -> int:
-    """Write journalled records that the tables lost, oldest first; returns how many were written.
-
-    When the emulator is killed, it keeps objects but loses what DynamoDB wrote since the last stop.
-    """
-    record, control, bucket = session.record, session.control, session.bucket
-    newest = record.latest(LINEAGE, 1)
-    known = newest[0].attempt_id if newest else ""
-    count = 0
-    for key in bucket.keys(f"attempts/{LINEAGE}/"):
-        if not key.endswith("/record.json"):
-            continue
-        if known and key <= artifacts.journal(LINEAGE, known):
-            continue
-        journalled = bucket.get_json(key)
-        if journalled is not None:
-            count += conclusion.replay(Attempt.from_item(journalled), control, record)
-    return count
+    """Restore what the tables lost of the evolution; returns how many attempts."""
+    git = BareRepository(session.git_dir)
+    losses = Losses(session.record, session.control, session.bucket, git, LINEAGE)
+    return losses.restore(session.bucket.keys(f"attempts/{LINEAGE}/"))
 
 
 def replay_lost_modifications(session: Session) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Report
 from codec_evolution.ports import Objects
+from codec_evolution.record import ProposalFacts
 
 HELD_OUT = "operators/held_out"
 """The operators' prefix: the planner's role may not read below it, and commits take nothing from it."""
@@ -36,6 +39,13 @@ def load_report(objects: Objects, key: str) -> Report | None:
     """Return a stored report; None when there is none."""
     stored = objects.get_json(key)
     return None if stored is None else Report.model_validate(stored)
+
+
+def load_facts(objects: Objects, lineage: str, attempt_id: str) -> ProposalFacts:
+    """Return what Plan has stored of an attempt: its proposal, and what the language model used for it."""
+    usage: dict[str, Any] | None = objects.get_json(model_usage(lineage, attempt_id))
+    proposed: dict[str, Any] | None = objects.get_json(proposal(lineage, attempt_id))
+    return ProposalFacts.from_item({**(usage or {}), **(proposed or {})})
 
 
 def attempt(lineage: str, attempt_id: str) -> str:

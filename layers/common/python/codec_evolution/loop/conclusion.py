@@ -52,12 +52,7 @@ class Concluder:
         if known is not None:
             return known
         request = self._with_windows(request)
-        proposal = ProposalFacts.from_item(
-            {
-                **(self.objects.get_json(artifacts.model_usage(item.lineage, item.attempt_id)) or {}),
-                **(self.objects.get_json(artifacts.proposal(item.lineage, item.attempt_id)) or {}),
-            }
-        )
+        proposal = artifacts.load_facts(self.objects, item.lineage, item.attempt_id)
         self._store_reports(request)
         if item.kind == "candidate":
             return self._conclude_candidate(request, proposal)
@@ -78,10 +73,14 @@ class Concluder:
         return request.model_copy(update=gathered)
 
     def _known(self, item: Item) -> Concluded | None:
-        """Return how an attempt that is in the record ended, or None."""
+        """Return how an attempt that is in the record ended, or None.
+
+        Another call wrote that record, so the journal may hold what this one was about to write.
+        """
         record = self.record.get(item.lineage, item.attempt_id)
         if record is None:
             return None
+        self.objects.put_json(artifacts.journal(item.lineage, item.attempt_id), record.to_item())
         return Concluded(next="done", status=record.status, version=record.adopted_version)
 
     def _conclude_candidate(self, request: ConcludeRequest, proposal: ProposalFacts) -> Concluded:

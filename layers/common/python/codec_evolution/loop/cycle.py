@@ -12,7 +12,7 @@ from codec_evolution import record as records
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.framework import release
-from codec_evolution.loop.recording import summarised
+from codec_evolution.loop.lost_attempts import conclude_lost
 from codec_evolution.ports import Conflict, Control, DayCounters, Executions, LoopState, Objects, Record
 from codec_evolution.record import Attempt
 
@@ -121,7 +121,7 @@ class CycleOpener:
         except Conflict:
             return CycleOpened(go=False, reason="lease_taken", lineage=lineage, cycle_id=cycle_id)
         if state.execution != start.execution:
-            self.conclude_lost(state)
+            conclude_lost(self._record, self._objects, state, self._on_recorded)
         current = state.release or self._first_release(lineage, shipped)
         if (state.execution, state.due) != (start.execution, due):
             self._count_attempts(slots, cycle_id)
@@ -147,30 +147,6 @@ class CycleOpener:
             shared=shared,
             slots=slots,
         )
-
-    def conclude_lost(self, state: LoopState) -> list[str]:
-        """Write `skipped: infrastructure` for attempts that a dead execution never concluded."""
-        lost: list[str] = []
-        for attempt_id in state.due:
-            attempt = summarised(
-                {
-                    "lineage": state.lineage,
-                    "attempt_id": attempt_id,
-                    "cycle_id": state.cycle_id,
-                    "started_at": state.cycle_id,
-                    "status": records.SKIPPED,
-                    "reason": "infrastructure: the execution ended before this attempt was concluded",
-                    "code_changed": False,
-                    "version": state.version,
-                    "deployment_status": records.NOT_DEPLOYED,
-                    "github_committed": False,
-                    "execution": state.execution,
-                }
-            )
-            if self._record.put_once(attempt):
-                self._on_recorded(attempt)
-                lost.append(attempt_id)
-        return lost
 
     def _refusal(self, state: LoopState, start: CycleStart, day: DayCounters) -> str:
         if start.lineage not in ("", state.lineage):

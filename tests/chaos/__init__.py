@@ -1,0 +1,1 @@
+"""Fault injection over the real state machine: ``python -m tests.chaos --help``."""

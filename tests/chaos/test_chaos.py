@@ -1,0 +1,86 @@
+"""A few faults of the matrix in each run of the suite; ``make chaos`` injects hundreds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from codec_evolution import artifacts
+
+from tests.chaos.doubles import Model
+from tests.chaos.faults import DIES_AFTER, FORGETS, TWICE, Fault, Row, Site, matrix
+from tests.chaos.invariants import Bill, Stored, violations
+from tests.chaos.rows import Runner
+from tests.chaos.stack import open_stack
+
+LOST_ANSWERS = (
+    Fault(Site("conclude#01/2", "dynamodb.TransactWriteItems/1"), FORGETS),
+    Fault(Site("commit/2", "github.PATCH git/refs/1"), FORGETS),
+)
+DEATHS = (
+    Fault(Site("open_cycle/2", "dynamodb.UpdateItem/1"), DIES_AFTER),
+    Fault(Site("plan#01/1", "model.POST v1/messages/1"), DIES_AFTER),
+)
+REPEATS = (
+    Fault(Site("plan#01/1", "dynamodb.UpdateItem/1"), TWICE),
+    Fault(Site("conclude#01/2"), TWICE),
+)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory) -> Iterator[Runner]:
+    work = tmp_path_factory.mktemp("chaos")
+    with Model() as model, open_stack(work / "state", work / "rows", model.url) as session:
+        yield Runner(session, work / "rows", model)
+
+
+@pytest.mark.parametrize("faults", [LOST_ANSWERS, DEATHS, REPEATS], ids=["answers", "deaths", "repeats"])
+def test_no_fault_leaves_anything_wrong_behind_a_clean_cycle(runner, faults, request):
+    number = ["answers", "deaths", "repeats"].index(request.node.callspec.id)
+    done = runner.run(Row(number, 1, faults))
+    assert done.happened, "nothing was injected"
+    assert done.violations == []
+
+
+def test_the_check_sees_an_attempt_without_an_end_and_dollars_without_a_payer(runner):
+    lineage = "row-0"
+    usage = artifacts.model_usage(lineage, "2026-01-01T00:00:00.000Z#07")
+    runner.session.bucket.put_json(usage, {"llm_cost_usd": 3.0})
+    found = violations(Stored(runner.session, lineage), Bill(1000.0, 0))
+    assert "attempt 2026-01-01T00:00:00.000Z_07 has begun and has no record" in found
+    assert any("1000.000000 were paid" in sentence for sentence in found)
+    assert any("are on the records" in sentence for sentence in found)
+
+
+SITES = {
+    slots: [
+        Site(f"{function}#0{slot}/1", call)
+        for function in "abc"
+        for slot in range(1, slots + 1)
+        for call in ("", "s3/1")
+    ]
+    for slots in (1, 2)
+}
+
+
+def test_a_seed_gives_the_same_rows():
+    assert (
+        matrix(SITES, 20, 5, 2, seed=1) == matrix(SITES, 20, 5, 2, seed=1) != matrix(SITES, 20, 5, 2, seed=2)
+    )
+
+
+def test_single_faults_visit_every_function_operation_and_kind_before_any_again():
+    rows = matrix({1: [*SITES[1], Site("a#01/2", "s3/2")], 2: SITES[2]}, 36, 0, 0, seed=1)
+    places = {(row.faults[0].site.step[0], row.faults[0].site.call, row.faults[0].kind) for row in rows}
+    assert len(places) == len(rows) == 36
+
+
+def test_pairs_and_crowds_are_mixed_among_the_single_faults_and_a_crowd_has_a_fault_in_each_attempt():
+    rows = matrix(SITES, 8, 4, 2, seed=1)
+    assert [row.number for row in rows] == list(range(14))
+    assert [len(row.faults) for row in rows].count(2) == 4
+    crowds = [row for row in rows if row.slots == 8]
+    assert [{fault.site.step[1:4] for fault in row.faults} for row in crowds] == [
+        {f"#{slot:02d}" for slot in range(1, 9)}
+    ] * 2
+    assert rows.index(crowds[0]) < 7 <= rows.index(crowds[1])
