@@ -204,6 +204,8 @@ def _parse(text: str, what: str, keys: set[str]) -> dict[str, Any]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"the {what} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise PolicyError(f"the {what} is not valid TOML: it is nested too deeply") from None
     problems = [f"unknown key {key!r} (known: {', '.join(sorted(keys))})" for key in data.keys() - keys]
     data.setdefault("library_codecs", False)
     data.setdefault("builtins", [])

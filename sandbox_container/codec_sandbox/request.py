@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-import math
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -153,7 +153,9 @@ def _config(given: Any) -> Mapping[str, float]:
             raise RequestError(
                 f"configs: at most {MAX_SETTINGS} names that are the candidate's own, not {name[:60]!r}"
             )
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        # An integer too large for a float is a number that no codec can be tuned by.
+        if not is_number or not abs(value) <= sys.float_info.max:
             raise RequestError(f"configs: {name} must be a finite number")
     return dict(config)
 

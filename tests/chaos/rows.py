@@ -72,10 +72,10 @@ class Runner:
     def sites(self, slots: int) -> list[Site]:
         """Return the sites that a row without faults passes, except those of the second cycle that the first has."""
         row = Row(-slots, slots, ())
-        lineage = self._begin(row)
+        lineage = self.begin(row)
         first = self._cycle_sites(lineage)
         second = self._cycle_sites(lineage) - first
-        broken = violations(Stored(self.session, lineage), self._bill(row, lineage))
+        broken = violations(Stored(self.session, lineage), self.bill(row, lineage))
         if broken:
             raise AssertionError(f"a run without faults is broken already: {broken}")
         return sorted(first | {site for site in second if any(part in site.step for part in PREPARES)})
@@ -83,7 +83,7 @@ class Runner:
     def run(self, row: Row) -> Done:
         """Run one row: two cycles with its faults, one without, and one while it is paused."""
         began = time.monotonic()
-        lineage = self._begin(row)
+        lineage = self.begin(row)
         (self.folder / lineage / PLAN).write_text(to_json(row.faults))
         ended, broken = [], []
         try:
@@ -92,7 +92,7 @@ class Runner:
                 ended.append(run_cycle(self.session, lineage)["status"])
             (self.folder / lineage / PLAN).unlink()
             ended.append(run_cycle(self.session, lineage)["status"])
-            broken = violations(Stored(self.session, lineage), self._bill(row, lineage))
+            broken = violations(Stored(self.session, lineage), self.bill(row, lineage))
             broken += self._started_while_paused(lineage)
         except TimeoutError as error:
             broken.append(str(error))
@@ -101,7 +101,8 @@ class Runner:
         happened = [line.replace("\t", " ") for line in self._happened(lineage)]
         return Done(row, happened, ended, broken, round(time.monotonic() - began, 1))
 
-    def _begin(self, row: Row) -> str:
+    def begin(self, row: Row) -> str:
+        """Make a row known to the functions, and return its lineage."""
         lineage = f"{row.lineage}{self.attempt}"
         folder = self.folder / lineage
         folder.mkdir(parents=True)
@@ -119,7 +120,8 @@ class Runner:
         path = self.folder / lineage / HAPPENED
         return path.read_text().splitlines() if path.exists() else []
 
-    def _bill(self, row: Row, lineage: str) -> Bill:
+    def bill(self, row: Row, lineage: str) -> Bill:
+        """Return what a row owes."""
         return Bill(self.model.answers[lineage] * answer_usd(), row.stranded)
 
     def _started_while_paused(self, lineage: str) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from codec_evolution import artifacts
@@ -11,7 +13,7 @@ from tests.chaos.doubles import Model
 from tests.chaos.faults import DIES_AFTER, FORGETS, TWICE, Fault, Row, Site, matrix
 from tests.chaos.invariants import Bill, Stored, violations
 from tests.chaos.rows import Runner
-from tests.chaos.stack import open_stack
+from tests.chaos.stack import open_stack, run_cycle
 
 LOST_ANSWERS = (
     Fault(Site("conclude#01/2", "dynamodb.TransactWriteItems/1"), FORGETS),
@@ -40,6 +42,19 @@ def test_no_fault_leaves_anything_wrong_behind_a_clean_cycle(runner, faults, req
     done = runner.run(Row(number, 1, faults))
     assert done.happened, "nothing was injected"
     assert done.violations == []
+
+
+def test_eight_executions_at_once_are_one_cycle_after_another_and_leave_nothing_wrong(runner):
+    row = Row(8, 1, ())
+    lineage = runner.begin(row)
+    with ThreadPoolExecutor(8) as pool:
+        ended = list(pool.map(lambda _: run_cycle(runner.session, lineage), range(8)))
+    assert {each["status"] for each in ended} == {"SUCCEEDED"}
+    outputs = [json.loads(each["output"]) for each in ended]
+    assert {each.get("reason", "") for each in outputs if not each["go"]} <= {"busy", "lease_taken"}
+    assert any(each["go"] for each in outputs)
+    run_cycle(runner.session, lineage)
+    assert violations(Stored(runner.session, lineage), runner.bill(row, lineage)) == []
 
 
 def test_the_check_sees_an_attempt_without_an_end_and_dollars_without_a_payer(runner):

@@ -36,7 +36,10 @@ def stores_in_process() -> Iterator[Stores]:
         _create(client, RECORD, "lineage", "attempt_id", by_version=("lineage", "adopted_version", "N"))
         _create(client, CONTROL, "lineage", "item")
         _create(
-            client, MODIFICATIONS, "host", "modification_id", by_status=("status", "modification_id", "S")
+            client,
+            MODIFICATIONS,
+            "host",
+            "modification_id",
         )
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         yield Stores(

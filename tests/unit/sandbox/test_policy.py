@@ -397,3 +397,9 @@ def test_a_missing_or_misshapen_entry_point_is_named():
         b"def compress_video_frame(f, i=0, c=None, *r): pass\ndecompress_video_frame = compress_video_frame\n"
     )
     assert check(accepted, POLICY, entry_points=names)[1] == []
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{b=" * 5000])
+def test_a_policy_that_is_nested_too_deeply_is_refused_as_a_policy(text):
+    with pytest.raises(PolicyError, match="nested too deeply|not valid TOML"):
+        Policy.from_toml(text, ceiling_text())

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
 
+CONDITION_FAILED, CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
+"""Why a transaction is cancelled: by its own condition, or by another transaction on the same item."""
 DIGITS = 6
 """Digits after the point of a stored number; the console shows them readably."""
 
@@ -43,14 +45,17 @@ def serialise(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: serializer.serialize(value) for name, value in stored(item).items()}
 
 
+def cancellation_codes(error: ClientError) -> set[str | None]:
+    """Return why the parts of a transaction were cancelled; empty for any other error."""
+    if error.response.get("Error", {}).get("Code") != "TransactionCanceledException":
+        return set()
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+    return {reason.get("Code") for reason in reasons}
+
+
 def is_conflict(error: ClientError) -> bool:
     """Tell whether a transaction failed on a condition or against another transaction."""
-    if error.response.get("Error", {}).get("Code") != "TransactionCanceledException":
-        return False
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
-    return bool(
-        {reason.get("Code") for reason in reasons} & {"ConditionalCheckFailed", "TransactionConflict"}
-    )
+    return bool(cancellation_codes(error) & {CONDITION_FAILED, CONFLICT})
 
 
 def _plain_value(value: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,7 +13,18 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
-from codec_evolution.adapters.dynamodb import DIGITS, is_conflict, number, plain, serialise, stored, table
+from codec_evolution.adapters.dynamodb import (
+    CONDITION_FAILED,
+    CONFLICT,
+    DIGITS,
+    cancellation_codes,
+    is_conflict,
+    number,
+    plain,
+    serialise,
+    stored,
+    table,
+)
 from codec_evolution.ports import Conflict, Control, DayCounters, LoopState, Record
 from codec_evolution.record import Attempt, Elite, MalformedRecord
 
@@ -20,6 +33,8 @@ DAY = "spend#"
 EXPORT_PAGE = 500
 SPENT = "spent_usd"
 ELITE = "elite#"
+ADD_TRIES, FIRST_WAIT_S = 8, 0.02
+"""Tries of an addition that meets those of other slots, and the first bound of the wait between them, in seconds."""
 
 
 class EvolutionRecord:
@@ -139,8 +154,11 @@ class LoopControl:
         The evolution record, for adoption's transaction; functions that never adopt leave it out.
     """
 
-    def __init__(self, table_name: str, record_table_name: str = "") -> None:
+    def __init__(
+        self, table_name: str, record_table_name: str = "", sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._table = table(table_name)
+        self._sleep = sleep
         self._client = boto3.client("dynamodb", config=client_config())
         self._names = (table_name, record_table_name)
 
@@ -160,7 +178,9 @@ class LoopControl:
         self._update(
             lineage,
             "SET execution = :e, cycle_id = :c, due = :d",
-            free & (Attr("paused").not_exists() | Attr("paused").eq(False)),
+            # After a lost answer the SDK repeats the call, and finds the lease taken by itself.
+            (free | Attr("execution").eq(execution))
+            & (Attr("paused").not_exists() | Attr("paused").eq(False)),
             {":e": execution, ":c": cycle_id, ":d": list(due)},
         )
 
@@ -255,17 +275,8 @@ class LoopControl:
         """Add to a counter of one day unless that would pass the limit, in one conditional write."""
         if amount > limit:
             return False
-        try:
-            self._table.update_item(
-                Key=_key(lineage, f"{DAY}{day}"),
-                UpdateExpression="ADD #n :a",
-                ConditionExpression=Attr(name).not_exists() | Attr(name).lte(number(limit - amount)),
-                ExpressionAttributeNames={"#n": name},
-                ExpressionAttributeValues={":a": number(amount)},
-            )
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        condition = "attribute_not_exists(#n) OR #n <= :most"
+        return self._add(lineage, day, name, amount, condition, {":most": number(limit - amount)})
 
     def reserve(self, lineage: str, day: str, amount_usd: float, limit_usd: float) -> bool:
         """Take dollars from a day's budget, in one conditional write."""
@@ -273,12 +284,7 @@ class LoopControl:
 
     def settle(self, lineage: str, day: str, reserved_usd: float, spent_usd: float) -> None:
         """Book the difference between what was reserved and what was spent."""
-        self._table.update_item(
-            Key=_key(lineage, f"{DAY}{day}"),
-            UpdateExpression="ADD #n :a",
-            ExpressionAttributeNames={"#n": SPENT},
-            ExpressionAttributeValues={":a": number(_dearer(spent_usd) - _dearer(reserved_usd))},
-        )
+        self._add(lineage, day, SPENT, _dearer(spent_usd) - _dearer(reserved_usd))
 
     def elites(self, lineage: str, limit: int) -> list[Elite]:
         """Return the archive's elites by one query."""
@@ -302,6 +308,42 @@ class LoopControl:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    def _add(
+        self,
+        lineage: str,
+        day: str,
+        name: str,
+        amount: float,
+        condition: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Add to a counter of one day, once; returns whether the condition held.
+
+        A transaction carries a token, by which DynamoDB knows a repeat of the SDK after a lost answer. A plain update
+        would be counted twice then.
+        """
+        update: dict[str, Any] = {
+            "TableName": self._names[0],
+            "Key": serialise(_key(lineage, f"{DAY}{day}")),
+            "UpdateExpression": "ADD #n :a",
+            "ExpressionAttributeNames": {"#n": name},
+            "ExpressionAttributeValues": serialise({":a": number(amount), **(values or {})}),
+        }
+        if condition:
+            update["ConditionExpression"] = condition
+        for tries in range(1, ADD_TRIES + 1):
+            try:
+                self._client.transact_write_items(TransactItems=[{"Update": update}])
+                return True
+            except ClientError as error:
+                codes = cancellation_codes(error)
+                if CONDITION_FAILED in codes:
+                    return False
+                if CONFLICT not in codes or tries == ADD_TRIES:
+                    raise
+            self._sleep(random.uniform(0, FIRST_WAIT_S * 2**tries))
+        return False
 
     def _update(
         self,

@@ -1,0 +1,1 @@
+"""Drawn inputs at every boundary that hostile text crosses."""
