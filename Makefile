@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 timed = began=$$(date +%s); $(2); ended=$$?; echo "$(1): $$(($$(date +%s) - began)) s"; exit $$ended
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check lint style types templates fast-tests all-tests bench chaos synth deploy destroy lock clean
+.PHONY: help setup run test coverage check lint style types templates fast-tests all-tests audit bench chaos synth deploy destroy lock clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ coverage: setup ## Measure the branch coverage of the pure rooms by the unit tes
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench
+
+audit: setup ## Look the locked packages up in PyPI's database of vulnerabilities, where it can be reached
+	@$(PY) -m infra.audit
 
 chaos: setup ## Inject faults and SIGKILLs into the running loop: make chaos CHAOS="--singles 40 --kills 5 --seed 7"
 	$(PY) -m tests.chaos $(CHAOS)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ConnectionClosedError
-from codec_evolution.adapters.tables import ADD_TRIES, LoopControl
+from codec_evolution.adapters.dynamodb import UPDATE_TRIES
+from codec_evolution.adapters.tables import LoopControl
 
 from tests.support.stored import CONTROL, Stores, stores_in_process
 
@@ -53,11 +54,13 @@ class Cancelled:
 def test_additions_of_other_slots_are_waited_for_a_bounded_number_of_times(stores):
     waits: list[float] = []
     made = control(stores, sleep=waits.append)
-    made._client.meta.events.register("before-call.dynamodb", Cancelled(ADD_TRIES - 1, "TransactionConflict"))
+    made._client.meta.events.register(
+        "before-call.dynamodb", Cancelled(UPDATE_TRIES - 1, "TransactionConflict")
+    )
     assert made.count("main", DAY, "attempts", 1, 5)
-    assert len(waits) == ADD_TRIES - 1
+    assert len(waits) == UPDATE_TRIES - 1
     assert made.day("main", DAY).attempts == 1
-    made._client.meta.events.register("before-call.dynamodb", Cancelled(ADD_TRIES, "TransactionConflict"))
+    made._client.meta.events.register("before-call.dynamodb", Cancelled(UPDATE_TRIES, "TransactionConflict"))
     with pytest.raises(ClientError):
         made.count("main", DAY, "attempts", 1, 5)
 

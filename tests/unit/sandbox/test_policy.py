@@ -401,5 +401,5 @@ def test_a_missing_or_misshapen_entry_point_is_named():
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{b=" * 5000])
 def test_a_policy_that_is_nested_too_deeply_is_refused_as_a_policy(text):
-    with pytest.raises(PolicyError, match="nested too deeply|not valid TOML"):
+    with pytest.raises(PolicyError, match="is not valid TOML"):
         Policy.from_toml(text, ceiling_text())

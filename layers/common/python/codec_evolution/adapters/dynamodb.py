@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,8 @@ from codec_evolution.adapters.clients import client_config
 
 CONDITION_FAILED, CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
 """Why a transaction is cancelled: by its own condition, or by another transaction on the same item."""
+UPDATE_TRIES, FIRST_WAIT_S = 8, 0.02
+"""Tries of an update that meets those of other slots, and the first bound of the wait between them, in seconds."""
 DIGITS = 6
 """Digits after the point of a stored number; the console shows them readably."""
 
@@ -56,6 +59,31 @@ def cancellation_codes(error: ClientError) -> set[str | None]:
 def is_conflict(error: ClientError) -> bool:
     """Tell whether a transaction failed on a condition or against another transaction."""
     return bool(cancellation_codes(error) & {CONDITION_FAILED, CONFLICT})
+
+
+def update_once(client: Any, update: Mapping[str, Any], sleep: Callable[[float], None]) -> bool:
+    """Make one update, once; returns whether its condition held.
+
+    A transaction carries a token, by which DynamoDB knows a repeat of the SDK after a lost answer. A plain update that
+    adds would be counted twice then.
+
+    Raises
+    ------
+    ClientError
+        DynamoDB refused it, or other transactions on the item were in the way `UPDATE_TRIES` times.
+    """
+    for tries in range(1, UPDATE_TRIES + 1):
+        try:
+            client.transact_write_items(TransactItems=[{"Update": dict(update)}])
+            return True
+        except ClientError as error:
+            codes = cancellation_codes(error)
+            if CONDITION_FAILED in codes:
+                return False
+            if CONFLICT not in codes or tries == UPDATE_TRIES:
+                raise
+        sleep(random.uniform(0, FIRST_WAIT_S * 2**tries))
+    return False
 
 
 def _plain_value(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,14 @@ from botocore.exceptions import ClientError
 
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.dynamodb import (
-    CONDITION_FAILED,
-    CONFLICT,
     DIGITS,
-    cancellation_codes,
     is_conflict,
     number,
     plain,
     serialise,
     stored,
     table,
+    update_once,
 )
 from codec_evolution.ports import Conflict, Control, DayCounters, LoopState, Record
 from codec_evolution.record import Attempt, Elite, MalformedRecord
@@ -33,8 +30,6 @@ DAY = "spend#"
 EXPORT_PAGE = 500
 SPENT = "spent_usd"
 ELITE = "elite#"
-ADD_TRIES, FIRST_WAIT_S = 8, 0.02
-"""Tries of an addition that meets those of other slots, and the first bound of the wait between them, in seconds."""
 
 
 class EvolutionRecord:
@@ -318,11 +313,7 @@ class LoopControl:
         condition: str = "",
         values: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Add to a counter of one day, once; returns whether the condition held.
-
-        A transaction carries a token, by which DynamoDB knows a repeat of the SDK after a lost answer. A plain update
-        would be counted twice then.
-        """
+        """Add to a counter of one day, once; returns whether the condition held."""
         update: dict[str, Any] = {
             "TableName": self._names[0],
             "Key": serialise(_key(lineage, f"{DAY}{day}")),
@@ -332,18 +323,7 @@ class LoopControl:
         }
         if condition:
             update["ConditionExpression"] = condition
-        for tries in range(1, ADD_TRIES + 1):
-            try:
-                self._client.transact_write_items(TransactItems=[{"Update": update}])
-                return True
-            except ClientError as error:
-                codes = cancellation_codes(error)
-                if CONDITION_FAILED in codes:
-                    return False
-                if CONFLICT not in codes or tries == ADD_TRIES:
-                    raise
-            self._sleep(random.uniform(0, FIRST_WAIT_S * 2**tries))
-        return False
+        return update_once(self._client, update, self._sleep)
 
     def _update(
         self,
