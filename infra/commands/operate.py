@@ -121,6 +121,25 @@ def export(
 
 
 @app.command()
+@at_target
+def migrate(target: Target, lineage: Lineage = "", as_json: AsJson = False) -> None:
+    """Bring stored records to the format of this version; safe to interrupt and to repeat."""
+    from codec_evolution.adapters.migration import Migrated, RecordMigration
+    from codec_evolution.record import MalformedRecord
+
+    lineage, done = lineage or target.lineage, Migrated()
+    try:
+        for done in RecordMigration(target.record.table_name).run(lineage):
+            progress(f"{done.read} records read, {done.changed} changed")
+    except MalformedRecord as newer:
+        raise UserError(str(newer)) from None
+    if as_json:
+        print_json({"lineage": lineage, "read": done.read, "changed": done.changed})
+        return
+    say(f"Lineage {lineage}: {done.changed} of {done.read} records changed.")
+
+
+@app.command()
 def dashboard(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")

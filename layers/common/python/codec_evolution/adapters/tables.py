@@ -11,6 +11,7 @@ import boto3
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
+from codec_evolution.adapters import record_format
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.dynamodb import (
     DIGITS,
@@ -39,6 +40,7 @@ class EvolutionRecord:
     """
 
     def __init__(self, table_name: str) -> None:
+        self.table_name = table_name
         self._table = table(table_name)
 
     def get(self, lineage: str, attempt_id: str) -> Attempt | None:
@@ -124,7 +126,8 @@ class EvolutionRecord:
         """Write an attempt unless it is there."""
         try:
             self._table.put_item(
-                Item=stored(attempt.to_item()), ConditionExpression=Attr("attempt_id").not_exists()
+                Item=stored({**attempt.to_item(), record_format.ATTRIBUTE: record_format.FORMAT}),
+                ConditionExpression=Attr("attempt_id").not_exists(),
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
@@ -192,7 +195,7 @@ class LoopControl:
         control_table, record_table = self._names
         put = {
             "TableName": record_table,
-            "Item": serialise(attempt.to_item()),
+            "Item": serialise({**attempt.to_item(), record_format.ATTRIBUTE: record_format.FORMAT}),
             "ConditionExpression": "attribute_not_exists(attempt_id)",
         }
         move = {
@@ -348,7 +351,7 @@ class LoopControl:
 
 def _attempt(item: Mapping[str, Any]) -> Attempt:
     try:
-        return Attempt.from_item(plain(item))
+        return Attempt.from_item(record_format.without_format(plain(item)))
     except MalformedRecord as error:
         raise MalformedRecord(f"{error} (attempt {item.get('attempt_id')})") from None
 
