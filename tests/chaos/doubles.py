@@ -75,14 +75,14 @@ class _Codecs(Script):
 class _Billing(_Handler):
     """Takes the lineage from the first part of the path."""
 
-    script: _Codecs
+    codecs: _Codecs
 
     def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
         if self.path == "/key":
             self._json(200, {"api_key": "sk-ant-chaos"})
             return
         if self.path.startswith("/answers/"):
-            self._json(200, self.script.answers[self.path.removeprefix("/answers/")])
+            self._json(200, self.codecs.answers[self.path.removeprefix("/answers/")])
             return
         self._take_lineage()
         super().do_GET()
@@ -92,7 +92,7 @@ class _Billing(_Handler):
         super().do_POST()
 
     def _take_lineage(self) -> None:
-        self.script.whose.lineage, _, rest = self.path.removeprefix("/").partition("/")
+        self.codecs.whose.lineage, _, rest = self.path.removeprefix("/").partition("/")
         self.path = f"/{rest}"
 
 
@@ -110,8 +110,13 @@ class Model(MessagesApi):
         super().__init__(codecs)
         self._server.server_close()
         self._server = ThreadingHTTPServer(
-            ("127.0.0.1", port), type("Handler", (_Billing,), {"script": codecs})
+            ("127.0.0.1", port), type("Handler", (_Billing,), {"script": codecs, "codecs": codecs})
         )
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.answers = codecs.answers
+
+    def __enter__(self) -> Model:
+        """Start serving."""
+        super().__enter__()
+        return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -106,7 +106,9 @@ def possible(sites: Iterable[Site]) -> list[Fault]:
     ]
 
 
-def matrix(sites: dict[int, Sequence[Site]], singles: int, pairs: int, crowds: int, seed: int) -> list[Row]:
+def matrix(
+    sites: Mapping[int, Sequence[Site]], singles: int, pairs: int, crowds: int, seed: int
+) -> list[Row]:
     """Return the rows of a seed, the three sorts evenly mixed.
 
     Single faults are drawn evenly over functions and operations: each combination of function, operation and kind

@@ -116,7 +116,7 @@ def wrap(function: str, handler: Path, rows: Path) -> Handler:
     _hook_aws(injector)
     if function in ("commit", "plan"):
         _hook_http(injector)
-    module = _load(handler)
+    module: Any = _load(handler)
 
     def lambda_handler(event: dict[str, Any], context: Any) -> Any:
         lineage, of = _whose(event, rows)

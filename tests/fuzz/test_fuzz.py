@@ -61,7 +61,13 @@ def drawn(examples: int) -> Any:
         derandomize=LONGER == 1,
         deadline=None,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.filter_too_much,
+            HealthCheck.large_base_example,
+            HealthCheck.function_scoped_fixture,
+        ],
     )
 
 
@@ -427,7 +433,7 @@ def send(host: str, data: bytes) -> bytes:
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> tuple[bytes, bool]:
+def requests(draw: st.DrawFn) -> tuple[list[tuple[int, bytes, int]], bool]:
     """Draw a damaged request, and whether it could still be one of the page's own."""
     return draw(
         st.lists(st.tuples(st.integers(0, 10**4), st.binary(max_size=6), st.integers(0, 30)), max_size=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from codec_evolution import artifacts
@@ -57,7 +58,8 @@ def journal(stores: Stores, *attempts: Attempt) -> None:
 
 
 def restore(stores: Stores, *committed: str) -> int:
-    losses = Losses(stores.record, stores.control, stores.bucket, Repository(list(committed)), "main")
+    git: Any = Repository(list(committed))
+    losses = Losses(stores.record, stores.control, stores.bucket, git, "main")
     return losses.restore(stores.bucket.keys("attempts/main/"))
 
 

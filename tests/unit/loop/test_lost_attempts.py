@@ -1,6 +1,7 @@
 """What a dead execution left open: concluded once, with what it cost, and journalled as it is recorded."""
 
 import dataclasses
+from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.contracts import Concluded, ConcludeRequest
@@ -14,7 +15,7 @@ STATE = LoopState("main", version=3, execution="dead", cycle_id=ATTEMPT[:24], du
 JOURNAL = artifacts.journal("main", ATTEMPT)
 
 
-class Bucket(dict):
+class _Bucket(dict):
     """Objects in memory."""
 
     put_json = dict.__setitem__
@@ -22,7 +23,7 @@ class Bucket(dict):
 
 
 @dataclasses.dataclass
-class Table:
+class _Table:
     """A record in memory; `meanwhile` is what another writer puts just before us."""
 
     items: dict[str, Attempt] = dataclasses.field(default_factory=dict)
@@ -38,6 +39,18 @@ class Table:
             return False
         self.items[attempt.attempt_id] = attempt
         return True
+
+
+def Bucket(*items: Any) -> Any:  # noqa: N802 - stands for the class
+    return _Bucket(*items)
+
+
+def Control() -> Any:  # noqa: N802 - nothing of it is used
+    return None
+
+
+def Table(*items: Any, **fields: Any) -> Any:  # noqa: N802 - stands for the class
+    return _Table(*items, **fields)
 
 
 def test_a_lost_attempt_is_recorded_with_the_dollars_and_the_model_that_were_used():
@@ -72,7 +85,7 @@ def test_a_function_that_outlived_its_execution_has_the_last_word_in_the_journal
 def test_a_repeated_conclusion_leaves_the_journal_as_the_record():
     known = Attempt(lineage="main", attempt_id=ATTEMPT, status="adopted", adopted_version=4)
     bucket = Bucket({JOURNAL: {"status": "skipped"}})
-    concluder = Concluder(Table({ATTEMPT: known}), None, bucket, lambda: "", 1)
+    concluder = Concluder(Table({ATTEMPT: known}), Control(), bucket, lambda: "", 1)
     item = {"lineage": "main", "attempt_id": ATTEMPT, "cycle_id": ATTEMPT[:24], "version": 3, "release": "r"}
     item |= {"seed": "s", "slot": 0, "kind": "candidate", "tools": False, "budget_usd": 1.0}
     concluded = concluder.conclude(ConcludeRequest.model_validate({"item": item}))

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from codec_evolution.clock import format_time, parse_time
 from codec_evolution.framework import modifications as states
@@ -22,6 +23,8 @@ EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "40"))
 START = "2026-11-21T22:00:00.000Z"
 EDIT = {"file_path": "infra/a.py", "modification_type": "append", "content": "x"}
 CALLS = st.integers(0, 2)
+NO_RELEASER: Any = None
+"""No call of these restarts the orchestrator."""
 
 
 class Died(Exception):
@@ -52,7 +55,7 @@ class Table:
 
     def __init__(self) -> None:
         self.items: dict[str, dict] = {}
-        self.ways: dict[str, list[str]] = {}
+        self.ways: dict[str, list[states.Status]] = {}
 
     def put_once(self, call: Modification) -> bool:
         if call.modification_id in self.items:
@@ -87,7 +90,8 @@ class Approvals(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.host, self.table, self.now = Host(), Table(), START
-        self.service = ToolService(self.table, self.host, Bucket(), None, "on", lambda: self.now)
+        parts: dict[str, Any] = {"modifications": self.table, "host": self.host, "objects": Bucket()}
+        self.service = ToolService(**parts, releaser=NO_RELEASER, mode="on", now=lambda: self.now)
         self.approved: dict[str, str] = {}
         self.denied: set[str] = set()
 
@@ -128,7 +132,7 @@ class Approvals(RuleBasedStateMachine):
 
     @rule()
     def expire_overdue(self) -> None:
-        operations.expire_overdue(self.table, self.now)
+        operations.expire_overdue(self.service.modifications, self.now)
 
     @invariant()
     def nothing_is_done_unasked_and_nothing_twice(self) -> None:
@@ -136,7 +140,7 @@ class Approvals(RuleBasedStateMachine):
             assert times <= 1
             assert identity in self.approved or not times, "the host did what nobody approved"
             assert identity not in self.denied or not times, "the host did what was denied"
-            expires = self.table.get(identity).expires_at
+            expires = self.table.items[identity].get("expires_at")
             assert not times or parse_time(self.approved[identity]) <= parse_time(str(expires)), (
                 "approved too late"
             )
