@@ -35,9 +35,26 @@ def benchmark(event: dict[str, Any], context: Any) -> dict[str, Any]:
     found = SCALE.search(source)
     scale = float(found[1]) if found else 1.0
     measured = report(sha256_hex(source), event["split"], scale=scale, seed=event["seed"])
-    if "measure" not in event["stages"]:
-        measured |= {"points": [], "packets_sha256": {}, "frames_sha256": {}}
-    return measured
+    return _part(event, measured)
+
+
+REPEATED = "carphone/0"
+"""The training window that the confirming side repeats."""
+
+
+def _part(event: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """Return what one invocation reports of a whole report: its windows, one of them, or none."""
+    window, sealed = event.get("window"), "sealed" in event.get("windows_of", ())
+    roles = {f"{each['clip']}/{each['window']}": each["role"] for each in whole["points"]}
+    named = [{"window": name, "role": role} for name, role in roles.items() if sealed or role != "sealed"]
+    if event["split"] == "held_out":
+        named.insert(0, {"window": REPEATED, "role": "train"})
+    rows = {
+        name: [each for each in whole[name] if f"{each['clip']}/{each['window']}" == window]
+        for name in ("points", "anchors")
+    }
+    hashes = {} if window == REPEATED else {"packets_sha256": {}, "frames_sha256": {}}
+    return {**whole, **rows, **hashes, **({"windows": named} if event.get("windows_of") else {})}
 
 
 def answer_usd() -> float:

@@ -136,13 +136,20 @@ def wrap(function: str, handler: Path, rows: Path) -> Handler:
 def _whose(event: dict[str, Any], rows: Path) -> tuple[str, str]:
     """Return the lineage of an invocation, and the part of the cycle that it works for."""
     if "item" in event:
-        return event["item"]["lineage"], "#" + event["item"]["attempt_id"].partition("#")[2]
+        return event["item"]["lineage"], "#" + event["item"]["attempt_id"].partition("#")[2] + _window(event)
     if "input" in event:
         return event["input"]["lineage"], ""
     if "lineage" in event:
         return event["lineage"], ""
     cycle_id, _, slot = event["attempt_id"].partition("#")
-    return (rows / CYCLES / cycle_id).read_text(), f"#{slot}"
+    return (rows / CYCLES / cycle_id).read_text(), f"#{slot}{_window(event)}"
+
+
+def _window(event: dict[str, Any]) -> str:
+    """Return the window that an invocation is about: windows are measured side by side, in any order."""
+    window = event.get("window")
+    name = window["window"] if isinstance(window, dict) else window
+    return f"@{event['split']}:{name.replace('/', ':')}" if name else ""
 
 
 def _load(path: Path) -> ModuleType:
