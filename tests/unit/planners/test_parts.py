@@ -2,11 +2,17 @@
 
 import pytest
 from codec_evolution.planners.grammar.moves import TOOLS
-from codec_evolution.planners.parts import PART_CHARS, UnknownPart, part_source, parts
+from codec_evolution.planners.parts import CPU, PART_CHARS, UnknownPart, part_source, parts
 
 
 def test_the_parts_are_those_of_the_grammars_own_table():
     assert [(part["name"], part["gain"]) for part in parts()] == [(tool.title, tool.gain) for tool in TOOLS]
+
+
+def test_the_shares_of_cpu_time_are_of_tools_that_exist_and_of_most_of_them():
+    names = {tool.title for tool in TOOLS}
+    assert CPU.keys() <= names and len(CPU) > len(names) / 2
+    assert all(-200 <= share < 100 for shares in CPU.values() for share in shares)
 
 
 @pytest.mark.parametrize("name", [part["name"] for part in parts()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,9 +21,71 @@ class UnknownPart(LookupError):
     """The grammar has no tool of this name; the message lists those that it has."""
 
 
+CPU: Mapping[str, tuple[int, int]] = {
+    "Motion compensation": (-125, -70),
+    "Levels by rate and distortion": (20, 10),
+    "Long interpolation filters": (5, 5),
+    "Mixed contexts": (5, 40),
+    "Large transforms": (60, 15),
+    "Small transforms": (60, 20),
+    "Motions of quarters": (5, -5),
+    "Motion shared by four macroblocks": (5, 0),
+    "Decisions by coefficients": (15, 10),
+    "Two references and their mean": (0, 15),
+    "Last finer frame as reference": (5, 10),
+    "Trained loop filter": (5, 10),
+    "Trained beginnings of contexts": (5, 10),
+    "Finer frames in between": (10, 5),
+    "Bits worth less in finer frames": (10, 10),
+    "Finer first frame": (10, 20),
+    "Finer chroma": (-5, 5),
+    "Chroma enlarged to match its means": (0, 0),
+    "Long chroma filters": (-5, 0),
+    "Overlapped motion": (-5, 5),
+    "Deblocking": (0, -5),
+    "Fourteen intra modes": (20, 10),
+    "Intra modes tried after quantisation": (5, 0),
+    "Levels rebuilt towards zero": (-5, 0),
+}
+"""Percent of the strongest codec's CPU time, of its encoder and decoder, that each tool takes; negative where it saves.
+
+Measured by ``python -m tests.bench parts``, in steps of five, because repeats differ by as much.
+"""
+
+
 def parts() -> list[dict[str, Any]]:
-    """Return ``name``, ``reason`` and ``gain`` (percent of the rate) of each tool, as the grammar's table has them."""
-    return [{"name": tool.title, "reason": tool.reason, "gain": tool.gain} for tool in _BY_NAME.values()]
+    """Return what the prompt's table has of each tool.
+
+    Returns
+    -------
+    ``name``, ``reason``, ``gain`` (percent of the rate, as the grammar's table has it), ``encode_cpu`` and
+    ``decode_cpu`` (percent, see `CPU`; None where they were not measured).
+    """
+    return [
+        {
+            "name": tool.title,
+            "reason": tool.reason,
+            "gain": tool.gain,
+            **dict(zip(("encode_cpu", "decode_cpu"), CPU.get(tool.title, (None, None)), strict=True)),
+        }
+        for tool in _BY_NAME.values()
+    ]
+
+
+def strongest() -> Genome:
+    """Return the codec that has every tool of the grammar."""
+    genome = Genome()
+    for tool in _BY_NAME.values():
+        genome = genome.with_genes(**tool.genes)
+    return genome
+
+
+def without(name: str) -> Genome:
+    """Return the strongest codec without one tool; raises `UnknownPart`."""
+    tool = _BY_NAME.get(name)
+    if tool is None:
+        raise UnknownPart(f"unknown_part: {name[:60]!r}; there are: {', '.join(_BY_NAME)}")
+    return strongest().with_genes(**{gene: getattr(Genome(), gene) for gene in tool.genes})
 
 
 @lru_cache(maxsize=4)
@@ -34,15 +97,6 @@ def part_source(name: str) -> str:
     UnknownPart
         There is no tool of this name.
     """
-    tool = _BY_NAME.get(name)
-    if tool is None:
-        raise UnknownPart(f"unknown_part: {name[:60]!r}; there are: {', '.join(_BY_NAME)}")
-    plain = Genome()
-    strongest = plain
-    for each in _BY_NAME.values():
-        strongest = strongest.with_genes(**each.genes)
-    without = strongest.with_genes(**{gene: getattr(plain, gene) for gene in tool.genes})
-    lines = difflib.unified_diff(
-        write_codec(without).splitlines(), write_codec(strongest).splitlines(), lineterm="", n=3
-    )
+    less = write_codec(without(name)).splitlines()
+    lines = difflib.unified_diff(less, write_codec(strongest()).splitlines(), lineterm="", n=3)
     return "\n".join(list(lines)[2:])[:PART_CHARS]
