@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +24,8 @@ from typing import Any
 
 from codec_evolution.candidate import Candidate, sha256_hex
 from codec_evolution.contracts import Report
-from codec_evolution.judging.probe import probe_figures
-from codec_evolution.judging.rate_distortion import mean_bd_rate
+from codec_evolution.judging.comparison import anchor_curves
+from codec_evolution.judging.rate_distortion import Point, mean_bd_rate
 from codec_evolution.planner_specs import SEARCH
 from codec_evolution.planners.base import Briefing, PastAttempt, Proposal
 from codec_evolution.planners.grammar.genome import GENES, Genome
@@ -56,7 +57,7 @@ class Probe:
     Attributes
     ----------
     rate_vs_hevc
-        Mean change of rate against x265 in percent; None where the codec failed or misses x265's range of PSNR.
+        Mean change of rate against x265 in percent; None where the codec failed.
     cpu_s
         Of its encoder and decoder.
     """
@@ -115,11 +116,24 @@ class Laboratory:
             total_cpu_s=CPU_S,
         )
         report = Report.model_validate(build(self._benchmark, request, self._benchmark.run(request)))
-        changes = [row.rate_change_vs_hevc for row in probe_figures(report, None).rows]
-        known = [each for each in changes if each is not None]
-        complete = report.outcome == "passed" and known and len(known) == len(changes)
+        anchors = anchor_curves(report)
+        changes = [change(p.bitrate_mbps, p.psnr_db, anchors[p.clip, p.window]) for p in report.points]
         used = sum((p.encode_cpu_s or 0.0) + (p.decode_cpu_s or 0.0) for p in report.points)
-        return Probe(mean_bd_rate(known) if complete else None, used or report.cpu_s or 0.0)
+        passed = report.outcome == "passed" and bool(changes)
+        return Probe(mean_bd_rate(changes) if passed else None, used or report.cpu_s or 0.0)
+
+
+def change(mbps: float, psnr_db: float, anchor: Sequence[Point]) -> float:
+    """Return the change of rate in percent against an anchor at equal PSNR.
+
+    The logarithm of the anchor's rate is linear between its points, and goes on beyond them as between the last two:
+    weak codecs leave the anchor's range, and must not be compared on fewer windows than others for that.
+    """
+    known = sorted((point.psnr_db, math.log(point.rate)) for point in anchor)
+    after = next((n for n, (psnr, _) in enumerate(known) if psnr >= psnr_db), len(known) - 1)
+    (low, before), (high, behind) = known[max(1, after) - 1], known[max(1, after)]
+    expected = before + (behind - before) * (psnr_db - low) / (high - low)
+    return (mbps / math.exp(expected) - 1) * 100
 
 
 Strategy = Callable[[Laboratory, int], Iterator[Probe]]

@@ -2,7 +2,15 @@
 
 import pytest
 from codec_evolution.planners.grammar.moves import TOOLS
-from codec_evolution.planners.parts import CPU, PART_CHARS, UnknownPart, part_source, parts
+from codec_evolution.planners.parts import (
+    CPU,
+    PART_CHARS,
+    UnknownPart,
+    part_source,
+    parts,
+    strongest,
+    without,
+)
 
 
 def test_the_parts_are_those_of_the_grammars_own_table():
@@ -13,6 +21,13 @@ def test_the_shares_of_cpu_time_are_of_tools_that_exist_and_of_most_of_them():
     names = {tool.title for tool in TOOLS}
     assert CPU.keys() <= names and len(CPU) > len(names) / 2
     assert all(-200 <= share < 100 for shares in CPU.values() for share in shares)
+
+
+def test_the_strongest_codec_has_every_tool_and_lacks_one_with_those_that_need_it():
+    assert not [tool.title for tool in TOOLS if tool.applies(strongest())]
+    assert (without("Small transforms").transform, without("Large transforms").transform) == ("two", 8)
+    assert without("Motion shared by four macroblocks").partition == "two"
+    assert not without("Motion compensation").moves
 
 
 @pytest.mark.parametrize("name", [part["name"] for part in parts()])

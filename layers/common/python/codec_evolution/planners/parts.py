@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from codec_evolution.planners.grammar.genome import Genome
-from codec_evolution.planners.grammar.moves import TOOLS
+from codec_evolution.planners.grammar.moves import TOOLS, Move
 from codec_evolution.planners.grammar.writer import write_codec
 
 PART_CHARS = 40_000
@@ -27,9 +27,9 @@ CPU: Mapping[str, tuple[int, int]] = {
     "Long interpolation filters": (5, 5),
     "Mixed contexts": (5, 40),
     "Large transforms": (60, 15),
-    "Small transforms": (60, 20),
+    "Small transforms": (15, 5),
     "Motions of quarters": (5, -5),
-    "Motion shared by four macroblocks": (5, 0),
+    "Motion shared by four macroblocks": (0, -15),
     "Decisions by coefficients": (15, 10),
     "Two references and their mean": (0, 15),
     "Last finer frame as reference": (5, 10),
@@ -37,6 +37,7 @@ CPU: Mapping[str, tuple[int, int]] = {
     "Trained beginnings of contexts": (5, 10),
     "Finer frames in between": (10, 5),
     "Bits worth less in finer frames": (10, 10),
+    "Short endings of packets": (-5, -20),
     "Finer first frame": (10, 20),
     "Finer chroma": (-5, 5),
     "Chroma enlarged to match its means": (0, 0),
@@ -74,18 +75,27 @@ def parts() -> list[dict[str, Any]]:
 
 def strongest() -> Genome:
     """Return the codec that has every tool of the grammar."""
-    genome = Genome()
-    for tool in _BY_NAME.values():
-        genome = genome.with_genes(**tool.genes)
-    return genome
+    return _with_all(_BY_NAME.values())
 
 
 def without(name: str) -> Genome:
-    """Return the strongest codec without one tool; raises `UnknownPart`."""
-    tool = _BY_NAME.get(name)
-    if tool is None:
+    """Return the strongest codec without one tool and those that need it; raises `UnknownPart`."""
+    if name not in _BY_NAME:
         raise UnknownPart(f"unknown_part: {name[:60]!r}; there are: {', '.join(_BY_NAME)}")
-    return strongest().with_genes(**{gene: getattr(Genome(), gene) for gene in tool.genes})
+    less = _with_all(tool for tool in _BY_NAME.values() if tool.title != name)
+    if less != strongest():
+        return less
+    # Another tool sets the same genes.
+    return strongest().with_genes(**{gene: getattr(Genome(), gene) for gene in _BY_NAME[name].genes})
+
+
+def _with_all(tools: Iterable[Move]) -> Genome:
+    """Return the plain codec with some tools, each after those that it needs."""
+    genome, left = Genome(), list(tools)
+    while ready := [tool for tool in left if tool.applies(genome)]:
+        genome = genome.with_genes(**ready[0].genes)
+        left.remove(ready[0])
+    return genome
 
 
 @lru_cache(maxsize=4)
