@@ -136,6 +136,15 @@ def test_the_earliest_window_that_failed_is_the_failure(clips):
     assert {f"{row['clip']}/{row['window']}" for row in together["points"]} == set(keys)
 
 
+def test_a_window_beside_which_others_are_measured_runs_one_worker_at_a_time(clips):
+    notes = []
+    window = invoke(clips, Rounding(), ("validate",), windows_of=("measure",))["windows"][0]["window"]
+    invoke(clips, Rounding(), ("measure",), window=window, notes=notes)
+    workers = [note for note in notes if note.split()[0] in ("start", "kill")]
+    assert workers[::2] == ["start encoder", "start decoder"] * (len(workers) // 4)
+    assert workers[1::2] == ["kill encoder", "kill decoder"] * (len(workers) // 4)
+
+
 @pytest.mark.parametrize("window", ["one/7", "three/0", "nowhere/0"])
 def test_a_window_that_is_not_of_the_contest_is_refused_by_name(clips, window):
     with pytest.raises(RequestError, match="window must be one of the contest's"):
