@@ -75,12 +75,11 @@ synth: setup ## Write the CloudFormation templates to cdk.out (no Docker, no AWS
 	$(PY) -m infra.app $(CONTEXT)
 	@echo "the templates are in cdk.out"
 
-deploy: setup ## Deploy to AWS: make deploy SETTINGS="slots=4 daily_budget_usd=5"; needs credentials, Docker (finch, podman), Node.js
+deploy: setup ## Deploy to AWS: make deploy SETTINGS="slots=4 daily_budget_usd=5"; needs credentials and Node.js
 	@command -v npx >/dev/null || { echo "make deploy needs Node.js (npx) for the CDK command line"; exit 2; }
-	@$${CDK_DOCKER:-docker} info >/dev/null 2>&1 || { echo "make deploy builds the benchmark image: start Docker, or set CDK_DOCKER=finch or podman"; exit 2; }
 	@$(PY) -m infra.preflight --deploy $(CONTEXT)
-	$(CDK) bootstrap $(CONTEXT)
-	$(CDK) deploy --all $(CONTEXT)
+	@built=$$($(PY) -m infra.preflight --image-build $(CONTEXT)) && set -x && \
+	  $(CDK) bootstrap $(CONTEXT) -c image_build=$$built && $(CDK) deploy --all $(CONTEXT) -c image_build=$$built
 
 destroy: setup ## Remove the app from AWS; says which data it keeps and how to delete that too
 	@command -v npx >/dev/null || { echo "make destroy needs Node.js (npx) for the CDK command line"; exit 2; }

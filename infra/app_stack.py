@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Aws, CfnOutput, Duration, Stack
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sqs as sqs
@@ -21,9 +23,10 @@ from infra.capabilities.benchmark import Benchmark
 from infra.capabilities.cycle import Cycle
 from infra.capabilities.dashboard import Dashboard
 from infra.capabilities.framework_host import FrameworkHost
-from infra.capabilities.functions import AMENDABLE, Functions
+from infra.capabilities.functions import AMENDABLE, FIRST_IMAGE, PINNED, Functions
 from infra.capabilities.roles import service_role
 from infra.capabilities.sandbox_image import SandboxImage
+from infra.capabilities.service_rules import service_rules
 from infra.data_stack import DataStack
 from infra.nag import acknowledge
 from infra.settings import Settings
@@ -53,19 +56,22 @@ class AppStack(Stack):
             state_machine_name=name,
             schedule_name=schedule_name,
         )
-        self.benchmark = Benchmark(self, "Sandbox", settings=settings)
-        self._repair(data, settings)
+        self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
+        self.benchmark = self._benchmark(settings)
+        lost = self._dead_letters("LostEvents", "EventBridge and asynchronous invocations")
+        self._repair(data, settings, lost)
         self.cycle = Cycle(
             self,
             "Cycle",
             functions={**self.functions.aliases, BENCHMARK: self.benchmark.alias},
+            pinned={each: self.functions.functions[each] for each in PINNED},
             settings=settings,
             state_machine_name=name,
         )
         schedule_input = {"lineage": settings.lineage}
-        missed = self._missed_ticks()
+        missed = self._dead_letters("MissedTicks", "the schedule")
         schedule = self._schedule(schedule_name, schedule_input, missed)
-        self._watch(settings, missed)
+        self._watch(data, settings, missed, lost)
         serve_aws_tools(
             self.functions.functions, schedule=schedule_name, alarms=self.node.id, topic=self.alarms.topic
         )
@@ -79,6 +85,7 @@ class AppStack(Stack):
         for each, value in {
             "Lineage": settings.lineage,
             "StateMachineArn": self.cycle.state_machine.state_machine_arn,
+            "StateMachineAliasArn": self.cycle.live_arn,
             "ScheduleName": schedule.schedule_name,
             "ScheduleInput": json.dumps(schedule_input),
         }.items():
@@ -86,7 +93,25 @@ class AppStack(Stack):
         for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
             CfnOutput(self, f"{each}Function", value=function.function_name)
 
-    def _repair(self, data: DataStack, settings: Settings) -> None:
+    def _benchmark(self, settings: Settings) -> Benchmark:
+        """Add the benchmark, on an image that this machine builds or that CodeBuild builds in the account."""
+        if settings.image_build == "local":
+            return Benchmark(self, "Sandbox", settings=settings)
+        built = self.sandbox_image.deployed(self.functions.first_image())
+        # As an imported one: its own policy names Lambda already, and more narrowly than a grant would.
+        repository = ecr.Repository.from_repository_attributes(
+            self,
+            "BuiltImages",
+            repository_arn=self.sandbox_image.repository.repository_arn,
+            repository_name=self.sandbox_image.repository.repository_name,
+        )
+        image = lambda_.DockerImageCode.from_ecr(repository, tag_or_digest=self.sandbox_image.deployed_tag)
+        benchmark = Benchmark(self, "Sandbox", settings=settings, image=image)
+        benchmark.function.node.add_dependency(built)
+        CfnOutput(self, "SandboxImageDigest", value=built.get_att_string("Digest"))
+        return benchmark
+
+    def _repair(self, data: DataStack, settings: Settings, lost: sqs.Queue) -> None:
         """Add what self-repair needs: the host of the framework tools, and the build of the sandbox image."""
         functions, aliases = self.functions.functions, self.functions.aliases
         self.framework_host = FrameworkHost(self, "FrameworkHost", data=data, settings=settings)
@@ -95,16 +120,25 @@ class AppStack(Stack):
             self.benchmark.alias,
             published=[functions[name] for name in AMENDABLE],
         )
-        self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
         self.sandbox_image.serve(
             starter=functions["FrameworkTool"],
             publisher=functions["PublishImage"],
             publisher_alias=aliases["PublishImage"],
             benchmark=self.benchmark.function,
+            lost=cast(sqs.IQueue, lost),
         )
+        self.functions.keep_lost_events(cast(sqs.IQueue, lost))
 
-    def _watch(self, settings: Settings, missed: sqs.Queue) -> None:
+    def _watch(self, data: DataStack, settings: Settings, missed: sqs.Queue, lost: sqs.Queue) -> None:
         """Add the dashboard and the alarms."""
+        tables = {
+            "EvolutionRecord": data.evolution_record,
+            "LoopControl": data.loop_control,
+            "FrameworkModifications": data.framework_modifications,
+        }
+        watched = {**self.functions.functions, BENCHMARK: self.benchmark.function}
+        # It works during a deployment only, which says itself when it fails.
+        watched.pop(FIRST_IMAGE, None)
         self.alarms = Alarms(
             self,
             "Alarms",
@@ -112,6 +146,12 @@ class AppStack(Stack):
             settings=settings,
             machine=self.cycle.state_machine,
             missed_ticks=missed,
+            services=service_rules(
+                watched,
+                tables,
+                self.sandbox_image.project,
+                lost,
+            ),
             host_instance_id=self.framework_host.instance.instance_id,
         )
         self.dashboard = Dashboard(
@@ -137,17 +177,18 @@ class AppStack(Stack):
             CfnOutput(self, output, value=f"{console}/{page}")
         CfnOutput(self, "AlarmTopicArn", value=self.alarms.topic.topic_arn)
 
-    def _missed_ticks(self) -> sqs.Queue:
-        missed = sqs.Queue(self, "MissedTicks", enforce_ssl=True, retention_period=Duration.days(14))
+    def _dead_letters(self, name: str, source: str) -> sqs.Queue:
+        """Create the queue of what its source could not deliver."""
+        queue = sqs.Queue(self, name, enforce_ssl=True, retention_period=Duration.days(14))
         acknowledge(
-            missed,
+            queue,
             "SQS3",
-            "This queue is the dead-letter queue of the schedule; the rule does not know schedules as a source.",
+            f"This queue is a dead-letter queue itself; the rule does not know {source} as a source.",
         )
-        return missed
+        return queue
 
     def _schedule(self, name: str, cycle_input: dict[str, str], missed: sqs.Queue) -> scheduler.Schedule:
-        machine = self.cycle.state_machine
+        live = self.cycle.live_arn
         role = service_role(self, "EveryMinuteRole", "scheduler.amazonaws.com")
         self.functions.allow_switching_schedule(role)
         start = targets.Universal(
@@ -157,14 +198,12 @@ class AppStack(Stack):
             # The tick's id names the execution, so a tick delivered twice starts one cycle.
             input=scheduler.ScheduleTargetInput.from_object(
                 {
-                    "StateMachineArn": machine.state_machine_arn,
+                    "StateMachineArn": live,
                     "Name": scheduler.ContextAttribute.execution_id,
                     "Input": json.dumps(cycle_input),
                 }
             ),
-            policy_statements=[
-                iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
-            ],
+            policy_statements=[iam.PolicyStatement(actions=["states:StartExecution"], resources=[live])],
             dead_letter_queue=missed,
             # Not retried: the next minute starts the next cycle.
             retry_attempts=0,

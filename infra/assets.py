@@ -58,7 +58,8 @@ class _WheelBundler:
         target = Path(output_dir) / "python"
         command = [uv, "pip", "install", "--quiet", "--python-version", PYTHON_VERSION]
         command += ["--python-platform", WHEEL_PLATFORM, "--only-binary", ":all:", "--require-hashes"]
-        command += ["--no-compile-bytecode", "--target", str(target), "-r", str(LOCK)]
+        # The lock is complete, but for what the runtime brings (see requirements.in).
+        command += ["--no-deps", "--no-compile-bytecode", "--target", str(target), "-r", str(LOCK)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_BUNDLE_TIMEOUT_S, check=False)
         if done.returncode:
             raise UserError(f"uv could not install {LOCK.name} for the layer: {done.stderr[-2000:]}")

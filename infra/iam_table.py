@@ -17,7 +17,7 @@ HEAD = "| role | may | on | why |\n|---|---|---|---|"
 _ROLE = re.compile(r"^(?:Functions)?(\w+?)(?:Role)?(?:Default|AwsTools)Policy[0-9A-F]{8}$")
 _OUTPUT = re.compile(r"^PublishOutput(?:FnGetAtt|Ref)(\w+?)[0-9A-F]{8}.*")
 _LOGICAL = re.compile(
-    r"^(?:Functions|FrameworkHost|SandboxImage|Sandbox|Cycle)?(\w+?)[0-9A-F]{8}(?:[0-9a-f]{16})?$"
+    r"^(?:Functions|FrameworkHost|SandboxImage|Sandbox|Cycle)?(\w+?)[0-9A-F]{8}(?:[0-9a-f]{16}){0,2}$"
 )
 _ASSET = re.compile(r"[0-9a-f]{64}")
 _OWN_LOG = {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}
@@ -48,15 +48,18 @@ WHY: Mapping[str, str] = {
     "lambda:GetAlias": "publish a version and move the alias, or leave it",
     "codebuild:StartBuild": "build an approved sandbox image",
     "codebuild:BatchGetBuilds": "learn how a build ended",
+    "ecr:DescribeImages": "look whether the image of the deployed sources is there",
     "ecr:BatchGetImage": "give the function an image, or take the one before back",
     "ecr:BatchCheckLayerAvailability": "push the built image",
     "ecr:PutImage": "tag an image that went live, so that it is kept",
     "ecr:GetAuthorizationToken": "log in to the repository",
     "ssm:SendCommand": "send a call to the host",
-    "ssm:GetCommandInvocation": "learn how a command ended",
+    "ec2:StartInstances": "start the host when a tool is called",
+    "ssm:DescribeInstanceInformation": "learn that the host is up, and how a command ended",
     "ssm:GetParameter": "find the host",
     "ssm:UpdateInstanceInformation": "register with Systems Manager and take commands",
-    "sqs:SendMessage": "note a tick that could not start",
+    "sqs:SendMessage": "leave what could not be delivered in a dead-letter queue",
+    "xray:PutTraceSegments": "record its traces",
     "ec2:CreateNetworkInterface": "Lambda attaches the function to its subnets; its own code is denied",
 }
 """Why a statement exists, by an action that it holds; the first that matches counts."""

@@ -1,10 +1,15 @@
-"""Checks before `make deploy` and `make destroy`: credentials and a region, and before a deployment the account."""
+"""Checks before `make deploy` and `make destroy`: credentials and a region, and before a deployment the account.
+
+They also choose where the sandbox image is built: in the account where no container engine runs on this machine.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +25,8 @@ UNRESERVED = 100
 """Concurrency that Lambda keeps for functions without a reservation."""
 OTHER_FUNCTIONS = 8
 """Environments that one cycle may need at once besides the benchmark: its functions, tools, widgets and checks."""
+DOCKER_TIMEOUT_S = 60
+"""How long the container engine may take to say that it runs."""
 VPCS = 2
 """Networks that the app makes: the benchmark's and the host's."""
 VPC_QUOTA = ("vpc", "L-F678F1CE")
@@ -165,18 +172,62 @@ def is_deployed(session: boto3.Session, stack: str) -> bool:
     return True
 
 
+def image_build(pairs: Iterable[str], docker: Callable[[], bool]) -> tuple[str, str]:
+    """Return where a deployment builds the sandbox image, and what to say about it.
+
+    Parameters
+    ----------
+    docker
+        Tells whether a container engine runs here.
+
+    Raises
+    ------
+    UserError
+        The setting is ``local``, and no engine runs.
+    """
+    pairs = list(pairs)
+    settings = settings_of(pairs)
+    chosen = any(pair.startswith("image_build=") for pair in pairs)
+    if settings.image_build == "codebuild" or docker():
+        return settings.image_build, ""
+    if chosen:
+        raise UserError(
+            "image_build=local needs Docker: start it, set CDK_DOCKER=finch or podman, or leave the setting out"
+        )
+    return (
+        "codebuild",
+        "no Docker runs here: CodeBuild builds the sandbox image in the account, in five to ten minutes",
+    )
+
+
+def docker_runs() -> bool:
+    """Tell whether the container engine that the CDK uses answers."""
+    command = [os.environ.get("CDK_DOCKER", "docker"), "info"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=DOCKER_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 def settings_of(pairs: Iterable[str]) -> Settings:
     """Return the settings of ``KEY=VALUE`` arguments; raises `UserError`."""
     return Settings.from_context(dict(pair.split("=", 1) for pair in pairs if "=" in pair))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the account and region that will be changed; 2 when something must be corrected first."""
+    """Print the account and region that will be changed, or where the image is built; 2 when something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m infra.preflight", description=__doc__)
     parser.add_argument("--deploy", action="store_true", help="also check the account's limits")
+    parser.add_argument("--image-build", action="store_true", help="only print where the image is built")
     parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args(arguments)
     try:
+        if options.image_build:
+            where, said = image_build(options.context, docker_runs)
+            print(said, file=sys.stderr, end="\n" if said else "")
+            print(where)
+            return 0
         settings = settings_of(options.context)
         session = boto3.Session()
         if session.region_name is None:

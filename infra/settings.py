@@ -32,9 +32,12 @@ PYTHON_VERSION = "3.13"
 
 FRAMEWORK_TOOLS = ("on", "approve_all", "off")
 FRAMEWORK_AUTONOMIES = ("data", "code")
+FRAMEWORK_HOSTS = ("on_demand", "always")
+IMAGE_BUILDS = ("local", "codebuild")
 PROVIDERS = ("anthropic", "bedrock")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-"""Values of the settings `framework_tools`, `framework_autonomy`, `planner_provider` and `planner_effort`."""
+"""Values of `framework_tools`, `framework_autonomy`, `framework_host`, `image_build`, `planner_provider` and
+`planner_effort`."""
 BENCHMARK_CALL_S = int(Limits.call_s)
 BENCHMARK_MEMORY_MB = Limits.memory_mb
 """Limits of a candidate's process; the state machine passes them to the sandbox, and the prompt states them."""
@@ -47,6 +50,8 @@ MAX_SLOTS = 40
 _CHOICES = {
     "framework_tools": FRAMEWORK_TOOLS,
     "framework_autonomy": FRAMEWORK_AUTONOMIES,
+    "framework_host": FRAMEWORK_HOSTS,
+    "image_build": IMAGE_BUILDS,
     "planner": tuple(PLANNERS),
     "planner_provider": PROVIDERS,
     "planner_effort": EFFORTS,
@@ -69,6 +74,10 @@ _PATTERNS = {
         "a model, or at most ten with weights (name=3,name=1)",
     ),
     "stage": (r"|[a-z][a-z0-9]{0,11}", "empty, or at most 12 lower-case letters and digits, a letter first"),
+    "alarm_email": (
+        r"|[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,7}",
+        "empty or one mail address",
+    ),
     "planner_base_url": (r"|https?://[^\s?#]{1,200}", "empty or an http or https address"),
     "lineage": (r"[a-z0-9][a-z0-9-]{0,31}", "lower-case letters, digits and hyphens, at most 32"),
     "github_repository": (r"|[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", "empty or owner/name"),
@@ -94,6 +103,9 @@ class Settings:
         ``on``; ``approve_all``: a person approves every call; ``off``: the planner is offered no tool.
     framework_autonomy : str
         ``data``: the planner amends policy and prompts on its own, and a person approves code; ``code``: code as well.
+    framework_host : str
+        ``on_demand``: the orchestrator host is started by a framework tool call and stops itself when it has none;
+        ``always``: it runs all the time.
     planner : str
         Who writes candidates: a name of `planner_specs.PLANNERS`.
     planner_provider : str
@@ -132,6 +144,11 @@ class Settings:
         Evaluations on the held-out clips per day, 0 to 10 000.
     benchmark_cpu_s : float
         CPU seconds for the codec of one attempt, 10 to 800.
+    alarm_email : str
+        Mail address that the alarms notify, which has to confirm the subscription; empty for none.
+    image_build : str
+        Where the benchmark's image is built: ``local`` (Docker on the deploying machine) or ``codebuild`` (in the
+        account).
     github_repository : str
         ``owner/name``; empty leaves adopted versions uncommitted (``not_deployed``).
     github_branch : str
@@ -144,6 +161,7 @@ class Settings:
     stage: str = ""
     framework_tools: str = "on"
     framework_autonomy: str = "data"
+    framework_host: str = "on_demand"
     planner: str = CLAUDE
     planner_provider: str = "anthropic"
     planner_models: str = "claude-opus-5-5"
@@ -162,6 +180,8 @@ class Settings:
     max_attempts_per_day: int = 1440
     confirm_looks_per_day: int = 48
     benchmark_cpu_s: float = Limits.cpu_s
+    alarm_email: str = ""
+    image_build: str = "local"
     github_repository: str = ""
     github_branch: str = "main"
     github_api_url: str = "https://api.github.com"

@@ -50,11 +50,11 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     Parameters
     ----------
     event : dict
-        ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``, and for `probe` perhaps ``configs``
-        (settings of the candidate's own, with each of which it is measured); ``windows_of``, stages whose windows the
-        report lists, and ``window``, the only one to measure; or ``control: true`` with
-        ``stages``, which measures version 0 of this image and so tells a broken sandbox from a candidate that breaks
-        it; or ``doctor: true``, which only reports what this environment's kernel allows the sandbox.
+        ``execution``, ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``, and for `probe`
+        perhaps ``configs`` (settings of the candidate's own, with each of which it is measured); ``windows_of``, stages
+        whose windows the report lists, and ``window``, the only one to measure; or ``control: true`` with ``stages``,
+        which measures version 0 of this image and so tells a broken sandbox from a candidate that breaks it; or
+        ``doctor: true``, which only reports what this environment's kernel allows the sandbox.
     context
         Of the invocation; None outside Lambda.
 
@@ -90,6 +90,7 @@ def _log(request: Request, report: dict[str, Any], seconds: float) -> None:
     line = {
         "level": "INFO",
         "message": "measured",
+        "correlation_id": request.execution,
         "attempt_id": request.attempt_id,
         "stages": request.stages,
         "split": request.split,

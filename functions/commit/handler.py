@@ -7,11 +7,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.github import GithubRepository
-from codec_evolution.adapters.logs import make_logger
+from codec_evolution.adapters.logs import EXECUTION, make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.adapters.traces import traced
 from codec_evolution.contracts import CommitRequest, check_size, parse
 from codec_evolution.loop.commit import GithubRefused
 from codec_evolution.loop.deployment import Deployer
@@ -20,6 +21,8 @@ from codec_evolution.repair.framework_commits import FrameworkCommitter
 logger = make_logger("commit")
 
 
+@traced("commit")
+@logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Commit every adopted version and every applied framework change that is not in the repository yet."""
     request = parse(CommitRequest, event, "commit")

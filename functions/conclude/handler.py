@@ -7,9 +7,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
-from codec_evolution.adapters.logs import make_logger
+from codec_evolution.adapters.logs import EXECUTION, make_logger
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import ConcludeRequest, parse, to_payload
 from codec_evolution.loop import metrics
@@ -19,6 +20,8 @@ from codec_evolution.loop.windows import WindowRequest, Windows
 logger = make_logger("conclude")
 
 
+@traced("conclude")
+@logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status; for a window, ``go``."""
     record_table = os.environ["EVOLUTION_RECORD_TABLE"]

@@ -14,11 +14,12 @@ from codec_evolution.adapters.aws_resources import DeployedCode, DeployedNames, 
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.hosts import LocalHost, SsmHost
 from codec_evolution.adapters.images import CodeBuildImages
-from codec_evolution.adapters.logs import make_logger
+from codec_evolution.adapters.logs import EXECUTION, make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.publish import CodePublisher, SandboxCheck
 from codec_evolution.adapters.tables import LoopControl
+from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import Decision, OperatorCall, ToolRequest, check_size, parse
 from codec_evolution.framework.modifications import HOST_AWAY, Modification
@@ -42,6 +43,8 @@ OPERATIONS = {
 """What an operator may decide, by the operation's name."""
 
 
+@traced("framework_tool")
+@logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(
     event: dict[str, Any], context: LambdaContext, service: ToolService | None = None
 ) -> dict[str, Any]:

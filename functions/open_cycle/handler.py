@@ -9,10 +9,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
 from codec_evolution.adapters.executions import StateMachineExecutions
-from codec_evolution.adapters.logs import make_logger
+from codec_evolution.adapters.logs import EXECUTION, make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import day_of, utc_now
 from codec_evolution.contracts import OpenRequest, parse, to_payload
 from codec_evolution.framework import release
@@ -35,6 +36,8 @@ SETTINGS = CycleSettings(
 )
 
 
+@traced("open_cycle")
+@logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Open a cycle, or answer ``go: false`` with the reason."""
     request = parse(OpenRequest, event, "open_cycle")

@@ -11,11 +11,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from codec_evolution.adapters.emf import emit
-from codec_evolution.adapters.logs import make_logger
+from codec_evolution.adapters.logs import EXECUTION, make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.secrets import read_secret
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import PlanRequest, parse, to_payload
 from codec_evolution.loop import metrics
@@ -31,6 +32,8 @@ MARGIN_S = 30.0
 """Kept of the function's time for booking and storing after the model's last answer."""
 
 
+@traced("plan")
+@logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return a candidate, a tool call, a draft, or the reason why there is none."""
     request = parse(PlanRequest, event, "plan")

@@ -10,6 +10,7 @@ from codec_evolution.adapters.images import BenchmarkImage, CodeBuildImages, rol
 from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import BuildEnded, parse
 from codec_evolution.ports import PublishLater, PublishRefused
@@ -18,6 +19,8 @@ from codec_evolution.repair.image_release import ImageReleaser
 logger = make_logger("publish_image")
 
 
+@traced("publish_image")
+@logger.inject_lambda_context(correlation_id_path="build", clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Answer a notice that a build ended; with ``check: true``, only examine the image that serves."""
     if event.get("check") is True:

@@ -10,6 +10,7 @@ from codec_evolution.adapters.logs import make_logger
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import utc_now
 from codec_evolution.widgets.request import Links, WidgetContext, github_web_url
 from codec_evolution.widgets.views import render_view
@@ -33,6 +34,8 @@ CONTEXT = WidgetContext(
 )
 
 
+@traced("widgets")
+@logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
     """Return the HTML of one view, or the documentation in Markdown."""
     html = render_view(event, CONTEXT)

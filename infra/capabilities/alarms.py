@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import cast
 
 from aws_cdk import Aws, Duration
@@ -11,12 +10,14 @@ from aws_cdk import aws_cloudwatch as cw
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from codec_evolution.loop import metrics
 from codec_evolution.record import IDENTICAL_REPORTS
 from constructs import Construct
 
+from infra.capabilities.alarm_rule import Rule
 from infra.capabilities.dashboard import metric
 from infra.capabilities.roles import service
 from infra.settings import Settings
@@ -32,36 +33,14 @@ RUNNING_TICKS = 10
 COMMIT_MINUTES = 30
 """How long an adopted version may wait for its commit."""
 
+CHECKS_AN_HOUR, LEFT_ON_HOURS = 55, 6
+"""Status checks of an instance that runs for a whole hour, one a minute, and hours after which it was left on."""
+
 FAILED_SHARE = 80
 """Percentage of an hour's attempts that may fail or be skipped."""
 
 FAILED_LEAST = 10
 """Attempts below which no share is computed."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One alarm.
-
-    Attributes
-    ----------
-    of
-        The metric that is watched.
-    threshold
-        The alarm is raised at this value or above.
-    what
-        What has happened, and what to do about it.
-    periods
-        Periods in a row that must reach the threshold.
-    pages
-        Whether the composite alarm for paging includes it.
-    """
-
-    of: cw.IMetric
-    threshold: float
-    what: str
-    periods: int = 1
-    pages: bool = True
 
 
 class Alarms(Construct):
@@ -86,18 +65,22 @@ class Alarms(Construct):
         settings: Settings,
         machine: sfn.IStateMachine,
         missed_ticks: sqs.IQueue,
+        services: Mapping[str, Rule],
         host_instance_id: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
         self._lineage = settings.lineage
         self._machine = machine
-        self.topic = self._topic()
+        self.topic = self._topic(settings.alarm_email)
         notify = cast(cw.IAlarmAction, actions.SnsAction(cast(sns.ITopic, self.topic)))
-        rules = {**self._rules(settings, missed_ticks), **self._host_rules(host_instance_id)}
+        rules = {**self._rules(settings, missed_ticks), **services, **self._host_rules(host_instance_id)}
+        if settings.framework_host == "always":
+            rules.pop("HostLeftOn", None)
         self.alarms = {name: self._alarm(prefix, name, rule) for name, rule in rules.items()}
-        for alarm in self.alarms.values():
-            alarm.add_alarm_action(notify)
-            alarm.add_ok_action(notify)
+        for name, alarm in self.alarms.items():
+            if rules[name].notifies:
+                alarm.add_alarm_action(notify)
+                alarm.add_ok_action(notify)
         self.paging = cw.CompositeAlarm(
             self,
             "Paging",
@@ -142,6 +125,12 @@ class Alarms(Construct):
                 1,
                 "The loop ticks, but no attempt was concluded for half an hour. Look whether one execution hangs, "
                 "and at the logs of Plan and Conclude; stopping the execution frees the lease.",
+            ),
+            "PausedItself": Rule(
+                self._own(metrics.PAUSED_ITSELF, statistic="Maximum"),
+                1,
+                "The loop has paused itself, because its incumbent fails on the windows of the next contest. Read the "
+                "reason of the pause, roll back the framework change that it names, then resume.",
             ),
             "MissedTicks": Rule(
                 missed_ticks.metric_approximate_number_of_messages_visible(period=five, statistic="Maximum"),
@@ -198,6 +187,8 @@ class Alarms(Construct):
                 "Today's dollars are spent and the loop waits for midnight UTC. Look at Dollars by day and Tokens "
                 "for what has changed before you raise daily_budget_usd.",
                 pages=False,
+                # An expected stop: it is shown, and nobody is told.
+                notifies=False,
             ),
         }
 
@@ -205,17 +196,19 @@ class Alarms(Construct):
         """Return the rules of the orchestrator host, if there is one."""
         if not instance_id:
             return {}
+        checks = cw.Metric(
+            namespace="AWS/EC2",
+            metric_name="StatusCheckFailed",
+            dimensions_map={"InstanceId": instance_id},
+            statistic="Maximum",
+            period=Duration.minutes(5),
+            # A label turns it into metric math, which is left out locally, as the instance is.
+            label="failed status checks",
+        )
         return {
+            # A stopped instance has no checks, which is no failure.
             "HostUnhealthy": Rule(
-                cw.Metric(
-                    namespace="AWS/EC2",
-                    metric_name="StatusCheckFailed",
-                    dimensions_map={"InstanceId": instance_id},
-                    statistic="Maximum",
-                    period=Duration.minutes(5),
-                    # A label turns it into metric math, which is left out locally, as the instance is.
-                    label="failed status checks",
-                ),
+                checks,
                 1,
                 "The orchestrator host fails its status checks. Look at the instance's system log, then recover or "
                 "replace it: what it knows is in the tables and the bucket, and the loop goes on without it.",
@@ -224,9 +217,19 @@ class Alarms(Construct):
             "HostAway": Rule(
                 self._own(metrics.HOST_AWAY, statistic="Sum"),
                 1,
-                "A framework tool call found no host: the instance is gone, its agent is not registered, or the "
-                "program does not start. Read the call's message and the host's command log; a new deployment "
+                "A framework tool call found no host: the instance did not start, its agent is not registered, or the "
+                "program fails. Read the call's message and the host's command log; a new deployment "
                 "replaces the host.",
+            ),
+            "HostLeftOn": Rule(
+                checks.with_(
+                    statistic="SampleCount", period=Duration.hours(1), label="checks of a running host"
+                ),
+                CHECKS_AN_HOUR,
+                f"The orchestrator host has run for {LEFT_ON_HOURS} hours, although it stops itself when it has no "
+                "calls. Read the journal of codec-evolution-idle.service, and stop the instance by hand.",
+                periods=LEFT_ON_HOURS,
+                pages=False,
             ),
         }
 
@@ -299,7 +302,7 @@ class Alarms(Construct):
             treat_missing_data=QUIET,
         )
 
-    def _topic(self) -> sns.Topic:
+    def _topic(self, email: str) -> sns.Topic:
         topic = sns.Topic(self, "Topic", display_name="Codec evolution alarms", enforce_ssl=True)
         # A topic policy replaces the default one, so the alarms need a statement of their own.
         topic.add_to_resource_policy(
@@ -310,6 +313,8 @@ class Alarms(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
         )
+        if email:
+            topic.add_subscription(cast(sns.ITopicSubscription, subscriptions.EmailSubscription(email)))
         return topic
 
 

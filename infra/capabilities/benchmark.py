@@ -47,13 +47,25 @@ _INTERFACE_ACTIONS = [
 class Benchmark(Construct):
     """The sandbox image in subnets without an outbound route, an endpoint or a security group rule.
 
+    Parameters
+    ----------
+    image
+        The image in a repository; None for one that the deploying machine builds.
+
     Attributes
     ----------
     alias : lambda_.IFunction
         The alias that the state machine invokes.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        image: lambda_.DockerImageCode | None = None,
+    ) -> None:
         super().__init__(scope, construct_id)
         self._stack = Stack.of(self)
         self.vpc = self._isolated_network()
@@ -63,11 +75,7 @@ class Benchmark(Construct):
         self.function = lambda_.DockerImageFunction(
             self,
             NAME,
-            code=lambda_.DockerImageCode.from_image_asset(
-                str(ROOT / "sandbox_container"),
-                platform=ecr_assets.Platform.LINUX_AMD64,
-                build_args={"PYTHON_VERSION": PYTHON_VERSION},
-            ),
+            code=image or _built_here(),
             architecture=lambda_.Architecture.X86_64,
             role=role,
             log_group=group,
@@ -147,3 +155,11 @@ class Benchmark(Construct):
             "resource; a Deny takes them from the function's own code.",
         )
         return role
+
+
+def _built_here() -> lambda_.DockerImageCode:
+    return lambda_.DockerImageCode.from_image_asset(
+        str(ROOT / "sandbox_container"),
+        platform=ecr_assets.Platform.LINUX_AMD64,
+        build_args={"PYTHON_VERSION": PYTHON_VERSION},
+    )

@@ -8,16 +8,18 @@ the sandbox itself are caught here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
+from codec_evolution.contracts import LIVE_ALIAS
 from constructs import Construct
 
 from infra.capabilities.cycle_tasks import CAUSE_CHARS, PAYLOAD, CycleTasks, condition, expression
 from infra.capabilities.log_groups import log_group
-from infra.capabilities.roles import acknowledge_wildcard
+from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow
 from infra.capabilities.slot import Slot
 from infra.settings import Settings
 
@@ -34,11 +36,18 @@ class Cycle(Construct):
     Parameters
     ----------
     functions : Mapping[str, lambda_.IFunction]
-        What the tasks invoke, by name: the zip functions and ``Benchmark``.
+        The aliases that tasks invoke, by name: the zip functions and ``Benchmark``.
+    pinned : Mapping[str, lambda_.Function]
+        The functions of which tasks invoke the current version instead.
     settings : Settings
         Number of parallel slots and windows, and the CPU budget of one attempt.
     state_machine_name : str
         Physical name; OpenCycle's role refers to it too.
+
+    Attributes
+    ----------
+    live_arn : str
+        ARN of the state machine's alias, which starts every cycle: one that runs keeps its version of the definition.
     """
 
     def __init__(
@@ -47,12 +56,14 @@ class Cycle(Construct):
         construct_id: str,
         *,
         functions: Mapping[str, lambda_.IFunction],
+        pinned: Mapping[str, lambda_.Function],
         settings: Settings,
         state_machine_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self._slots_at_once, self._windows_at_once = settings.slots_at_once, settings.windows_at_once
-        self._make = CycleTasks(self, functions, cpu_s=settings.benchmark_cpu_s)
+        versions = {name: cast(lambda_.IFunction, each.current_version) for name, each in pinned.items()}
+        self._make = CycleTasks(self, {**functions, **versions}, cpu_s=settings.benchmark_cpu_s)
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
@@ -78,6 +89,39 @@ class Cycle(Construct):
             "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
             "Functions documents for a logged and traced state machine.",
         )
+
+        self._allow_versions(pinned)
+        self.live_arn = self._publish()
+
+    def _allow_versions(self, pinned: Mapping[str, lambda_.Function]) -> None:
+        """Let cycles of earlier versions go on: they share the role, and invoke earlier versions of the functions."""
+        allow(
+            self.state_machine,
+            ["lambda:InvokeFunction"],
+            [f"{each.function_arn}:*" for each in pinned.values()],
+        )
+        for each in pinned.values():
+            acknowledge_versions(self.state_machine.role, each)
+
+    def _publish(self) -> str:
+        """Publish each revision as a version under the alias ``live``; returns the alias's ARN."""
+        version = sfn.CfnStateMachineVersion(
+            self,
+            "Version",
+            state_machine_arn=self.state_machine.state_machine_arn,
+            state_machine_revision_id=self.state_machine.state_machine_revision_id,
+        )
+        alias = sfn.CfnStateMachineAlias(
+            self,
+            "Live",
+            name=LIVE_ALIAS,
+            routing_configuration=[
+                sfn.CfnStateMachineAlias.RoutingConfigurationVersionProperty(
+                    state_machine_version_arn=version.ref, weight=100
+                )
+            ],
+        )
+        return alias.ref
 
     def _definition(self) -> sfn.IChainable:
         start = sfn.Pass.jsonata(
@@ -115,7 +159,6 @@ class Cycle(Construct):
             "OpenCycle",
             "OpenCycle",
             {
-                "execution": expression("$states.context.Execution.Id"),
                 "started": expression("$states.context.Execution.StartTime"),
                 "input": expression("$states.context.Execution.Input"),
                 "pass": expression("$pass"),
@@ -159,7 +202,6 @@ class Cycle(Construct):
             "CloseCycle",
             "CloseCycle",
             {
-                "execution": expression("$states.context.Execution.Id"),
                 "lineage": expression("$open.lineage"),
                 "cycle_id": expression("$open.cycle_id"),
             },

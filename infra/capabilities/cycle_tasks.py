@@ -19,6 +19,9 @@ from infra.settings import BENCHMARK_CALL_S, BENCHMARK_MEMORY_MB
 PAYLOAD = "$states.result.Payload"
 """JSONata for what the invoked function returned."""
 
+EXECUTION = "$states.context.Execution.Id"
+"""JSONata for the execution's ARN, which every task passes on: its log lines carry it."""
+
 CAUSE_CHARS = 500
 """Characters of an error's cause that are passed on."""
 _TASK_MARGIN_S = 30
@@ -92,7 +95,7 @@ class CycleTasks:
             self.scope,
             state,
             lambda_function=self._functions[function],
-            payload=sfn.TaskInput.from_object(payload),
+            payload=sfn.TaskInput.from_object({"execution": expression(EXECUTION), **payload}),
             # The CDK's own retries have no jitter.
             retry_on_service_exceptions=False,
             task_timeout=sfn.Timeout.duration(Duration.seconds(timeout + _TASK_MARGIN_S)),

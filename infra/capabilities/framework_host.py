@@ -1,7 +1,9 @@
 """The orchestrator host: one instance that edits its own checkout of the framework, through SSM Run Command only.
 
 It has no key pair and no inbound rule, and its role can neither update a function nor read a credential. One document
-per tool passes one JSON argument to the host program; the guard on the host decides.
+per tool passes one JSON argument to the host program; the guard on the host decides. With ``framework_host=on_demand``
+FrameworkTool starts the instance when a tool is called, and the instance stops itself when no call came for a while,
+which takes no right of anybody.
 """
 
 from __future__ import annotations
@@ -48,7 +50,13 @@ BOOT_TIMEOUT = Duration.minutes(15)
 """How long a deployment waits for the signal that a new instance is set up."""
 
 SCRIPTS = Path(__file__).with_name("host_files")
-"""Files that the instance installs at its first boot."""
+"""Folder of `HOST_FILES`, and of the script ``install`` that runs at the first boot."""
+
+HOST_FILES = (
+    *("call", "restore", "idle", "orchestrator.service"),
+    *("idle.service", "idle.timer", "patch.service", "patch.timer"),
+)
+"""What the script `install` installs."""
 
 FRAMEWORK = ("functions", "layers", "prompts", "sandbox_container", "tests")
 LEFT_OUT = ("__pycache__", "windows", "downloads")
@@ -144,11 +152,12 @@ class FrameworkHost(Construct):
         )
         allow(function, ["ssm:SendCommand"], [*documents, instance])
         allow(function, ["ssm:GetParameter"], [self._instance_id.parameter_arn])
-        allow(function, ["ssm:GetCommandInvocation"], ["*"])
+        allow(function, ["ec2:StartInstances"], [instance])
+        allow(function, ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"], ["*"])
         acknowledge_wildcard(
             role_of(function),
             "Resource::*",
-            "GetCommandInvocation offers no resource to name; it reads the state of commands and starts nothing.",
+            "Both actions offer no resource to name; they read the state of agents and commands and start nothing.",
         )
 
     def _asset(self) -> assets.Asset:
@@ -217,7 +226,7 @@ class FrameworkHost(Construct):
             http_endpoint=True,
             http_tokens=ec2.HttpTokens.REQUIRED,
             http_put_response_hop_limit=1,
-            detailed_monitoring=True,
+            instance_initiated_shutdown_behavior=ec2.InstanceInitiatedShutdownBehavior.STOP,
             block_devices=[
                 ec2.BlockDevice(
                     device_name="/dev/xvda",
@@ -232,6 +241,12 @@ class FrameworkHost(Construct):
         )
         # Tells CloudFormation how the boot script ended, so that a host without its program fails the deployment.
         data.add_signal_on_exit_command(instance)
+        acknowledge(
+            instance,
+            "EC28",
+            "The alarms on the host watch its status checks, which EC2 reports every minute without detailed "
+            "monitoring; that costs two dollars a month and shows nothing else that anybody looks at.",
+        )
         acknowledge(
             instance,
             "EC29",
@@ -283,15 +298,13 @@ class FrameworkHost(Construct):
             "deployed": "/opt/codec-evolution/framework",
             "restart": "codec-evolution-orchestrator.service",
         }
-        files = {
-            name: (SCRIPTS / name).read_text("utf-8") for name in ("call", "restore", "orchestrator.service")
-        }
+        files = {name: (SCRIPTS / name).read_text("utf-8") for name in HOST_FILES}
         data = ec2.UserData.for_linux()
         data.add_commands(
             "set -euo pipefail",
             f"export BUCKET={self._bucket.bucket_name} REGION={Stack.of(self).region}",
             f"export CODE=s3://{self._framework.s3_bucket_name}/{self._framework.s3_object_key}",
-            f"export HOST_SETTINGS='{json.dumps(host)}'",
+            f"export HOST_SETTINGS='{json.dumps(host)}' FRAMEWORK_HOST={settings.framework_host}",
             *(_here_document(f"/root/{name}", text) for name, text in files.items()),
             *(SCRIPTS / "install").read_text("utf-8").splitlines(),
         )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from aws_cdk import ArnFormat, Aws, Duration, Stack
+from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_sqs as sqs
+from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.record import Elite
 from constructs import Construct
 
@@ -35,6 +39,12 @@ CONCLUDED = (
 )
 """Attributes of the loop's items that OpenCycle and Conclude change or compare."""
 
+PINNED = ("FrameworkTool", "Conclude")
+"""The functions of which a version of the state machine invokes the version that it was deployed with.
+
+The others are invoked by their alias, because framework tools and PublishImage move it.
+"""
+
 AMENDABLE = ("Plan",)
 """The functions whose code the planner may amend; FrameworkTool publishes it."""
 
@@ -57,6 +67,10 @@ UPDATE = "dynamodb:UpdateItem"
 """Actions on tables."""
 
 
+FIRST_IMAGE = "FirstImage"
+"""The function of a custom resource, which exists only with ``image_build=codebuild``."""
+
+
 @dataclass(frozen=True)
 class Size:
     """Memory in MiB and timeout in seconds of one function."""
@@ -69,16 +83,19 @@ SIZES: Mapping[str, Size] = {
     "OpenCycle": Size(512, 120),
     # 32,000 tokens with thinking take minutes, and an answer that is cut off is still paid for.
     "Plan": Size(1024, 900),
-    "FrameworkTool": Size(512, 300),
+    # A stopped host starts within 150 s, and a call of it takes 240 s at most.
+    "FrameworkTool": Size(512, 480),
     # Long enough to start an image, check it, and revert it.
     "PublishImage": Size(256, 900),
+    # Lambda's maximum: a build takes five to ten minutes.
+    FIRST_IMAGE: Size(256, 900),
     "Conclude": Size(1024, 180),
     "Commit": Size(512, 300),
     "CloseCycle": Size(256, 60),
     # CPU comes with memory, and a person waits for this function.
     "Widgets": Size(1024, 20),
     # As long as FrameworkTool, which carries out decisions.
-    "Actions": Size(512, 300),
+    "Actions": Size(512, 480),
 }
 
 
@@ -306,6 +323,7 @@ class Functions(Grants):
             {
                 "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
                 "STATE_MACHINE_ARN": machine,
+                "STATE_MACHINE_ALIAS": LIVE_ALIAS,
                 "SCHEDULE_NAME": schedule_name,
                 "FRAMEWORK_TOOL_FUNCTION": self.aliases["FrameworkTool"].function_arn,
             },
@@ -315,11 +333,21 @@ class Functions(Grants):
         self._allow_writes(
             function, self._data.loop_control, [UPDATE], ["paused", "paused_at", "paused_reason"]
         )
-        allow(function, ["states:StartExecution"], [machine])
+        allow(function, ["states:StartExecution"], [f"{machine}:{LIVE_ALIAS}"])
         schedule = stack.format_arn(
             service="scheduler", resource="schedule", resource_name=f"default/{schedule_name}"
         )
         allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
+
+    def first_image(self) -> lambda_.Function:
+        """Create FirstImage; `SandboxImage.deployed` adds its rights."""
+        return self._function(FIRST_IMAGE, {})
+
+    def keep_lost_events(self, queue: sqs.IQueue) -> None:
+        """Send to a queue what PublishImage and FrameworkTool, when invoked asynchronously, fail at for good."""
+        for name in ("PublishImage", "FrameworkTool"):
+            destination = cast(lambda_.IDestination, destinations.SqsDestination(queue))
+            self.aliases[name].configure_async_invoke(on_failure=destination, retry_attempts=2)
 
     def allow_switching_schedule(self, role: iam.IRole) -> None:
         """Let Actions and FrameworkTool pass the schedule's role when they change the schedule."""
@@ -378,6 +406,16 @@ class Functions(Grants):
             memory_size=SIZES[name].memory_mb,
             timeout=Duration.seconds(SIZES[name].timeout_s),
             environment=dict(environment),
+            tracing=lambda_.Tracing.ACTIVE,
+            # A cycle that runs during a deployment still invokes the versions before it.
+            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN)
+            if name in PINNED
+            else None,
+        )
+        acknowledge_wildcard(
+            role,
+            "Resource::*",
+            "X-Ray offers no resource to name; the statement only lets a function add traces.",
         )
         acknowledge(
             function,

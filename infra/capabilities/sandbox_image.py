@@ -1,14 +1,19 @@
-"""Rebuilds the sandbox image with a package for candidates, in CodeBuild, after a person's approval.
+"""Builds the sandbox image in CodeBuild: with a package for candidates after a person's approval, or at a deployment.
 
 FrameworkTool starts a build when an operator approves; neither the host nor the planner can. The end of the build
 starts PublishImage, which checks the image and moves the benchmark's alias, or leaves the alias where it was.
+
+With ``image_build=codebuild`` a custom resource, the function FirstImage, has the image of the deployed sources built
+before the benchmark is created or updated.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import cast
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
@@ -17,6 +22,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sqs as sqs
 from codec_evolution.adapters.images import KEPT_TAG
 from constructs import Construct
 
@@ -43,6 +49,8 @@ PUSH = [
 """Actions for pushing an image to the repository."""
 
 BUILD_TIMEOUT = Duration.minutes(40)
+FIRST_TIMEOUT = Duration.minutes(16)
+"""How long a deployment waits for FirstImage, which itself lives for at most 15 minutes."""
 QUEUED_TIMEOUT = Duration.minutes(30)
 KEPT_IMAGES = 10
 """Older images are deleted: of those that the benchmark ran, and of all others."""
@@ -57,16 +65,17 @@ BUILD_SPEC = {
         "pre_build": {
             "on-failure": "ABORT",
             "commands": [
-                '[ "${#LOCK_SHA256}" -eq 64 ]',
+                '[ -n "$IMAGE_TAG" ] || [ "${#LOCK_SHA256}" -eq 64 ]',
+                '[ -n "$IMAGE_TAG" ] || '
                 'aws s3 cp --quiet "s3://$BUCKET/$LOCKS/$LOCK_SHA256/requirements.lock" requirements.lock',
-                'echo "$LOCK_SHA256  requirements.lock" | sha256sum --check --strict',
+                '[ -n "$IMAGE_TAG" ] || echo "$LOCK_SHA256  requirements.lock" | sha256sum --check --strict',
                 'aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY%%/*}"',
             ],
         },
         "build": {
             "on-failure": "ABORT",
             "commands": [
-                'TAG="$LOCK_SHA256-$CODEBUILD_BUILD_NUMBER"',
+                'TAG="${IMAGE_TAG:-$LOCK_SHA256-$CODEBUILD_BUILD_NUMBER}"',
                 # Lambda takes one plain manifest, no index with attestations.
                 'docker build --provenance=false --platform linux/amd64 --build-arg PYTHON_VERSION="$PYTHON_VERSION" '
                 '--tag "$REPOSITORY:$TAG" .',
@@ -77,7 +86,10 @@ BUILD_SPEC = {
         },
     },
 }
-"""The hash ensures that the lock file is the approved one; everything else is the source as deployed."""
+"""The hash ensures that the lock file is the approved one; everything else is the source as deployed.
+
+With a tag, which only FirstImage gives, the lock file is that of the source, too.
+"""
 
 
 class SandboxImage(Construct):
@@ -86,14 +98,49 @@ class SandboxImage(Construct):
     Attributes
     ----------
     project : codebuild.Project
-        Started only by FrameworkTool, for an operator.
+        Started only by FrameworkTool, for an operator, and by FirstImage, for a deployment.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, data: DataStack) -> None:
         super().__init__(scope, construct_id)
         self._data, self._bucket = data, data.artifacts
         self.repository = self._repository()
+        self._source = assets.Asset(
+            self, "Source", path=str(ROOT / "sandbox_container"), exclude=[*NOT_CODE, "clips/downloads"]
+        )
         self.project = self._project()
+
+    def deployed(self, builder: lambda_.Function) -> CustomResource:
+        """Return the image of the deployed sources, which is built before the resource counts as made.
+
+        Parameters
+        ----------
+        builder
+            FirstImage; it gets the rights to start builds and to look for the image.
+        """
+        builder.add_environment("IMAGE_PROJECT", self.project.project_name)
+        builder.add_environment("IMAGE_REPOSITORY", self.repository.repository_name)
+        allow(builder, ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], [self.project.project_arn])
+        allow(builder, ["ecr:DescribeImages"], [self.repository.repository_arn])
+        image = CustomResource(
+            self,
+            "Deployed",
+            service_token=builder.function_arn,
+            resource_type="Custom::SandboxImage",
+            properties={"Tag": self.deployed_tag},
+            service_timeout=FIRST_TIMEOUT,
+        )
+        # The roles with their policies: the rights to start a build, and those of the build itself.
+        roles = role_of(builder), self.node.find_child("Role")
+        image.node.add_dependency(*roles, self.project)
+        return image
+
+    @property
+    def deployed_tag(self) -> str:
+        """The tag of the deployed sources' image: one of those that are kept, by all that determines the image."""
+        spec = json.dumps([BUILD_SPEC, PYTHON_VERSION])
+        digest = hashlib.sha256(f"{self._source.asset_hash}{spec}".encode()).hexdigest()
+        return f"{KEPT_TAG}{digest[:40]}"
 
     def serve(
         self,
@@ -101,6 +148,7 @@ class SandboxImage(Construct):
         publisher: lambda_.Function,
         publisher_alias: lambda_.IFunction,
         benchmark: lambda_.Function,
+        lost: sqs.IQueue,
     ) -> None:
         """Let one function start builds, and another one publish the built image to the benchmark.
 
@@ -112,6 +160,8 @@ class SandboxImage(Construct):
             PublishImage.
         benchmark
             The function that runs the image.
+        lost
+            Receives the notices of ended builds that EventBridge could not deliver.
         """
         starter.add_environment("IMAGE_PROJECT", self.project.project_name)
         allow(starter, ["codebuild:StartBuild"], [self.project.project_arn])
@@ -121,7 +171,7 @@ class SandboxImage(Construct):
         }.items():
             publisher.add_environment(name, value)
         self._allow_publishing(publisher, benchmark)
-        self._notify(publisher_alias)
+        self._notify(publisher_alias, lost)
 
     def _allow_publishing(self, publisher: lambda_.Function, benchmark: lambda_.Function) -> None:
         versions = f"{benchmark.function_arn}:*"
@@ -184,7 +234,7 @@ class SandboxImage(Construct):
         return repository
 
     def _project(self) -> codebuild.Project:
-        source = assets.Asset(self, "Source", path=str(ROOT / "sandbox_container"), exclude=NOT_CODE)
+        source = self._source
         group = log_group(self, "Build")
         role = self._role(source, group)
         variables = {
@@ -193,6 +243,7 @@ class SandboxImage(Construct):
             "REPOSITORY": self.repository.repository_uri,
             "PYTHON_VERSION": PYTHON_VERSION,
             "LOCK_SHA256": "",
+            "IMAGE_TAG": "",
             "MODIFICATION_ID": "",
         }
         project = codebuild.Project(
@@ -252,7 +303,7 @@ class SandboxImage(Construct):
         )
         return role
 
-    def _notify(self, publisher: lambda_.IFunction) -> None:
+    def _notify(self, publisher: lambda_.IFunction, lost: sqs.IQueue) -> None:
         rule = events.Rule(
             self,
             "BuildEnded",
@@ -266,5 +317,5 @@ class SandboxImage(Construct):
         message = events.RuleTargetInput.from_object(
             {"build": events.EventField.from_path("$.detail.build-id")}
         )
-        target = targets.LambdaFunction(publisher, event=message, retry_attempts=2)
+        target = targets.LambdaFunction(publisher, event=message, retry_attempts=2, dead_letter_queue=lost)
         rule.add_target(cast(events.IRuleTarget, target))

@@ -265,7 +265,6 @@ class Slot:
                 "measure": expression("$measure"),
                 "confirm": expression("$confirm"),
                 "fault": expression("$fault"),
-                "execution": expression("$states.context.Execution.Id"),
             },
             outputs=expression(PAYLOAD),
         )

@@ -37,13 +37,14 @@ ENDPOINTS = 0
 """VPC interface endpoints: the host reaches AWS from a public subnet, and the benchmark reaches nothing."""
 HOST_DISK_GB = 16
 """GB of the framework host's volume."""
-HOST_METRICS = 7
-"""Metrics of the host's detailed monitoring, each charged as a metric."""
+HOST_USES_A_DAY, HOST_HOURS_A_USE = 4, 0.4
+"""Assumed starts of an on-demand host by a running loop, and hours until it stops again: a call, and a quarter of an
+hour without one."""
 IMAGE_GB = 2
 """GB of the benchmark image in ECR."""
 SECRETS = 2
 """The keys for Anthropic and GitHub."""
-ALARM_METRICS, COMPOSITE_ALARMS, DASHBOARDS = 24, 1, 1
+ALARM_METRICS, COMPOSITE_ALARMS, DASHBOARDS = 64, 1, 1
 """Resources in the template, which a test compares. An alarm costs as many alarm-metrics as it reads metrics."""
 PAUSED_SERIES = 2
 """Metrics that a loop emits whose ticks are refused."""
@@ -74,6 +75,8 @@ class Load:
         Calls to the language model per attempt.
     plan_s, benchmark_s
         Seconds of the planner's and the benchmark's functions per attempt.
+    host_hours
+        Hours that the framework host runs, over all days.
     """
 
     days: int
@@ -83,6 +86,7 @@ class Load:
     calls: float
     plan_s: float
     benchmark_s: float
+    host_hours: float
 
 
 def usage_of(load: Load) -> list[Usage]:
@@ -131,10 +135,9 @@ def _storing(load: Load) -> list[Usage]:
 def _standing(load: Load) -> list[Usage]:
     hours, months = load.days * HOURS_A_DAY, load.days / DAYS_A_MONTH
     return [
-        Usage("EC2, framework host", hours, "hour", "ec2_t4g_small_hour"),
+        Usage("EC2, framework host", load.host_hours, "hour", "ec2_t4g_small_hour"),
         Usage("EBS, framework host", HOST_DISK_GB * months, "GB-month", "ebs_gp3_gb_month"),
-        Usage("EC2, detailed monitoring", HOST_METRICS * months, "month", "cloudwatch_metric_month"),
-        Usage("Public IPv4 address, framework host", hours, "hour", "public_ipv4_hour"),
+        Usage("Public IPv4 address, framework host", load.host_hours, "hour", "public_ipv4_hour"),
         Usage("VPC interface endpoints", ENDPOINTS * hours, "hour", "interface_endpoint_hour"),
         Usage("Secrets Manager", SECRETS * months, "month", "secret_month"),
         Usage("ECR, benchmark image", IMAGE_GB * months, "GB-month", "ecr_gb_month"),
@@ -154,5 +157,6 @@ def _watching(load: Load) -> list[Usage]:
             "CloudWatch, paging alarm", COMPOSITE_ALARMS * months, "month", "cloudwatch_composite_alarm_month"
         ),
         Usage("CloudWatch, dashboard", DASHBOARDS * months, "month", "cloudwatch_dashboard_month"),
+        Usage("X-Ray, traces", load.cycles / 1e6, "million", "xray_million_traces"),
         Usage("CloudWatch, logs", logs, "GB", "cloudwatch_logs_gb"),
     ]

@@ -10,7 +10,14 @@ from typing import Any
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices, parse_models
 
-from infra.commands.aws_usage import DAYS_A_MONTH, Load, usage_of
+from infra.commands.aws_usage import (
+    DAYS_A_MONTH,
+    HOST_HOURS_A_USE,
+    HOST_USES_A_DAY,
+    HOURS_A_DAY,
+    Load,
+    usage_of,
+)
 from infra.commands.costs import cost_row, read_attempts, total_of
 from infra.errors import UserError
 from infra.local.session import LINEAGE, join_session
@@ -125,9 +132,12 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         calls=each.calls,
         plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
         benchmark_s=each.benchmark_s,
+        host_hours=days * _host_hours_a_day(settings),
     )
+    # Nobody calls a tool while nothing is evolved.
+    still = load if settings.framework_host == "always" else replace(load, host_hours=0)
     lines = [_times(line, attempts) for line in model_lines]
-    lines += _aws_lines(prices, load)
+    lines += _aws_lines(prices, load, still)
     return {
         "days": days,
         "cycles_a_day": cycles_a_day,
@@ -146,6 +156,13 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         "paused_usd": round(sum(line.paused_usd for line in lines), 2),
         "idle_usd": round(sum(line.idle_usd for line in lines), 2),
     }
+
+
+def _host_hours_a_day(settings: Settings) -> float:
+    """Return how long a running loop needs the framework host."""
+    if settings.framework_host == "always":
+        return HOURS_A_DAY
+    return 0 if settings.framework_tools == "off" else HOST_USES_A_DAY * HOST_HOURS_A_USE
 
 
 def _attempts_a_day(settings: Settings, cycles_a_day: int, attempt_usd: float) -> int:
@@ -182,10 +199,13 @@ def _times(line: Line, count: int) -> Line:
     return replace(line, quantity=line.quantity * count, usd=line.usd * count)
 
 
-def _aws_lines(prices: PriceTable, load: Load) -> list[Line]:
-    """Return the bill of AWS, each line also for a paused and for an idle deployment, which have the same items."""
-    paused = usage_of(replace(load, cycles=0, opened=0, attempts=0))
-    idle = usage_of(replace(load, opened=0, attempts=0))
+def _aws_lines(prices: PriceTable, load: Load, still: Load) -> list[Line]:
+    """Return the bill of AWS, each line also for a paused and for an idle deployment, which have the same items.
+
+    `still` is the same load while nothing is evolved.
+    """
+    paused = usage_of(replace(still, cycles=0, opened=0, attempts=0))
+    idle = usage_of(replace(still, opened=0, attempts=0))
     lines = []
     for used, off, refused in zip(usage_of(load), paused, idle, strict=True):
         price, source = prices.aws[used.price], prices.sources[used.price]

@@ -25,8 +25,8 @@ from infra.local.session import LINEAGE, Session, join_session
 from infra.progress import Progress
 from infra.settings import APP_STACK, DATA_STACK, stack_name, stage_of_environment
 
-CALL_TIMEOUT_S = 320
-"""Longer than the 300 s that FrameworkTool may take."""
+CALL_TIMEOUT_S = 500
+"""Longer than the 480 s that FrameworkTool may take."""
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _aws_target() -> Target:
         modifications=FrameworkModifications(outputs["FrameworkModificationsTable"]),
         operator=Operator(
             control,
-            StateMachineCycles(outputs["StateMachineArn"]),
+            StateMachineCycles(outputs["StateMachineAliasArn"]),
             MinuteSchedule(outputs["ScheduleName"]),
             utc_now,
         ),

@@ -36,8 +36,9 @@ FUNCTIONS = (
 PLACEHOLDER_SECRET = json.dumps({"token": "local"})
 """Value of both secrets locally: the stand-ins require one, and no real key may be written to disk."""
 
-NOT_LOCAL = {"SCHEDULE_NAME": "", "CONSOLE_URL": "", "IMAGE_PROJECT": ""}
-"""Variables that are empty locally: runs start cycles, there is no console to link to, and no image is built."""
+NOT_LOCAL = {"SCHEDULE_NAME": "", "CONSOLE_URL": "", "IMAGE_PROJECT": "", "STATE_MACHINE_ALIAS": ""}
+"""Variables that are empty locally: runs start cycles, there is no console to link to, no image is built, and the
+emulator's state machines have neither versions nor aliases."""
 
 _DEPLOY_TIMEOUT_S = 120.0
 _CLIENT = Config(

@@ -37,6 +37,8 @@ LEFT_OUT = frozenset(
         "AWS::S3::BucketPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::SSM::Document",
+        "AWS::StepFunctions::StateMachineAlias",
+        "AWS::StepFunctions::StateMachineVersion",
     }
 )
 """Types that the emulator lacks, would only pretend to run (CodeBuild), or that require TLS (the policies)."""
@@ -291,6 +293,11 @@ def _stand_ins(resources: Mapping[str, Any], buckets: Mapping[str, str]) -> dict
         if each["Type"] == "AWS::SecretsManager::Secret":
             # On AWS both are the ARN; the emulator's Ref is the name, which matches no policy.
             found[name, "Ref"] = {"Fn::GetAtt": [name, "Id"]}
+        if each["Type"] == "AWS::StepFunctions::StateMachineAlias":
+            # The alias of the version of a machine: the machine itself.
+            (route,) = each["Properties"]["RoutingConfiguration"]
+            version = resources[route["StateMachineVersionArn"]["Ref"]]
+            found[name, "Ref"] = version["Properties"]["StateMachineArn"]
     return found
 
 

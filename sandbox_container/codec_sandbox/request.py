@@ -73,6 +73,8 @@ class Request:
         Some of `WINDOW_STAGES`, whose windows the report lists, so that each can be measured by its own invocation.
     policy_sha256 : str
         SHA-256 of the policy's text; empty without a policy.
+    execution : str
+        ARN of the state machine's execution, for the log; empty outside of one.
     """
 
     attempt_id: str
@@ -87,6 +89,7 @@ class Request:
     window: str = ""
     windows_of: tuple[str, ...] = ()
     policy_sha256: str = ""
+    execution: str = ""
 
     @property
     def source_sha256(self) -> str:
@@ -137,6 +140,7 @@ def parse(event: Any) -> Request:
         window=window,
         windows_of=_named(event.get("windows_of") or [], "windows_of", WINDOW_STAGES),
         policy_sha256=policy_sha256,
+        execution=_text(event, "execution"),
     )
 
 

@@ -32,6 +32,7 @@ OF_THE_LOOP = {
     "Budget100",
     "AdoptionWaitsForCommit",
     "HostAway",
+    "PausedItself",
 }
 
 
@@ -59,7 +60,12 @@ def quiet() -> None:
 def paused() -> None:
     """A paused loop that still ticks, with its money spent and a version that is not committed."""
     for _ in range(60):
-        tick("paused", spent=20.0, paused=True, version=4, committed_version=3)
+        tick("paused", spent=20.0, paused=True, paused_reason="holidays", version=4, committed_version=3)
+
+
+def paused_itself() -> None:
+    """A loop whose incumbent fails, as Conclude pauses it."""
+    tick("paused", paused=True, paused_reason="incumbent_failed: version 4 fails (policy)")
 
 
 def silent() -> None:
@@ -191,6 +197,7 @@ def statistic(metric: dict[str, Any], name: str, told: dict[Series, list[float]]
         (spent_but_for_a_rest, {"Budget80", "Budget100"}),
         (uncommitted, {"AdoptionWaitsForCommit"}),
         (host_away, {"HostAway"}),
+        (paused_itself, {"PausedItself"}),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )

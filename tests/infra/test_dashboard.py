@@ -11,7 +11,7 @@ import pytest
 from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.loop import metrics
 from codec_evolution.loop.metrics import Metric
-from codec_evolution.ports import LoopState
+from codec_evolution.ports import INCUMBENT_FAILED, LoopState
 from codec_evolution.record import Attempt
 from codec_evolution.widgets.views import VIEWS
 
@@ -70,6 +70,8 @@ def test_the_code_emits_every_metric_that_is_listed() -> None:
     ]
     opened = CycleOpened(go=True, lineage="main", cycle_id="c")
     samples += metrics.of_tick(opened, LoopState("main"), 1.0, 2.0)
+    own = LoopState("main", paused=True, paused_reason=f"{INCUMBENT_FAILED}: version 1 fails")
+    samples += metrics.of_tick(opened, own, 1.0, 2.0)
     samples += metrics.of_tool_call("modify_framework_file", "applied")
     samples += metrics.of_host_away("main")
     assert {sample.metric for sample in samples} == set(metrics.METRICS)

@@ -13,7 +13,7 @@ from codec_evolution import record
 from codec_evolution.adapters.emf import emit
 from codec_evolution.contracts import CycleOpened, Report
 from codec_evolution.loop import cycle, metrics
-from codec_evolution.ports import LoopState
+from codec_evolution.ports import INCUMBENT_FAILED, LoopState
 from codec_sandbox import faults
 
 from infra.settings import Settings
@@ -51,6 +51,8 @@ def told(capsys, monkeypatch) -> set[Series]:
     for outcome in ("opened", *cycle.REFUSALS):
         opened = CycleOpened(go=outcome == "opened", reason=outcome, lineage=LINEAGE, cycle_id="c")
         emit(metrics.of_tick(opened, LoopState(LINEAGE), 1.0, 2.0))
+    own_pause = LoopState(LINEAGE, paused=True, paused_reason=f"{INCUMBENT_FAILED}: version 1 fails")
+    emit(metrics.of_tick(CycleOpened(go=False, lineage=LINEAGE, cycle_id="c"), own_pause, 1.0, 2.0))
     emit(metrics.of_host_away(LINEAGE))
     return set(of_log(capsys.readouterr().out.splitlines()))
 

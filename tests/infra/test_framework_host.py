@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 import re2
+from codec_evolution.adapters import decisions, hosts
 from codec_evolution.adapters.hosts import INLINE_BYTES
 from codec_evolution.framework.tool_specs import HOST_TOOLS
 from codec_evolution.host.config import HostConfig
 
 from infra.assets import ROOT
-from infra.capabilities.framework_host import SCRIPTS, framework_files
+from infra.capabilities.framework_host import HOST_FILES, SCRIPTS, framework_files
+from infra.capabilities.functions import SIZES
+from infra.commands import reach
+from infra.settings import Settings
 from tests.support.policies import ACCOUNT, REGION, decision, rendered
 
 Resources = dict[str, dict[str, Any]]
@@ -197,13 +201,14 @@ def test_only_the_planners_function_is_published_anew(app_resources):
 def test_the_settings_of_the_host_are_the_operators(instance):
     parts = instance["UserData"]["Fn::Base64"]["Fn::Join"][1]
     script = "".join(part if isinstance(part, str) else "X" for part in parts)
-    settings = json.loads(re.search(r"HOST_SETTINGS='([^']*)'", script)[1])
+    (found,) = re.findall(r"HOST_SETTINGS='([^']*)'", script)
+    settings = json.loads(found)
     HostConfig(**settings)
     assert (settings["tools"], settings["autonomy"], settings["user"]) == ("on", "data", "codec-framework")
     assert "--require-hashes" in script
 
 
-@pytest.mark.parametrize("name", ["call", "restore", "install"])
+@pytest.mark.parametrize("name", [*(name for name in HOST_FILES if "." not in name), "install"])
 def test_the_hosts_scripts_are_valid_shell(name):
     subprocess.run(["bash", "-n", str(SCRIPTS / name)], check=True, timeout=10)
 
@@ -213,3 +218,48 @@ def test_the_host_gets_the_whole_framework_and_no_clip(app_resources):
     assert "layers/common/python/codec_evolution/data/language_policy.toml" in paths
     assert "sandbox_container/codec_sandbox/policy_ceiling.toml" in paths
     assert not any("windows" in path or "__pycache__" in path for path in paths)
+
+
+def test_only_framework_tool_starts_this_instance_and_nobody_stops_one(app_resources):
+    (instance,) = [name for name, each in app_resources.items() if each["Type"] == "AWS::EC2::Instance"]
+    own, other = (f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{name}" for name in (f"<{instance}>", "i-0"))
+    granted = statements(app_resources, "FunctionsFrameworkToolRoleDefaultPolicy")
+    assert decision(granted, action="ec2:StartInstances", resource=own) == "Allow"
+    assert decision(granted, action="ec2:StartInstances", resource=other) == ""
+    assert decision(granted, action="ssm:DescribeInstanceInformation", resource="*") == "Allow"
+    starters = [
+        name
+        for name, each in app_resources.items()
+        if each["Type"] == "AWS::IAM::Policy" and "ec2:StartInstances" in json.dumps(each)
+    ]
+    assert len(starters) == 1
+    assert "ec2:StopInstances" not in json.dumps(app_resources)
+
+
+def test_a_host_that_powers_off_is_stopped_and_not_terminated(instance):
+    assert instance["InstanceInitiatedShutdownBehavior"] == "stop"
+    assert not instance.get("Monitoring"), "the alarms need status checks only, which are free"
+
+
+def test_a_call_of_a_stopped_host_ends_before_the_function_that_makes_it():
+    assert SIZES["FrameworkTool"].timeout_s >= hosts.WAKE_TIMEOUT_S + hosts.CALL_TIMEOUT_S + 60
+    assert SIZES["Actions"].timeout_s > decisions.READ_TIMEOUT_S
+    assert SIZES["FrameworkTool"].timeout_s < reach.CALL_TIMEOUT_S
+
+
+def test_a_host_that_is_left_on_alarms_only_where_it_should_stop(app_resources, synthesised):
+    def alarms(resources: Resources) -> dict[str, dict[str, Any]]:
+        found = of_type(resources, "AWS::CloudWatch::Alarm")
+        return {each["AlarmName"].partition("-")[2]: each for each in found}
+
+    left_on = alarms(app_resources)["HostLeftOn"]
+    (metric,) = [each["MetricStat"] for each in left_on["Metrics"] if "MetricStat" in each]
+    assert (metric["Metric"]["MetricName"], metric["Stat"]) == ("StatusCheckFailed", "SampleCount")
+    assert (metric["Period"], left_on["EvaluationPeriods"]) == (3600, 6)
+    assert left_on["Threshold"] <= 60, "EC2 checks an instance once a minute"
+    assert left_on["TreatMissingData"] == "notBreaching"
+    assembly = synthesised(Settings(framework_host="always"))
+    always = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
+    assert set(alarms(app_resources)) - set(alarms(always)) == {"HostLeftOn"}
+    script = rendered(of_type(always, "AWS::EC2::Instance")[0]["UserData"]["Fn::Base64"])
+    assert "FRAMEWORK_HOST=always" in script

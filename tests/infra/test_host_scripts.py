@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -16,11 +17,18 @@ from typing import Any
 import pytest
 
 from infra.assets import ROOT
-from infra.capabilities.framework_host import SCRIPTS, framework_files
+from infra.capabilities.framework_host import HOST_FILES, SCRIPTS, framework_files
 
 POLICY = "layers/common/python/codec_evolution/data/language_policy.toml"
 RESULT = "0" * 64
-ROOTS = ("/opt/codec-evolution", "/etc/codec-evolution", "/var/lib/codec-evolution", "/etc/systemd", "/root/")
+ROOTS = (
+    "/run/codec-evolution",
+    "/opt/codec-evolution",
+    "/etc/codec-evolution",
+    "/var/lib/codec-evolution",
+    "/etc/systemd",
+    "/root/",
+)
 AWS = """#!/bin/bash
 # Objects are files below $BUCKETS; what is asked is written down.
 echo "aws $*" >> "$CALLS"
@@ -63,7 +71,7 @@ class Machine:
         for path in (self.root, self.buckets, self.tools):
             path.mkdir()
         stand_ins = {"aws": AWS, "install": INSTALL, "python3.11": PYTHON.replace("REAL", sys.executable)}
-        stand_ins |= dict.fromkeys(("dnf", "useradd", "systemctl"), QUIET)
+        stand_ins |= dict.fromkeys(("dnf", "useradd", "systemctl", "sleep"), QUIET)
         for name, text in stand_ins.items():
             (self.tools / name).write_text(text)
             (self.tools / name).chmod(0o755)
@@ -99,9 +107,8 @@ class Machine:
         return self.root / path.lstrip("/")
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """An instance after its user data ran."""
+def installed(tmp_path: Path, framework_host: str) -> Machine:
+    """Return an instance after its user data ran."""
     made = Machine(tmp_path)
     code = tmp_path / "code"
     for path in framework_files():
@@ -109,7 +116,7 @@ def machine(tmp_path: Path) -> Machine:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     shutil.make_archive(str(made.buckets / "assets" / "code"), "zip", code)
-    for name in ("call", "restore", "orchestrator.service"):
+    for name in HOST_FILES:
         made.at(f"/root/{name}").write_text(made.moved((SCRIPTS / name).read_text()))
     settings = {
         "checkout": "/var/lib/codec-evolution/checkout",
@@ -129,9 +136,15 @@ def machine(tmp_path: Path) -> Machine:
         REGION="eu-central-1",
         CODE="s3://assets/code.zip",
         HOST_SETTINGS=json.dumps(moved),
+        FRAMEWORK_HOST=framework_host,
     )
     assert done.returncode == 0, done.stderr
     return made
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return installed(tmp_path, "on_demand")
 
 
 def restore(machine: Machine) -> None:
@@ -165,9 +178,7 @@ def test_the_user_data_fits_and_installs_the_program_the_tests_and_the_unit(mach
     assert oct(machine.at("/var/lib/codec-evolution/state").stat().st_mode)[-3:] == "700"
     assert "pip -m pip install --quiet --require-hashes --only-binary :all:" in machine.calls
     assert "systemctl enable --now codec-evolution-orchestrator.service" in machine.calls
-    whole = sum(
-        (SCRIPTS / name).stat().st_size for name in ("call", "restore", "install", "orchestrator.service")
-    )
+    whole = sum((SCRIPTS / name).stat().st_size for name in (*HOST_FILES, "install"))
     assert whole < 12_000, "user data has 16 KB at most, settings included"
 
 
@@ -247,3 +258,53 @@ def test_what_arrives_is_never_text_of_a_script(machine):
 def test_the_account_of_the_settings_is_one_that_the_script_makes():
     made = (SCRIPTS / "install").read_text()
     assert "useradd --system --no-create-home --shell /sbin/nologin codec-framework" in made
+
+
+def idle(machine: Machine) -> bool:
+    """Let the timer's service run; returns whether it stopped the instance."""
+    done = machine.bash(machine.at("/opt/codec-evolution/bin/idle").read_text())
+    assert done.returncode == 0, done.stderr
+    return "systemctl poweroff" in machine.calls
+
+
+def test_a_host_without_calls_stops_itself(machine):
+    assert "systemctl enable --now codec-evolution-idle.timer" in machine.calls
+    assert idle(machine)
+
+
+def test_a_host_that_was_called_waits_a_quarter_of_an_hour(machine):
+    restore(machine)
+    call(machine, "modify_framework_file", EDIT)
+    called = machine.at("/run/codec-evolution/called")
+    assert not idle(machine)
+    long_ago = called.stat().st_mtime - 16 * 60
+    os.utime(called, (long_ago, long_ago))
+    assert idle(machine)
+
+
+def test_a_host_neither_stops_during_a_call_nor_takes_one_while_it_stops(machine):
+    lock = machine.at("/run/codec-evolution/lock")
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert not idle(machine)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        status, result = call(machine, "modify_framework_file", EDIT)
+    assert status == 75
+    assert not result.exists()
+
+
+def test_a_host_does_not_stop_while_it_is_updated(machine):
+    (machine.tools / "systemctl").write_text(QUIET + "[[ $1 != show ]] || echo activating\n")
+    assert not idle(machine)
+
+
+def test_a_host_that_always_runs_has_no_timer_that_stops_it_and_is_updated_too(tmp_path):
+    calls = installed(tmp_path, "always").calls
+    assert "idle.timer" not in calls
+    assert "codec-evolution-patch.timer" in calls
+
+
+def test_a_host_answers_only_after_its_checkout_is_restored():
+    unit = (SCRIPTS / "orchestrator.service").read_text()
+    assert "Before=amazon-ssm-agent.service" in unit

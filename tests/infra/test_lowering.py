@@ -194,6 +194,26 @@ def test_a_reference_to_a_secret_is_its_arn_as_on_aws(checkout: Checkout) -> Non
     assert resources["Queue"]["Properties"]["QueueName"] == {"Fn::GetAtt": ["Secret", "Id"]}
 
 
+def test_the_alias_of_a_state_machine_is_the_machine_itself(checkout: Checkout) -> None:
+    resources = lowered(
+        checkout,
+        Machine={"Type": "AWS::StepFunctions::StateMachine", "Properties": {}},
+        One={
+            "Type": "AWS::StepFunctions::StateMachineVersion",
+            "Properties": {"StateMachineArn": {"Ref": "Machine"}},
+        },
+        Live={
+            "Type": "AWS::StepFunctions::StateMachineAlias",
+            "Properties": {
+                "RoutingConfiguration": [{"StateMachineVersionArn": {"Ref": "One"}, "Weight": 100}]
+            },
+        },
+        Queue={"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Live"}}},
+    ).template["Resources"]
+    assert resources["Queue"]["Properties"]["QueueName"] == {"Ref": "Machine"}
+    assert not {"One", "Live"} & set(resources)
+
+
 def test_a_parameter_that_the_emulator_cannot_look_up_becomes_a_plain_value(tmp_path: Path) -> None:
     public = {
         "Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",

@@ -60,4 +60,4 @@ def test_a_metric_or_a_setting_that_a_row_names_exists():
     known = {each.name for each in metrics.METRICS}
     for _, _, do in rows("## Alarms"):
         for word in re.findall(r"`(\w+)`", do):
-            assert word in settings | known | {"layers", "MissedTicks"}, word
+            assert word in settings | known | {"layers", "MissedTicks", "LostEvents"}, word

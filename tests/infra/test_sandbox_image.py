@@ -18,6 +18,10 @@ from codec_evolution.framework.modifications import IMAGE_LOCK
 from infra.assets import ROOT
 from infra.capabilities import functions
 from infra.capabilities.sandbox_image import BUILD_SPEC, LOCKS
+from infra.settings import Settings
+from tests.support.aws_calls import actions_of
+from tests.support.policies import ACCOUNT, REGION, decision
+from tests.support.templates import allowed as allowed_actions
 
 Resources = dict[str, dict[str, Any]]
 
@@ -87,7 +91,15 @@ def test_the_project_is_bounded_and_builds_from_the_framework_as_deployed(projec
     assert project["Artifacts"] == {"Type": "NO_ARTIFACTS"}
     assert project["LogsConfig"]["CloudWatchLogs"]["Status"] == "ENABLED"
     names = {each["Name"] for each in environment["EnvironmentVariables"]}
-    assert names == {"BUCKET", "LOCKS", "REPOSITORY", "PYTHON_VERSION", "LOCK_SHA256", "MODIFICATION_ID"}
+    assert names == {
+        "BUCKET",
+        "LOCKS",
+        "REPOSITORY",
+        "PYTHON_VERSION",
+        "LOCK_SHA256",
+        "IMAGE_TAG",
+        "MODIFICATION_ID",
+    }
     assert artifacts.image_lock("x") == f"{LOCKS}/x/requirements.lock"
     assert artifacts.framework_overlay(IMAGE_LOCK) == functions.IMAGE_LOCK
 
@@ -155,6 +167,7 @@ def build(folder: Path, **variables: str) -> tuple[int, str, list[str]]:
         "PYTHON_VERSION": "3.13",
         "CODEBUILD_BUILD_NUMBER": "5",
         "FAILS": "",
+        "IMAGE_TAG": "",
         **variables,
     }
     done = subprocess.run(["sh", "-c", script], cwd=folder, env=environment, timeout=20, check=False)
@@ -240,3 +253,89 @@ def test_the_source_of_a_build_is_what_the_dockerfile_copies():
     assert "requirements.lock" in copied
     for name in copied:
         assert name.startswith("/") or (ROOT / "sandbox_container" / name).exists()
+
+
+# --- a deployment without Docker ---------------------------------------------------------------------
+
+TAG = "live-0123456789012345678901234567890123456789"
+
+
+def test_a_build_for_a_deployment_takes_the_lock_file_of_the_sources(tmp_path):
+    status, image, calls = build(tmp_path, IMAGE_TAG=TAG, LOCK_SHA256="")
+    assert (status, image) == (0, "1.dkr.example/images@sha256:abc")
+    assert not any(each.startswith("aws s3") for each in calls)
+    assert f"docker push --quiet 1.dkr.example/images:{TAG}" in calls
+
+
+@pytest.fixture(scope="module")
+def without_docker(synthesised) -> dict[str, Any]:
+    assembly = synthesised(Settings(image_build="codebuild"))
+    assert not json.loads((assembly / "CodecEvolutionApp.assets.json").read_text())["dockerImages"]
+    return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())
+
+
+def test_the_benchmark_waits_for_the_image_that_the_account_builds(without_docker):
+    resources = without_docker["Resources"]
+    (name,) = [name for name, each in resources.items() if each["Type"] == "Custom::SandboxImage"]
+    image = resources[name]
+    tag = image["Properties"]["Tag"]
+    (function,) = [
+        each
+        for each in resources.values()
+        if each["Type"] == "AWS::Lambda::Function" and each["Properties"].get("PackageType") == "Image"
+    ]
+    uri = json.dumps(function["Properties"]["Code"]["ImageUri"])
+    assert "SandboxImageImages" in uri and f":{tag}" in uri
+    assert name in function["DependsOn"]
+    (project,) = [name for name, each in resources.items() if each["Type"] == "AWS::CodeBuild::Project"]
+    rights = [each for each in image["DependsOn"] if resources[each]["Type"] == "AWS::IAM::Policy"]
+    assert project in image["DependsOn"]
+    assert {each.partition("RoleDefaultPolicy")[0] for each in rights} == {
+        "FunctionsFirstImage",
+        "SandboxImage",
+    }
+    assert re.fullmatch(r"live-[0-9a-f]{40}", tag), "the repository keeps what is tagged like this"
+    assert without_docker["Outputs"]["SandboxImageDigest"]["Value"] == {"Fn::GetAtt": [name, "Digest"]}
+
+
+def test_a_deployment_waits_for_the_build_for_a_bounded_time(without_docker):
+    (image,) = of_type(without_docker["Resources"], "Custom::SandboxImage")
+    assert functions.SIZES[functions.FIRST_IMAGE].timeout_s < int(image["ServiceTimeout"]) <= 3600
+
+
+def test_the_function_of_the_first_image_builds_and_looks_and_may_do_nothing_else(without_docker):
+    resources = without_docker["Resources"]
+    handler = ROOT / "functions/first_image/handler.py"
+    assert actions_of(handler) == {"codebuild:BatchGetBuilds", "codebuild:StartBuild", "ecr:DescribeImages"}
+    assert allowed_actions(resources, "FunctionsFirstImage") == {
+        *("codebuild:BatchGetBuilds", "codebuild:StartBuild", "ecr:DescribeImages"),
+        *("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),
+    }
+    starters = allowed(resources, "codebuild:StartBuild")
+    assert set(starters) == {"FunctionsFirstImage", "FunctionsFrameworkTool"}
+
+
+def test_lambda_may_pull_the_built_image_and_only_for_functions_of_this_account(without_docker):
+    (repository,) = of_type(without_docker["Resources"], "AWS::ECR::Repository")
+    policy = repository["RepositoryPolicyText"]["Statement"]
+
+    def may_pull(source: str) -> str:
+        return decision(
+            [{**each, "Resource": "*"} for each in policy],
+            action="ecr:BatchGetImage",
+            resource="*",
+            service="lambda.amazonaws.com",
+            context={"aws:SourceArn": source},
+        )
+
+    assert may_pull(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:benchmark") == "Allow"
+    assert may_pull(f"arn:aws:lambda:{REGION}:999999999999:function:other") == ""
+
+
+def test_a_machine_with_docker_needs_no_resource_that_builds(app_resources):
+    assert "Custom::SandboxImage" not in {each["Type"] for each in app_resources.values()}
+
+
+def test_an_alarm_still_reads_no_more_metrics_than_cloudwatch_takes(without_docker):
+    for alarm in of_type(without_docker["Resources"], "AWS::CloudWatch::Alarm"):
+        assert sum("MetricStat" in each for each in alarm.get("Metrics", [])) <= 10

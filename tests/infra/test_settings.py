@@ -31,6 +31,8 @@ README = Path(__file__).resolve().parents[2] / "infra/README.md"
         ("benchmark_cpu_s", "900", "between 10 and 800"),
         ("search_seed", "-1", "between 0 and 2147483647"),
         ("lineage", "Main/1", "lower-case letters"),
+        ("alarm_email", "somebody", "one mail address"),
+        ("alarm_email", "a@example.org,b@example.org", "one mail address"),
         ("github_repository", "no-slash", "owner/name"),
         ("github_branch", "a..b", "git branch name"),
         ("github_branch", "feature/", "git branch name"),

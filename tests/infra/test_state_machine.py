@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
+from infra.capabilities.aws_tools import CONFIGURABLE
+from tests.support.policies import ACCOUNT, REGION, decision, rendered
+from tests.support.templates import listed, statements
+
 State = dict[str, Any]
+QUALIFIED = r"^(Functions|Sandbox)|Live[0-9A-F]{8}$|CurrentVersion[0-9A-F]{8}[0-9a-f]{32}$"
+"""What surrounds a function's name in the logical ids of its alias and its versions."""
 
 
 def levels(machine: State) -> Iterator[dict[str, State]]:
@@ -64,6 +70,11 @@ def test_a_function_that_is_busy_or_asleep_is_waited_for_over_minutes(definition
         assert patient["JitterStrategy"] == "NONE", "jitter would halve the sum"
 
 
+def test_every_task_passes_the_execution_that_its_log_lines_name(definition: State) -> None:
+    for name, task in tasks(definition).items():
+        assert task["Arguments"]["Payload"]["execution"] == "{% $states.context.Execution.Id %}", name
+
+
 def test_nothing_is_retried_on_every_error(definition: State) -> None:
     for name, state in states(definition).items():
         for retry in state.get("Retry", []):
@@ -105,7 +116,7 @@ def test_a_task_waits_longer_than_its_function_may_run(
     }
     for name, task in tasks(definition).items():
         alias = task["Arguments"]["FunctionName"]
-        function = re.sub(r"^(Functions|Sandbox)|Live[0-9A-F]{8}$", "", alias)
+        function = re.sub(QUALIFIED, "", alias)
         assert task["TimeoutSeconds"] > timeouts[function], name
 
 
@@ -202,3 +213,68 @@ def test_every_expression_stands_alone_in_its_string(definition: State) -> None:
         if "{%" in text:
             assert text.startswith("{%"), text
             assert text.endswith("%}"), text
+
+
+def test_a_cycle_ends_on_the_definition_and_the_functions_that_it_began_with(
+    definition: State, app_resources: dict[str, dict[str, Any]]
+) -> None:
+    """Each revision becomes a version, and a deployment deletes no version of a function that one of them invokes."""
+    (version,) = [
+        name for name, each in app_resources.items() if each["Type"].endswith("StateMachineVersion")
+    ]
+    properties = app_resources[version]["Properties"]
+    machine = properties["StateMachineArn"]["Ref"]
+    # A changed revision replaces the version; Step Functions lets what runs on the old one end.
+    assert properties["StateMachineRevisionId"] == {"Fn::GetAtt": [machine, "StateMachineRevisionId"]}
+    (alias,) = [each for each in app_resources.values() if each["Type"].endswith("StateMachineAlias")]
+    assert alias["Properties"]["Name"] == "live"
+    assert alias["Properties"]["RoutingConfiguration"] == [
+        {"StateMachineVersionArn": {"Ref": version}, "Weight": 100}
+    ]
+    by_alias = set()
+    for task in tasks(definition).values():
+        invoked = task["Arguments"]["FunctionName"]
+        kind = app_resources[invoked]["Type"]
+        if kind == "AWS::Lambda::Alias":
+            by_alias.add(re.sub(QUALIFIED, "", invoked))
+        else:
+            assert kind == "AWS::Lambda::Version"
+            assert app_resources[invoked]["DeletionPolicy"] == "Retain"
+            assert app_resources[invoked]["UpdateReplacePolicy"] == "Retain"
+    # Tools and PublishImage publish versions of these, so that only their alias is known.
+    assert by_alias == {*CONFIGURABLE, "Benchmark"}
+
+
+def test_a_cycle_of_an_earlier_version_may_still_invoke_its_functions(
+    definition: State, app_resources: dict[str, dict[str, Any]]
+) -> None:
+    granted = statements(app_resources, "CycleStateMachine")
+    for task in tasks(definition).values():
+        invoked = app_resources[task["Arguments"]["FunctionName"]]
+        if invoked["Type"] == "AWS::Lambda::Version":
+            earlier = f"<{invoked['Properties']['FunctionName']['Ref']}.Arn>:7"
+            assert decision(granted, action="lambda:InvokeFunction", resource=earlier) == "Allow"
+
+
+def test_schedule_and_operators_start_the_alias_and_may_start_nothing_else(
+    app_resources: dict[str, dict[str, Any]],
+) -> None:
+    (alias,) = [name for name, each in app_resources.items() if each["Type"].endswith("StateMachineAlias")]
+    (schedule,) = [each for each in app_resources.values() if each["Type"] == "AWS::Scheduler::Schedule"]
+    assert {"Ref": alias} in schedule["Properties"]["Target"]["Input"]["Fn::Join"][1]
+    may_start = {
+        name.partition("Role")[0]: each["Resource"]
+        for name, resource in app_resources.items()
+        if resource["Type"] == "AWS::IAM::Policy"
+        for each in resource["Properties"]["PolicyDocument"]["Statement"]
+        if "states:StartExecution" in listed(each["Action"])
+    }
+    named = rendered(may_start.pop("FunctionsActions"))
+    assert named == f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:CodecEvolutionApp-Cycle:live"
+    assert may_start == {"EveryMinute": {"Ref": alias}}
+    actions = next(
+        each["Properties"]["Environment"]["Variables"]
+        for name, each in app_resources.items()
+        if each["Type"] == "AWS::Lambda::Function" and name.startswith("FunctionsActions")
+    )
+    assert f"{rendered(actions['STATE_MACHINE_ARN'])}:{actions['STATE_MACHINE_ALIAS']}" == named

@@ -14,7 +14,7 @@ from infra import assets
 from infra.commands import aws_usage
 from infra.preflight import BOOTSTRAP
 from infra.settings import Settings
-from tests.support.policies import decision
+from tests.support.policies import decision, rendered
 from tests.support.templates import Resources, allowed, listed, named, of_type, statements
 
 BUCKET = "<PublishOutputFnGetAttArtifacts82DD59A1Arn203AF0AE>"
@@ -57,6 +57,7 @@ def test_only_logging_tracing_network_interfaces_and_the_agent_name_no_resource(
         if policy["Type"] == "AWS::IAM::Policy"
         for each in policy["Properties"]["PolicyDocument"]["Statement"]
         if each["Effect"] == "Allow" and "*" in listed(each["Resource"])
+        if set(listed(each["Action"])) != TRACES
     }
     assert {re.sub(r"RoleDefaultPolicy\w+$", "", name) for name in wide} == {
         "CycleStateMachine",
@@ -218,7 +219,7 @@ def test_an_attempt_is_written_once_and_only_commit_may_add_to_it(app_resources:
 def test_what_draws_cannot_write_and_what_acts_reads_no_artifact(app_resources: Resources) -> None:
     logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
     reads = {"dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "s3:ListBucket"}
-    assert allowed(app_resources, "FunctionsWidgets") == {*logs, *reads}
+    assert allowed(app_resources, "FunctionsWidgets") == {*logs, *reads, *TRACES}
     assert not {action for action in allowed(app_resources, "FunctionsActions") if action.startswith("s3:")}
 
 
@@ -293,12 +294,31 @@ def test_a_deployment_of_a_changed_layer_replaces_amended_packages(monkeypatch: 
     assert before[1] == after[1]
 
 
+def test_functions_and_state_machine_are_traced_but_for_the_benchmark(app_resources: Resources) -> None:
+    """The benchmark runs strangers' code: its role may do nothing, and no daemon is offered to it."""
+    traced = {
+        re.sub(r"Functions|[0-9A-F]{8}$", "", name): each["Properties"].get("TracingConfig", {}).get("Mode")
+        for name, each in app_resources.items()
+        if each["Type"] == "AWS::Lambda::Function"
+    }
+    assert traced.pop("SandboxBenchmark") is None
+    assert set(traced.values()) == {"Active"}
+    for name in traced:
+        granted = statements(app_resources, f"Functions{name}")
+        assert decision(granted, action="xray:PutTraceSegments", resource="*") == "Allow"
+    (machine,) = of_type(app_resources, "AWS::StepFunctions::StateMachine")
+    assert machine["Properties"]["TracingConfiguration"] == {"Enabled": True}
+
+
 def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources: Resources) -> None:
     kinds = Counter(
         (each["Properties"].get("PackageType", "Zip"), each["Properties"]["Architectures"][0])
         for each in of_type(app_resources, "AWS::Lambda::Function")
     )
     assert kinds == {("Zip", "arm64"): 9, ("Image", "x86_64"): 1}
+
+
+TRACES = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 
 
 def test_the_schedule_is_deployed_disabled_and_never_piles_up(app_resources: Resources) -> None:
@@ -311,18 +331,25 @@ def test_the_schedule_is_deployed_disabled_and_never_piles_up(app_resources: Res
     assert "<aws.scheduler.execution-id>" in json.dumps(properties["Target"]["Input"])
 
 
-def test_the_machine_may_only_invoke_the_live_aliases(app_resources: Resources) -> None:
+def test_the_machine_may_only_invoke_live_aliases_and_versions_of_its_other_functions(
+    app_resources: Resources,
+) -> None:
     invoked = [
-        resource["Ref"]
+        rendered(resource)
         for each in statements(app_resources, "CycleStateMachine")
         if "lambda:InvokeFunction" in each["Action"]
         for resource in each["Resource"]
     ]
-    aliases = {name for name, each in app_resources.items() if each["Type"] == "AWS::Lambda::Alias"}
-    assert set(invoked) == {
-        name for name in aliases if not re.match("Functions(Widgets|Actions|PublishImage)", name)
+    short = {
+        re.sub(r"^<(Functions|Sandbox)|[0-9A-F]{8}([0-9a-f]{32})?(?=[.>])|[<>]", "", each) for each in invoked
     }
-    assert len(invoked) == 7
+    pinned = {"FrameworkTool", "Conclude"}
+    assert short == {
+        *("OpenCycleLive", "PlanLive", "CommitLive", "CloseCycleLive", "BenchmarkLive"),
+        *(f"{name}CurrentVersion" for name in pinned),
+        *(f"{name}.Arn:*" for name in pinned),
+    }
+    assert len(invoked) == len(short)
 
 
 def test_the_price_of_an_attempt_knows_the_memory_of_the_functions(app_resources: Resources) -> None:
@@ -352,7 +379,7 @@ def test_the_estimate_counts_what_the_templates_hold(
     (host,) = of_type(app_resources, "AWS::EC2::Instance")
     (disk,) = host["Properties"]["BlockDeviceMappings"]
     assert disk["Ebs"]["VolumeSize"] == aws_usage.HOST_DISK_GB
-    assert host["Properties"]["Monitoring"] is True, "its metrics are a line of the estimate"
+    assert not host["Properties"].get("Monitoring"), "detailed monitoring is no line of the estimate"
     assert count(app_resources, "AWS::CloudWatch::CompositeAlarm") == aws_usage.COMPOSITE_ALARMS
     assert count(app_resources, "AWS::CloudWatch::Dashboard") == aws_usage.DASHBOARDS
     assert count(data_resources, "AWS::SecretsManager::Secret") == aws_usage.SECRETS

@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.stub import ANY, Stubber
+from codec_evolution.adapters import hosts
 from codec_evolution.adapters.hosts import REQUESTS, RESULTS, SsmHost
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.framework import modifications as states
@@ -22,6 +24,8 @@ from infra.local.session import LINEAGE
 from tests.integration.framework import operator
 
 NOW = "2026-11-21T22:00:00.000Z"
+INSTANCE = "i-0123456789abcdef0"
+LONG_AGO = datetime(2026, 11, 1, tzinfo=UTC)
 SEARCH = "layers/common/python/codec_evolution/planners/search.py"
 
 
@@ -155,7 +159,8 @@ def test_the_next_call_closes_an_interrupted_one(session, table):
 def ssm_host(session):
     """A host whose Systems Manager client is told what to answer; the network ends there."""
     host = SsmHost("HostParameter", {"run_shell_command": "Shell"}, session.bucket, "commands")
-    with Stubber(host._ssm) as stubber:
+    with Stubber(host._ssm) as stubber, Stubber(host._ec2) as instances:
+        was(instances, "running")
         yield host, stubber
 
 
@@ -169,18 +174,33 @@ def command(identifier: str, **arguments: str) -> dict:
 
 
 def find_instance(stubber: Stubber) -> None:
-    stubber.add_response(
-        "get_parameter", {"Parameter": {"Value": "i-0123456789abcdef0"}}, {"Name": "HostParameter"}
-    )
+    stubber.add_response("get_parameter", {"Parameter": {"Value": INSTANCE}}, {"Name": "HostParameter"})
+
+
+def was(instances: Stubber, state: str) -> None:
+    """Let the next request to start the instance tell its state before."""
+    change = {"InstanceId": INSTANCE, "PreviousState": {"Name": state}}
+    instances.add_response("start_instances", {"StartingInstances": [change]}, {"InstanceIds": [INSTANCE]})
+
+
+def agent(stubber: Stubber, status: str, *, seen: datetime | None = None) -> None:
+    """Let the next question for the agent be answered like this."""
+    found = {"InstanceId": INSTANCE, "PingStatus": status, "LastPingDateTime": seen or datetime.now(UTC)}
+    stubber.add_response("describe_instance_information", {"InstanceInformationList": [found]})
 
 
 def expect(stubber: Stubber, request: object, *statuses: str) -> None:
     find_instance(stubber)
+    agent(stubber, "Online", seen=LONG_AGO)
+    send(stubber, request, *statuses)
+
+
+def send(stubber: Stubber, request: object, *statuses: str) -> None:
     stubber.add_response(
         "send_command",
         {"Command": {"CommandId": "00000000-0000-0000-0000-000000000000"}},
         {
-            "InstanceIds": ["i-0123456789abcdef0"],
+            "InstanceIds": [INSTANCE],
             "DocumentName": "Shell",
             "Parameters": {"Request": request, "Result": ANY},
             "TimeoutSeconds": 60,
@@ -231,8 +251,62 @@ def test_a_command_without_a_result_is_a_host_that_is_away(ssm_host, status):
 def test_an_instance_that_is_not_there_is_a_host_that_is_away(ssm_host):
     host, stubber = ssm_host
     find_instance(stubber)
+    agent(stubber, "Online")
     stubber.add_client_error("send_command", "InvalidInstanceId")
     with pytest.raises(HostAway, match="InvalidInstanceId"):
+        host.call(command(f"m{uuid.uuid4()}"))
+
+
+@pytest.fixture
+def asleep(session, monkeypatch):
+    """A host whose instance may be stopped, and which is asked again at once."""
+    monkeypatch.setattr(hosts, "WAKE_POLL_S", 0.001)
+    host = SsmHost("HostParameter", {"run_shell_command": "Shell"}, session.bucket, "commands")
+    with Stubber(host._ssm) as stubber, Stubber(host._ec2) as instances:
+        find_instance(stubber)
+        yield host, stubber, instances
+
+
+def test_a_stopped_host_is_started_and_waited_for_until_its_agent_shows_a_new_sign_of_life(asleep, session):
+    host, stubber, instances = asleep
+    was(instances, "stopped")
+    # Systems Manager takes the agent for online for minutes after it is gone.
+    agent(stubber, "Online", seen=LONG_AGO)
+    agent(stubber, "Online", seen=datetime.now(UTC) + timedelta(hours=1))
+    send(stubber, ANY, "Success")
+    document = command(f"m{uuid.uuid4()}")
+    session.bucket.put_json(f"{RESULTS}/{name_of(document)}.json", {"status": "applied"})
+    assert host.call(document) == {"status": "applied"}
+    stubber.assert_no_pending_responses()
+    instances.assert_no_pending_responses()
+
+
+def test_a_host_that_is_just_stopping_is_started_once_it_has_stopped(asleep, session):
+    host, stubber, instances = asleep
+    for _ in range(2):
+        instances.add_client_error("start_instances", "IncorrectInstanceState")
+    was(instances, "stopped")
+    agent(stubber, "Online", seen=datetime.now(UTC) + timedelta(hours=1))
+    send(stubber, ANY, "Success")
+    document = command(f"m{uuid.uuid4()}")
+    session.bucket.put_json(f"{RESULTS}/{name_of(document)}.json", {"status": "applied"})
+    assert host.call(document) == {"status": "applied"}
+    instances.assert_no_pending_responses()
+
+
+def test_a_host_that_does_not_come_up_is_waited_for_so_long_and_no_longer(asleep, monkeypatch):
+    host, stubber, instances = asleep
+    monkeypatch.setattr(hosts, "WAKE_TIMEOUT_S", 0)
+    was(instances, "stopped")
+    agent(stubber, "ConnectionLost")
+    with pytest.raises(HostAway, match=f"{INSTANCE} did not come up within 0 s"):
+        host.call(command(f"m{uuid.uuid4()}"))
+
+
+def test_an_instance_that_is_gone_is_a_host_that_is_away(asleep):
+    host, _, instances = asleep
+    instances.add_client_error("start_instances", "InvalidInstanceID.NotFound")
+    with pytest.raises(HostAway, match=r"InvalidInstanceID\.NotFound"):
         host.call(command(f"m{uuid.uuid4()}"))
 
 

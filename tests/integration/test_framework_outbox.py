@@ -8,7 +8,6 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from codec_evolution.framework import modifications as states
 from infra.local.deploy import PLACEHOLDER_SECRET
 from infra.local.github_standin import GithubStandin
 from infra.local.synthesis import ROOT
+from tests.support.lambda_context import CONTEXT
 
 NOW = "2026-11-21T22:00:00.000Z"
 PATH = "prompts/amended.md"
@@ -45,9 +45,10 @@ def commit(session, lineage, github, monkeypatch) -> Callable[[], dict[str, Any]
     monkeypatch.setenv("GITHUB_API_URL", github.url)
     monkeypatch.setenv("GITHUB_REPOSITORY", github.repository)
     spec = importlib.util.spec_from_file_location("commit_handler", ROOT / "functions/commit/handler.py")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return lambda: module.lambda_handler({"lineage": lineage}, SimpleNamespace())
+    return lambda: module.lambda_handler({"lineage": lineage}, CONTEXT)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from codec_evolution.ports import ImageBuild
 
 from infra.commands.framework_calls import modifications_of
 from infra.local.synthesis import ROOT
+from tests.support.lambda_context import CONTEXT
 
 ID = "2004-01-01T00:00:00.000Z#image"
 
@@ -31,6 +31,7 @@ def handler(session, monkeypatch) -> Any:
     spec = importlib.util.spec_from_file_location(
         "publish_image", ROOT / "functions/publish_image/handler.py"
     )
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.lambda_handler
@@ -46,7 +47,8 @@ def test_the_end_of_a_build_is_noted_at_the_call_that_it_was_started_for(session
     monkeypatch.setattr(CodeBuildImages, "finished", lambda self, build: ended)
     monkeypatch.setattr(BenchmarkImage, "publish", lambda self, image, label: "7")
     assert (
-        handler({"build": "arn:aws:codebuild:us-east-1:000000000000:build/p:1"}, SimpleNamespace())["status"]
-        == "live"
+        handler({"build": "arn:aws:codebuild:us-east-1:000000000000:build/p:1"}, CONTEXT)["status"] == "live"
     )
-    assert table.get(ID).image_message == "the benchmark runs r@sha256:1 as version 7"
+    noted = table.get(ID)
+    assert noted is not None
+    assert noted.image_message == "the benchmark runs r@sha256:1 as version 7"

@@ -98,7 +98,7 @@ def _holds(operator: str, key: str, wanted: list[Any], context: Context) -> bool
 
 
 def _compare(operator: str, wanted: list[Any], value: Any) -> bool:
-    if operator in ("StringEquals", "Bool"):
+    if operator in ("StringEquals", "ArnEquals", "Bool"):
         return str(value) in [str(each) for each in wanted]
     if operator in ("StringLike", "ArnLike"):
         return any(matches(str(each), str(value)) for each in wanted)

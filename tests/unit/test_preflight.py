@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import UserError
-from infra.preflight import Account, examine, main, problems, settings_of
+from infra.preflight import Account, examine, image_build, main, problems, settings_of
 from infra.settings import Settings
 from tests.support.aws import aws_in_process
 
@@ -73,6 +73,35 @@ def test_a_region_without_bootstrap_arm64_or_model_is_told_apart(monkeypatch):
         account = examine(session, settings)
     assert (account.bootstrap, account.has_arm64) == (0, False)
     assert account.missing_models == ("claude-sonnet-5-5",)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "docker", "where", "says"),
+    [
+        ([], True, "local", ""),
+        ([], False, "codebuild", "no Docker runs here: CodeBuild builds"),
+        (["slots=2", "image_build=codebuild"], True, "codebuild", ""),
+        (["image_build=local"], True, "local", ""),
+    ],
+)
+def test_the_account_builds_the_image_where_no_docker_runs(pairs, docker, where, says):
+    chosen, said = image_build(pairs, lambda: docker)
+    assert chosen == where
+    assert said.startswith(says) and bool(said) == bool(says)
+
+
+def test_a_machine_that_is_told_to_build_and_cannot_is_refused():
+    with pytest.raises(UserError, match="image_build=local needs Docker"):
+        image_build(["image_build=local"], lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("engine", "printed"), [("true", "local"), ("false", "codebuild"), ("/none", "codebuild")]
+)
+def test_the_choice_is_one_word_for_the_makefile(engine, printed, capsys, monkeypatch):
+    monkeypatch.setenv("CDK_DOCKER", engine)
+    assert main(["--image-build"]) == 0
+    assert capsys.readouterr().out == f"{printed}\n"
 
 
 class _Answers:

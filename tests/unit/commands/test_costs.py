@@ -71,7 +71,7 @@ def test_an_estimate_has_a_line_for_each_service_with_its_price():
 
 def test_an_estimate_says_what_is_paid_while_nothing_is_evolved():
     found = estimate(Settings(), 30, 1440, Assumptions())
-    assert 20 < found["paused_usd"] < found["idle_usd"] < found["total_usd"]
+    assert 10 < found["paused_usd"] < found["idle_usd"] < found["total_usd"]
     # A refused tick takes four transitions: 43,200 ticks of a month are 172,800, at 0.025 dollars a thousand.
     assert found["idle_usd"] - found["paused_usd"] > 4.32
 
@@ -163,3 +163,25 @@ def test_a_model_that_is_none_is_a_usage_error(tmp_path):
     assert done.returncode == 2 and "planner_models" in done.stderr
     done = cli("cost", "--state-dir", str(tmp_path))
     assert done.returncode == 2 and "there is no evolution" in done.stderr
+
+
+def test_an_idle_deployment_costs_less_than_half_of_what_a_standing_host_made_it_cost():
+    """26 dollars a month were paid while paused when the host ran all the time with detailed monitoring."""
+    found = estimate(Settings(), 30, 1440, Assumptions())
+    assert 0 < found["paused_usd"] < 26 / 2
+    hours = {line["item"]: line["quantity"] for line in found["lines"]}["EC2, framework host"]
+    assert 0 < hours < 3 * 30, "a running loop wakes the host a few times a day"
+
+
+def test_a_host_that_always_runs_is_paid_for_all_day_whatever_the_loop_does():
+    found = estimate(Settings(framework_host="always"), 30, 1440, Assumptions())
+    hours = {line["item"]: line["quantity"] for line in found["lines"]}["EC2, framework host"]
+    assert hours == 720
+    on_demand = estimate(Settings(), 30, 1440, Assumptions())
+    standing = 720 * (load_prices().aws["ec2_t4g_small_hour"] + load_prices().aws["public_ipv4_hour"])
+    assert found["paused_usd"] - on_demand["paused_usd"] == pytest.approx(standing, abs=0.02)
+
+
+def test_nobody_wakes_the_host_where_there_are_no_tools():
+    found = estimate(Settings(framework_tools="off"), 30, 1440, Assumptions())
+    assert {line["item"]: line["quantity"] for line in found["lines"]}["EC2, framework host"] == 0

@@ -136,6 +136,13 @@ class CycleOpened(Contract):
         return [Item(**common, **slot.model_dump()) for slot in self.slots]
 
 
+class TaskInput(Contract):
+    """Base of an input that may name the execution that it belongs to."""
+
+    execution: str = ""
+    """ARN of the execution, which every log line of the call carries; empty where no cycle called."""
+
+
 class CycleInput(BaseModel):
     """What an execution is started with; a person may add fields that nothing reads."""
 
@@ -154,7 +161,7 @@ class OpenRequest(Contract):
     preparation: int = Field(alias="pass", ge=0)
 
 
-class PlanRequest(Contract):
+class PlanRequest(TaskInput):
     """Input of Plan: one round for one item."""
 
     item: Item
@@ -303,7 +310,7 @@ class Report(Reported):
         return self
 
 
-class ConcludeRequest(Contract):
+class ConcludeRequest(TaskInput):
     """Input of Conclude."""
 
     item: Item
@@ -311,8 +318,6 @@ class ConcludeRequest(Contract):
     measure: Report | None = None
     confirm: Report | None = None
     fault: Fault | None = None
-    execution: str = ""
-    """ARN of the execution, for the record's link to it."""
 
 
 class Concluded(Contract):
@@ -324,7 +329,7 @@ class Concluded(Contract):
     cost_usd: float = 0.0
 
 
-class ToolRequest(Contract):
+class ToolRequest(TaskInput):
     """Input of FrameworkTool from the state machine: the planner's call, which the tool service judges."""
 
     attempt_id: str
@@ -354,7 +359,7 @@ class BuildEnded(Contract):
     build: str
 
 
-class CommitRequest(Contract):
+class CommitRequest(TaskInput):
     """Input of Commit."""
 
     lineage: str

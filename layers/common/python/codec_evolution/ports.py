@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from codec_evolution.record import Attempt, Elite
 
+INCUMBENT_FAILED = "incumbent_failed"
+"""Begins the reason of a pause that the loop made on its own account."""
+
 
 @dataclass(frozen=True)
 class LoopState:
@@ -43,6 +46,11 @@ class LoopState:
     paused_at: str = ""
     release: str = ""
     committed_version: int = -1
+
+    @property
+    def paused_itself(self) -> bool:
+        """Whether the loop paused on its own account; a person's pause has a reason of the person's."""
+        return self.paused and self.paused_reason.startswith(f"{INCUMBENT_FAILED}:")
 
 
 @dataclass(frozen=True)

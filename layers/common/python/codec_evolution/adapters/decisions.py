@@ -11,8 +11,8 @@ import boto3
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.loop.steering import Decisions
 
-READ_TIMEOUT_S = 290
-"""Just under the lifetime of a caller that is itself a function of 300 s."""
+READ_TIMEOUT_S = 470
+"""Just under the lifetime of a caller that is itself a function of 480 s."""
 
 
 class FrameworkToolFailed(Exception):

@@ -28,10 +28,18 @@ class StateMachineExecutions:
 
 
 class StateMachineCycles:
-    """Starts cycles of one state machine; implements `steering.Cycles`."""
+    """Starts cycles of one state machine; implements `steering.Cycles`.
 
-    def __init__(self, state_machine_arn: str) -> None:
-        self._arn = state_machine_arn
+    Parameters
+    ----------
+    state_machine_arn
+        ARN of the state machine, or of one of its aliases.
+    alias
+        Name of the alias that is started, if the ARN does not end with one; empty for the latest revision.
+    """
+
+    def __init__(self, state_machine_arn: str, alias: str = "") -> None:
+        self._arn = f"{state_machine_arn}:{alias}" if alias else state_machine_arn
         self._client = boto3.client("stepfunctions", config=client_config())
 
     def start(self, name: str, lineage: str) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,13 @@ from codec_evolution.ports import Host, HostAway
 INLINE_BYTES = 48 * 1024
 """Of a base64 call; a larger one travels through the bucket, because Run Command carries 64 KB of parameters."""
 CALL_TIMEOUT_S = 240
-"""Of one call, below the function's own 300 s."""
+"""Of one call; together with `WAKE_TIMEOUT_S` below the function's own 480 s."""
+WAKE_TIMEOUT_S = 150
+"""How long a stopped instance may take until its agent answers; half a minute is usual, more if it is just stopping."""
+WAKE_POLL_S = 3.0
+"""Seconds between two looks at an instance that starts."""
+RUNNING, STARTING, UNKNOWN = "running", "pending", ""
+"""States of an instance before it was asked to start; `UNKNOWN` if it refused, as it does while it stops."""
 DELIVERY_TIMEOUT_S = 60
 """How long Run Command tries to reach the instance."""
 POLL_S = (0.5, 1.0, 2.0, 3.0)
@@ -98,9 +105,10 @@ class SsmHost:
         self._bucket = bucket
         self._log_group = log_group
         self._ssm = boto3.client("ssm", config=client_config())
+        self._ec2 = boto3.client("ec2", config=client_config())
 
     def call(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one command and wait for its answer; raises `HostAway`."""
+        """Start the instance if it is stopped, send one command and wait for its answer; raises `HostAway`."""
         name = _name(str(document["modification_id"]))
         text = json.dumps(document)
         request = base64.b64encode(text.encode("ascii")).decode("ascii")
@@ -110,6 +118,7 @@ class SsmHost:
             parameters["Request"] = ["bucket"]
         try:
             instance = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
+            self._wake(instance)
             command = self._ssm.send_command(
                 InstanceIds=[instance],
                 DocumentName=self._documents[str(document["tool"])],
@@ -131,6 +140,38 @@ class SsmHost:
     def answered(self, modification_id: str) -> dict[str, Any] | None:
         """Return the result that the host left in the bucket."""
         return self._bucket.get_json(f"{RESULTS}/{_name(modification_id)}.json")
+
+    def _wake(self, instance: str) -> None:
+        """Start an instance that is stopped, and wait until its agent answers; raises `HostAway`."""
+        began, deadline = datetime.now(UTC), time.monotonic() + WAKE_TIMEOUT_S
+        state = self._start(instance)
+        # Systems Manager takes an agent for online some minutes after it is gone: only a later sign of life counts.
+        since = None if state == RUNNING else began
+        while not (state and self._answers(instance, since)):
+            if time.monotonic() >= deadline:
+                raise HostAway(f"the instance {instance} did not come up within {WAKE_TIMEOUT_S} s")
+            time.sleep(WAKE_POLL_S)
+            state = state or self._start(instance)
+
+    def _start(self, instance: str) -> str:
+        """Ask an instance to start, which changes nothing if it runs, and return its state before that."""
+        try:
+            started = self._ec2.start_instances(InstanceIds=[instance])["StartingInstances"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "IncorrectInstanceState":
+                return UNKNOWN
+            raise
+        return RUNNING if started[0]["PreviousState"]["Name"] == RUNNING else STARTING
+
+    def _answers(self, instance: str, since: datetime | None) -> bool:
+        """Tell whether the agent is online, by a sign of life that is not older than `since`."""
+        found = self._ssm.describe_instance_information(
+            Filters=[{"Key": "InstanceIds", "Values": [instance]}]
+        )["InstanceInformationList"]
+        return any(
+            each["PingStatus"] == "Online" and (since is None or each["LastPingDateTime"] >= since)
+            for each in found
+        )
 
     def _await(self, command: str, instance: str) -> str:
         deadline, tries = time.monotonic() + CALL_TIMEOUT_S, 0

@@ -7,6 +7,9 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
+EXECUTION = "execution"
+"""Field of a payload that holds the execution's ARN: the correlation id of every line that a cycle logs."""
+
 
 def make_logger(service: str) -> Logger:
     """Return the logger of one function.

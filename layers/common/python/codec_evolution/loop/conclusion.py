@@ -14,7 +14,7 @@ from codec_evolution.judging import adoption, archive
 from codec_evolution.loop.recording import build_record
 from codec_evolution.loop.ruling import Ruling, measured, of_verdict
 from codec_evolution.loop.windows import Windows, contest_of
-from codec_evolution.ports import Conflict, Control, LoopState, Objects, Record
+from codec_evolution.ports import INCUMBENT_FAILED, Conflict, Control, LoopState, Objects, Record
 from codec_evolution.record import Attempt, ProposalFacts
 
 MAX_JUDGEMENTS = 5
@@ -138,7 +138,10 @@ class Concluder:
     def _incumbent_failed(self, item: Item, ruling: Ruling) -> Concluded:
         """Pause a lineage whose incumbent fails on its next contest's windows: a retry would fail as well."""
         if ruling.status == records.TEST_FAILED:
-            reason = f"version {item.version} fails on the windows of its next contest ({ruling.reason})"
+            reason = (
+                f"{INCUMBENT_FAILED}: version {item.version} fails on the windows of its next contest "
+                f"({ruling.reason})"
+            )
             self.control.set_paused(
                 item.lineage, True, at=self.now(), reason=records.clip_text(reason), expected_at=None
             )

@@ -102,6 +102,9 @@ IDENTICAL = Metric(
 STAGE = Metric("StageDuration", "Seconds", (LINEAGE, "Stage"), "seconds of one stage of one attempt")
 TOOL_CALLS = Metric("FrameworkToolCalls", "Count", ("Tool", "Outcome"), "framework tool calls by their state")
 HOST_AWAY = Metric("HostAway", "Count", (LINEAGE,), "framework tool calls that the host did not answer")
+PAUSED_ITSELF = Metric(
+    "PausedItself", "Count", (LINEAGE,), "a tick of a loop that paused because its incumbent fails"
+)
 LAYERS = Metric("SandboxLayers", "Count", (LINEAGE,), "kernel layers in force round the candidate")
 
 OF_ATTEMPT = {
@@ -133,6 +136,7 @@ METRICS: tuple[Metric, ...] = (
     *OF_ATTEMPT.values(),
     TOOL_CALLS,
     HOST_AWAY,
+    PAUSED_ITSELF,
     LAYERS,
 )
 
@@ -187,7 +191,7 @@ def of_tick(opened: CycleOpened, state: LoopState, spent_usd: float, budget_usd:
     said = [Sample(TICKS, 1, (opened.lineage, outcome)), Sample(VERSION, state.version, lineage)]
     if state.paused:
         # A person stopped money and commits on purpose: no alarm.
-        return said
+        return [*said, Sample(PAUSED_ITSELF, 1, lineage)] if state.paused_itself else said
     # A remainder too small for one call stops the loop like an empty budget.
     stopped = budget_usd <= 0 or outcome.startswith("daily_budget")
     used = 100.0 * spent_usd / budget_usd if budget_usd > 0 else 0.0

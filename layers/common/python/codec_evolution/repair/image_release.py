@@ -38,7 +38,8 @@ class ImageReleaser:
             ``status`` (a value of ``image_status``, or ``unknown``) and ``message``.
         """
         ended = self.builds.finished(build)
-        call = self.modifications.get(ended.modification_id)
+        # The build of a deployment is for no modification.
+        call = self.modifications.get(ended.modification_id) if ended.modification_id else None
         if call is None or call.build != ended.build:
             return {"status": "unknown", "message": f"no modification waits for {build}"}
         if call.image_status != states.BUILDING:
