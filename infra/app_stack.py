@@ -60,14 +60,7 @@ class AppStack(Stack):
         self.benchmark = self._benchmark(settings)
         lost = self._dead_letters("LostEvents", "EventBridge and asynchronous invocations")
         self._repair(data, settings, lost)
-        self.cycle = Cycle(
-            self,
-            "Cycle",
-            functions={**self.functions.aliases, BENCHMARK: self.benchmark.alias},
-            pinned={each: self.functions.functions[each] for each in PINNED},
-            settings=settings,
-            state_machine_name=name,
-        )
+        self.cycle = self._cycle(settings, name)
         schedule_input = {"lineage": settings.lineage}
         missed = self._dead_letters("MissedTicks", "the schedule")
         schedule = self._schedule(schedule_name, schedule_input, missed)
@@ -77,6 +70,16 @@ class AppStack(Stack):
         )
         self._links()
         self._names(settings, schedule, schedule_input)
+
+    def _cycle(self, settings: Settings, name: str) -> Cycle:
+        return Cycle(
+            self,
+            "Cycle",
+            functions={**self.functions.aliases, BENCHMARK: self.benchmark.alias},
+            pinned={each: self.functions.functions[each] for each in PINNED},
+            settings=settings,
+            state_machine_name=name,
+        )
 
     def _names(
         self, settings: Settings, schedule: scheduler.Schedule, schedule_input: Mapping[str, str]

@@ -83,13 +83,6 @@ class Cycle(Construct):
                 include_execution_data=False,
             ),
         )
-        acknowledge_wildcard(
-            self.state_machine.role,
-            "Resource::*",
-            "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
-            "Functions documents for a logged and traced state machine.",
-        )
-
         self._allow_versions(pinned)
         self.live_arn = self._publish()
 
@@ -102,6 +95,12 @@ class Cycle(Construct):
         )
         for each in pinned.values():
             acknowledge_versions(self.state_machine.role, each)
+        acknowledge_wildcard(
+            self.state_machine.role,
+            "Resource::*",
+            "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
+            "Functions documents for a logged and traced state machine.",
+        )
 
     def _publish(self) -> str:
         """Publish each revision as a version under the alias ``live``; returns the alias's ARN."""

@@ -25,11 +25,10 @@ from codec_evolution.framework.tool_specs import HOST_TOOLS
 from constructs import Construct
 
 from infra.assets import ROOT
-from infra.capabilities.grants import objects_finding
+from infra.capabilities.host_findings import acknowledge_host_rights, acknowledge_instance
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service_role
 from infra.data_stack import DataStack
-from infra.nag import acknowledge
 from infra.settings import Settings
 
 PREFIX = "framework/"
@@ -207,7 +206,7 @@ class FrameworkHost(Construct):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         allow(role, ["logs:DescribeLogGroups"], [groups])
-        _acknowledge_host_rights(role, self._data)
+        acknowledge_host_rights(role, self._data)
         return role
 
     def _instance(self, settings: Settings) -> ec2.Instance:
@@ -241,18 +240,7 @@ class FrameworkHost(Construct):
         )
         # Tells CloudFormation how the boot script ended, so that a host without its program fails the deployment.
         data.add_signal_on_exit_command(instance)
-        acknowledge(
-            instance,
-            "EC28",
-            "The alarms on the host watch its status checks, which EC2 reports every minute without detailed "
-            "monitoring; that costs two dollars a month and shows nothing else that anybody looks at.",
-        )
-        acknowledge(
-            instance,
-            "EC29",
-            "The instance is replaced by deployments and removed by `make destroy`, which termination protection would "
-            "both end in failure; what it knows is in the tables and the bucket.",
-        )
+        acknowledge_instance(instance)
         return instance
 
     def _network(self) -> ec2.Vpc:
@@ -386,26 +374,6 @@ def _allow_publishing(
     )
     for each in published:
         acknowledge_versions(role_of(function), each)
-
-
-def _acknowledge_host_rights(role: iam.IRole, data: DataStack) -> None:
-    acknowledge_wildcard(
-        role,
-        "Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:*",
-        "DescribeLogGroups is authorised against all log groups of the account; it reads names and no line of a log.",
-    )
-    acknowledge_wildcard(
-        role,
-        "Resource::*",
-        "These are the actions by which the Systems Manager agent registers and takes commands; they offer no "
-        "resource to name.",
-    )
-    for part in ("requests", "overlay", "results"):
-        acknowledge_wildcard(
-            role,
-            objects_finding(data, f"{PREFIX}{part}/*"),
-            "Calls, results and changed files are keyed by call and path below this one prefix of the bucket.",
-        )
 
 
 def _here_document(path: str, text: str) -> str:

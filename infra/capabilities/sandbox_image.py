@@ -234,8 +234,7 @@ class SandboxImage(Construct):
         return repository
 
     def _project(self) -> codebuild.Project:
-        source = self._source
-        group = log_group(self, "Build")
+        source, group = self._source, log_group(self, "Build")
         role = self._role(source, group)
         variables = {
             "BUCKET": self._bucket.bucket_name,

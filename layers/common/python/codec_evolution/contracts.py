@@ -1,8 +1,4 @@
-"""The payloads on the edges of the cycle, and how large each may be.
-
-Every edge is asserted under its cap on both sides: Step Functions refuses a state's data above 256 KiB and the
-local emulator does not, so the house rule is 200 KiB for an edge and less where less is enough.
-"""
+"""The payloads on the edges of the cycle, each held to its cap: Step Functions has a limit, the emulator has none."""
 
 from __future__ import annotations
 
@@ -27,10 +23,8 @@ CAPS_BYTES = {
 }
 INPUT_CAPS_BYTES = {
     "open_cycle": 4 * KIB,
-    # The item, and a tool's answer or the report on a draft.
-    "plan": 36 * KIB,
-    # A request comes from Plan's answer.
-    "framework_tool": 140 * KIB,
+    "plan": 36 * KIB,  # the item, and a tool's answer or the report on a draft
+    "framework_tool": 140 * KIB,  # a request comes from Plan's answer
     # The item and two reports.
     "window": 68 * KIB,
     "conclude": 68 * KIB,
@@ -137,10 +131,9 @@ class CycleOpened(Contract):
 
 
 class TaskInput(Contract):
-    """Base of an input that may name the execution that it belongs to."""
+    """Base of an input that may name the execution that it belongs to, by its ARN."""
 
     execution: str = ""
-    """ARN of the execution, which every log line of the call carries; empty where no cycle called."""
 
 
 class CycleInput(BaseModel):
