@@ -296,7 +296,7 @@ def ask_and_approve(session: Session, tool: str, arguments: dict[str, Any]) -> d
     assert (waiting["status"], waiting["rule"]) == ("pending_approval", "aws-change"), waiting
     done = decide(session, "approve", waiting)
     assert (done["status"], done["rule"]) == ("applied", "approved"), done["message"]
-    assert done["value_before"] == waiting.get("value_before", done["value_before"])
+    assert done.get("value_before") == waiting.get("value_before")
     return done
 
 

@@ -42,8 +42,9 @@ RESTART = {"tool": "restart_orchestrator", "arguments": {"reason": "Apply sandbo
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    item, answer = event["item"], event.get("answer")
-    if item["kind"] != "candidate":
+    item, answer = event.get("item"), event.get("answer")
+    if item is None or item["kind"] != "candidate":
+        # Without an item it is the check of a published version, which the real handler refuses by its contract.
         return real_handler()(event, context)
     if event["round"] == 0:
         return {**PLANNED, **(tool(REPAIR) if needs_repair(item) else candidate(item))}
