@@ -10,6 +10,7 @@ CDK := npx --yes aws-cdk@2.1148.1
 CYCLES ?= 3
 SLOTS ?= 1
 PLANNER ?= search
+EFFORT ?= quick
 STATE_DIR ?= .local
 SETTINGS ?=
 CONTEXT = $(foreach setting,$(SETTINGS),-c $(setting))
@@ -28,8 +29,8 @@ help: ## Show the commands
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Use
-run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNER=search
-	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --state-dir $(STATE_DIR)
+run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNER=search EFFORT=quick
+	$(CLI) run --cycles $(CYCLES) --slots $(SLOTS) --planner $(PLANNER) --effort $(EFFORT) --state-dir $(STATE_DIR)
 
 ##@ Change
 check: setup ## Check what you edit, in a minute: format, lint, types and the fast unit tests, side by side

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from codec_evolution.planner_specs import CLAUDE, PLANNERS
+from codec_evolution.planner_specs import CLAUDE, PLANNERS, SEARCH_TRIALS
 from codec_evolution.pricing import UnknownPrice, load_prices, parse_models
 from codec_sandbox.limits import Limits
 
@@ -55,6 +55,7 @@ _CHOICES = {
     "planner": tuple(PLANNERS),
     "planner_provider": PROVIDERS,
     "planner_effort": EFFORTS,
+    "search_effort": tuple(SEARCH_TRIALS),
 }
 _RANGES = {
     "planner_max_tokens": (4_000, 128_000),
@@ -134,6 +135,9 @@ class Settings:
         is to evolve a codec, not to wrap one.
     search_seed : int
         Seed of the search planner, 0 to 2^31 - 1.
+    search_effort : str
+        What an attempt of the search planner spends on its own trials: ``quick`` (none), ``normal`` (two probes) or
+        ``deep`` (five).
     lineage : str
         The lineage that the schedule evolves: lower-case letters, digits and hyphens, at most 32.
     daily_budget_usd : float
@@ -175,6 +179,7 @@ class Settings:
     reserve_benchmark_concurrency: bool = True
     library_codecs: bool = False
     search_seed: int = 0
+    search_effort: str = "normal"
     lineage: str = DEFAULT_LINEAGE
     daily_budget_usd: float = 20.0
     max_attempts_per_day: int = 1440

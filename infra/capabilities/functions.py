@@ -49,7 +49,7 @@ AMENDABLE = ("Plan",)
 """The functions whose code the planner may amend; FrameworkTool publishes it."""
 
 PLANNED = (
-    *(f"attempts/*/{name}.json" for name in ("model_usage", "proposal", "transcript")),
+    *(f"attempts/*/{name}.json" for name in ("model_usage", "proposal", "transcript", "trials")),
     "memory/*",
     "sources/*",
 )
@@ -156,6 +156,7 @@ class Functions(Grants):
                     "planner_base_url",
                     "probes_per_attempt",
                     "search_seed",
+                    "search_effort",
                     "daily_budget_usd",
                     "benchmark_cpu_s",
                 ),

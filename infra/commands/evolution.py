@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -34,12 +35,26 @@ Planner = Annotated[
 """``--planner``."""
 
 
+class Effort(StrEnum):
+    """What the search planner spends on the trials of an attempt."""
+
+    QUICK = "quick"
+    NORMAL = "normal"
+    DEEP = "deep"
+
+
 @app.command()
 def run(
     cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
     slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
     planner: Planner = SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
+    effort: Annotated[
+        Effort,
+        typer.Option(
+            help="Probes of a search attempt before it proposes: quick none, normal two, deep five."
+        ),
+    ] = Effort.QUICK,
     model: Annotated[
         str, typer.Option(help="Model of the planner claude, or several with weights: name=3,name=1.")
     ] = Settings.planner_models,
@@ -61,6 +76,7 @@ def run(
         planner=planner,
         slots=slots,
         search_seed=seed,
+        search_effort=effort.value,
         planner_models=model,
         daily_budget_usd=daily_budget_usd,
         library_codecs=library_codecs,

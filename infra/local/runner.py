@@ -22,7 +22,15 @@ from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
 from infra.settings import Settings
 from infra.workbench.run_plot import draw_versions
 
-RUN_SETTINGS = ("planner", "slots", "search_seed", "planner_models", "daily_budget_usd", "library_codecs")
+RUN_SETTINGS = (
+    "planner",
+    "slots",
+    "search_seed",
+    "search_effort",
+    "planner_models",
+    "daily_budget_usd",
+    "library_codecs",
+)
 """Settings that each run chooses; the functions are deployed with them."""
 
 POLL_S = 0.25

@@ -63,6 +63,11 @@ def transcript(lineage: str, attempt_id: str) -> str:
     return f"{attempt(lineage, attempt_id)}/transcript.json"
 
 
+def trials(lineage: str, attempt_id: str) -> str:
+    """Return the key of the bundles that the offline search has probed in an attempt."""
+    return f"{attempt(lineage, attempt_id)}/trials.json"
+
+
 def model_usage(lineage: str, attempt_id: str) -> str:
     """Return the key of what the language model used for an attempt: tokens, dollars, prompt hashes."""
     return f"{attempt(lineage, attempt_id)}/model_usage.json"

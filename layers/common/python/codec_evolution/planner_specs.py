@@ -67,6 +67,9 @@ PLANNERS: dict[str, PlannerSpec] = {
 }
 """The planners by the name that the setting ``planner`` may have: one for each `PlannerName`."""
 
+SEARCH_TRIALS = {"quick": 0, "normal": 2, "deep": 5}
+"""Bundles that an attempt of the search probes, by the setting ``search_effort``; five rounds precede the last."""
+
 BASELINE = "baseline"
 OPERATOR = "operator"
 _OTHER_AUTHORS = {BASELINE: "Baseline", OPERATOR: "Operator"}

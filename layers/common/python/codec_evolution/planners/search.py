@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
+from codec_evolution import artifacts
 from codec_evolution.candidate import Candidate
 from codec_evolution.planner_specs import SEARCH
-from codec_evolution.planners.base import Briefing, NoProposal, PastAttempt, Proposal, RoundContext, Step
+from codec_evolution.planners.base import (
+    Briefing,
+    Draft,
+    NoProposal,
+    PastAttempt,
+    Proposal,
+    RoundContext,
+    Step,
+)
 from codec_evolution.planners.grammar.genome import Genome, origin_of, read_genome
 from codec_evolution.planners.grammar.moves import FOUNDATION, TOOLS, Move, setting_moves
 from codec_evolution.planners.grammar.writer import describe, write_codec
 from codec_evolution.planners.memory import Memory
+from codec_evolution.planners.trials import Notebook, Trial
 from codec_evolution.ports import Objects
 
 MAX_WRITTEN = 60
@@ -25,8 +35,14 @@ can be less than that and would never be adopted, so a bundle takes most of what
 FIRST_GAIN = 34.0
 """The same for the bundle that brings motion: most of the distance is still ahead, and it passes the margin anyway."""
 
+FURTHER_GAIN = 5.0
+"""Percent that the next trial of an attempt should be expected to save beyond its best one."""
+
 MOST_NEW = 24
 """Changes that a bundle adds to what it carries on."""
+
+MOST_SETTINGS = 4
+"""Settings among them: the gain of each is small and uncertain, and many at once hide which of them hurt."""
 
 MOST_BLAMED = 6
 """A bundle of more changes that failed loses only its second half, the changes that promised least."""
@@ -58,18 +74,30 @@ class Lessons:
         Titles that made a bundle fail or worse, against this incumbent.
     factors
         Saved over expected percentage, by title, from the whole record; 1 for what was never tried.
+    further
+        Percent that a bundle should be expected to save beyond the near miss.
     """
 
     near_miss: list[str] = field(default_factory=list)
     rate: float = 0.0
     refused: set[str] = field(default_factory=set)
     factors: dict[str, float] = field(default_factory=dict)
+    further: float = 0.0
+
+    def learn(self, titles: list[str], rate: float | None) -> None:
+        """Take the result of a bundle that was not adopted: the new near miss, or changes to be refused."""
+        if rate is not None and rate <= PROMISING and rate < self.rate:
+            self.near_miss, self.rate = titles, rate
+        else:
+            new = [title for title in titles if title not in self.near_miss]
+            self.refused |= set(new if len(new) <= MOST_BLAMED else new[len(new) // 2 :])
 
     def gain(self, move: Move) -> float:
         """Return the percentage that a move is expected to save."""
         return move.gain * self.factors.get(move.title, 1.0)
 
 
+@dataclass(frozen=True)
 class SearchPlanner:
     """Proposes one bundle of changes of the incumbent's genome at a time; implements `planners.base.RoundPlanner`.
 
@@ -77,31 +105,55 @@ class SearchPlanner:
     that fell short but gained is kept and extended in the next attempt; changes that made it worse are dropped. The
     expectations are corrected by the record.
 
-    Parameters
+    Attributes
     ----------
     objects
-        Where the first slot of a cycle keeps the lineage's notes; None to keep none.
+        Where the first slot of a cycle keeps the lineage's notes, and the trials are kept between the rounds; None to
+        keep none, which only allows `trials` to be 0.
+    trials
+        Bundles that an attempt probes, each one built on the best before it; the best is proposed. With 0 the first
+        bundle is proposed at once.
+    benchmark_cpu_s
+        CPU seconds that the whole benchmark of a candidate may take.
     """
 
-    def __init__(self, objects: Objects | None = None) -> None:
-        self._objects = objects
+    objects: Objects | None = None
+    trials: int = 0
+    benchmark_cpu_s: float = float("inf")
 
     def step(self, context: RoundContext) -> Step:
-        """Propose at once; there is no second round."""
-        briefing = context.briefing()
-        if self._objects is not None and not context.item.slot:
-            Memory(self._objects, briefing.lineage).refresh(briefing.outcomes)
-        return Step(self.propose(briefing))
+        """Draft the next trial, or propose the best one."""
+        if self.objects is not None and not context.item.slot and not context.round:
+            briefing = context.briefing()
+            Memory(self.objects, briefing.lineage).refresh(briefing.outcomes)
+        if self.objects is None or not self.trials:
+            return Step(self.propose(context.briefing()))
+        return self._tried(context, Notebook.open(self.objects, context.item))
 
-    def propose(self, briefing: Briefing) -> Proposal | NoProposal:
-        """Return the next codec that was not tested before; the same briefing gives the same proposal."""
+    def _tried(self, context: RoundContext, notebook: Notebook) -> Step:
+        notebook.hear(context.round - 1, context.answer or {}, context.incumbent.sha256, self.benchmark_cpu_s)
+        if context.round < len(notebook.trials):
+            return Step(Draft(self._candidate(notebook.trials[context.round]), probe=True))
+        if len(notebook.trials) < self.trials:
+            proposal = self.propose(context.briefing(), notebook.trials)
+            if isinstance(proposal, Proposal):
+                notebook.add(proposal, titles_of(proposal.hypothesis))
+                return Step(Draft(proposal.candidate, probe=True))
+        best = notebook.best()
+        if best is None:
+            return Step(self.propose(context.briefing(), notebook.trials))
+        return Step(Proposal(self._candidate(best), best.hypothesis, best.summary, SEARCH))
+
+    def propose(self, briefing: Briefing, trials: Sequence[Trial] = ()) -> Proposal | NoProposal:
+        """Return the next codec that was not tested before; the same arguments give the same answer."""
         genome = read_genome(briefing.incumbent.source)
         origin = "the incumbent" if genome else f"the plain codec ({origin_of(briefing.incumbent.source)})"
         written: set[Genome] = {genome} if genome else set()
         genome = genome or Genome()
-        draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried)}")
+        draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried) + len(trials)}")
         ahead = _slot(briefing.attempt_id)
-        for moves in _bundles(genome, read_lessons(briefing.outcomes), draw):
+        probed = {trial.normalised_sha256 for trial in trials}
+        for moves in _bundles(genome, _with_trials(read_lessons(briefing.outcomes), trials), draw):
             child = _apply(genome, moves)
             if child in written:
                 continue
@@ -109,12 +161,16 @@ class SearchPlanner:
                 break
             written.add(child)
             candidate = Candidate(write_codec(child))
-            if candidate.normalised_sha256 in briefing.tried:
+            if candidate.normalised_sha256 in briefing.tried or candidate.normalised_sha256 in probed:
                 continue
             if not ahead:
                 return Proposal(candidate, _hypothesis(moves), _summary(genome, child, origin), SEARCH)
             ahead -= 1
         return NoProposal("every codec within reach of the incumbent was tried")
+
+    def _candidate(self, trial: Trial) -> Candidate:
+        assert self.objects is not None  # it holds the trials
+        return Candidate(artifacts.load_source(self.objects, trial.source_sha256))
 
 
 def _slot(attempt_id: str) -> int:
@@ -136,15 +192,16 @@ def _bundles(genome: Genome, lessons: Lessons, draw: random.Random) -> Iterator[
         expected = -lessons.rate if bundle else 0.0
         if FOUNDATION.applies(_apply(genome, bundle)):
             bundle.append(FOUNDATION)
-        target = FIRST_GAIN if FOUNDATION in bundle else TARGET_GAIN
-        added = 0
-        while added < MOST_NEW and expected < target:
+        target = max(FIRST_GAIN if FOUNDATION in bundle else TARGET_GAIN, lessons.further - lessons.rate)
+        new: list[Move] = []
+        while len(new) < MOST_NEW and expected < target:
             move = _next(_apply(genome, bundle), bundle, lessons, draw)
-            if move is None:
+            settings = sum(each not in TOOLS for each in new)
+            if move is None or (move not in TOOLS and settings == MOST_SETTINGS):
                 break
+            new.append(move)
             bundle.append(move)
             expected += lessons.gain(move)
-            added += 1
         if bundle:
             yield bundle
     moves = [move for move in _KNOWN.values() if move.applies(genome)]
@@ -175,6 +232,19 @@ def _next(genome: Genome, bundle: list[Move], lessons: Lessons, draw: random.Ran
     return max(doubted, key=lambda pair: pair[0])[1]
 
 
+def _with_trials(lessons: Lessons, trials: Sequence[Trial]) -> Lessons:
+    """Add what the trials of the running attempt have shown."""
+    for trial in trials:
+        lessons.learn(trial.titles, trial.rate)
+    lessons.further = FURTHER_GAIN if trials else 0.0
+    return lessons
+
+
+def titles_of(hypothesis: str) -> list[str]:
+    """Return the titles of the moves with which a hypothesis of the search begins."""
+    return [title.strip() for title in hypothesis.split(TITLE_END)[0].split(JOINT)]
+
+
 def read_lessons(outcomes: tuple[PastAttempt, ...]) -> Lessons:
     """Return what earlier attempts, newest first, say about the moves."""
     lessons = Lessons()
@@ -184,7 +254,7 @@ def read_lessons(outcomes: tuple[PastAttempt, ...]) -> Lessons:
             lessons.near_miss, lessons.rate, lessons.refused = [], 0.0, set()
         if attempt.planner != SEARCH:
             continue
-        titles = [title.strip() for title in attempt.hypothesis.split(TITLE_END)[0].split(JOINT)]
+        titles = titles_of(attempt.hypothesis)
         rate = attempt.bd_rate_vs_incumbent
         expected = sum(_KNOWN[title].gain for title in titles if title in _KNOWN)
         if rate is not None and expected:
@@ -193,11 +263,7 @@ def read_lessons(outcomes: tuple[PastAttempt, ...]) -> Lessons:
                 observed.setdefault(title, [1.0]).append(share)
         if attempt.status == "adopted":
             continue
-        if rate is not None and rate <= PROMISING and rate < lessons.rate:
-            lessons.near_miss, lessons.rate = titles, rate
-        else:
-            blamed = titles if len(titles) <= MOST_BLAMED else titles[len(titles) // 2 :]
-            lessons.refused |= set(blamed) - set(lessons.near_miss)
+        lessons.learn(titles, rate)
     lessons.factors = {title: sum(shares) / len(shares) for title, shares in observed.items()}
     return lessons
 

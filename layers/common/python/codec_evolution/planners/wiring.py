@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from codec_evolution.planner_specs import CLAUDE, SEARCH
+from codec_evolution.planner_specs import CLAUDE, SEARCH, SEARCH_TRIALS
 from codec_evolution.planners.base import NoProposal, RoundPlanner
 from codec_evolution.planners.claude.building import build_claude
 from codec_evolution.planners.connections import Connections
@@ -12,7 +12,14 @@ from codec_evolution.planners.search import SearchPlanner
 
 Builder = Callable[[Connections], RoundPlanner | NoProposal]
 
-BUILDERS: Mapping[str, Builder] = {CLAUDE: build_claude, SEARCH: lambda given: SearchPlanner(given.objects)}
+
+def build_search(connections: Connections) -> SearchPlanner:
+    """Return the offline search; it needs no credential."""
+    trials = SEARCH_TRIALS[connections.settings["SEARCH_EFFORT"]]
+    return SearchPlanner(connections.objects, trials, float(connections.settings["BENCHMARK_CPU_S"]))
+
+
+BUILDERS: Mapping[str, Builder] = {CLAUDE: build_claude, SEARCH: build_search}
 
 
 def build_planner(name: str, connections: Connections) -> RoundPlanner | NoProposal:
