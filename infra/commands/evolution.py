@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +20,9 @@ from infra.commands.options import (
     StateDir,
     at_target,
     print_json,
+    progress,
     progress_console,
+    say,
 )
 from infra.commands.target import Target
 from infra.settings import Settings
@@ -62,6 +65,10 @@ def run(
         float, typer.Option(help="USD per day (UTC) for the planner claude; the loop stops at it.")
     ] = Settings.daily_budget_usd,
     library_codecs: LibraryCodecs = False,
+    resume_shipped: Annotated[
+        bool,
+        typer.Option("--resume-shipped", help="Begin with the lineage that ships instead of with version 0."),
+    ] = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -83,12 +90,37 @@ def run(
     )
     settings.check_prices()
     screen = RunScreen(progress_console)
-    result = run_cycles(settings, cycles, state_dir, screen)
+    result = run_cycles(settings, cycles, state_dir, screen, resume_shipped=resume_shipped)
     if as_json:
         print_json(result.as_dict())
     else:
         screen.summary(result)
     raise typer.Exit(FAILED if result.refused or result.failed else DONE)
+
+
+@app.command()
+def report(
+    version: Annotated[
+        int | None,
+        typer.Argument(
+            min=0, metavar="[VERSION]", help="Number of an adopted version; the incumbent by default."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    lineage: Lineage = "main",
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+) -> None:
+    """Write a page about a version: curves and BD-rates by clip, time, and what each version before it changed.
+
+    Nothing is measured for it. Without a local evolution the page is about the lineage that ships.
+    """
+    from infra.workbench.film_output import check_output
+    from infra.workbench.lineage_page import versions_of, write_page
+
+    check_output(out, (".html",))
+    versions = versions_of(version, state_dir, lineage, progress)
+    write_page(out, versions)
+    say(f"{out}: version {versions[0].attempt.adopted_version} and {len(versions) - 1} before it")
 
 
 @app.command()

@@ -19,6 +19,7 @@ from codec_evolution.record import Attempt
 
 from infra.local.key_endpoint import planner_environment
 from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
+from infra.local.shipped import ShippedLineage
 from infra.settings import Settings
 from infra.workbench.run_plot import draw_versions
 
@@ -137,7 +138,9 @@ class Screen(Protocol):
         """Show a finished cycle."""
 
 
-def run_cycles(settings: Settings, cycles: int, state_dir: Path, screen: Screen) -> RunResult:
+def run_cycles(
+    settings: Settings, cycles: int, state_dir: Path, screen: Screen, *, resume_shipped: bool = False
+) -> RunResult:
     """Run cycles one after another, until one may not run or fails.
 
     Parameters
@@ -146,11 +149,13 @@ def run_cycles(settings: Settings, cycles: int, state_dir: Path, screen: Screen)
         The fields in `RUN_SETTINGS` apply to this run; the others are those of the local stack.
     cycles
         Maximum number of cycles.
+    resume_shipped
+        Whether a new evolution begins with the lineage that ships.
 
     Raises
     ------
     UserError
-        The stack cannot start.
+        The stack cannot start, or `resume_shipped` finds an evolution.
     """
     if PLANNERS[settings.planner].language_model and not os.environ.get("ANTHROPIC_API_KEY", "").strip():
         screen.note(NO_KEY)
@@ -163,8 +168,10 @@ def run_cycles(settings: Settings, cycles: int, state_dir: Path, screen: Screen)
         ) as session,
     ):
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
+        if resume_shipped:
+            screen.note(f"restored the shipped lineage up to version {ShippedLineage().restore(session)}")
         _run_until_stopped(session, cycles, screen, result)
-        result.plot = str(draw_versions(session) or "")
+        result.plot = str(draw_versions(session, state_dir / "rate_distortion.png") or "")
     return result
 
 

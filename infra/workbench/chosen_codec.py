@@ -1,14 +1,16 @@
-"""The codec that a file is coded with: the one a person names, or the incumbent of the local evolution."""
+"""The codec that a file is coded with: the one a person names, or the incumbent of the evolution.
+
+Where a state directory holds no evolution, that of the lineage that ships with the system takes its place.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from codec_sandbox.request import CONTROL_SOURCE
-
 from infra.errors import UserError
 from infra.local.session import join_session
+from infra.local.shipped import ShippedLineage
 from infra.progress import Progress
 from infra.workbench.codec_file import read_codec_file
 from infra.workbench.container import Header, sha256
@@ -46,7 +48,7 @@ def choose_codec(
     source
         A file with a codec's source; excludes `version`.
     state_dir
-        Where the evolution is. If it holds none, the incumbent is version 0 as it ships.
+        Where the evolution is. If it holds none, versions are those of the shipped lineage.
 
     Raises
     ------
@@ -57,12 +59,21 @@ def choose_codec(
         if version is not None:
             raise UserError("name either a version or a source file, not both")
         return ChosenCodec(source.name, read_codec_file(source))
-    if not (state_dir / "emulator").is_dir() and version in (None, 0):
-        return ChosenCodec("version 0 as it ships", CONTROL_SOURCE.read_bytes(), None, 0)
+    if not _has_evolution(state_dir):
+        shipped = ShippedLineage()
+        return _as_it_ships(shipped, shipped.incumbent if version is None else version)
     with join_session(state_dir, progress) as session:
         number = session.control.state(lineage).version if version is None else version
         text = version_source(session.record, session.bucket, lineage, number)
     return ChosenCodec(f"version {number} of {lineage}", text.encode(), lineage, number)
+
+
+def _has_evolution(state_dir: Path) -> bool:
+    return (state_dir / "emulator").is_dir()
+
+
+def _as_it_ships(shipped: ShippedLineage, version: int) -> ChosenCodec:
+    return ChosenCodec(f"version {version} as it ships", shipped.source(version).encode(), None, version)
 
 
 def lineage_of(version: int, state_dir: Path, lineage: str, progress: Progress) -> list[ChosenCodec]:
@@ -71,10 +82,11 @@ def lineage_of(version: int, state_dir: Path, lineage: str, progress: Progress) 
     Raises
     ------
     UserError
-        There is no such version. Version 0 exists without an evolution, too.
+        There is no such version.
     """
-    if not (state_dir / "emulator").is_dir() and version == 0:
-        return [choose_codec(0, None, state_dir, lineage, progress)]
+    if not _has_evolution(state_dir):
+        shipped = ShippedLineage()
+        return [_as_it_ships(shipped, number) for number in range(version + 1)]
     with join_session(state_dir, progress) as session:
         ancestors = ancestry(session.record, lineage, version)
         numbers = [each.adopted_version for each in reversed(ancestors) if each.adopted_version is not None]
@@ -103,8 +115,8 @@ def codec_of(
         return carried
     if source is not None:
         found = read_codec_file(source)
-    elif sha256(shipped := CONTROL_SOURCE.read_bytes()) == header.source_sha256:
-        found = shipped
+    elif (shipped := ShippedLineage().find(header.source_sha256)) is not None:
+        found = shipped.encode()
     elif header.version is None:
         raise UserError(f"the file does not carry its codec ({header.codec}): name it with --source")
     else:

@@ -16,8 +16,8 @@ VERSIONS_SHOWN = 6
 """Version 0 and the newest ones."""
 
 
-def draw_versions(session: Session) -> Path | None:
-    """Draw version 0 and the newest versions into the state directory and return the file.
+def draw_versions(session: Session, output: Path) -> Path | None:
+    """Draw version 0 and the newest versions and return the file.
 
     The curves are of the sealed windows, the only ones that all versions share, and of versions that were measured on
     this machine's clip set; None when there are none.
@@ -37,4 +37,4 @@ def draw_versions(session: Session) -> Path | None:
             curves.append((f"version {number}", rows))
     if not curves:
         return None
-    return draw_rate_distortion(session.state_dir / "rate_distortion.png", curves, clips, References())[0]
+    return draw_rate_distortion(output, curves, clips, References())[0]

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from infra.cli import app
 from infra.errors import UserError
+from infra.local.shipped import ShippedLineage
 from infra.workbench import coding, rate_search, showcase, video
 from infra.workbench.benchmark import shipped_policy
 from infra.workbench.chosen_codec import ChosenCodec, choose_codec, codec_of, lineage_of
@@ -177,12 +178,13 @@ def test_a_rate_is_met_from_below_and_what_was_tried_is_said(run, tmp_path: Path
     assert json.loads(run("info", tmp_path / "out.cevo", "--json").output)["quality"] == 0
 
 
-def test_without_an_evolution_the_shipped_version_0_is_used_and_named(run, tmp_path: Path):
-    source = make(tmp_path / "in.mkv", "64x48", *X264)
+def test_without_an_evolution_the_newest_version_that_ships_is_used_and_named(run, tmp_path: Path):
+    source, shipped = make(tmp_path / "in.mkv", "64x48", *X264), ShippedLineage()
     for option in ((), ("--by-name",)):
-        assert "codec: version 0 as it ships" in run("encode", source, tmp_path / "o.cevo", *option).output
+        encoded = run("encode", source, tmp_path / "o.cevo", *option)
+        assert f"codec: version {shipped.incumbent} as it ships" in encoded.output
         found = json.loads(run("info", tmp_path / "o.cevo", "--json").output)
-        assert found["source_sha256"] == sha256(VERSION_0)
+        assert found["source_sha256"] == sha256(shipped.source(shipped.incumbent).encode())
         assert found["carries_source"] is (not option)
         assert run("decode", tmp_path / "o.cevo", tmp_path / "o.mp4").exit_code == 0
 

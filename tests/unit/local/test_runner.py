@@ -56,7 +56,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, tmp_path):
             yield session
 
         monkeypatch.setattr(runner, "borrow_session", borrow)
-        monkeypatch.setattr(runner, "draw_versions", lambda _: None)
+        monkeypatch.setattr(runner, "draw_versions", lambda *_: None)
         arguments = ["run", "--cycles", str(cycles), "--json", "--state-dir", str(tmp_path)]
         return CliRunner().invoke(app, arguments)
 
