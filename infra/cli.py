@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.commands import clips, codec, evolution, films, framework, machine, money, operate, smoke
+from infra.commands import audits, clips, codec, evolution, films, framework, machine, money, operate, smoke
 from infra.commands.options import USAGE, progress
 from infra.errors import UserError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 """All commands."""
-for topic in (evolution, codec, films, framework, machine, money, operate, smoke):
+for topic in (evolution, codec, films, audits, framework, machine, money, operate, smoke):
     app.add_typer(topic.app)
 app.add_typer(clips.app, name="clips")
 

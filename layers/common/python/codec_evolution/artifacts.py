@@ -152,3 +152,13 @@ def image_lock(lock_sha256: str) -> str:
 def framework_overlay(path: str) -> str:
     """Return the key of a changed framework file, by which a new host restores its checkout."""
     return f"framework/overlay/{path}"
+
+
+def audit(lineage: str, version: int, video_sha256: str) -> str:
+    """Return the key of a version's full-size audit on one video."""
+    return f"{audits(lineage, version)}{video_sha256[:12]}.json"
+
+
+def audits(lineage: str, version: int) -> str:
+    """Return the prefix of a version's full-size audits."""
+    return f"audits/{lineage}/v{version}/"

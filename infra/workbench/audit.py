@@ -1,0 +1,333 @@
+"""A full-size audit: one codec on segments of a person's own video at its native size, beside x265. It decides nothing.
+
+The loop measures windows of 320x192 and states rates as 1080p30 equivalents; this measures the real thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from codec_evolution.contracts import QualityRange
+from codec_evolution.judging.rate_distortion import (
+    MBPS_1080P30,
+    Point,
+    bd_rate,
+    geometric_mean,
+    mean_bd_rate,
+    ms_ssim_at,
+    rate_at,
+)
+from codec_sandbox.clips import ClipError, Window
+from codec_sandbox.curve import QUALITIES
+from codec_sandbox.limits import Limits
+from codec_sandbox.policy import Policy
+from codec_sandbox.quality import sequence_quality
+from codec_sandbox.report import equivalent_mbps
+from codec_sandbox.runs import CpuMeter, RunFailed, Runner
+from codec_sandbox.supervisor import Supervisor
+
+from infra.errors import UserError
+from infra.progress import Progress
+from infra.workbench.chosen_codec import ChosenCodec
+from infra.workbench.coding import CALL_S, MAX_MEMORY_MB, CodecFailed
+from infra.workbench.film import Film
+from infra.workbench.references import ANCHOR, ENCODERS, RANGE_ANCHOR, measure_point, quality_range
+
+HEVC_FILE = "HEVC_HD_10Mbps.mp4"
+"""An encoding of the same video; where it lies beside the audited file, it is measured on the same segments."""
+TOTAL_CPU_S = 24 * 3600.0
+"""CPU seconds that all codings of a segment may use together."""
+MOST_FRAMES = 120
+"""Most frames of a segment: 1080p frames take 6 MB each, and all of a segment's are held at once."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A short part of the video, and what was measured on it.
+
+    Attributes
+    ----------
+    start_s
+        Where it begins, in seconds.
+    points, anchor
+        Rate in Mbit/s at the video's own size and rate, PSNR-YUV in dB and MS-SSIM of the codec and of x265
+        zerolatency.
+    encode_s, decode_s
+        CPU seconds a frame.
+    bd_rate
+        Percent against x265; None where there is too little in the picture, which `note` then says.
+    bitrate_mbps, ms_ssim
+        Rate and MS-SSIM at the PSNR that x265 reaches with 10 Mbps (1080p30 equivalent); None out of reach.
+    psnr_db
+        That PSNR.
+    hevc_file
+        Rate and PSNR of `HEVC_FILE` on the segment, and the codec's rate at that PSNR.
+    """
+
+    start_s: float
+    points: list[dict[str, float]]
+    anchor: list[dict[str, float]]
+    encode_s: float
+    decode_s: float
+    bd_rate: float | None = None
+    bitrate_mbps: float | None = None
+    ms_ssim: float | None = None
+    psnr_db: float | None = None
+    note: str = ""
+    hevc_file: dict[str, float | None] | None = None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The segments of one codec and one video.
+
+    Attributes
+    ----------
+    codec, source_sha256
+        The codec's name and source.
+    video, video_sha256
+        Name and hash of the file.
+    """
+
+    codec: str
+    source_sha256: str
+    video: str
+    video_sha256: str
+    width: int
+    height: int
+    fps: float
+    frames_a_segment: int
+    segments: list[Segment]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``codec-evolution audit --json``: the fields, and means over the segments."""
+        rates = [each.bd_rate for each in self.segments if each.bd_rate is not None]
+        needed = [each.bitrate_mbps for each in self.segments if each.bitrate_mbps is not None]
+        return {
+            **asdict(self),
+            "bd_rate": round(mean_bd_rate(rates), 1) if rates else None,
+            "bitrate_mbps": round(geometric_mean(needed), 3) if needed else None,
+            "encode_s": round(float(np.mean([each.encode_s for each in self.segments])), 3),
+            "decode_s": round(float(np.mean([each.decode_s for each in self.segments])), 3),
+        }
+
+
+class Auditor:
+    """Measures a codec on segments of a film.
+
+    Parameters
+    ----------
+    codec
+    policy
+        The language policy that it must satisfy.
+    supervisor
+        The sandbox.
+    progress
+        Receives a line for each measured point.
+    qualities
+        Values of the codec's ``quality``.
+    """
+
+    def __init__(
+        self,
+        codec: ChosenCodec,
+        policy: Policy,
+        supervisor: Supervisor,
+        progress: Progress,
+        qualities: Sequence[int] = QUALITIES,
+    ) -> None:
+        self._codec, self._progress, self._qualities = codec, progress, qualities
+        limits = Limits(call_s=CALL_S, cpu_s=TOTAL_CPU_S, memory_mb=MAX_MEMORY_MB)
+        self._runner = Runner(supervisor, codec.source, policy, limits)
+        self._encoders = [each for each in ENCODERS if each.name in (ANCHOR, RANGE_ANCHOR)]
+
+    def audit(self, film: Film, hevc: Film | None, segments: int, frames: int) -> Audit:
+        """Measure segments that are spread evenly over the film.
+
+        Parameters
+        ----------
+        film
+            At its native size.
+        hevc
+            The same video as `HEVC_FILE`, or None.
+        segments, frames
+            Number of segments, and frames in each.
+
+        Raises
+        ------
+        UserError
+            The film is too short.
+        CodecFailed
+            The codec fails.
+        VideoError
+            The film cannot be read, or x265 fails.
+        """
+        check_length(film, segments, frames)
+        if hevc is not None and (hevc.width, hevc.height, hevc.fps) != (film.width, film.height, film.fps):
+            raise UserError(
+                f"{HEVC_FILE} is not an encoding of {film.path.name}: {hevc.width}x{hevc.height} at "
+                f"{float(hevc.fps):g} fps, not {film.width}x{film.height} at {float(film.fps):g}"
+            )
+        spread = max(1, segments - 1)
+        starts = [
+            (film.frames - frames) * number // spread if segments > 1 else 0 for number in range(segments)
+        ]
+        measured = [
+            self._segment(film, hevc, float(start / film.fps), frames, f"segment {number} of {segments}")
+            for number, start in enumerate(starts, start=1)
+        ]
+        return Audit(
+            codec=self._codec.name,
+            source_sha256=hashlib.sha256(self._codec.source).hexdigest(),
+            video=film.path.name,
+            video_sha256=file_sha256(film.path),
+            width=film.width,
+            height=film.height,
+            fps=round(float(film.fps), 3),
+            frames_a_segment=frames,
+            segments=measured,
+        )
+
+    def _segment(self, film: Film, hevc: Film | None, start_s: float, count: int, name: str) -> Segment:
+        frames, fps = read(film, start_s, count), float(film.fps)
+        jobs = [(encoder, parameter) for encoder in self._encoders for parameter in encoder.parameters]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            references = list(pool.map(lambda job: measure_point(job[0], job[1], frames, fps), jobs))
+            self._progress(f"{name}: x265 measured at {len(jobs)} points")
+            meter = CpuMeter(TOTAL_CPU_S)
+            points = list(
+                pool.map(lambda quality: self._point(frames, fps, quality, meter, name), self._qualities)
+            )
+        own = {encoder.name: [] for encoder in self._encoders}
+        for (encoder, _), point in zip(jobs, references, strict=True):
+            own[encoder.name].append(point)
+        to_real = film.width * film.height * fps / 1e6 / MBPS_1080P30
+        times = [sum(point.pop(side) for point in points) / len(points) for side in ("encode_s", "decode_s")]
+        segment = Segment(
+            round(start_s, 3),
+            real(points, to_real),
+            real(own[ANCHOR], to_real),
+            round(times[0], 3),
+            round(times[1], 3),
+        )
+        window = Window(film.path.name, "train", 0, count, film.width, film.height, fps, "")
+        return judged(
+            segment, window, own, points, to_real, self._beside(hevc, frames, start_s, points, to_real)
+        )
+
+    def _point(
+        self, frames: np.ndarray, fps: float, quality: int, meter: CpuMeter, name: str
+    ) -> dict[str, float]:
+        try:
+            coded = self._runner.code(frames, fps, quality, meter)
+        except RunFailed as failure:
+            meter.stopped = True
+            raise CodecFailed(f"{self._codec.name}, quality {quality}: {failure}") from failure
+        result = sequence_quality(frames, coded.frames)
+        mbps = equivalent_mbps(coded.size_bytes, frames.shape[0] * frames.shape[1] * frames.shape[2])
+        seconds = (coded.encode_cpu_s / len(frames), coded.decode_cpu_s / len(frames))
+        self._progress(
+            f"{name}: quality {quality}, {result.psnr_db:.2f} dB, {seconds[0]:.1f} s to encode a frame, "
+            f"{seconds[1]:.1f} s to decode it"
+        )
+        return {
+            "quality": quality,
+            "bitrate_mbps": mbps,
+            "psnr_db": round(result.psnr_db, 5),
+            "ms_ssim": round(result.ms_ssim, 7),
+            "encode_s": seconds[0],
+            "decode_s": seconds[1],
+        }
+
+    def _beside(
+        self,
+        hevc: Film | None,
+        frames: np.ndarray,
+        start_s: float,
+        points: list[dict[str, float]],
+        to_real: float,
+    ) -> dict[str, float | None] | None:
+        if hevc is None:
+            return None
+        decoded = list(read(hevc, start_s, len(frames)))
+        level = sequence_quality(frames, decoded).psnr_db
+        ours = rate_at(curve(points), level)
+        return {
+            "bitrate_mbps": round(hevc.path.stat().st_size * 8 / hevc.seconds / 1e6, 3),
+            "psnr_db": round(level, 3),
+            "codec_mbps": None if ours is None else round(ours * to_real, 3),
+        }
+
+
+def check_length(film: Film, segments: int, frames: int) -> None:
+    """Raise `UserError` if a film cannot give so many segments that do not overlap."""
+    if frames > MOST_FRAMES:
+        raise UserError(f"--frames is at most {MOST_FRAMES}: all frames of a segment are held in memory")
+    if film.frames < segments * frames:
+        raise UserError(
+            f"{film.path.name} has {film.frames} frames, {segments} segments of {frames} need {segments * frames}: "
+            "ask for fewer --segments or --frames"
+        )
+    if film.width % 2 or film.height % 2:
+        raise UserError(
+            f"{film.path.name} is {film.width}x{film.height}: an audit needs even sides, as x265 does"
+        )
+
+
+def read(film: Film, start_s: float, count: int) -> np.ndarray:
+    """Return frames of a film, (count, height, width, 3) uint8 RGB."""
+    return np.stack(list(film.read(start_s, count)))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def curve(points: Sequence[dict[str, float]]) -> list[Point]:
+    """Return measured points as a curve, in 1080p30 equivalents."""
+    return [Point(point["bitrate_mbps"], point["psnr_db"], point["ms_ssim"]) for point in points]
+
+
+def real(points: Sequence[dict[str, float]], to_real: float) -> list[dict[str, float]]:
+    """Return points with their rates in Mbit/s of the video itself."""
+    names = ("quality", "parameter", "psnr_db", "ms_ssim")
+    return [
+        {name: point[name] for name in names if name in point}
+        | {"bitrate_mbps": round(point["bitrate_mbps"] * to_real, 4)}
+        for point in points
+    ]
+
+
+def judged(
+    segment: Segment,
+    window: Window,
+    own: dict[str, list[dict[str, Any]]],
+    points: Sequence[dict[str, float]],
+    to_real: float,
+    hevc_file: dict[str, float | None] | None,
+) -> Segment:
+    """Return a segment with its figures against x265, or with the reason why it has none."""
+    try:
+        within = QualityRange(**quality_range(window, own[ANCHOR], own[RANGE_ANCHOR]))
+    except ClipError as flat:
+        return replace(segment, note=str(flat), hevc_file=hevc_file)
+    ours, anchor = curve(points), curve(own[ANCHOR])
+    rate, versus = rate_at(ours, within.reference_db), bd_rate(anchor, ours, within=within)
+    similarity = ms_ssim_at(ours, within.reference_db)
+    return replace(
+        segment,
+        bd_rate=None if versus is None else round(versus, 2),
+        bitrate_mbps=None if rate is None else round(rate * to_real, 4),
+        ms_ssim=None if similarity is None else round(similarity, 5),
+        psnr_db=within.reference_db,
+        hevc_file=hevc_file,
+    )
