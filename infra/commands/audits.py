@@ -30,15 +30,21 @@ app = typer.Typer()
 """Mounted by `infra.cli`."""
 
 
+Version = Annotated[
+    int | None, typer.Option(min=0, help="Number of an adopted version; the incumbent by default.")
+]
+"""``--version``."""
+Source = Annotated[
+    Path | None, typer.Option(help="A file with a codec instead of a version.", show_default=False)
+]
+"""``--source``."""
+
+
 @app.command()
 def audit(
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Your own video, best 1920x1080.")],
-    version: Annotated[
-        int | None, typer.Option(min=0, help="Number of an adopted version; the incumbent by default.")
-    ] = None,
-    source: Annotated[
-        Path | None, typer.Option(help="A file with a codec instead of a version.", show_default=False)
-    ] = None,
+    version: Version = None,
+    source: Source = None,
     segments: Annotated[int, typer.Option(min=1, max=100, help="Segments, spread over the video.")] = 3,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each segment.")] = 8,
     library_codecs: LibraryCodecs = False,

@@ -46,29 +46,37 @@ class Effort(StrEnum):
     DEEP = "deep"
 
 
+SearchEffort = Annotated[
+    Effort,
+    typer.Option(help="Probes of a search attempt before it proposes: quick none, normal two, deep five."),
+]
+"""``--effort``."""
+Model = Annotated[
+    str, typer.Option(help="Model of the planner claude, or several with weights: name=3,name=1.")
+]
+"""``--model``."""
+DailyBudget = Annotated[
+    float, typer.Option(help="USD per day (UTC) for the planner claude; the loop stops at it.")
+]
+"""``--daily-budget-usd``."""
+ResumeShipped = Annotated[
+    bool,
+    typer.Option("--resume-shipped", help="Begin with the lineage that ships instead of with version 0."),
+]
+"""``--resume-shipped``."""
+
+
 @app.command()
 def run(
     cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
     slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
     planner: Planner = SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
-    effort: Annotated[
-        Effort,
-        typer.Option(
-            help="Probes of a search attempt before it proposes: quick none, normal two, deep five."
-        ),
-    ] = Effort.QUICK,
-    model: Annotated[
-        str, typer.Option(help="Model of the planner claude, or several with weights: name=3,name=1.")
-    ] = Settings.planner_models,
-    daily_budget_usd: Annotated[
-        float, typer.Option(help="USD per day (UTC) for the planner claude; the loop stops at it.")
-    ] = Settings.daily_budget_usd,
+    effort: SearchEffort = Effort.QUICK,
+    model: Model = Settings.planner_models,
+    daily_budget_usd: DailyBudget = Settings.daily_budget_usd,
     library_codecs: LibraryCodecs = False,
-    resume_shipped: Annotated[
-        bool,
-        typer.Option("--resume-shipped", help="Begin with the lineage that ships instead of with version 0."),
-    ] = False,
+    resume_shipped: ResumeShipped = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:

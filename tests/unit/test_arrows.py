@@ -46,8 +46,9 @@ def roots(path: Path) -> set[str]:
 
 
 def files(*folders: Path) -> Iterator[Path]:
+    """Yield the sources below folders, without those that the search wrote and that ship."""
     for folder in folders:
-        yield from (path for path in sorted(folder.rglob("*.py")) if "__pycache__" not in path.parts)
+        yield from (p for p in sorted(folder.rglob("*.py")) if not {"__pycache__", "shipped"} & set(p.parts))
 
 
 def name(path: Path) -> str:
