@@ -13,7 +13,7 @@ from codec_evolution.contracts import Report
 from codec_evolution.framework.visible_text import visible
 from codec_evolution.judging.comparison import anchor_curves, curves, mean_or_none, range_on
 from codec_evolution.judging.figures import contest_figures
-from codec_evolution.judging.rate_distortion import bd_rate, mean_bd_rate
+from codec_evolution.judging.rate_distortion import Point, bd_rate, mean_bd_rate
 from codec_evolution.record import Attempt
 from codec_sandbox.clips import ClipSet
 from codec_sandbox.references import References
@@ -25,7 +25,7 @@ from infra.local.session import Session, join_session
 from infra.local.shipped import ShippedLineage
 from infra.progress import Progress
 from infra.workbench.benchmark import summary
-from infra.workbench.plots import draw_rate_distortion
+from infra.workbench.plots import REFERENCE_STYLES, draw_rate_distortion
 from infra.workbench.run_plot import VERSIONS_SHOWN
 from infra.workbench.versions import ancestry
 from infra.workbench.whole_file import write_whole
@@ -65,6 +65,24 @@ class VersionFacts:
                 versus = bd_rate(anchors.get(key, ()), ours, "ms_ssim_db", range_on(report, key))
                 rates.setdefault(key[0], []).append(versus)
         return {clip: mean_or_none(each, mean_bd_rate) for clip, each in rates.items()}
+
+    def versus(self, codec: str, references: References, clips: ClipSet) -> dict[str, float | None]:
+        """Return the BD-rates against a reference encoder by clip, in percent, over the sealed windows.
+
+        Parameters
+        ----------
+        codec
+            Name of its curves, one of `infra.workbench.plots.REFERENCE_STYLES`.
+        """
+        rates: dict[str, float | None] = {}
+        for report in (each for each in self.reports if each.clip_set == clips.digest):
+            for key, ours in curves(report, "sealed").items():
+                stored = references.curve(clips.clip(key[0]).windows[key[1]], codec)
+                theirs = [
+                    Point(each["bitrate_mbps"], each["psnr_db"], each["ms_ssim"]) for each in stored or ()
+                ]
+                rates[key[0]] = bd_rate(theirs, ours, within=range_on(report, key))
+        return rates
 
     def curves(self, role: str) -> list[dict[str, Any]]:
         """Return the rows of all windows of a role, with their points."""
@@ -146,6 +164,10 @@ def write_page(output: Path, versions: list[VersionFacts]) -> None:
         clips=sorted({clip for each in rates.values() for clip in each}),
         seconds=newest.seconds_a_frame(),
         audits=newest.audits,
+        encoders={
+            label: newest.versus(codec, References(), ClipSet())
+            for codec, (label, _) in REFERENCE_STYLES.items()
+        },
         plots=[(name, plot) for role, name in ROLES.items() if (plot := _plot(versions, role))],
     )
     write_whole(output, page.encode())

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from codec_sandbox.clips import ClipSet
+from codec_sandbox.references import References
 
 from infra.errors import UserError
 from infra.local.shipped import ShippedLineage
@@ -45,6 +47,16 @@ def test_the_page_tells_the_bd_rates_of_each_kind_of_window_apart(page, versions
     assert shown["bikes"][0] == "-", "bikes is held out"
     for clip, rate in versions[0].ms_ssim_by_clip("sealed").items():
         assert shown[clip][3] == f"{rate:+.1f} %"
+
+
+def test_other_encoders_are_compared_on_the_sealed_windows(page, versions):
+    versus = versions[0].versus("x265_zerolatency", References(), ClipSet())
+    assert versus == pytest.approx(versions[0].by_clip("sealed"))
+    medium = versions[0].versus("x265_medium", References(), ClipSet())
+    assert len(medium) == 4
+    assert all(medium[clip] > versus[clip] for clip in medium), "look-ahead makes x265 better"
+    row = page[page.index("x265 medium, -tune psnr</td>") :][:400]
+    assert [f"{medium[clip]:+.1f} %" in row for clip in sorted(medium)] == [True] * 4
 
 
 def test_every_version_is_listed_with_its_figure_and_its_hypothesis(page, versions):
