@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codec_evolution import artifacts
-from codec_evolution.contracts import Contract, Item, Report, Window, check_size
+from codec_evolution.contracts import Contract, Item, Report, TaskInput, Window, check_size
 from codec_evolution.judging import adoption
 from codec_evolution.judging.merging import merge
 from codec_evolution.ports import Control, LoopState, Objects
 
 
-class WindowRequest(Contract):
+class WindowRequest(TaskInput):
     """Input of Conclude before one window is measured, and after it, with what it gave."""
 
     item: Item
