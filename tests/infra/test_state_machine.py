@@ -8,6 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from codec_evolution.contracts import (
+    CloseRequest,
+    CommitRequest,
+    ConcludeRequest,
+    OpenRequest,
+    PlanRequest,
+    ToolRequest,
+)
+from codec_evolution.loop.windows import WindowRequest
 
 from infra.capabilities.aws_tools import CONFIGURABLE
 from tests.support.policies import ACCOUNT, REGION, decision, rendered
@@ -73,6 +82,34 @@ def test_a_function_that_is_busy_or_asleep_is_waited_for_over_minutes(definition
 def test_every_task_passes_the_execution_that_its_log_lines_name(definition: State) -> None:
     for name, task in tasks(definition).items():
         assert task["Arguments"]["Payload"]["execution"] == "{% $states.context.Execution.Id %}", name
+
+
+CONTRACTS = {
+    "OpenCycle": OpenRequest,
+    "Plan": PlanRequest,
+    "FrameworkTool": ToolRequest,
+    "Conclude": ConcludeRequest,
+    "Abandon": ConcludeRequest,
+    "Commit": CommitRequest,
+    "CloseCycle": CloseRequest,
+    **{
+        f"{step}{stage}Window": WindowRequest for step in ("Open", "Keep") for stage in ("Measure", "Confirm")
+    },
+}
+
+
+def test_a_task_passes_what_the_contract_of_its_function_takes_and_all_that_it_requires(
+    definition: State,
+) -> None:
+    for name, contract in CONTRACTS.items():
+        passed = set(tasks(definition)[name]["Arguments"]["Payload"])
+        fields = {field.alias or key: field for key, field in contract.model_fields.items()}
+        assert passed <= set(fields), name
+        assert {key for key, field in fields.items() if field.is_required()} <= passed, name
+    others = {name for name in tasks(definition) if name not in CONTRACTS}
+    assert others == {"TryDraft", "Measure", "Confirm", "Control", "MeasureWindow", "ConfirmWindow"}, (
+        "the sandbox's"
+    )
 
 
 def test_nothing_is_retried_on_every_error(definition: State) -> None:
