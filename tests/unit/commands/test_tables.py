@@ -77,6 +77,8 @@ ESTIMATE = {
             "quantity": 123_456_789.12,
             "unit": "thousand transitions",
             "price_usd": 1.66667e-05,
+            "paused_usd": 1_234.56,
+            "idle_usd": 1_234_567.89,
             "usd": 1_234_567.89,
         }
     ],

@@ -57,7 +57,7 @@ def test_what_another_slot_took_is_not_there_any_more(harness):
 
 
 def test_after_an_answer_only_what_it_used_is_booked(harness):
-    run = harness(submits())
+    run = harness(submits(), max_tokens=64_000)
     planned = run.plan()
     assert run.spent() == pytest.approx(planned.cost_usd, abs=2e-6)
     call = run.transcript()["calls"][0]

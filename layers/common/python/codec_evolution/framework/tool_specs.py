@@ -271,7 +271,7 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         Configure,
         "Change one setting of the deployed system: the memory or timeout of a function, the rate of the schedule, how "
         "long a log is kept, or the threshold of an alarm, within bounds. A person must approve it.",
-        usage="key, value (keys and bounds are in data/guard.toml, [aws.config])",
+        usage="key, value (keys and bounds: table aws.config of data/guard.toml)",
     ),
     ToolSpec(
         DEPLOY,
