@@ -1,4 +1,6 @@
-"""Permissions that the emulator cannot check by resource: it does not read names out of these services' requests.
+"""Permissions that the emulator cannot check by resource.
+
+It does not read names out of these services' requests, and it has no aliases of state machines.
 
 It enforces the rest as AWS does. What a policy names on AWS is held by the tests of the templates.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-UNNAMED = ("cloudwatch:", "logs:DescribeLogGroups", "logs:PutRetentionPolicy")
+UNNAMED = ("cloudwatch:", "logs:DescribeLogGroups", "logs:PutRetentionPolicy", "states:StartExecution")
 """Actions, or what they begin with, that the emulator authorises against ``*`` or an ARN of another form."""
 POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
 

@@ -72,7 +72,7 @@ class ShippedLineage:
         return self.source(known[0]) if known else None
 
     def measured(self, version: int) -> dict[str, Any]:
-        """Return the documents of a version by their kind: ``report``, ``held_out_report`` and ``held_out_verdict``."""
+        """Return the documents of a version by their kind: ``report``, and the `sealed_part` of ``held_out_report``."""
         return json.loads(self._file(version, "json").read_text("utf-8"))
 
     def restore(self, session: Session) -> int:
@@ -122,20 +122,33 @@ class ShippedLineage:
                 continue
             text = artifacts.load_source(session.bucket, attempt.source_sha256)
             self._file(attempt.adopted_version, "py").write_text(text, "utf-8")
-            documents = {kind: session.bucket.get_json(_key(kind, attempt.attempt_id)) for kind in _KEYS}
-            kept_documents = {kind: document for kind, document in documents.items() if document}
-            written = json.dumps(kept_documents, sort_keys=True, indent=1) + "\n"
+            training, held_out = (session.bucket.get_json(_key(kind, attempt.attempt_id)) for kind in _KEYS)
+            documents = {"report": training, "held_out_report": held_out and sealed_part(held_out)}
+            written = json.dumps(documents, sort_keys=True, indent=1) + "\n"
             self._file(attempt.adopted_version, "json").write_text(written, "utf-8")
 
     def _file(self, version: int, suffix: str) -> Path:
         return self.folder / f"v{version}.{suffix}"
 
 
-_KEYS = {
-    "report": artifacts.report,
-    "held_out_report": artifacts.held_out_report,
-    "held_out_verdict": artifacts.held_out_verdict,
-}
+def sealed_part(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a confirming report without its held-out windows, whose figures may not get into a repository.
+
+    Planners work on a checkout, and are told nothing of held-out windows but whether they confirmed a candidate.
+    """
+    points = [point for point in report["points"] if point["role"] == "sealed"]
+    windows = {(point["clip"], point["window"]) for point in points}
+    names = {f"{clip}/{window}" for clip, window in windows}
+    by_window = ("quality_ranges", "packets_sha256", "frames_sha256")
+    return {
+        **{name: value for name, value in report.items() if name not in ("windows", "cpu_s", "timings_s")},
+        "points": points,
+        "anchors": [each for each in report["anchors"] if (each["clip"], each["window"]) in windows],
+        **{name: {key: report[name][key] for key in sorted(names & set(report[name]))} for name in by_window},
+    }
+
+
+_KEYS = {"report": artifacts.report, "held_out_report": artifacts.held_out_report}
 
 
 def _key(kind: str, attempt_id: str) -> str:

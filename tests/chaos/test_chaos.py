@@ -24,7 +24,7 @@ DEATHS = (
     Fault(Site("plan#01/1", "model.POST v1/messages/1"), DIES_AFTER),
 )
 REPEATS = (
-    Fault(Site("plan#01/1", "dynamodb.UpdateItem/1"), TWICE),
+    Fault(Site("plan#01/1", "dynamodb.TransactWriteItems/1"), TWICE),
     Fault(Site("conclude#01/2"), TWICE),
 )
 

@@ -77,7 +77,8 @@ def test_every_pattern_compiles_with_the_engine_of_aws(app_resources: Resources)
 
 def test_a_tick_that_is_missed_reaches_the_queue_over_tls_only(app_resources: Resources) -> None:
     """Within an account the role's Allow is enough, unless the queue's policy denies."""
-    (queue,) = [f"<{name}.Arn>" for name, each in app_resources.items() if each["Type"] == "AWS::SQS::Queue"]
+    queues = [name for name, each in app_resources.items() if each["Type"] == "AWS::SQS::Queue"]
+    (queue,) = [f"<{name}.Arn>" for name in queues if "MissedTicks" in name]
     policy = named(app_resources, "AWS::SQS::QueuePolicy", "MissedTicks")["Properties"]["PolicyDocument"]
     role = statements(app_resources, "EveryMinute")
 

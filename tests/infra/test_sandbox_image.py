@@ -19,6 +19,7 @@ from infra.assets import ROOT
 from infra.capabilities import functions
 from infra.capabilities.sandbox_image import BUILD_SPEC, LOCKS
 from infra.settings import Settings
+from tests.infra.test_environment import reads, variables
 from tests.support.aws_calls import actions_of
 from tests.support.policies import ACCOUNT, REGION, decision
 from tests.support.templates import allowed as allowed_actions
@@ -311,6 +312,7 @@ def test_the_function_of_the_first_image_builds_and_looks_and_may_do_nothing_els
         *("codebuild:BatchGetBuilds", "codebuild:StartBuild", "ecr:DescribeImages"),
         *("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),
     }
+    assert set(variables(resources, handler.parent.name)) == reads(handler)
     starters = allowed(resources, "codebuild:StartBuild")
     assert set(starters) == {"FunctionsFirstImage", "FunctionsFrameworkTool"}
 

@@ -75,3 +75,18 @@ def test_a_source_is_found_by_its_hash():
     attempt = LINEAGE.versions[LINEAGE.incumbent]
     assert LINEAGE.find(attempt.source_sha256) == LINEAGE.source(LINEAGE.incumbent)
     assert LINEAGE.find("0" * 64) is None
+
+
+def test_nothing_of_held_out_windows_ships():
+    """A checkout of the repository is what planners work on."""
+    for version in LINEAGE.versions:
+        measured = LINEAGE.measured(version)
+        assert set(measured) == {"report", "held_out_report"}
+        roles = {kind: {point["role"] for point in measured[kind]["points"]} for kind in measured}
+        assert roles == {"report": {"train"}, "held_out_report": {"sealed"}}
+        sealed = {f"{point['clip']}/{point['window']}" for point in measured["held_out_report"]["points"]}
+        for name in ("quality_ranges", "packets_sha256", "frames_sha256"):
+            assert set(measured["held_out_report"][name]) == sealed
+        assert {
+            f"{each['clip']}/{each['window']}" for each in measured["held_out_report"]["anchors"]
+        } == sealed
