@@ -86,7 +86,8 @@ def lineage_of(version: int, state_dir: Path, lineage: str, progress: Progress) 
     """
     if not _has_evolution(state_dir):
         shipped = ShippedLineage()
-        return [_as_it_ships(shipped, number) for number in range(version + 1)]
+        newest = _as_it_ships(shipped, version)
+        return [*(_as_it_ships(shipped, number) for number in range(version)), newest]
     with join_session(state_dir, progress) as session:
         ancestors = ancestry(session.record, lineage, version)
         numbers = [each.adopted_version for each in reversed(ancestors) if each.adopted_version is not None]
