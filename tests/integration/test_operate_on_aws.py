@@ -18,6 +18,7 @@ from infra.errors import UserError
 from tests.integration.support import adopted_record
 
 PROMPT = "prompts/cycle.md"
+GUARDED = "pyproject.toml"
 COMMANDS = (
     ("history",),
     ("modifications",),
@@ -87,7 +88,13 @@ def versions(session) -> str:
 
 @pytest.fixture(scope="module")
 def denied(aws) -> dict[str, Any]:
-    """A call that waited for a person, was made through the deployed stack, and was denied there."""
+    """A call that waited for a person, was made through the deployed stack, and was denied there.
+
+    Before it, the guard denied a change of a file.
+    """
+    change = {"file_path": GUARDED, "modification_type": "append", "content": "\n# Nobody asked for this.\n"}
+    refused = call(aws, "modify_framework_file", change)
+    assert refused["status"] == "denied", refused
     asked = call(aws, "run_shell_command", {"command": "ls prompts"})
     assert asked["status"] == "pending_approval", asked
     done = aws("deny", asked["modification_id"], "--json")
@@ -110,7 +117,7 @@ def call(where: Callable[..., Result], tool: str, arguments: dict[str, Any]) -> 
         ("diff", "0", "1"),
         ("modifications",),
         ("modifications", "--status", "denied"),
-        ("modifications", "--file", PROMPT),
+        ("modifications", "--file", GUARDED),
         ("tools",),
     ],
     ids=" ".join,
