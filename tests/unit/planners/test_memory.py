@@ -119,7 +119,7 @@ def test_the_first_slot_of_a_search_writes_the_notes_by_rules(slot, written):
     bucket = Bucket()
     outcomes = tuple(past(number, planner="search", hypothesis="Deblocking: why") for number in range(EVERY))
     brief = Briefing(f"a#{slot:02d}", "main", 0, Candidate("x = 1\n"), 0, frozenset(), outcomes)
-    context: Any = SimpleNamespace(item=SimpleNamespace(slot=slot), briefing=lambda: brief)
+    context: Any = SimpleNamespace(item=SimpleNamespace(slot=slot), round=0, briefing=lambda: brief)
     assert isinstance(SearchPlanner(cast("Any", bucket)).step(context).outcome, Proposal)
     notes = memory_of(bucket).latest()
     assert (notes is not None) is written
