@@ -20,7 +20,7 @@ from infra.commands.aws_usage import (
 )
 from infra.commands.costs import cost_row, read_attempts, total_of
 from infra.errors import UserError
-from infra.local.session import LINEAGE, join_session
+from infra.local.session import LINEAGE, has_evolution, join_session
 from infra.progress import Progress
 from infra.settings import Settings
 
@@ -82,7 +82,7 @@ class Line:
 
 def read_assumptions(state_dir: Path, lineage: str, progress: Progress) -> Assumptions:
     """Return the means of the local attempts that a model planned, or the defaults when there are none."""
-    if not (state_dir / "emulator").is_dir():
+    if not has_evolution(state_dir):
         return Assumptions()
     with join_session(state_dir, progress) as session:
         attempts = read_attempts(session.record, lineage or LINEAGE, DAYS_A_MONTH)

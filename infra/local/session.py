@@ -163,6 +163,11 @@ def make_state_dir(state_dir: Path) -> None:
         raise UserError(f"the state directory {state_dir} cannot be made: {error.strerror}") from None
 
 
+def has_evolution(state_dir: Path) -> bool:
+    """Return whether a state directory holds an evolution."""
+    return (state_dir / "emulator").is_dir()
+
+
 @contextmanager
 def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
     """Use the stack of a run in another process, or start one for the duration of a command.
@@ -172,7 +177,7 @@ def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
     UserError
         The state directory has no evolution.
     """
-    if not (state_dir / "emulator").is_dir():
+    if not has_evolution(state_dir):
         raise UserError(
             f"there is no evolution in {state_dir}: run codec-evolution run --state-dir {state_dir}"
         )

@@ -37,6 +37,7 @@ from infra.errors import UserError
 from infra.progress import Progress
 from infra.workbench.chosen_codec import ChosenCodec
 from infra.workbench.coding import CALL_S, MAX_MEMORY_MB, CodecFailed
+from infra.workbench.container import sha256
 from infra.workbench.film import Film
 from infra.workbench.references import ANCHOR, ENCODERS, RANGE_ANCHOR, measure_point, quality_range
 
@@ -185,7 +186,7 @@ class Auditor:
         ]
         return Audit(
             codec=self._codec.name,
-            source_sha256=hashlib.sha256(self._codec.source).hexdigest(),
+            source_sha256=sha256(self._codec.source),
             video=film.path.name,
             video_sha256=file_sha256(film.path),
             width=film.width,

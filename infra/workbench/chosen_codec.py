@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import UserError
-from infra.local.session import join_session
+from infra.local.session import has_evolution, join_session
 from infra.local.shipped import ShippedLineage
 from infra.progress import Progress
 from infra.workbench.codec_file import read_codec_file
@@ -59,17 +59,13 @@ def choose_codec(
         if version is not None:
             raise UserError("name either a version or a source file, not both")
         return ChosenCodec(source.name, read_codec_file(source))
-    if not _has_evolution(state_dir):
+    if not has_evolution(state_dir):
         shipped = ShippedLineage()
         return _as_it_ships(shipped, shipped.incumbent if version is None else version)
     with join_session(state_dir, progress) as session:
         number = session.control.state(lineage).version if version is None else version
         text = version_source(session.record, session.bucket, lineage, number)
     return ChosenCodec(f"version {number} of {lineage}", text.encode(), lineage, number)
-
-
-def _has_evolution(state_dir: Path) -> bool:
-    return (state_dir / "emulator").is_dir()
 
 
 def _as_it_ships(shipped: ShippedLineage, version: int) -> ChosenCodec:
@@ -84,7 +80,7 @@ def lineage_of(version: int, state_dir: Path, lineage: str, progress: Progress) 
     UserError
         There is no such version.
     """
-    if not _has_evolution(state_dir):
+    if not has_evolution(state_dir):
         shipped = ShippedLineage()
         newest = _as_it_ships(shipped, version)
         return [*(_as_it_ships(shipped, number) for number in range(version)), newest]

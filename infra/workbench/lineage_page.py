@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from infra.errors import UserError
-from infra.local.session import Session, join_session
+from infra.local.session import Session, has_evolution, join_session
 from infra.local.shipped import ShippedLineage
 from infra.progress import Progress
 from infra.workbench.benchmark import summary
@@ -111,7 +111,7 @@ def versions_of(version: int | None, state_dir: Path, lineage: str, progress: Pr
     UserError
         There is no such version.
     """
-    if not (state_dir / "emulator").is_dir():
+    if not has_evolution(state_dir):
         shipped = ShippedLineage()
         newest = shipped.incumbent if version is None else version
         shipped.source(newest)
