@@ -15,16 +15,13 @@ from codec_evolution.adapters.images import BenchmarkImage, CodeBuildImages, rol
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.ports import PublishLater, PublishRefused
 
+from tests.support.memory_bucket import MemoryBucket
+
 IMAGE, GOOD = "r.example/new@sha256:1", "r.example/assets@sha256:0"
 LABEL = "image for m"
 BUILD = "Project:1"
 ARN = f"arn:aws:codebuild:eu-central-1:1:build/{BUILD}"
 LOCK = "numpy==1\n"
-
-
-class Bucket(dict):
-    def put_text(self, key: str, text: str) -> None:
-        self[key] = text
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +34,7 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def builds():
-    adapter = CodeBuildImages("Project", Bucket())
+    adapter = CodeBuildImages("Project", MemoryBucket())
     with Stubber(adapter._client) as stubber:
         yield adapter, stubber
         stubber.assert_no_pending_responses()

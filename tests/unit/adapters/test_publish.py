@@ -17,14 +17,11 @@ from codec_evolution.adapters.publish import CodePublisher
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.ports import PublishRefused
 
+from tests.support.memory_bucket import MemoryBucket
+
 SEARCH = "layers/common/python/codec_evolution/planners/search.py"
 CONTENT = "AMENDED = 1\n"
 PACKAGE = "package.zip"
-
-
-class Bucket(dict):
-    def get_json(self, key: str) -> dict | None:
-        return self.get(key)
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("handler.py", "")
     overlay = {"content": CONTENT, "sha256": sha256_hex(CONTENT)}
-    bucket: Any = Bucket({artifacts.framework_overlay(SEARCH): overlay})
+    bucket: Any = MemoryBucket({artifacts.framework_overlay(SEARCH): overlay})
     adapter = CodePublisher(["Plan"], bucket)
     with Stubber(adapter._client) as stubber:
         stubber.add_response(

@@ -10,16 +10,11 @@ from codec_evolution.loop.lost_attempts import conclude_lost
 from codec_evolution.ports import LoopState
 from codec_evolution.record import Attempt
 
+from tests.support.memory_bucket import MemoryBucket
+
 ATTEMPT = "2026-11-21T22:00:00.000Z#00"
 STATE = LoopState("main", version=3, execution="dead", cycle_id=ATTEMPT[:24], due=(ATTEMPT,))
 JOURNAL = artifacts.journal("main", ATTEMPT)
-
-
-class _Bucket(dict):
-    """Objects in memory."""
-
-    put_json = dict.__setitem__
-    get_json = dict.get
 
 
 @dataclasses.dataclass
@@ -41,10 +36,6 @@ class _Table:
         return True
 
 
-def Bucket(*items: Any) -> Any:  # noqa: N802 - stands for the class
-    return _Bucket(*items)
-
-
 def Control() -> Any:  # noqa: N802 - nothing of it is used
     return None
 
@@ -54,7 +45,7 @@ def Table(*items: Any, **fields: Any) -> Any:  # noqa: N802 - stands for the cla
 
 
 def test_a_lost_attempt_is_recorded_with_the_dollars_and_the_model_that_were_used():
-    bucket = Bucket({artifacts.model_usage("main", ATTEMPT): {"llm_cost_usd": 1.25, "model": "claude"}})
+    bucket = MemoryBucket({artifacts.model_usage("main", ATTEMPT): {"llm_cost_usd": 1.25, "model": "claude"}})
     table = Table()
     assert conclude_lost(table, bucket, STATE) == [ATTEMPT]
     record = table.items[ATTEMPT]
@@ -62,7 +53,7 @@ def test_a_lost_attempt_is_recorded_with_the_dollars_and_the_model_that_were_use
 
 
 def test_a_lost_attempt_is_journalled_so_that_a_replay_does_not_adopt_it():
-    bucket = Bucket({JOURNAL: {"status": "adopted", "adopted_version": 4}})
+    bucket = MemoryBucket({JOURNAL: {"status": "adopted", "adopted_version": 4}})
     table = Table()
     conclude_lost(table, bucket, STATE)
     assert bucket[JOURNAL] == table.items[ATTEMPT].to_item()
@@ -70,21 +61,21 @@ def test_a_lost_attempt_is_journalled_so_that_a_replay_does_not_adopt_it():
 
 def test_an_attempt_that_is_recorded_keeps_its_journal():
     table = Table({ATTEMPT: Attempt(lineage="main", attempt_id=ATTEMPT, status="rejected")})
-    bucket = Bucket({JOURNAL: "as it was"})
+    bucket = MemoryBucket({JOURNAL: "as it was"})
     assert conclude_lost(table, bucket, STATE) == []
     assert bucket[JOURNAL] == "as it was"
 
 
 def test_a_function_that_outlived_its_execution_has_the_last_word_in_the_journal_too():
     late = Attempt(lineage="main", attempt_id=ATTEMPT, status="rejected")
-    bucket = Bucket()
+    bucket = MemoryBucket()
     assert conclude_lost(Table(meanwhile=late), bucket, STATE) == []
     assert bucket[JOURNAL]["status"] == "rejected"
 
 
 def test_a_repeated_conclusion_leaves_the_journal_as_the_record():
     known = Attempt(lineage="main", attempt_id=ATTEMPT, status="adopted", adopted_version=4)
-    bucket = Bucket({JOURNAL: {"status": "skipped"}})
+    bucket = MemoryBucket({JOURNAL: {"status": "skipped"}})
     concluder = Concluder(Table({ATTEMPT: known}), Control(), bucket, lambda: "", 1)
     item = {"lineage": "main", "attempt_id": ATTEMPT, "cycle_id": ATTEMPT[:24], "version": 3, "release": "r"}
     item |= {"seed": "s", "slot": 0, "kind": "candidate", "tools": False, "budget_usd": 1.0}

@@ -20,18 +20,10 @@ from codec_evolution.planners.memory import (
 )
 from codec_evolution.planners.search import SearchPlanner
 
-
-class Bucket(dict[str, Any]):
-    """A bucket of JSON documents."""
-
-    def put_json(self, key: str, value: object) -> None:
-        self[key] = value
-
-    def get_json(self, key: str) -> Any | None:
-        return self.get(key)
+from tests.support.memory_bucket import MemoryBucket
 
 
-def memory_of(bucket: Bucket) -> Memory:
+def memory_of(bucket: MemoryBucket) -> Memory:
     return Memory(cast("Any", bucket), "main")
 
 
@@ -93,7 +85,7 @@ def test_notes_are_bounded_and_visible_whatever_was_written():
 
 
 def test_notes_are_kept_by_version_and_the_same_call_twice_changes_nothing():
-    bucket = Bucket()
+    bucket = MemoryBucket()
     memory = memory_of(bucket)
     assert memory.latest() is None
     attempts = [past(number) for number in range(EVERY)]
@@ -109,14 +101,14 @@ def test_notes_are_kept_by_version_and_the_same_call_twice_changes_nothing():
 
 @pytest.mark.parametrize("stored", ["text", {"version": 0}, {"version": 1, "through": "a", "by": 3}, []])
 def test_what_is_no_notes_is_written_anew(stored):
-    memory = memory_of(Bucket({artifacts.latest_notes("main"): stored}))
+    memory = memory_of(MemoryBucket({artifacts.latest_notes("main"): stored}))
     assert memory.latest() is None
     assert memory.refresh([past(number) for number in range(EVERY)]) is not None
 
 
 @pytest.mark.parametrize(("slot", "written"), [(0, True), (1, False)])
 def test_the_first_slot_of_a_search_writes_the_notes_by_rules(slot, written):
-    bucket = Bucket()
+    bucket = MemoryBucket()
     outcomes = tuple(past(number, planner="search", hypothesis="Deblocking: why") for number in range(EVERY))
     brief = Briefing(f"a#{slot:02d}", "main", 0, Candidate("x = 1\n"), 0, frozenset(), outcomes)
     context: Any = SimpleNamespace(item=SimpleNamespace(slot=slot), round=0, briefing=lambda: brief)

@@ -13,7 +13,7 @@ from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
 from codec_evolution.planners.search import MOST_BLAMED, SearchPlanner, titles_of
 
-from tests.unit.planners.memory_bucket import MemoryBucket
+from tests.support.memory_bucket import MemoryBucket
 
 INCUMBENT = Candidate(write_codec(Genome(prediction="motion")))
 ITEM = Item(
@@ -93,7 +93,7 @@ def test_the_best_of_the_trials_is_proposed() -> None:
 
 
 def titles_tried(objects: MemoryBucket) -> list[list[str]]:
-    stored = objects.documents[artifacts.trials("main", ITEM.attempt_id)]
+    stored = objects[artifacts.trials("main", ITEM.attempt_id)]
     return [trial["titles"] for trial in stored["trials"]]
 
 
@@ -142,7 +142,7 @@ def test_a_repeated_round_gives_the_same_outcome_and_counts_nothing_twice() -> N
     assert first[0] == first[1]
     assert second[0] == second[1]
     assert third[0] == third[1]
-    used = objects.documents[artifacts.model_usage("main", ITEM.attempt_id)]
+    used = objects[artifacts.model_usage("main", ITEM.attempt_id)]
     assert used["probes"] == 2
     assert used["probe_cost_usd"] > 0
 

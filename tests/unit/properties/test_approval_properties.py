@@ -19,6 +19,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.support.memory_bucket import MemoryBucket
+
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "40"))
 START = "2026-11-21T22:00:00.000Z"
 EDIT = {"file_path": "infra/a.py", "modification_type": "append", "content": "x"}
@@ -79,18 +81,13 @@ class Table:
         return [call for call in found if call.status == states.PENDING_APPROVAL]
 
 
-class Bucket(dict):
-    put_json = dict.__setitem__
-    get_json = dict.get
-
-
 class Approvals(RuleBasedStateMachine):
     """A planner, an operator, a clock, and functions that die."""
 
     @initialize()
     def begin(self) -> None:
         self.host, self.table, self.now = Host(), Table(), START
-        parts: dict[str, Any] = {"modifications": self.table, "host": self.host, "objects": Bucket()}
+        parts: dict[str, Any] = {"modifications": self.table, "host": self.host, "objects": MemoryBucket()}
         self.service = ToolService(**parts, releaser=NO_RELEASER, mode="on", now=lambda: self.now)
         self.approved: dict[str, str] = {}
         self.denied: set[str] = set()

@@ -11,8 +11,9 @@ from codec_evolution.repair import interrupted_calls, operations
 from codec_evolution.repair.aws_changes import AwsChanges
 from codec_evolution.repair.tool_service import ToolService
 
+from tests.support.memory_bucket import MemoryBucket
 from tests.unit.repair.test_interrupted_calls import LATER, Knowing, Listed
-from tests.unit.repair.test_tool_service import NOW, Bucket, Host, Releaser, approve, call, payload, rollback
+from tests.unit.repair.test_tool_service import NOW, Host, Releaser, approve, call, payload, rollback
 
 ID = "2026#00#tool0"
 REQUEST = {"key": "function.Plan.memory_mb", "value": 2048}
@@ -60,7 +61,7 @@ def memory() -> Memory:
 
 
 def service(memory: Memory, *answers, host: Any = None) -> Any:
-    bucket: Any = Bucket()
+    bucket: Any = MemoryBucket()
     table: Any = Listed()
     releaser: Any = Releaser()
     asked: Any = host or Host(*answers)

@@ -7,10 +7,10 @@ from codec_evolution.ports import ImageBuild, PublishRefused
 from codec_evolution.repair.image_release import ImageReleaser
 from codec_evolution.repair.tool_service import ToolService
 
+from tests.support.memory_bucket import MemoryBucket
 from tests.unit.repair.test_tool_service import (
     NOW,
     RESTARTED,
-    Bucket,
     Host,
     Releaser,
     Table,
@@ -91,7 +91,7 @@ class Annotated(Table):
 
 def service(*answers, builds=None) -> ToolService:
     builds = builds or Builds()
-    return ToolService(Annotated(), Host(*answers), Bucket(), Releaser(), "on", lambda: NOW, builds)
+    return ToolService(Annotated(), Host(*answers), MemoryBucket(), Releaser(), "on", lambda: NOW, builds)
 
 
 def asked(at: ToolService) -> dict:

@@ -6,12 +6,12 @@ from codec_evolution.framework.modifications import Modification
 from codec_evolution.repair import interrupted_calls
 from codec_evolution.repair.tool_service import ToolService
 
+from tests.support.memory_bucket import MemoryBucket
 from tests.unit.repair.test_tool_service import (
     APPLIED,
     ASKED,
     NOW,
     RESTARTED,
-    Bucket,
     Host,
     Releaser,
     Table,
@@ -40,7 +40,7 @@ class Knowing(Host):
 def left(status: str, known=None, tool: str = "modify_framework_file", **fields) -> ToolService:
     """Return a service some time after a call was interrupted in a state."""
     host = Knowing(RESTARTED if tool == "restart_orchestrator" else APPLIED)
-    at = ToolService(Listed(), host, Bucket(), Releaser(), "on", lambda: NOW)
+    at = ToolService(Listed(), host, MemoryBucket(), Releaser(), "on", lambda: NOW)
     call(at, tool=tool, **({"arguments": {}} if tool == "restart_orchestrator" else {}))
     at.modifications.outbox.clear()
     item = at.modifications.items[ID]

@@ -8,6 +8,7 @@ from codec_evolution.framework.release import MAX_PROMPT_BYTES, MAX_RELEASE_BYTE
 from codec_evolution.ports import LoopState
 from codec_evolution.repair.releaser import Releaser, ReleaseRefused
 
+from tests.support.memory_bucket import MemoryBucket
 from tests.unit.test_shipped_data import POLICY, PROMPTS
 
 SHIPPED = {f"prompts/{path.name}": path.read_text("utf-8") for path in PROMPTS}
@@ -22,11 +23,6 @@ class Control:
 
     def set_release(self, lineage, release, expected):
         self.moved.append((release, expected))
-
-
-class Bucket(dict):
-    def put_text(self, key, text):
-        self[key] = text
 
 
 class Sandbox:
@@ -44,7 +40,7 @@ class Publisher:
 
 
 def releaser(wrong: str = "") -> Releaser:
-    return Releaser(Control(), Bucket(), Sandbox(wrong), Publisher(), "x = 1\n", "main")
+    return Releaser(Control(), MemoryBucket(), Sandbox(wrong), Publisher(), "x = 1\n", "main")
 
 
 def files(**changed: str) -> dict[str, dict[str, str]]:

@@ -13,6 +13,8 @@ from codec_evolution.repair import operations
 from codec_evolution.repair.releaser import Released, ReleaseRefused
 from codec_evolution.repair.tool_service import HandledCall, ToolCall, ToolService
 
+from tests.support.memory_bucket import MemoryBucket
+
 NOW = "2026-11-21T22:00:00.000Z"
 CHANGE = {
     "path": "prompts/a.md",
@@ -56,14 +58,6 @@ class Table:
             self.outbox.append(due)
 
 
-class Bucket(dict):
-    def put_json(self, key, value):
-        self[key] = value
-
-    def get_json(self, key):
-        return self.get(key)
-
-
 class Host:
     """A host that answers what it is told to, and remembers what it was asked."""
 
@@ -91,7 +85,7 @@ class Releaser:
 
 
 def service(*answers, mode="on", releaser=None, now=NOW) -> ToolService:
-    return ToolService(Table(), Host(*answers), Bucket(), releaser or Releaser(), mode, lambda: now)
+    return ToolService(Table(), Host(*answers), MemoryBucket(), releaser or Releaser(), mode, lambda: now)
 
 
 def request(**changes):
