@@ -11,14 +11,15 @@ from typing import Any
 from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.record import ADOPTED, Attempt
+from codec_sandbox.request import CONTROL_SOURCE
 
 from infra.errors import UserError
 from infra.local.session import LINEAGE, Session, replay_lost
 from infra.local.synthesis import ROOT
 
 SHIPPED = ROOT / "infra" / "shipped"
-"""``attempts.jsonl`` is the record, oldest attempt first; ``v<N>.py`` the source of a version, ``v<N>.json`` what was
-measured of it."""
+"""``attempts.jsonl`` is the record, oldest attempt first; ``v<N>.py`` the source of a version but for version 0, which
+is the sandbox's own; ``v<N>.json`` what was measured of a version."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,10 @@ class ShippedLineage:
         """
         if version not in self.versions:
             raise UserError(f"the shipped lineage has no version {version}, only 0 to {self.incumbent}")
-        text = self._file(version, "py").read_text("utf-8")
+        path = self._file(version, "py") if version else CONTROL_SOURCE
+        text = path.read_text("utf-8")
         if sha256_hex(text) != self.versions[version].source_sha256:
-            raise UserError(
-                f"{self._file(version, 'py')} was changed: it is not the source that was measured"
-            )
+            raise UserError(f"{path} was changed: it is not the source that was measured")
         return text
 
     def find(self, source_sha256: str) -> str | None:
@@ -121,7 +121,8 @@ class ShippedLineage:
             if attempt.status != ADOPTED or attempt.adopted_version is None:
                 continue
             text = artifacts.load_source(session.bucket, attempt.source_sha256)
-            self._file(attempt.adopted_version, "py").write_text(text, "utf-8")
+            if attempt.adopted_version:
+                self._file(attempt.adopted_version, "py").write_text(text, "utf-8")
             training, held_out = (session.bucket.get_json(_key(kind, attempt.attempt_id)) for kind in _KEYS)
             documents = {"report": training, "held_out_report": held_out and sealed_part(held_out)}
             written = json.dumps(documents, sort_keys=True, indent=1) + "\n"
