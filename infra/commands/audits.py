@@ -15,7 +15,9 @@ from infra.commands.options import (
     AsJson,
     LibraryCodecs,
     Lineage,
+    Source,
     StateDir,
+    Version,
     print_json,
     progress,
 )
@@ -28,16 +30,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
-
-
-Version = Annotated[
-    int | None, typer.Option(min=0, help="Number of an adopted version; the incumbent by default.")
-]
-"""``--version``."""
-Source = Annotated[
-    Path | None, typer.Option(help="A file with a codec instead of a version.", show_default=False)
-]
-"""``--source``."""
 
 
 @app.command()

@@ -15,7 +15,9 @@ from infra.commands.options import (
     AsJson,
     LibraryCodecs,
     Lineage,
+    Source,
     StateDir,
+    Version,
     print_json,
     progress,
     say,
@@ -33,18 +35,6 @@ app = typer.Typer()
 
 Container = Annotated[Path, typer.Argument(metavar="FILE.cevo", help="A file made by encode.")]
 """The argument of commands that read a container."""
-Source = Annotated[
-    Path | None,
-    typer.Option(help="File with the codec's source, instead of an adopted version.", show_default=False),
-]
-"""``--source``."""
-
-
-Version = Annotated[
-    int | None,
-    typer.Option(min=0, help="Adopted version; without it, the incumbent.", show_default=False),
-]
-"""``--version``."""
 Quality = Annotated[
     int | None,
     typer.Option(min=0, max=100, help="The codec's quality; without it, 50.", show_default=False),

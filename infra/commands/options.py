@@ -39,6 +39,16 @@ LibraryCodecs = Annotated[
 """``--library-codecs``."""
 CodecFile = Annotated[Path, typer.Argument(metavar="FILE", help="Python source of a codec, UTF-8.")]
 """The argument of commands that work on one codec."""
+Source = Annotated[
+    Path | None,
+    typer.Option(help="File with the codec's source, instead of an adopted version.", show_default=False),
+]
+"""``--source``."""
+Version = Annotated[
+    int | None,
+    typer.Option(min=0, help="Adopted version; without it, the incumbent.", show_default=False),
+]
+"""``--version``."""
 
 progress_console = Console(stderr=True)
 """Standard error, for progress and errors."""
