@@ -24,7 +24,7 @@ from infra.settings import Settings
 UNRESERVED = 100
 """Concurrency that Lambda keeps for functions without a reservation."""
 OTHER_FUNCTIONS = 8
-"""Environments that one cycle may need at once besides the benchmark: its functions, tools, widgets and checks."""
+"""Executions that one cycle may need at once besides its windows: its functions, tools, widgets and checks."""
 DOCKER_TIMEOUT_S = 60
 """How long the container engine may take to say that it runs."""
 VPCS = 2
@@ -70,23 +70,17 @@ class Account:
     missing_models: tuple[str, ...] = ()
 
 
-def problems(account: Account, settings: Settings) -> list[str]:
-    """Return what a first deployment would fail at, a sentence each that says what to do."""
+def problems(account: Account, settings: Settings, *, deployed: bool = False) -> list[str]:
+    """Return what a deployment would fail at, a sentence each that says what to do.
+
+    Parameters
+    ----------
+    deployed
+        Whether the app is there already, so that its networks and reservation are part of what the account uses.
+    """
     found = [f"the region has no {name}: choose another one" for name in account.missing]
-    reserved = settings.reserved_concurrency
-    if reserved and account.unreserved - reserved < UNRESERVED:
-        found.append(
-            f"reserving {reserved} concurrent executions for the benchmark leaves less than {UNRESERVED} of the "
-            f"account's {account.unreserved} unreserved: set reserve_benchmark_concurrency=false, or ask for a higher "
-            "quota of Lambda's concurrent executions"
-        )
-    needed = settings.slots_at_once + OTHER_FUNCTIONS
-    if account.concurrency < needed:
-        found.append(
-            f"Lambda runs {account.concurrency} executions at once in this account, and {settings.slots_at_once} slots "
-            f"need {needed}: lower concurrency or slots, or ask for a higher quota"
-        )
-    if account.free_vpcs < VPCS:
+    found += _of_concurrency(account, settings, deployed)
+    if account.free_vpcs < VPCS and not deployed:
         found.append(
             f"the app makes {VPCS} VPCs and the account may make {account.free_vpcs} more in this region: delete one, "
             "or ask for a higher quota"
@@ -94,12 +88,38 @@ def problems(account: Account, settings: Settings) -> list[str]:
     return [*found, *_of_the_region(account)]
 
 
+def _of_concurrency(account: Account, settings: Settings, deployed: bool) -> list[str]:
+    """Compare what runs at once with Lambda's limit: new accounts have 10 executions."""
+    found = []
+    reserved = settings.reserved_concurrency
+    if reserved and not deployed and account.unreserved - reserved < UNRESERVED:
+        found.append(
+            f"reserving {reserved} concurrent executions for the benchmark leaves less than {UNRESERVED} of the "
+            f"account's {account.unreserved} unreserved: set reserve_benchmark_concurrency=false, or ask for a higher "
+            "quota of Lambda's concurrent executions"
+        )
+    slots, windows = settings.slots_at_once, settings.windows_at_once
+    needed = slots * windows + OTHER_FUNCTIONS
+    available = account.concurrency if deployed else account.unreserved
+    if available < needed:
+        fits = (available - OTHER_FUNCTIONS) // slots
+        advice = (
+            f"set windows_at_once={fits}" if fits > 0 else "lower concurrency or slots, and windows_at_once"
+        )
+        found.append(
+            f"this account has {available} concurrent executions of Lambda for the app, and {slots} x {windows} (slots "
+            f"x windows_at_once) with {OTHER_FUNCTIONS} for the other functions need {needed}: {advice}, or ask for a "
+            "higher quota"
+        )
+    return found
+
+
 def _of_the_region(account: Account) -> list[str]:
     found = []
-    if account.bootstrap < BOOTSTRAP[1]:
-        has = f"version {account.bootstrap}" if account.bootstrap else "no bootstrap stack"
+    if 0 < account.bootstrap < BOOTSTRAP[1]:
         found.append(
-            f"the region has {has} and the CDK needs version {BOOTSTRAP[1]}: run npx aws-cdk@2.1148.1 bootstrap"
+            f"the region's CDK bootstrap stack has version {account.bootstrap} and the templates need version "
+            f"{BOOTSTRAP[1]}: run npx aws-cdk@2.1148.1 bootstrap"
         )
     if not account.has_arm64:
         found.append(
@@ -111,6 +131,16 @@ def _of_the_region(account: Account) -> list[str]:
             "planner_provider, or choose another region"
         )
     return found
+
+
+def notices(account: Account) -> list[str]:
+    """Return what a deployment adds to the account besides the app, a sentence each."""
+    if account.bootstrap:
+        return []
+    return [
+        "the region has no CDK bootstrap stack: make deploy creates it (CDKToolkit: a bucket, an image repository and "
+        "roles) before the app"
+    ]
 
 
 def examine(session: boto3.Session, settings: Settings) -> Account:
@@ -160,7 +190,7 @@ def _missing_models(bedrock: Any, settings: Settings) -> tuple[str, ...]:
 
 
 def is_deployed(session: boto3.Session, stack: str) -> bool:
-    """Tell whether a stack exists, so that its networks and reservations are counted already."""
+    """Tell whether a stack exists."""
     try:
         session.client("cloudformation", config=client_config(10, attempts=2)).describe_stacks(
             StackName=stack
@@ -246,14 +276,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _check_account(session: boto3.Session, settings: Settings) -> int:
     try:
-        if is_deployed(session, settings.app_stack):
-            return 0
-        found = problems(examine(session, settings), settings)
+        deployed = is_deployed(session, settings.app_stack)
+        account = examine(session, settings)
     except (BotoCoreError, ClientError) as error:
         print(f"the account's limits are not checked: {error}", file=sys.stderr)
         return 0
+    found = problems(account, settings, deployed=deployed)
     for each in found:
         print(each, file=sys.stderr)
+    if not found:
+        print("".join(f"{each}\n" for each in notices(account)), end="")
     return 2 if found else 0
 
 

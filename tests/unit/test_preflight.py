@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import UserError
-from infra.preflight import Account, examine, image_build, main, problems, settings_of
+from infra.preflight import Account, examine, image_build, main, notices, problems, settings_of
 from infra.settings import Settings
 from tests.support.aws import aws_in_process
 
@@ -32,7 +32,12 @@ def test_an_account_with_room_has_no_problem():
         ),
         (Account(1000, 1000, 1), Settings(), "2 VPCs"),
         (Account(1000, 1000, 3, ("scheduler",)), Settings(), "no scheduler"),
-        (Account(1000, 1000, 3, bootstrap=0), Settings(), "no bootstrap stack"),
+        (Account(10, 10, 3), Settings(reserve_benchmark_concurrency=False), "set windows_at_once=2"),
+        (
+            Account(1000, 20, 3),
+            Settings(slots=2, reserve_benchmark_concurrency=False),
+            "set windows_at_once=6",
+        ),
         (Account(1000, 1000, 3, bootstrap=5), Settings(), "version 5"),
         (Account(1000, 1000, 3, has_arm64=False), Settings(), "t4g.small"),
         (Account(1000, 1000, 3, missing_models=("claude-next",)), Settings(), "claude-next"),
@@ -45,7 +50,52 @@ def test_each_limit_is_named_with_what_to_do(account, settings, says):
 
 def test_a_new_account_runs_one_slot_without_a_reservation():
     """Lambda gives a new account 10 concurrent executions."""
-    assert problems(Account(10, 10, 3), Settings(reserve_benchmark_concurrency=False)) == []
+    small = Settings(reserve_benchmark_concurrency=False, windows_at_once=2)
+    assert problems(Account(10, 10, 3), small) == []
+
+
+@pytest.mark.parametrize(
+    ("slots", "windows", "fits"), [(1, 10, True), (1, 11, False), (2, 5, True), (5, 2, True), (11, 1, False)]
+)
+def test_the_windows_of_every_slot_are_counted(slots, windows, fits):
+    settings = Settings(slots=slots, windows_at_once=windows, reserve_benchmark_concurrency=False)
+    assert (problems(Account(18, 18, 3), settings) == []) is fits
+
+
+def test_an_app_that_is_deployed_counts_neither_its_networks_nor_its_reservation_twice():
+    """What it has reserved, 11, is no longer unreserved; the total still has to serve a larger setting."""
+    account = Account(concurrency=150, unreserved=105, free_vpcs=0)
+    assert problems(account, Settings(), deployed=True) == []
+    (found,) = problems(account, Settings(slots=40), deployed=True)
+    assert "40 x 10" in found and "set windows_at_once=3," in found
+
+
+def test_a_missing_bootstrap_stack_is_announced_and_no_problem():
+    account = Account(1000, 1000, 3, bootstrap=0)
+    assert problems(account, Settings()) == []
+    (said,) = notices(account)
+    assert said.startswith("the region has no CDK bootstrap stack: make deploy creates it")
+    assert notices(LARGE) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "out", "err"),
+    [
+        (None, 0, "make deploy creates it", ""),
+        ("5", 2, "", "run npx aws-cdk@2.1148.1 bootstrap"),
+        ("21", 0, "", ""),
+    ],
+)
+def test_a_deployment_is_told_of_its_bootstrap_stack(version, status, out, err, monkeypatch, capsys):
+    monkeypatch.setattr(_Answers, "bootstrap", version)
+    with aws_in_process("eu-central-1"):
+        monkeypatch.setattr(boto3.Session, "client", lambda _, service, config: _Answers(service, config))
+        settings = ["reserve_benchmark_concurrency=false", "windows_at_once=1", "slots=2"]
+        monkeypatch.setattr(_Answers, "unreserved", 10)
+        assert main(["--deploy", *(part for each in settings for part in ("-c", each))]) == status
+    printed = capsys.readouterr()
+    assert out in printed.out and ("bootstrap" in printed.out) is bool(out)
+    assert err in printed.err and bool(printed.err) is bool(err)
 
 
 def test_a_setting_out_of_range_is_refused_before_anything_is_asked(capsys):
@@ -112,6 +162,13 @@ class _Answers:
 
     types: ClassVar = [{"InstanceType": "t4g.small"}]
     bootstrap: ClassVar = "21"
+    unreserved: ClassVar = 8
+
+    def get_caller_identity(self) -> dict:
+        return {"Account": "123456789012"}
+
+    def describe_stacks(self, StackName: str) -> dict:  # noqa: N803
+        raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
 
     def get_parameter(self, Name: str) -> dict:  # noqa: N803
         if self.bootstrap is None:
@@ -125,7 +182,9 @@ class _Answers:
         return {"modelSummaries": [{"modelId": "anthropic.claude-opus-5-5-20261101-v1:0"}]}
 
     def get_account_settings(self) -> dict:
-        return {"AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 8}}
+        return {
+            "AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": self.unreserved}
+        }
 
     def get_service_quota(self, ServiceCode: str, QuotaCode: str) -> dict:  # noqa: N803
         return {"Quota": {"Value": 5.0}}
