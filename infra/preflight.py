@@ -111,6 +111,12 @@ def _of_concurrency(account: Account, settings: Settings, deployed: bool) -> lis
             f"x windows_at_once) with {OTHER_FUNCTIONS} for the other functions need {needed}: {advice}, or ask for a "
             "higher quota"
         )
+    elif reserved and deployed and account.concurrency - reserved < UNRESERVED:
+        found.append(
+            f"{reserved} concurrent executions for the benchmark leave less than {UNRESERVED} of the account's "
+            f"{account.concurrency}: lower concurrency or windows_at_once, set reserve_benchmark_concurrency=false, or "
+            "ask for a higher quota"
+        )
     return found
 
 

@@ -43,8 +43,10 @@ BENCHMARK_MEMORY_MB = Limits.memory_mb
 """Limits of a candidate's process; the state machine passes them to the sandbox, and the prompt states them."""
 LIBRARY_CODECS = "CODEC_SANDBOX_LIBRARY_CODECS"
 """Environment variable of the setting `library_codecs`, for OpenCycle and the sandbox."""
-MAX_SLOTS = 40
+INLINE_SLOTS = 40
 """Step Functions runs at most 40 iterations of an inline Map at the same time."""
+MAX_SLOTS = 99
+"""Above `INLINE_SLOTS`, the slots are a Distributed Map. Two digits of an attempt's id number its slot."""
 
 
 _CHOICES = {
@@ -62,9 +64,9 @@ _RANGES = {
     "probes_per_attempt": (0, 5),
     "slots": (1, MAX_SLOTS),
     "concurrency": (0, MAX_SLOTS),
-    "windows_at_once": (1, MAX_SLOTS),
+    "windows_at_once": (1, INLINE_SLOTS),
     "daily_budget_usd": (0, 10_000),
-    "max_attempts_per_day": (0, 57_600),
+    "max_attempts_per_day": (0, 24 * 60 * MAX_SLOTS),
     "confirm_looks_per_day": (0, 10_000),
     "benchmark_cpu_s": (10, 800),
     "search_seed": (0, 2**31 - 1),
@@ -122,9 +124,9 @@ class Settings:
     planner_base_url : str
         Address of the Messages API; empty for the provider's default.
     slots : int
-        Attempts per cycle, 1 to 40.
+        Attempts per cycle, 1 to 99. More than 40 are executions of their own (a Distributed Map).
     concurrency : int
-        Attempts that run at the same time, 1 to 40; 0 for all slots of a cycle.
+        Attempts that run at the same time, 1 to 99; 0 for all slots of a cycle.
     windows_at_once : int
         Windows of one attempt that are measured at the same time, each by its own invocation, 1 to 40.
     reserve_benchmark_concurrency : bool
@@ -143,7 +145,7 @@ class Settings:
     daily_budget_usd : float
         USD per day for the planner and the benchmark, 0 to 10 000.
     max_attempts_per_day : int
-        0 to 57 600 (40 slots per minute).
+        0 to 142 560 (99 slots per minute).
     confirm_looks_per_day : int
         Evaluations on the held-out clips per day, 0 to 10 000.
     benchmark_cpu_s : float
@@ -223,7 +225,7 @@ class Settings:
 
     @property
     def slots_at_once(self) -> int:
-        """Slots of a cycle that run at the same time (1 to 40)."""
+        """Slots of a cycle that run at the same time (1 to 99)."""
         return self.concurrency or self.slots
 
     @property

@@ -1,4 +1,7 @@
-"""The cycle as a Step Functions state machine (Standard, JSONata, inline Map).
+"""The cycle as a Step Functions state machine (Standard, JSONata).
+
+Up to `INLINE_SLOTS` slots are an inline Map of one execution. More are a Distributed Map: each slot is an execution of
+its own, because one execution runs no more iterations at the same time and its history ends at 25,000 events.
 
 Every payload holds ids, small results and at most one compressed candidate, so no edge comes near the 256 KiB that
 Step Functions allows. Faults of tools and candidates are answers of the functions; only faults of services and of
@@ -8,9 +11,9 @@ the sandbox itself are caught here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
-from aws_cdk import Duration
+from aws_cdk import CfnElement, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -21,13 +24,24 @@ from infra.capabilities.cycle_tasks import CAUSE_CHARS, PAYLOAD, CycleTasks, con
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow
 from infra.capabilities.slot import Slot
-from infra.settings import Settings
+from infra.nag import acknowledge
+from infra.settings import INLINE_SLOTS, Settings
 
 MAX_PREPARATIONS = 2
 """Passes of one cycle that may only measure an incumbent, before the pass with its attempts."""
 
 TIMEOUT = Duration.hours(3)
 """Of one execution."""
+
+SLOTS = "Slots"
+"""Name of the Map over the slots; the executions of a Distributed Map carry it as their label."""
+
+TOLERATED_FAILURE_PERCENT = 50
+"""Failed child executions at which a Distributed Map starts no more of them.
+
+A slot's own faults end in a record. If half of the slots end without one, the fault lies with the machine or the
+account, and the rest would only spend money.
+"""
 
 
 class Cycle(Construct):
@@ -61,7 +75,7 @@ class Cycle(Construct):
         state_machine_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._slots_at_once, self._windows_at_once = settings.slots_at_once, settings.windows_at_once
+        self._settings = settings
         versions = {name: cast(lambda_.IFunction, each.current_version) for name, each in pinned.items()}
         self._make = CycleTasks(self, {**functions, **versions}, cpu_s=settings.benchmark_cpu_s)
         self.state_machine = sfn.StateMachine(
@@ -101,6 +115,23 @@ class Cycle(Construct):
             "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
             "Functions documents for a logged and traced state machine.",
         )
+
+        self._acknowledge_children()
+
+    def _acknowledge_children(self) -> None:
+        """Acknowledge what the CDK lets a Distributed Map do with the child executions of its own machine."""
+        policy = self.state_machine.node.try_find_child("DistributedMapPolicy")
+        if policy is None:
+            return
+        logical_id = Stack.of(self).get_logical_id(cast(CfnElement, self.state_machine.node.default_child))
+        name = f'{{"Fn::Select":[6,{{"Fn::Split":[":",{{"Ref":"{logical_id}"}}]}}]}}'
+        executions = f"arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:{name}"
+        for children in (f"{executions}:*", f"{executions}/{SLOTS}:*"):
+            acknowledge(
+                policy,
+                f"IAM5[Resource::{children}]",
+                "Child executions get their names from Step Functions; the machine and the Map are named.",
+            )
 
     def _publish(self) -> str:
         """Publish each revision as a version under the alias ``live``; returns the alias's ARN."""
@@ -168,21 +199,41 @@ class Cycle(Construct):
         task.add_catch(self._fail("NotOpened"), errors=["States.ALL"])
         return task
 
-    def _slots(self, after: sfn.IChainable) -> sfn.Map:
-        slots = sfn.Map.jsonata(
-            self,
-            "Slots",
+    def _slots(self, after: sfn.IChainable) -> sfn.Map | sfn.DistributedMap:
+        slots = self._map(
             items=sfn.ProvideItems.jsonata(
                 expression("[$map($open.slots, function($slot) { $merge([$open.shared, $slot]) })]")
             ),
-            max_concurrency=self._slots_at_once,
+            max_concurrency=self._settings.slots_at_once,
             assign={"concluded": expression("$append($concluded, $states.result)")},
             outputs={},
         )
-        slots.item_processor(Slot(self._make, self._windows_at_once).chain(), mode=sfn.ProcessorMode.INLINE)
         slots.add_catch(after, errors=["States.ALL"], outputs={})
         slots.next(after)
         return slots
+
+    def _map(self, **options: Any) -> sfn.Map | sfn.DistributedMap:
+        """Return the Map over the slots, inline or distributed.
+
+        A slot's result only names its attempt, whose figures are in the record and whose artifacts are in the bucket:
+        all results together stay far below the 256 KiB of a payload, so a Distributed Map needs no ResultWriter.
+        """
+        slot = Slot(self._make, self._settings.windows_at_once).chain()
+        if self._settings.slots <= INLINE_SLOTS:
+            inline = sfn.Map.jsonata(self, SLOTS, **options)
+            inline.item_processor(slot, mode=sfn.ProcessorMode.INLINE)
+            return inline
+        distributed = sfn.DistributedMap.jsonata(
+            self,
+            SLOTS,
+            label=SLOTS,
+            # Express executions end after five minutes and may run twice.
+            map_execution_type=sfn.StateMachineType.STANDARD,
+            tolerated_failure_percentage=TOLERATED_FAILURE_PERCENT,
+            **options,
+        )
+        distributed.item_processor(slot)
+        return distributed
 
     def _commit(self) -> tasks.LambdaInvoke:
         return self._make.invoke(

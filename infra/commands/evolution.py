@@ -25,7 +25,7 @@ from infra.commands.options import (
     say,
 )
 from infra.commands.target import Target
-from infra.settings import Settings
+from infra.settings import MAX_SLOTS, Settings
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
@@ -69,7 +69,7 @@ ResumeShipped = Annotated[
 @app.command()
 def run(
     cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
-    slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
+    slots: Annotated[int, typer.Option(min=1, max=MAX_SLOTS, help="Attempts in each cycle.")] = 1,
     planner: Planner = SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
     effort: SearchEffort = Effort.QUICK,

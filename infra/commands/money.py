@@ -18,7 +18,7 @@ from infra.commands.options import (
     progress,
 )
 from infra.commands.target import Target
-from infra.settings import Settings
+from infra.settings import MAX_SLOTS, Settings
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
@@ -61,7 +61,7 @@ def estimate(
     cycles_a_day: Annotated[
         int, typer.Option(min=1, max=1440, help="Cycles per day; the schedule starts one per minute.")
     ] = 1440,
-    slots: Annotated[int, typer.Option(min=1, max=40, help="Attempts in each cycle.")] = 1,
+    slots: Annotated[int, typer.Option(min=1, max=MAX_SLOTS, help="Attempts in each cycle.")] = 1,
     daily_budget_usd: Annotated[
         float, typer.Option(min=0, max=10_000, help="USD per day that the language model may cost.")
     ] = 20.0,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-from infra.local.rights import widen
+from infra.local import maps, rights
 
 PACKAGE_BUCKET = "codec-evolution-local-packages"
 """Bucket of the lowered functions' code and of the templates."""
@@ -166,7 +166,8 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
         if resource["Type"] == "AWS::Lambda::Function":
             key, body = _lower_function(name, resource["Properties"], layers, manifest, checkout)
             packages[key] = body
-    widen(resources)
+    rights.widen(resources)
+    maps.make_inline(resources)
     buckets = _buckets(resources)
     lowered = _replaced(lowered, _stand_ins(resources, buckets))
     resources = lowered["Resources"]

@@ -20,7 +20,7 @@ from codec_evolution.record import Attempt
 from infra.local.key_endpoint import planner_environment
 from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
 from infra.local.shipped import ShippedLineage
-from infra.settings import Settings
+from infra.settings import MAX_SLOTS, Settings
 from infra.workbench.run_plot import draw_versions
 
 RUN_SETTINGS = (
@@ -35,8 +35,8 @@ RUN_SETTINGS = (
 """Settings that each run chooses; the functions are deployed with them."""
 
 POLL_S = 0.25
-RECORDS_A_CYCLE = 60
-"""More than a cycle can have: 40 slots and a baseline."""
+RECORDS_A_CYCLE = MAX_SLOTS + 1
+"""The most that a cycle can have: its slots and a baseline."""
 
 PREPARING = "measuring the new incumbent"
 """Stage of the pass that measures a new incumbent on the windows of its next contest; that is not an attempt."""

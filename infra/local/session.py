@@ -29,7 +29,7 @@ from infra.local.losses import Losses, NotedControl
 from infra.local.modification_journal import Replayer
 from infra.local.synthesis import ROOT, synthesise
 from infra.progress import Progress
-from infra.settings import MAX_SLOTS, Settings
+from infra.settings import INLINE_SLOTS, Settings
 
 EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
 """Interpreter of the emulator's own environment."""
@@ -242,7 +242,7 @@ def replay_lost_modifications(session: Session) -> int:
 
 def _settings() -> Settings:
     """Return local settings: as many parallel slots and windows as cores, because a sandbox takes 240 MB."""
-    cores = min(os.cpu_count() or 1, MAX_SLOTS)
+    cores = min(os.cpu_count() or 1, INLINE_SLOTS)
     return Settings(planner=SEARCH, concurrency=cores, windows_at_once=cores)
 
 

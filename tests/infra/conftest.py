@@ -13,6 +13,9 @@ from infra.settings import Settings
 
 Resources = dict[str, dict[str, Any]]
 
+CROWD = Settings(slots=60, concurrency=50, planner="search", daily_budget_usd=1.0)
+"""Differs from the other assembly in settings of the loop alone."""
+
 
 @pytest.fixture(scope="session")
 def assembly(synthesised: Callable[[Settings], Path]) -> Path:
@@ -30,9 +33,27 @@ def app_resources(assembly: Path) -> Resources:
 
 
 @pytest.fixture(scope="session")
+def crowd_assembly(synthesised: Callable[[Settings], Path]) -> Path:
+    """The app with more slots than one execution runs at the same time."""
+    return synthesised(CROWD)
+
+
+@pytest.fixture(scope="session")
+def crowd_resources(crowd_assembly: Path) -> Resources:
+    return json.loads((crowd_assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
+
+
+@pytest.fixture(scope="session")
 def definition(app_resources: Resources) -> dict[str, Any]:
-    machine = next(
-        each for each in app_resources.values() if each["Type"] == "AWS::StepFunctions::StateMachine"
-    )
+    return definition_of(app_resources)
+
+
+@pytest.fixture(scope="session")
+def crowd_definition(crowd_resources: Resources) -> dict[str, Any]:
+    return definition_of(crowd_resources)
+
+
+def definition_of(resources: Resources) -> dict[str, Any]:
+    machine = next(each for each in resources.values() if each["Type"] == "AWS::StepFunctions::StateMachine")
     parts = machine["Properties"]["DefinitionString"]["Fn::Join"][1]
     return json.loads("".join(part if isinstance(part, str) else part.get("Ref", "arn") for part in parts))

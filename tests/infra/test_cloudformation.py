@@ -36,7 +36,7 @@ def test_cfn_lint_finds_nothing_in_either_template(assembly: Path) -> None:
 
 
 def test_the_state_machine_is_valid_amazon_states_language(
-    tmp_path: Path, definition: dict[str, Any]
+    tmp_path: Path, definition: dict[str, Any], crowd_definition: dict[str, Any]
 ) -> None:
     def machine(states: dict[str, Any]) -> list[str]:
         properties = {"Definition": states, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r"}
@@ -46,6 +46,7 @@ def test_the_state_machine_is_valid_amazon_states_language(
         return linted([file])
 
     assert machine(definition) == []
+    assert machine(crowd_definition) == []
     broken = {
         **definition,
         "States": {**definition["States"], "Start": {"Type": "Passs", "Next": "OpenCycle"}},
@@ -123,7 +124,7 @@ def test_lambda_and_nobody_else_pulls_the_sandbox_image(app_resources: Resources
 
 
 def test_no_setting_replaces_what_holds_data_and_only_the_hosts_settings_replace_the_host(
-    assembly: Path, synthesised: Callable[[Settings], Path]
+    assembly: Path, crowd_assembly: Path, synthesised: Callable[[Settings], Path]
 ) -> None:
     """CloudFormation replaces a resource whose logical id changes; a host restores itself, a table does not."""
 
@@ -139,5 +140,5 @@ def test_no_setting_replaces_what_holds_data_and_only_the_hosts_settings_replace
     assert names(assembly, *STATEFUL) == names(other, *STATEFUL)
     assert len(names(assembly, *STATEFUL)) == 6
     assert names(assembly, "AWS::EC2::Instance") != names(other, "AWS::EC2::Instance")
-    loop_only = synthesised(Settings(slots=9, planner="search", daily_budget_usd=1.0))
-    assert names(assembly, "AWS::EC2::Instance") == names(loop_only, "AWS::EC2::Instance")
+    assert names(assembly, "AWS::EC2::Instance") == names(crowd_assembly, "AWS::EC2::Instance")
+    assert names(assembly, *STATEFUL) == names(crowd_assembly, *STATEFUL)

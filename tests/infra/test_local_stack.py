@@ -33,8 +33,12 @@ def emulator_python() -> Path:
 
 @pytest.fixture(scope="session")
 def stub_assembly(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The synthesised app with the code of each function replaced by the stub that plays its part."""
-    target = tmp_path_factory.mktemp("stubs")
+    return _acted(assembly, tmp_path_factory.mktemp("stubs"))
+
+
+def _acted(assembly: Path, target: Path) -> Path:
+    """Return the synthesised app with the code of each function replaced by the stub that plays its part."""
+    target.mkdir(exist_ok=True)
     for source in assembly.glob("*.json"):
         text = source.read_text()
         if source.name == "CodecEvolutionApp.assets.json":
@@ -217,6 +221,21 @@ def test_why_github_refused_is_in_the_output_of_the_cycle(deployment: LocalDeplo
 def test_a_cycle_that_cannot_open_fails_visibly(deployment: LocalDeployment) -> None:
     found = run(deployment, raise_in_open="boom")
     assert (found["status"], found["error"]) == ("FAILED", "RuntimeError")
+
+
+def test_sixty_slots_run_as_one_cycle(
+    emulator: Emulator, crowd_assembly: Path, deployment: LocalDeployment, tmp_path: Path
+) -> None:
+    """The definition of a Distributed Map with the settings of sixty slots, run inline."""
+    crowd = deploy(emulator.endpoint, _acted(crowd_assembly, tmp_path / "crowd"), python=PYTHON)
+    found = run(crowd, fates=["nothing"] * 58 + ["plan_raises", "conclude_raises"])
+    output = json.loads(found["output"])
+    statuses = [each["status"] for each in output["concluded"]]
+    assert len(statuses) == 60
+    assert statuses[-1] == "unrecorded"
+    assert json.loads(statuses[-2])["fault"]["error"] == "PlannerBroke"
+    assert all(json.loads(each)["plan"]["reason"] == "no idea" for each in statuses[:-2])
+    assert output["committed"] == ["main"]
 
 
 def test_functions_get_the_overrides_and_the_live_alias_follows(

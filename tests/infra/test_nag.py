@@ -76,5 +76,5 @@ def test_findings_are_shown_as_a_table_that_names_rule_and_place() -> None:
 
 
 def test_a_wrong_setting_ends_synthesis_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-c", "slots=99"]) == 2
-    assert "slots must be between 1 and 40, not 99" in capsys.readouterr().err
+    assert main(["-c", "slots=100"]) == 2
+    assert "slots must be between 1 and 99, not 100" in capsys.readouterr().err

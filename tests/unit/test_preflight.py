@@ -70,6 +70,22 @@ def test_an_app_that_is_deployed_counts_neither_its_networks_nor_its_reservation
     assert "40 x 10" in found and "set windows_at_once=3," in found
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (Settings(slots=60), None),
+        (Settings(slots=90), "901 concurrent executions for the benchmark leave less than 100"),
+        (Settings(slots=99, windows_at_once=20), "99 x 20"),
+        (Settings(slots=90, reserve_benchmark_concurrency=False), None),
+        (Settings(slots=99, concurrency=40), None),
+    ],
+)
+def test_a_map_above_the_concurrency_of_the_account_is_refused_on_every_deployment(settings, says):
+    found = problems(Account(concurrency=1000, unreserved=100, free_vpcs=0), settings, deployed=True)
+    assert len(found) == (says is not None)
+    assert all(says in each for each in found)
+
+
 def test_a_missing_bootstrap_stack_is_announced_and_no_problem():
     account = Account(1000, 1000, 3, bootstrap=0)
     assert problems(account, Settings()) == []
@@ -100,9 +116,9 @@ def test_a_deployment_is_told_of_its_bootstrap_stack(version, status, out, err, 
 
 def test_a_setting_out_of_range_is_refused_before_anything_is_asked(capsys):
     with pytest.raises(UserError, match="slots must be between"):
-        settings_of(["slots=99"])
-    assert main(["--deploy", "-c", "slots=99"]) == 2
-    assert "slots must be between 1 and 40" in capsys.readouterr().err
+        settings_of(["slots=100"])
+    assert main(["--deploy", "-c", "slots=100"]) == 2
+    assert "slots must be between 1 and 99" in capsys.readouterr().err
 
 
 def test_services_that_the_region_has_are_not_missed(monkeypatch):

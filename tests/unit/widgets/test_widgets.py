@@ -171,8 +171,9 @@ def test_attempts_show_verdict_figures_and_links():
     assert words.index("timeout" if "timeout" in words else "test failed") < words.index("adopted")
 
 
-def test_a_commit_is_linked_and_an_execution_too():
-    arn = "arn:aws:states:eu-west-1:123456789012:execution:CodecEvolutionApp-Cycle:by-hand-0a1b"
+@pytest.mark.parametrize("of_a_slot", ["", "/Slots"])
+def test_a_commit_is_linked_and_an_execution_too(of_a_slot):
+    arn = f"arn:aws:states:eu-west-1:123456789012:execution:CodecEvolutionApp-Cycle{of_a_slot}:by-hand-0a1b"
     where = context(Tables([adopted(1, 1, github_commit_hash="a1b2c3d4e5f6", execution=arn)]))
     links = {value for _, name, value in page("evolution", where).attributes if name == "href"}
     assert "https://github.com/o/r/commit/a1b2c3d4e5f6" in links

@@ -12,7 +12,7 @@ from codec_evolution.candidate import MAX_SOURCE_BYTES, pack_text, sha256_hex, u
 KIB = 1024
 EDGE_LIMIT_BYTES = 200 * KIB
 CAPS_BYTES = {
-    "open_cycle": 8 * KIB,
+    "open_cycle": 16 * KIB,
     "plan": 140 * KIB,
     "framework_tool": 4 * KIB,
     "report": 30 * KIB,
@@ -111,7 +111,7 @@ class Item(Shared, Slot):
 
 
 class CycleOpened(Contract):
-    """Answer of OpenCycle; the Map merges ``shared`` into every slot, so that 40 of them fit on the edge."""
+    """Answer of OpenCycle; the Map merges ``shared`` into every slot, so that all of them fit on the edge."""
 
     go: bool
     reason: str = ""

@@ -13,7 +13,8 @@ from codec_evolution.framework.ports import Modifications
 from codec_evolution.ports import Control, Objects, Record
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
-_EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]+:execution:[\w-]+:[\w.-]+", re.ASCII)
+# The execution of one slot is named after its Map, too.
+_EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]+:execution:[\w-]+(/[\w-]+)?:[\w.-]+", re.ASCII)
 NARROW_PX = 620
 """Below this width a table becomes a list of cards."""
 
