@@ -111,8 +111,9 @@ $(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/loc
 	@$(CLI) clips fetch
 	@touch $@
 
-lock: ## Write the lock files anew from what is installed
+lock: ## Write the lock files anew: what is installed, and the digest of the sandbox image's base
 	$(PY) -m infra.lock
+	$(PY) -m infra.base_image
 
 clean: ## Remove the virtual environments and what was synthesised; keeps the local evolution
 	rm -rf $(VENV) .emulator cdk.out

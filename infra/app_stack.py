@@ -112,6 +112,7 @@ class AppStack(Stack):
         benchmark = Benchmark(self, "Sandbox", settings=settings, image=image)
         benchmark.function.node.add_dependency(built)
         CfnOutput(self, "SandboxImageDigest", value=built.get_att_string("Digest"))
+        CfnOutput(self, "SandboxBaseImage", value=built.get_att_string("BaseImage"))
         return benchmark
 
     def _repair(self, data: DataStack, settings: Settings, lost: sqs.Queue) -> None:

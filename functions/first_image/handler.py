@@ -30,10 +30,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     ends = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN_S
     image = DeployedImage(os.environ["IMAGE_PROJECT"], os.environ["IMAGE_REPOSITORY"])
     try:
-        digest = image.ensure(request.properties["Tag"], request.request_id, ends)
+        digest, base = image.ensure(request.properties["Tag"], request.request_id, ends)
     except PublishRefused as error:
         logger.error("no image", extra={"reason": str(error)})
         answer(request, failure=str(error))
         return
-    logger.info("image", extra={"digest": digest})
-    answer(request, {"Digest": digest})
+    logger.info("image", extra={"digest": digest, "base": base})
+    answer(request, {"Digest": digest, "BaseImage": base})

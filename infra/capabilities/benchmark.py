@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.assets import ROOT
+from infra.base_image import base_image
 from infra.capabilities.aliases import live_alias
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_wildcard, allow, service_role
@@ -161,5 +162,5 @@ def _built_here() -> lambda_.DockerImageCode:
     return lambda_.DockerImageCode.from_image_asset(
         str(ROOT / "sandbox_container"),
         platform=ecr_assets.Platform.LINUX_AMD64,
-        build_args={"PYTHON_VERSION": PYTHON_VERSION},
+        build_args={"PYTHON_VERSION": PYTHON_VERSION, "BASE_IMAGE": base_image()},
     )

@@ -27,6 +27,7 @@ from codec_evolution.adapters.images import KEPT_TAG
 from constructs import Construct
 
 from infra.assets import NOT_CODE, ROOT
+from infra.base_image import base_image
 from infra.capabilities.grants import objects_finding
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow, role_of, service
@@ -60,7 +61,7 @@ ENDED = ["SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"]
 
 BUILD_SPEC = {
     "version": "0.2",
-    "env": {"exported-variables": ["IMAGE"]},
+    "env": {"exported-variables": ["IMAGE", "BASE_IMAGE"]},
     "phases": {
         "pre_build": {
             "on-failure": "ABORT",
@@ -76,9 +77,13 @@ BUILD_SPEC = {
             "on-failure": "ABORT",
             "commands": [
                 'TAG="${IMAGE_TAG:-$LOCK_SHA256-$CODEBUILD_BUILD_NUMBER}"',
+                'docker pull --quiet --platform linux/amd64 "$BASE_IMAGE"',
+                # By its digest: what is recorded as the base is what the image is built on.
+                "export BASE_IMAGE=$(docker inspect --format '{{index .RepoDigests 0}}' \"$BASE_IMAGE\")",
+                '[ -n "$BASE_IMAGE" ]',
                 # Lambda takes one plain manifest, no index with attestations.
                 'docker build --provenance=false --platform linux/amd64 --build-arg PYTHON_VERSION="$PYTHON_VERSION" '
-                '--tag "$REPOSITORY:$TAG" .',
+                '--build-arg BASE_IMAGE="$BASE_IMAGE" --tag "$REPOSITORY:$TAG" .',
                 'docker push --quiet "$REPOSITORY:$TAG"',
                 "export IMAGE=$(docker inspect --format '{{index .RepoDigests 0}}' \"$REPOSITORY:$TAG\")",
                 '[ -n "$IMAGE" ]',
@@ -138,7 +143,7 @@ class SandboxImage(Construct):
     @property
     def deployed_tag(self) -> str:
         """The tag of the deployed sources' image: one of those that are kept, by all that determines the image."""
-        spec = json.dumps([BUILD_SPEC, PYTHON_VERSION])
+        spec = json.dumps([BUILD_SPEC, PYTHON_VERSION, base_image()])
         digest = hashlib.sha256(f"{self._source.asset_hash}{spec}".encode()).hexdigest()
         return f"{KEPT_TAG}{digest[:40]}"
 
@@ -241,6 +246,7 @@ class SandboxImage(Construct):
             "LOCKS": LOCKS,
             "REPOSITORY": self.repository.repository_uri,
             "PYTHON_VERSION": PYTHON_VERSION,
+            "BASE_IMAGE": base_image(),
             "LOCK_SHA256": "",
             "IMAGE_TAG": "",
             "MODIFICATION_ID": "",

@@ -152,7 +152,7 @@ def _publish_image(deployed: Deployed) -> str:
     answer = deployed.invoke("PublishImage", {"check": True})
     if answer["status"] != "passed":
         raise CheckFailed(f"PublishImage would refuse the image that serves: {answer['message']}")
-    return "PublishImage finds the image that serves fit, by its own rights"
+    return f"PublishImage finds the image that serves fit, by its own rights: {answer['message']}"
 
 
 def _tool(deployed: Deployed) -> str:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _INPUTS = (
     "cdk.json",
     "infra/*.py",
+    "infra/base_image.lock",
     "infra/capabilities/*.py",
     "infra/capabilities/host_files/*",
     "layers/common/python/codec_evolution/adapters/images.py",

@@ -16,6 +16,7 @@ from codec_evolution.adapters.publish import CHECK_TIMEOUT_S, NOT_YET_WAITS_S
 from codec_evolution.framework.modifications import IMAGE_LOCK
 
 from infra.assets import ROOT
+from infra.base_image import base_image
 from infra.capabilities import functions
 from infra.capabilities.sandbox_image import BUILD_SPEC, LOCKS
 from infra.settings import Settings
@@ -97,6 +98,7 @@ def test_the_project_is_bounded_and_builds_from_the_framework_as_deployed(projec
         "LOCKS",
         "REPOSITORY",
         "PYTHON_VERSION",
+        "BASE_IMAGE",
         "LOCK_SHA256",
         "IMAGE_TAG",
         "MODIFICATION_ID",
@@ -142,7 +144,7 @@ echo "docker $*" >> "$CALLS"
 [ "$1" != "$FAILS" ] || exit 1
 case "$1" in
   login) cat > /dev/null ;;
-  inspect) echo "1.dkr.example/images@sha256:abc" ;;
+  inspect) case "$4" in base*) echo "base@sha256:def" ;; *) echo "1.dkr.example/images@sha256:abc" ;; esac ;;
 esac
 """
 
@@ -166,6 +168,7 @@ def build(folder: Path, **variables: str) -> tuple[int, str, list[str]]:
         "BUCKET_HAS": LOCK,
         "REPOSITORY": "1.dkr.example/images",
         "PYTHON_VERSION": "3.13",
+        "BASE_IMAGE": "base:3.13",
         "CODEBUILD_BUILD_NUMBER": "5",
         "FAILS": "",
         "IMAGE_TAG": "",
@@ -188,8 +191,10 @@ def test_a_build_takes_the_approved_lock_file_and_names_the_image_by_its_digest(
             f"aws s3 cp --quiet s3://bucket/framework/images/{SHA256}/requirements.lock requirements.lock",
             "aws ecr get-login-password",
             "docker login --username AWS --password-stdin 1.dkr.example",
+            "docker pull --quiet --platform linux/amd64 base:3.13",
+            "docker inspect --format {{index .RepoDigests 0}} base:3.13",
             "docker build --provenance=false --platform linux/amd64 --build-arg PYTHON_VERSION=3.13 "
-            f"--tag {tag} .",
+            f"--build-arg BASE_IMAGE=base@sha256:def --tag {tag} .",
             f"docker push --quiet {tag}",
             f"docker inspect --format {{{{index .RepoDigests 0}}}} {tag}",
         ]
@@ -203,10 +208,18 @@ def test_a_build_takes_the_approved_lock_file_and_names_the_image_by_its_digest(
         ({"LOCK_SHA256": ""}, 0),
         ({"LOCK_SHA256": "../../other"}, 0),
         ({"BUCKET_HAS": "evil==1\n"}, 1),
-        ({"FAILS": "build"}, 4),
-        ({"FAILS": "push"}, 5),
+        ({"FAILS": "pull"}, 4),
+        ({"FAILS": "build"}, 6),
+        ({"FAILS": "push"}, 7),
     ],
-    ids=["no hash", "no hash but a path", "another lock file", "the build fails", "the push fails"],
+    ids=[
+        "no hash",
+        "no hash but a path",
+        "another lock file",
+        "no base",
+        "the build fails",
+        "the push fails",
+    ],
 )
 def test_a_build_of_anything_else_ends_without_an_image(tmp_path, variables, reached):
     status, image, calls = build(tmp_path, **variables)
@@ -218,9 +231,10 @@ def test_the_image_needs_nothing_from_docker_hub():
     """Its rate limits count all users of a shared address, such as CodeBuild's."""
     dockerfile = (ROOT / "sandbox_container/Dockerfile").read_text()
     assert "syntax=" not in dockerfile
-    assert all(
-        image.startswith("public.ecr.aws/") for image in re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
-    )
+    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    assert base == base_image().partition("@")[0].replace("3.13", "${PYTHON_VERSION}")
+    assert base.startswith("public.ecr.aws/")
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${BASE_IMAGE}"}
 
 
 def test_the_build_proves_that_the_interpreter_starts_without_an_environment():
@@ -297,6 +311,7 @@ def test_the_benchmark_waits_for_the_image_that_the_account_builds(without_docke
     }
     assert re.fullmatch(r"live-[0-9a-f]{40}", tag), "the repository keeps what is tagged like this"
     assert without_docker["Outputs"]["SandboxImageDigest"]["Value"] == {"Fn::GetAtt": [name, "Digest"]}
+    assert without_docker["Outputs"]["SandboxBaseImage"]["Value"] == {"Fn::GetAtt": [name, "BaseImage"]}
 
 
 def test_a_deployment_waits_for_the_build_for_a_bounded_time(without_docker):

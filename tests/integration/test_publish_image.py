@@ -43,7 +43,7 @@ def test_the_end_of_a_build_is_noted_at_the_call_that_it_was_started_for(session
     table.put_once(call.with_status("applied", states.Facts(image_status="building", build="p:1")))
     lock = artifacts.framework_overlay(states.IMAGE_LOCK)
     session.bucket.put_json(lock, {"sha256": "s"})
-    ended = ImageBuild("p:1", True, "r@sha256:1", ID, "s", "ended")
+    ended = ImageBuild("p:1", True, "r@sha256:1", ID, "s", "ended", "b@sha256:2")
     monkeypatch.setattr(CodeBuildImages, "finished", lambda self, build: ended)
     monkeypatch.setattr(BenchmarkImage, "publish", lambda self, image, label: "7")
     assert (
@@ -51,4 +51,4 @@ def test_the_end_of_a_build_is_noted_at_the_call_that_it_was_started_for(session
     )
     noted = table.get(ID)
     assert noted is not None
-    assert noted.image_message == "the benchmark runs r@sha256:1 as version 7"
+    assert noted.image_message == "the benchmark runs r@sha256:1 as version 7, built on b@sha256:2"

@@ -14,10 +14,11 @@ import pytest
 from botocore.stub import Stubber
 from codec_evolution.adapters import custom_resource, deployed_image
 from codec_evolution.adapters.custom_resource import ResourceRequest, answer
-from codec_evolution.adapters.deployed_image import DeployedImage
+from codec_evolution.adapters.deployed_image import UNREAD_BASE, DeployedImage
 from codec_evolution.ports import PublishRefused
 
 TAG, DIGEST, BUILD = "live-abc", f"sha256:{'0' * 64}", "images:1"
+BASE = f"public.ecr.aws/lambda/python@sha256:{'1' * 64}"
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ def starts(builds: Stubber) -> None:
 
 
 def stands(builds: Stubber, status: str) -> None:
-    found = {"id": BUILD, "buildStatus": status, "logs": {"deepLink": "https://log"}}
+    found: dict[str, Any] = {"id": BUILD, "buildStatus": status, "logs": {"deepLink": "https://log"}}
+    if status == "SUCCEEDED":
+        found["exportedEnvironmentVariables"] = [{"name": "BASE_IMAGE", "value": BASE}]
     builds.add_response("batch_get_builds", {"builds": [found]}, {"ids": [BUILD]})
 
 
@@ -60,7 +63,7 @@ def soon() -> float:
 def test_an_image_that_is_there_is_not_built_again(image):
     made, _, ecr = image
     has(ecr)
-    assert made.ensure(TAG, "r", soon()) == DIGEST
+    assert made.ensure(TAG, "r", soon()) == (DIGEST, UNREAD_BASE)
 
 
 def test_an_image_that_lacks_is_built_and_known_by_its_digest(image):
@@ -70,7 +73,7 @@ def test_an_image_that_lacks_is_built_and_known_by_its_digest(image):
     stands(builds, "IN_PROGRESS")
     stands(builds, "SUCCEEDED")
     has(ecr)
-    assert made.ensure(TAG, "r", soon()) == DIGEST
+    assert made.ensure(TAG, "r", soon()) == (DIGEST, BASE)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "FAULT", "TIMED_OUT", "STOPPED"])

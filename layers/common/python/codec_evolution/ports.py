@@ -256,6 +256,8 @@ class ImageBuild:
         Hash of the lock file that it was built from.
     message
         How it ended, and where its log is.
+    base
+        Address of the base image by the digest that the image was built on; "" if the build did not say.
     """
 
     build: str
@@ -264,6 +266,7 @@ class ImageBuild:
     modification_id: str
     lock_sha256: str
     message: str
+    base: str = ""
 
 
 class ImageBuilds(Protocol):

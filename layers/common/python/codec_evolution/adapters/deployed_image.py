@@ -9,8 +9,11 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codec_evolution.adapters.clients import client_config
+from codec_evolution.adapters.images import exported_of
 from codec_evolution.ports import PublishRefused
 
+UNREAD_BASE = "see the image's label org.opencontainers.image.base.name"
+"""Said for the base of an image that this deployment did not build."""
 POLL_S = 10.0
 """Seconds between two looks at a build."""
 
@@ -31,8 +34,10 @@ class DeployedImage:
         self._codebuild = boto3.client("codebuild", config=client_config(20))
         self._ecr = boto3.client("ecr", config=client_config(20))
 
-    def ensure(self, tag: str, request_id: str, ends: float) -> str:
-        """Return the digest of the image with a tag, which is built if the repository lacks it.
+    def ensure(self, tag: str, request_id: str, ends: float) -> tuple[str, str]:
+        """Return the digest of the image with a tag, which is built if the repository lacks it, and its base.
+
+        The base is an address by digest; of an image that was there already it is `UNREAD_BASE`.
 
         Parameters
         ----------
@@ -49,11 +54,12 @@ class DeployedImage:
             The build failed or was not done in time, or AWS refused a call.
         """
         try:
-            return self._digest(tag) or self._build(tag, request_id, ends)
+            found = self._digest(tag)
+            return (found, UNREAD_BASE) if found else self._build(tag, request_id, ends)
         except (ClientError, BotoCoreError) as error:
             raise PublishRefused(str(error)) from None
 
-    def _build(self, tag: str, request_id: str, ends: float) -> str:
+    def _build(self, tag: str, request_id: str, ends: float) -> tuple[str, str]:
         build = self._codebuild.start_build(
             projectName=self._project,
             idempotencyToken=request_id,
@@ -69,7 +75,7 @@ class DeployedImage:
         found = self._digest(tag)
         if not found:
             raise PublishRefused(f"the build {build['id']} pushed no image {tag}: {_log(build)}")
-        return found
+        return found, exported_of(build).get("BASE_IMAGE") or UNREAD_BASE
 
     def _digest(self, tag: str) -> str:
         """Return the digest of the image with a tag, or an empty text."""

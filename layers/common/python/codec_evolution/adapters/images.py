@@ -75,7 +75,7 @@ class CodeBuildImages:
         """Return how a build ended, by its id or by its ARN, which is what events carry."""
         (found,) = self._client.batch_get_builds(ids=[build.rpartition(":build/")[2]])["builds"]
         given = {each["name"]: each["value"] for each in found["environment"]["environmentVariables"]}
-        exported = {each["name"]: each["value"] for each in found.get("exportedEnvironmentVariables", ())}
+        exported = exported_of(found)
         image, status = exported.get("IMAGE", ""), found["buildStatus"]
         log = found.get("logs", {}).get("deepLink", "")
         return ImageBuild(
@@ -85,6 +85,7 @@ class CodeBuildImages:
             modification_id=given.get("MODIFICATION_ID", ""),
             lock_sha256=given.get("LOCK_SHA256", ""),
             message=f"build {build} ended as {status} in {_phase(found)} {log}".strip(),
+            base=exported.get("BASE_IMAGE", ""),
         )
 
 
@@ -131,9 +132,17 @@ class BenchmarkImage:
             raise PublishRefused(str(error)[:1500]) from None
         return version
 
-    def check_live(self) -> None:
-        """Examine the image that serves as `publish` examines a new one; raises `PublishRefused`, `PublishLater`."""
+    def check_live(self) -> str:
+        """Examine the image that serves as `publish` examines a new one, and return its address by digest.
+
+        Raises
+        ------
+        PublishRefused, PublishLater
+            As `publish` does.
+        """
         self._check(f"{self._function}:{LIVE_ALIAS}")
+        served = self._client.get_function(FunctionName=self._function, Qualifier=LIVE_ALIAS)["Code"]
+        return str(served.get("ResolvedImageUri") or served["ImageUri"])
 
     def _take(self, image: str) -> str:
         """Set the unpublished function's image; returns the hash by which it is published."""
@@ -192,6 +201,11 @@ def rollback_by(function: str) -> Callable[[str], None]:
         client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
 
     return undo
+
+
+def exported_of(build: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that a build exported (IMAGE and BASE_IMAGE, each by its digest)."""
+    return {each["name"]: each["value"] for each in build.get("exportedEnvironmentVariables", ())}
 
 
 def _phase(build: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ class ImageReleaser:
             self._note(ended.modification_id, states.BROKEN, f"the image before stays live: {refused}")
             self._undo(call)
             return {"status": states.BROKEN, "message": str(refused)}
-        message = f"the benchmark runs {ended.image} as version {version}"
+        message = f"the benchmark runs {ended.image} as version {version}, built on {ended.base or 'an unnamed base'}"
         self._note(ended.modification_id, states.LIVE, message)
         return {"status": states.LIVE, "message": message}
 
