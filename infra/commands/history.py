@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from codec_evolution import artifacts
 from codec_evolution.record import STATUSES
 
 from infra.commands.target import Target
 from infra.errors import UserError
+from infra.local.held_out import held_out_of
 
 
 def read_history(
@@ -44,7 +44,5 @@ def read_history(
 
 def _held_out(target: Target, attempt: dict[str, Any]) -> dict[str, Any]:
     """Return what the bucket keeps of an attempt's held-out windows, nothing where it did not get that far."""
-    verdict = target.bucket.get_json(artifacts.held_out_verdict(attempt["lineage"], attempt["attempt_id"]))
-    if verdict is None:
-        return {}
-    return {"held_out": {"reason": verdict.get("held_out_reason", ""), "clips": verdict["held_out_rows"]}}
+    found = held_out_of(target.bucket, attempt["lineage"], attempt["attempt_id"])
+    return {} if found is None else {"held_out": found}

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.framework.visible_text import visible
+from codec_evolution.widgets.request import WidgetRequestError
 from codec_evolution.widgets.views import VIEWS
 from jinja2 import Environment, StrictUndefined
 from starlette.applications import Starlette
@@ -28,6 +29,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.errors import UserError
+from infra.local import held_out
+from infra.local.held_out import HeldOutView
 from infra.local.loopback import HOST, LoopbackServer, read_body
 from infra.local.losses import note_pause
 from infra.local.session import LINEAGE, Session, is_alive, lend_session
@@ -66,11 +69,12 @@ class Backend:
     def __init__(self) -> None:
         self._locks = {name: threading.Lock() for name in ("Widgets", "Actions")}
         self._attached: tuple[Session, Any] | None = None
+        self._held_out: HeldOutView | None = None
 
     def attach(self, session: Session | None) -> None:
         """Use another stack, or none for the moment."""
         if session is None:
-            self._attached = None
+            self._attached = self._held_out = None
             return
         deployment = session.deployment
         # A single attempt: an action must not be done twice, and the page asks for widgets again by itself.
@@ -81,6 +85,7 @@ class Backend:
             config=client_config(ACTION_TIMEOUT_S, attempts=1),
         )
         self._attached = (session, client)
+        self._held_out = HeldOutView(session.record, session.bucket, LINEAGE)
 
     def invoke(self, function: str, event: dict[str, Any]) -> str:
         """Return the HTML that a function answers with.
@@ -114,6 +119,16 @@ class Backend:
             raise NotNow(f"{function} failed: {json.loads(text).get('errorMessage', text)[:300]}")
         html: str = json.loads(text)
         return html
+
+    def held_out(self, event: dict[str, Any]) -> str:
+        """Return the HTML of the held-out view, which this process reads itself; raises `NotNow`."""
+        view = self._held_out
+        if view is None:
+            raise NotNow("the stack is starting")
+        try:
+            return view.draw(event)
+        except (BotoCoreError, ClientError) as error:
+            raise NotNow(f"the stack does not answer: {error}") from error
 
 
 class Page:
@@ -190,7 +205,8 @@ def serve_page(state_dir: Path, port: int, progress: Progress, ready: Callable[[
 def render_page() -> str:
     """Return the page without its widgets, which its script fetches."""
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(_static("page.html.j2"))
-    return template.render(views=VIEWS, lineage=LINEAGE)
+    views = {**VIEWS, held_out.VIEW: {"title": held_out.TITLE, "about": held_out.ABOUT}}
+    return template.render(views=views, lineage=LINEAGE)
 
 
 def _static(name: str) -> str:
@@ -209,6 +225,8 @@ def _application(backend: Backend) -> Starlette:
 
     async def widget(request: Request) -> Response:
         event = _widget_event(request.query_params)
+        if event["view"] == held_out.VIEW:
+            return HTMLResponse(await run_in_threadpool(backend.held_out, event))
         return HTMLResponse(await run_in_threadpool(backend.invoke, "Widgets", event))
 
     async def action(request: Request) -> Response:
@@ -224,7 +242,7 @@ def _application(backend: Backend) -> Starlette:
             Route("/action", action, methods=["POST"]),
         ],
         middleware=[Middleware(_OwnRequests)],
-        exception_handlers={NotNow: _not_now, RecursionError: _too_deep},
+        exception_handlers={NotNow: _not_now, WidgetRequestError: _out_of_range, RecursionError: _too_deep},
     )
 
 
@@ -268,6 +286,10 @@ async def _read_action(request: Request) -> dict[str, Any]:
 
 async def _not_now(request: Request, error: Exception) -> Response:
     return PlainTextResponse(visible(str(error)), 503)
+
+
+async def _out_of_range(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(visible(str(error)), 400)
 
 
 async def _too_deep(request: Request, error: Exception) -> Response:

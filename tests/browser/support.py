@@ -40,6 +40,12 @@ class Evolution:
         """Store the training report."""
         self._session.bucket.put_json(artifacts.report(LINEAGE, self.attempt_id), {"points": []})
 
+    def confirm(self, reason: str, **rates: float) -> None:
+        """Store how it did on the held-out clips, by clip, and why that was not enough."""
+        rows = [{"clip": clip, "bd_rate_vs_incumbent": rate} for clip, rate in rates.items()]
+        verdict = {"held_out_reason": reason, "held_out_rows": rows}
+        self._session.bucket.put_json(artifacts.held_out_verdict(LINEAGE, self.attempt_id), verdict)
+
     def conclude(self, **fields: Any) -> None:
         """Write the record and give the lease back."""
         cycle = self.attempt_id.partition("#")[0]

@@ -125,8 +125,10 @@ def test_progress_of_a_running_evolution_appears_without_a_reload(stack, open_pa
     evolution.get_by_text("measuring").wait_for()
     running.measure()
     evolution.get_by_text("confirming").wait_for()
+    running.confirm("the held-out clips gain 3.1%, 5% are needed", street=-3.1)
     running.conclude(hypothesis="wavelets of the third kind", bitrate_mbps=4.51)
     evolution.get_by_text("wavelets of the third kind").wait_for()
+    card(page, "held_out").get_by_text("the held-out clips gain 3.1%").wait_for()
     evolution.get_by_text("4.51").wait_for()
     assert page.evaluate("window.sameDocument") is True
 
@@ -134,8 +136,10 @@ def test_progress_of_a_running_evolution_appears_without_a_reload(stack, open_pa
 def test_what_a_model_wrote_does_not_run(stack, open_page):
     page, running = open_page(), Evolution(stack)
     running.begin()
+    running.confirm(HOSTILE)
     running.conclude(hypothesis=HOSTILE, reason=HOSTILE, summary=HOSTILE)
     card(page, "evolution").get_by_text("<script>window.harmed=1</script>").first.wait_for()
+    card(page, "held_out").get_by_text("<script>window.harmed=1</script>").first.wait_for()
     page.wait_for_timeout(500)
     assert page.evaluate("window.harmed") is None
     assert page.locator("main img").count() == 0
@@ -270,6 +274,7 @@ def test_roll_back(stack, open_page):
 def test_nothing_is_cut_off_at_400_pixels(stack, open_page, scheme):
     running = Evolution(stack)
     running.begin()
+    running.confirm("averyverylongreason" * 20, street=-3.1, city=1.0)
     running.conclude(hypothesis="x" * 600, reason="averyveryverylongwordwithoutanyspace" * 20)
     stack.control.count(LINEAGE, day_of(utc_now()), "looks", 1, 1000)
     waiting = long_call(stack)

@@ -32,7 +32,7 @@ class Registry(HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Registry
+    server: Registry  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]

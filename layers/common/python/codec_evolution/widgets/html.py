@@ -82,12 +82,13 @@ def render(template: str, context: WidgetContext, request: WidgetRequest, **valu
     values
         Variables of that template, besides ``palette``, ``request`` and ``actions``.
     """
-    return (
-        _environment()
-        .get_template(template)
-        .render(palette=PALETTES[request.theme], request=request, actions=context.actions, **values)
-        .strip()
-    )
+    return render_for_people(template, request, actions=context.actions, **values)
+
+
+def render_for_people(template: str, request: WidgetRequest, **values: Any) -> str:
+    """Return the HTML of a view without buttons, which needs no `WidgetContext`."""
+    palette = PALETTES[request.theme]
+    return _environment().get_template(template).render(palette=palette, request=request, **values).strip()
 
 
 def render_message(text: str, theme: str | None) -> str:
