@@ -241,16 +241,6 @@ class SandboxImage(Construct):
     def _project(self) -> codebuild.Project:
         source, group = self._source, log_group(self, "Build")
         role = self._role(source, group)
-        variables = {
-            "BUCKET": self._bucket.bucket_name,
-            "LOCKS": LOCKS,
-            "REPOSITORY": self.repository.repository_uri,
-            "PYTHON_VERSION": PYTHON_VERSION,
-            "BASE_IMAGE": base_image(),
-            "LOCK_SHA256": "",
-            "IMAGE_TAG": "",
-            "MODIFICATION_ID": "",
-        }
         project = codebuild.Project(
             self,
             "Project",
@@ -264,9 +254,7 @@ class SandboxImage(Construct):
                 compute_type=codebuild.ComputeType.SMALL,
                 privileged=True,
             ),
-            environment_variables={
-                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
-            },
+            environment_variables=self._variables(),
             timeout=BUILD_TIMEOUT,
             queued_timeout=QUEUED_TIMEOUT,
             grant_report_group_permissions=False,
@@ -279,6 +267,20 @@ class SandboxImage(Construct):
             "source is the framework as it was deployed.",
         )
         return project
+
+    def _variables(self) -> dict[str, codebuild.BuildEnvironmentVariable]:
+        """Return the variables of a build; those that are empty are set when it is started."""
+        values = {
+            "BUCKET": self._bucket.bucket_name,
+            "LOCKS": LOCKS,
+            "REPOSITORY": self.repository.repository_uri,
+            "PYTHON_VERSION": PYTHON_VERSION,
+            "BASE_IMAGE": base_image(),
+            "LOCK_SHA256": "",
+            "IMAGE_TAG": "",
+            "MODIFICATION_ID": "",
+        }
+        return {name: codebuild.BuildEnvironmentVariable(value=value) for name, value in values.items()}
 
     def _role(self, source: assets.Asset, group: logs.LogGroup) -> iam.Role:
         """Create the role of a build: its source, the approved lock files, its log, and pushing to this repository."""
