@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codec_sandbox.clips import SEALED, SEALED_WINDOW, Window
+from codec_sandbox.elements import shares
 from codec_sandbox.faults import MAX_MESSAGE, printable
 from codec_sandbox.measurement import Measurement, StageFailed, sequence_sha256
 from codec_sandbox.request import Request
@@ -117,6 +118,8 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "total_cpu_s": request.total_cpu_s,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
+    if bits := shares([(row.coded.bits, 8 * row.coded.size_bytes) for row in rows]):
+        report["bits"] = bits
     if request.windows_of:
         report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:

@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
+from codec_sandbox.elements import read_bits
 from codec_sandbox.faults import CandidateFault, Violation
 from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.limits import Limits
@@ -45,6 +46,10 @@ class CodecWorker(Protocol):
 
     def decode(self, data: bytes, index: int, config: Config, shape: tuple[int, int, int]) -> Decoded:
         """Decode one packet."""
+        ...
+
+    def bits(self) -> Packet:
+        """Ask an encoder for its bits by syntax element."""
         ...
 
 
@@ -120,6 +125,8 @@ class Coded:
         CPU seconds of loading the source, both roles together. Already part of the other two.
     packets_sha256, frames_sha256 : str
         Hash of all packets, each preceded by its length, and hash of all decoded frames.
+    bits : dict
+        Bits of the packets by syntax element, as the candidate counts them; empty where it was not asked.
     """
 
     frames: list[Frame]
@@ -129,6 +136,7 @@ class Coded:
     load_cpu_s: float
     packets_sha256: str
     frames_sha256: str
+    bits: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True)
@@ -224,6 +232,8 @@ class Runner:
         Of each worker.
     config : mapping
         The candidate's own settings, passed with those of the benchmark.
+    asks_bits : bool
+        Whether to ask the encoder for its bits by syntax element.
     """
 
     def __init__(
@@ -233,9 +243,10 @@ class Runner:
         policy: Policy | None,
         limits: Limits,
         config: Mapping[str, float] | None = None,
+        asks_bits: bool = False,
     ) -> None:
         self._sandbox, self._source, self._policy, self._limits = sandbox, source, policy, limits
-        self._config = dict(config or {})
+        self._config, self._asks_bits = dict(config or {}), asks_bits
 
     def load(self, role: Role, meter: CpuMeter) -> None:
         """Load the candidate in a role and discard it, to find faults of import and signature.
@@ -287,7 +298,7 @@ class Runner:
         config = _config(frames, fps, quality) | self._config
         if meter.stopped:
             raise Stopped
-        packets, encode_cpu_s, encoder_load_s = self._encoded(frames, config, meter)
+        packets, encode_cpu_s, encoder_load_s, bits = self._encoded(frames, config, meter)
         shape = (int(frames.shape[1]), int(frames.shape[2]), 3)
         decoded, decode_cpu_s, decoder_load_s = self._decoded(packets, shape, config, meter)
         return Coded(
@@ -298,10 +309,13 @@ class Runner:
             load_cpu_s=encoder_load_s + decoder_load_s,
             packets_sha256=_packets_sha256(packets),
             frames_sha256=_frames_sha256(decoded),
+            bits=bits,
         )
 
-    def _encoded(self, frames: Frames, config: Config, meter: CpuMeter) -> tuple[list[bytes], float, float]:
-        packets: list[bytes] = []
+    def _encoded(
+        self, frames: Frames, config: Config, meter: CpuMeter
+    ) -> tuple[list[bytes], float, float, dict[str, int]]:
+        packets, bits = list[bytes](), dict[str, int]()
         with self._loaded("encoder", meter) as worker:
             cpu_s, index = worker.load_cpu_s, 0
             try:
@@ -310,9 +324,13 @@ class Runner:
                     packets.append(packet.data)
                     cpu_s += packet.cpu_s
                     meter.charge(packet.cpu_s)
+                if self._asks_bits:
+                    answer = worker.bits()
+                    meter.charge(answer.cpu_s)
+                    bits = read_bits(answer.data, 8 * sum(map(len, packets)))
             except CandidateFault as fault:
                 raise RunFailed(_fault("encoding", fault, index)) from fault
-            return packets, cpu_s, worker.load_cpu_s
+            return packets, cpu_s, worker.load_cpu_s, bits
 
     def _decoded(
         self, packets: list[bytes], shape: tuple[int, int, int], config: Config, meter: CpuMeter

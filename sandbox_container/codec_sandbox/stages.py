@@ -208,7 +208,8 @@ class Benchmark:
         jobs = probe_jobs(self._windows(request))
         outcome.windows = list(dict.fromkeys(window for window, _ in jobs))
         for variant, config in enumerate(request.configs or ({},)):
-            tuned = Runner(self.sandbox, request.source, request.policy, request.limits, config)
+            asks_bits = not request.configs
+            tuned = Runner(self.sandbox, request.source, request.policy, request.limits, config, asks_bits)
             try:
                 found = _Parallel(self, "probe", tuned, meter, progress, self.cores).run(jobs)
             except StageFailed as failure:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-from codec_sandbox import channel, selftest, walls
+from codec_sandbox import channel, elements, selftest, walls
 from codec_sandbox.faults import CandidateFault, Violation
 from codec_sandbox.guard import guarded_builtins
 from codec_sandbox.limits import Limits
@@ -23,7 +23,7 @@ from codec_sandbox.renaming import SUFFIX, original, rename
 from codec_sandbox.source import CONSTRUCT, text_of
 from codec_sandbox.validator import check
 
-LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE = range(1, 7)
+LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE, BITS = range(1, 8)
 """Operations of a request."""
 
 Role: TypeAlias = Literal["encoder", "decoder"]
@@ -101,6 +101,7 @@ class _Worker:
             CALL: self.call,
             VALIDATE: self.validate,
             PROBE: self.probe,
+            BITS: self.bits,
         }[operation]
         try:
             self.reply(action(meta, payload))
@@ -194,6 +195,10 @@ class _Worker:
         self.check_signature(meta["function"])
         value = self.function(meta["function"])(_frame(meta, payload), meta["index"], meta["config"])
         return f"{_type_name(value)}: {value!r}"[:4000].encode("utf-8", "replace")
+
+    def bits(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        report = self.function(elements.FUNCTION)
+        return b"" if report is None else json.dumps(report()).encode()[: elements.MAX_BYTES + 1]
 
     def probe(self, meta: dict[str, Any], payload: memoryview) -> bytes:
         return json.dumps(selftest.probes(meta["supervisor"], meta["zygote"])).encode()

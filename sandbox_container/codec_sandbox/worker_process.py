@@ -187,6 +187,16 @@ class Worker:
         frame = np.frombuffer(answer.data, np.uint8).reshape(shape)
         return Decoded(frame, answer.wall_s, answer.cpu_s)
 
+    def bits(self) -> Packet:
+        """Ask for the bits by syntax element, as JSON for `elements.read_bits`; nothing if the candidate counts none.
+
+        Raises
+        ------
+        CandidateFault
+            As for `encode`.
+        """
+        return self.request(worker.BITS, {}, b"")
+
     def call(self, function: str, frame: Frame, index: int, config: dict[str, Any]) -> str:
         """Run ``function(frame, index, config)`` of the candidate, and return type and ``repr`` of its result.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from codec_sandbox import syscalls
+from codec_sandbox.elements import read_bits
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor
 from codec_sandbox.worker_process import is_dead
@@ -389,6 +390,52 @@ def run(frame, frame_index, config):
             said.append(worker.call("run", FRAME, 0, CONFIG))
     assert said[0] == said[1]
     assert said[0].startswith("tuple: ('AVX2', False, ")
+
+
+def test_a_codec_counts_its_bits_in_the_process_that_made_them(supervisor: Supervisor, policy: Policy):
+    counting = (
+        GOOD
+        + b"""
+
+spent = 0
+plain = compress_video_frame
+
+
+def compress_video_frame(frame, frame_index, config):
+    global spent
+    packet = plain(frame, frame_index, config)
+    spent += 8 * len(packet)
+    return packet
+
+
+def bits_report():
+    return {"luma": spent}
+"""
+    )
+    with supervisor.worker("encoder", counting, policy, LIMITS) as worker:
+        packets = [worker.encode(FRAME, index, CONFIG).data for index in range(2)]
+        bits = 8 * sum(map(len, packets))
+        assert read_bits(worker.bits().data, bits) == {"luma": bits}
+    with supervisor.worker("encoder", GOOD, policy, LIMITS) as worker:
+        assert read_bits(worker.bits().data, 0) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("return {'luma': object()}", "runtime"),
+        ("while True: pass", "timeout"),
+        ("return [1] * 10**6", "return_type"),
+    ],
+)
+def test_a_hostile_count_of_bits_is_the_candidates_fault(supervisor: Supervisor, body: str, kind: str):
+    source = GOOD + f"\n\ndef bits_report():\n    {body}\n".encode()
+    with (
+        pytest.raises(CandidateFault) as raised,
+        supervisor.worker("encoder", source, None, LIMITS) as worker,
+    ):
+        read_bits(worker.bits().data, 100)
+    assert raised.value.kind == kind
 
 
 def test_a_coding_line_is_refused_in_a_worker_too(supervisor: Supervisor, policy: Policy):

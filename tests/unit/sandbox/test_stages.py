@@ -1,6 +1,7 @@
 """The order of a measurement, seen by a sandbox that runs codecs in this process and records the calls."""
 
 import itertools
+import json
 import re
 import time
 from dataclasses import replace
@@ -25,6 +26,8 @@ from tests.unit.sandbox.test_clips import make_clip
 
 class Rounding:
     """A codec that keeps `depth(quality)` bits of every sample, in as many bytes as those bits need."""
+
+    bits_report = b""
 
     def __init__(self, depth=lambda quality: 2 + quality // 20, cpu_s=0.001, load_cpu_s=0.0):
         self.depth, self.cpu_s, self.load_cpu_s = depth, cpu_s, load_cpu_s
@@ -75,6 +78,9 @@ class RecordingWorker:
     def encode(self, frame, index, config):
         self.sandbox.notes.append(f"encode {index}")
         return self.sandbox.codec.encode(frame, index, config)
+
+    def bits(self):
+        return SimpleNamespace(data=self.sandbox.codec.bits_report, cpu_s=0.0)
 
     def decode(self, data, index, config, shape):
         self.sandbox.notes.append(f"decode {index}")
@@ -386,6 +392,43 @@ def test_a_fault_in_a_probe_names_the_probe(clips):
     assert report["failure"]["clip"] in ("one", "two")
 
 
+def test_a_probe_tells_the_shares_of_the_bits_that_a_codec_counts(clips):
+    codec = Rounding(depth=lambda quality: 4)
+    size = measure(clips, codec, stages=("probe",))[0]["points"][0]["bytes"]
+    codec.bits_report = json.dumps({"luma": 4 * size, "modes": 2 * size}).encode()
+    assert measure(clips, codec, stages=("probe",))[0]["bits"] == {"modes": 25, "luma": 50, "other": 25}
+    assert "bits" not in measure(clips, codec)[0], "only a probe asks"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[1]",
+        b'{"pixels": 1}',
+        b'{"luma": -1}',
+        b'{"luma": 1.5}',
+        b'{"luma": true}',
+        b'{"luma": "1"}',
+        b"{" * 400,
+        b'{"luma": 1' + b" " * 400 + b"}",
+        b"\xff",
+    ],
+)
+def test_what_is_no_count_of_bits_fails_the_probe_with_a_sentence(clips, answer):
+    codec = Rounding()
+    codec.bits_report = answer
+    failure = measure(clips, codec, stages=("probe",))[0]["failure"]
+    assert (failure["stage"], failure["kind"]) == ("probe", "return_type")
+    assert "bits_report must return a dict of int" in failure["message"]
+
+
+def test_a_codec_cannot_count_more_bits_than_its_packets_have(clips):
+    codec = Rounding()
+    codec.bits_report = json.dumps({"luma": 1 << 40}).encode()
+    failure = measure(clips, codec, stages=("probe",))[0]["failure"]
+    assert "counts more bits than the packets have" in failure["message"]
+
+
 def test_a_probe_stays_short_however_many_clips_there_are(tmp_path):
     for number in range(6):
         make_clip(tmp_path, f"clip{number}", "train")
@@ -417,3 +460,4 @@ def test_a_probe_measures_a_candidate_with_each_of_several_settings(clips):
     assert sizes[1] > sizes[0] == sizes[3] > sizes[2] == 0
     assert [each["failure"][:8] for each in report["variants"]] == ["", "", "runtime:", ""]
     assert [each["config"] for each in report["variants"]] == [dict(each) for each in configs]
+    assert "bits" not in report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -292,6 +292,8 @@ class Report(Reported):
     timings_s: dict[str, float] = Field(default_factory=dict)
     billed_s: float | None = None
     """Seconds by stage, of its slowest window; of all invocations together, where there were several."""
+    bits: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=dict, max_length=16)
+    """Percent of a probe's bits by syntax element, as the candidate counts them."""
     windows: list[Window] = Field(default_factory=list[Window])
     unmeasured: list[Window] = Field(default_factory=list[Window])
     """Windows still to be measured, in the report that lists them; those left out after a failure or certain loss."""

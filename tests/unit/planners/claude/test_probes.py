@@ -4,9 +4,11 @@ import pytest
 from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Envelope
+from codec_evolution.judging.probe import SYNTAX_ELEMENTS
 from codec_evolution.planners.claude.experiments import LONGEST_S
 from codec_evolution.planners.constants import VARIANTS
 from codec_evolution.pricing import compute_cost, load_prices
+from codec_sandbox.elements import ELEMENTS, OTHER
 
 from infra.capabilities.benchmark import TIMEOUT_S
 from tests.unit.planners.claude.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, SEED
@@ -64,6 +66,17 @@ def test_a_draft_is_measured_beside_the_incumbent_and_a_submission_is_not(measur
     run = measured(drafts(CODEC), submits(CODEC + "# more\nMORE = 1\n"))
     assert run.plan().request["stages"] == ["validate", "smoke", "probe"]
     assert run.plan(1, BETTER).request["stages"] == ["validate", "smoke"]
+
+
+def test_a_draft_that_counts_its_bits_is_told_their_shares(measured):
+    run = measured(drafts(CODEC), GIVES_UP)
+    run.plan()
+    run.plan(1, BETTER | {"bits": {"motion": 12, "luma": 60, "other": 28, "secret": 1}})
+    assert "`bits_report` counts them: motion 12 %, luma 60 %, other 28 %." in run.last_message()
+
+
+def test_the_elements_that_are_shown_are_those_of_the_sandbox():
+    assert (*ELEMENTS, OTHER) == SYNTAX_ELEMENTS
 
 
 def test_the_figures_are_changes_of_rate_at_the_same_psnr_by_clip(measured):

@@ -6,11 +6,14 @@ An indication, not a verdict: a few points of the benchmark, each held against t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codec_evolution.contracts import MeasuredPoint, Report
 from codec_evolution.judging.comparison import WindowKey, anchor_curves, curves
 from codec_evolution.judging.rate_distortion import Point, geometric_mean, mean_bd_rate, rate_at
+
+SYNTAX_ELEMENTS = ("headers", "modes", "motion", "luma", "chroma", "filter", "other")
+"""Shares of the bits that are shown; ``other`` is what the codec does not account for."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,15 @@ class ProbeFigures:
         CPU seconds that the whole benchmark is expected to take; None without the incumbent's.
     incumbent_cpu_s
         What the incumbent took for it.
+    bits
+        Percent of the bits by syntax element, where the draft counts them.
     """
 
     rows: tuple[ProbeRow, ...]
     rate_change: float | None
     cpu_s: float | None
     incumbent_cpu_s: float | None
+    bits: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def probe_figures(draft: Report, incumbent: Report | None) -> ProbeFigures:
@@ -85,7 +91,8 @@ def probe_figures(draft: Report, incumbent: Report | None) -> ProbeFigures:
     incumbent_cpu_s = sum(_cpu_s(point) for point in known.points) if known else None
     expected = geometric_mean(ratios) * incumbent_cpu_s if ratios and incumbent_cpu_s else None
     complete = bool(rows) and len(changes) == len(rows)
-    return ProbeFigures(rows, mean_bd_rate(changes) if complete else None, expected, incumbent_cpu_s)
+    bits = {name: share for name, share in draft.bits.items() if name in SYNTAX_ELEMENTS}
+    return ProbeFigures(rows, mean_bd_rate(changes) if complete else None, expected, incumbent_cpu_s, bits)
 
 
 @dataclass(frozen=True)

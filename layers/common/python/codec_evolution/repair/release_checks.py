@@ -36,7 +36,9 @@ from codec_evolution.record import ADOPTED, Attempt, Elite
 
 LIMITS = Limits(call_s=30.0, total_cpu_s=240.0, memory_mb=2048)
 """Any limits of an operator: a template that renders with these renders with all others."""
-PROBED = ProbeFigures((ProbeRow("clip", 0, 50, 1.0, 36.0, -1.0, 1.0, 0.1, 0.1, 1.0),), -1.0, 10.0, 10.0)
+PROBED = ProbeFigures(
+    (ProbeRow("clip", 0, 50, 1.0, 36.0, -1.0, 1.0, 0.1, 0.1, 1.0),), -1.0, 10.0, 10.0, {"luma": 60}
+)
 """Any figures of a probe."""
 VARIED = (Variant({}, PROBED), Variant({"name": 1.0}, None, "failure"))
 """Any settings that were tried."""
