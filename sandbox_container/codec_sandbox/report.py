@@ -74,6 +74,12 @@ def _listed(benchmark: Benchmark, request: Request) -> list[dict[str, str]]:
     ]
 
 
+def _bits(outcome: Outcome) -> dict[str, dict[str, int]]:
+    """Return the shares of a probe's bits by syntax element, nothing where the candidate does not count them."""
+    found = shares([(each.coded.bits, 8 * each.coded.size_bytes) for each in outcome.measurements])
+    return {"bits": found} if found else {}
+
+
 def processor() -> str:
     """Return the model of this machine's processor: where it differs, floats may differ in their last bit."""
     with contextlib.suppress(OSError):
@@ -118,8 +124,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "total_cpu_s": request.total_cpu_s,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
-    if bits := shares([(row.coded.bits, 8 * row.coded.size_bytes) for row in rows]):
-        report["bits"] = bits
+    report |= _bits(outcome)
     if request.windows_of:
         report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:
