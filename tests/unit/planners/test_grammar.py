@@ -44,6 +44,7 @@ STRONG = Genome(
     ending="short",
     deblocking=0.25,
     loop_filter="trained",
+    pace="quick",
 ).canonical()
 ONE_GENE_CHANGED = sorted(
     {STRONG.with_genes(**{gene: value}) for gene, values in GENES.items() for value in values}

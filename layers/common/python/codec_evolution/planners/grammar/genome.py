@@ -42,6 +42,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "bit_worth": ("even", "graded"),
     "deblocking": (0.0, 0.15, 0.25, 0.4),
     "loop_filter": ("none", "trained"),
+    "pace": ("plain", "quick"),
 }
 """The values that each gene may take; ordered ones from plain to strong, or from small to large."""
 
@@ -96,6 +97,7 @@ class Genome:
     bit_worth: str = "even"
     deblocking: float = 0.0
     loop_filter: str = "none"
+    pace: str = "plain"
 
     def __post_init__(self) -> None:
         """Raise ValueError, with the gene's name, for a value that is not in the grammar."""
@@ -137,6 +139,16 @@ class Genome:
     def keeps(self) -> bool:
         """Whether the second reference is the last finer frame rather than the frame before the last."""
         return self.moves and self.references == 2 and self.cascade > 0 and self.older == "finer"
+
+    @property
+    def quick(self) -> bool:
+        """Whether the encoder tries less and both sides work in larger batches."""
+        return self.pace == "quick"
+
+    @property
+    def fused(self) -> bool:
+        """Whether the quantiser transforms the residuals itself."""
+        return self.quick and self.quantisation == "rate-distortion"
 
     def canonical(self) -> Genome:
         """Return the same codec, with every gene that it does not use at its default."""

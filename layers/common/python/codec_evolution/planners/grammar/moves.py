@@ -46,7 +46,7 @@ def _moves(genome: Genome) -> bool:
 
 FOUNDATION = Move(
     "Motion compensation",
-    {"prediction": "motion"},
+    {"prediction": "motion", "pace": "quick"},
     "most blocks are a shifted part of an earlier frame",
     40.0,
     lambda genome: not genome.moves,
@@ -215,6 +215,13 @@ TOOLS: tuple[Move, ...] = (
         "the mode with the smallest difference is not always the cheapest",
         1.0,
         lambda genome: genome.intra_trials == 1,
+    ),
+    Move(
+        "Decisions in larger batches",
+        {"pace": "quick"},
+        "what a decision saves in time, other tools can spend",
+        0.1,
+        lambda genome: genome.pace == "plain",
     ),
     Move(
         "Levels rebuilt towards zero",

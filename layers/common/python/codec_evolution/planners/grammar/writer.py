@@ -71,14 +71,15 @@ def write_codec(genome: Genome, beginnings: str = trained.BEGINNINGS, weights: s
 
 def _sections(genome: Genome) -> list[str]:
     """Return the names of a codec's templates, in the order of its text."""
-    motion = ["motion", "motion_search", "decisions"] if genome.moves else []
+    search = "quick_search" if genome.quick else "motion_search"
+    motion = ["motion", search, "decisions"] if genome.moves else []
     sections = [
         "colour",
         "transform",
         "contexts",
         "coder",
         "levels",
-        "quantiser",
+        "quick_quantiser" if genome.fused else "quantiser",
         "intra",
         "picture",
         *motion,
