@@ -101,6 +101,18 @@ def test_every_gene_value_round_trips_exactly_on_an_odd_size(genome: Genome) -> 
     assert assert_round_trip(source_of(genome), 60) > 25
 
 
+@pytest.mark.parametrize("genes", [{}, {"quantisation": "rounded"}, {"decision": "difference"}], ids=str)
+def test_a_quick_codec_shows_about_what_a_plain_one_does_at_about_its_rate(genes: dict[str, Any]) -> None:
+    sizes, qualities = [], []
+    for pace in ("plain", "quick"):
+        source = source_of(STRONG.with_genes(pace=pace, **genes))
+        packets, _ = encode(source, FRAMES, 50)
+        sizes.append(sum(map(len, packets)))
+        qualities.append(psnr(FRAMES, decode(source, packets, FRAMES, 50)[0]))
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.05)
+    assert qualities[1] == pytest.approx(qualities[0], abs=0.25)
+
+
 @pytest.mark.parametrize("seed", range(15))
 def test_any_combination_of_genes_round_trips_exactly(seed: int) -> None:
     assert assert_round_trip(source_of(random_genome(seed)), 20 + 5 * seed) > 18
@@ -250,7 +262,9 @@ def test_higher_quality_costs_more_and_shows_more() -> None:
         assert qualities == sorted(qualities)
 
 
-@pytest.mark.parametrize("genome", [Genome().canonical(), STRONG], ids=["plain", "strong"])
+@pytest.mark.parametrize(
+    "genome", [Genome().canonical(), STRONG.with_genes(pace="plain")], ids=["plain", "strong"]
+)
 def test_frames_too_large_for_serial_coding_are_packed_and_decode_exactly(genome: Genome) -> None:
     draw = np.random.default_rng(3)
     frames = [draw.integers(0, 256, (720, 1000, 3), dtype=np.uint8)]
@@ -260,6 +274,26 @@ def test_frames_too_large_for_serial_coding_are_packed_and_decode_exactly(genome
     first, same, even = map(len, encode(source, frames, 70)[0])
     assert same < first / 10
     assert even < first / 100
+
+
+def test_quick_codecs_predict_the_motion_of_high_definition_and_pack_what_is_larger() -> None:
+    full_hd = 1920 * 1088
+    quick, plain = (load(source_of(STRONG.with_genes(pace=pace))) for pace in ("quick", "plain"))
+    assert plain["MOST_SAMPLES"] < full_hd <= quick["MOST_SAMPLES"] < 2 * full_hd
+    assert (
+        load(source_of(Genome(pace="quick")))["MOST_SAMPLES"] < full_hd
+    )  # without motion, nothing is gained
+
+
+@pytest.mark.parametrize("strip", [64, 1024])
+def test_the_loop_filter_of_a_strip_is_that_of_the_plane(strip: int) -> None:
+    draw = np.random.default_rng(5)
+    plane, prediction = draw.integers(0, 256, (2, 48, 64), dtype=np.int32)
+    coded = draw.integers(0, 2, (6, 8))
+    quick, plain = (load(source_of(STRONG.with_genes(pace=pace))) for pace in ("quick", "plain"))
+    quick["STRIP"] = strip
+    corrections = [codec["filter_correction"](plane, prediction, coded, 200) for codec in (quick, plain)]
+    assert np.array_equal(*corrections)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 33), (16, 16), (17, 9), (48, 80)])
