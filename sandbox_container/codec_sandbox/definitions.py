@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from codec_sandbox.faults import Violation
+
+_WITHOUT_CONTENT = (ast.expr_context, ast.operator, ast.cmpop, ast.unaryop, ast.boolop)
+"""Nodes that say only what kind of node their parent is; they are every third one."""
+
+
+def family(tree: ast.AST) -> tuple[list[ast.AST], dict[ast.AST, ast.AST]]:
+    """Return the nodes of a tree that have content, in the order of `ast.walk`, and the parent of each.
+
+    Every worker checks its candidate first, and to go through the tree takes longer than what is done with the nodes.
+    """
+    nodes, parents = [tree], dict[ast.AST, ast.AST]()
+    for node in nodes:  # it grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name, None)
+            for child in value if isinstance(value, list) else (value,):
+                if isinstance(child, ast.AST) and not isinstance(child, _WITHOUT_CONTENT):
+                    nodes.append(child)
+                    parents[child] = node
+    return nodes, parents
 
 
 def missing_entry_points(tree: ast.Module, names: tuple[str, ...]) -> list[Violation]:
@@ -24,7 +43,7 @@ def missing_entry_points(tree: ast.Module, names: tuple[str, ...]) -> list[Viola
         One for each function that is missing or has the wrong signature.
     """
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    bound = {name for name, _ in bindings(tree)}
+    bound = {name for name, _ in bindings(ast.walk(tree))} if names else set[str]()
     found: list[Violation] = []
     for name in names:
         if name not in bound:
@@ -44,9 +63,9 @@ def _takes_three(arguments: ast.arguments) -> bool:
     return required <= 3 and (positional >= 3 or arguments.vararg is not None) and not needs_keyword
 
 
-def bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Yield (name, node) for everything in `tree` that binds a name other than by import."""
-    for node in ast.walk(tree):
+def bindings(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    """Yield (name, node) for each of `nodes` that binds a name other than by import."""
+    for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 yield name, node
@@ -64,8 +83,9 @@ def bindings(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 pass
 
 
-def members(tree: ast.AST) -> set[str]:
-    """Return the names of the attributes and methods that the candidate itself defines."""
-    stored = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    return stored | {name for node in classes for part in node.body for name, _ in bindings(part)}
+def members(nodes: Sequence[ast.AST]) -> set[str]:
+    """Return the names of the attributes and methods that the candidate, of which these are all nodes, defines."""
+    stored = {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    parts = (part for node in classes for part in node.body)
+    return stored | {name for part in parts for name, _ in bindings(ast.walk(part))}

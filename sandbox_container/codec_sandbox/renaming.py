@@ -7,8 +7,9 @@ text does not tell. With the suffix, the attribute exists on the candidate's own
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
-from codec_sandbox.definitions import bindings, members
+from codec_sandbox.definitions import bindings, family, members
 from codec_sandbox.imports import ImportedModules
 from codec_sandbox.policy import Policy
 from codec_sandbox.validator import BY_NAME, DUNDER
@@ -31,8 +32,9 @@ def rename(tree: ast.Module, policy: Policy) -> None:
         A candidate without a violation of `policy`. It is changed.
     policy : Policy
     """
-    renaming = _Renaming(tree, policy)
-    for node in ast.walk(tree):  # parents first, so that a module's name is still known by its members
+    nodes, _ = family(tree)
+    renaming = _Renaming(nodes, policy)
+    for node in nodes:  # parents first, so that a module's name is still known by its members
         renaming.definition(node)
         renaming.use(node)
 
@@ -43,20 +45,20 @@ def original(text: str) -> str:
 
 
 class _Renaming:
-    def __init__(self, tree: ast.Module, policy: Policy) -> None:
+    def __init__(self, nodes: Sequence[ast.AST], policy: Policy) -> None:
         self.imports = ImportedModules(policy, lambda node, construct, message: None)
         imported: set[str] = set()
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Import):
                 imported.update(self.imports.add(node))
             elif isinstance(node, ast.ImportFrom):
                 imported.update(self.imports.add_from(node))
-        own_members = members(tree)
-        bound = {name for name, _ in bindings(tree)} | own_members | imported
+        own_members = members(nodes)
+        bound = {name for name, _ in bindings(nodes)} | own_members | imported
         private = {name for name in bound if name.startswith("_") and not DUNDER.fullmatch(name)}
         foreign = own_members & policy.foreign_attributes.keys()
         self.own = {n for n in private if n.strip("_")} - policy.special_methods - _ENUM_HOOKS | foreign
-        self.parameters = _parameters(tree)
+        self.parameters = _parameters(nodes)
 
     def name(self, name: str) -> str:
         return name + SUFFIX if name in self.own else name
@@ -110,9 +112,9 @@ class _Renaming:
             node.value = self.name(node.value)
 
 
-def _parameters(tree: ast.Module) -> set[str]:
+def _parameters(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the parameters of the candidate's functions, and the fields of its classes."""
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     fields = [part.target for node in classes for part in node.body if isinstance(part, ast.AnnAssign)]
     named = {target.id for target in fields if isinstance(target, ast.Name)}
-    return named | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return named | {node.arg for node in nodes if isinstance(node, ast.arg)}

@@ -9,10 +9,10 @@ import ast
 import builtins
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from codec_sandbox import source as source_text
-from codec_sandbox.definitions import bindings, members, missing_entry_points
+from codec_sandbox.definitions import bindings, family, members, missing_entry_points
 from codec_sandbox.faults import Violation
 from codec_sandbox.imports import ImportedModules
 from codec_sandbox.policy import Policy
@@ -69,19 +69,20 @@ def check(
 
 class _Check:
     def __init__(self, tree: ast.Module, text: str, policy: Policy) -> None:
-        self.tree, self.policy = tree, policy
+        self.policy = policy
         self.lines = text.split("\n")
         self.found: list[Violation] = []
-        self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self.nodes, self.parents = family(tree)
         self.imports = ImportedModules(policy, self.refuse)
         self.special: dict[str, str] = {}  # names of what may be used in some places only
-        self.errors = set(_exceptions(tree))
-        self.own_names = {name for name, _ in bindings(tree)}
-        self.own_members = members(tree)
+        self.errors = set(_exceptions(self.nodes))
+        self.bindings = list(bindings(self.nodes))
+        self.own_names = {name for name, _ in self.bindings}
+        self.own_members = members(self.nodes)
         self.own_attributes = self.own_names | self.own_members
 
     def run(self) -> list[Violation]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import | ast.ImportFrom) and self.in_class_body(node):
                 self.refuse(node, "import", "a class must not hold a module; import at the top of the source")
             if isinstance(node, ast.Import):
@@ -89,11 +90,11 @@ class _Check:
                     self.bound_name(node, name)
             elif isinstance(node, ast.ImportFrom):
                 self.import_from(node)
-        for name, node in bindings(self.tree):
+        for name, node in self.bindings:
             if (module := self.imports.modules.get(name)) is not None:
                 self.refuse(node, name, f"{name} is the module {module} here; choose another name")
             self.bound_name(node, name)
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             self.visit(node)
         return self.found
 
@@ -305,9 +306,9 @@ class _Check:
         return None
 
 
-def _exceptions(tree: ast.Module) -> Iterator[ast.AST]:
+def _exceptions(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Yield every access to an attribute of something that a handler or a context manager receives as an exception."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.ExceptHandler(name=str(name)):
                 yield from _accesses(node, {name})
