@@ -66,6 +66,14 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Settings]
     )
 
 
+@pytest.fixture(scope="session")
+def short_clips() -> Path:
+    """The directory of the short clips, cut when it is asked for the first time."""
+    from tests.support.short_clips import ready
+
+    return ready()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests have told by ``record_property("summary", [section, line])``, in whichever process they ran."""
     sections: dict[str, dict[str, None]] = {}

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codec_sandbox.clips import CLIP_DIRECTORY, CLIPS_VARIABLE
+
 from infra.errors import UserError
 from infra.local import maps, rights
 
@@ -211,17 +213,16 @@ def _lower_function(
         raise UserError(f"{name} has the runtime {properties.get('Runtime')!r}, which cannot run locally")
     paths = [folder]
     for layer in properties.get("Layers", []):
-        content = layers[layer["Ref"]]["Properties"]["Content"]
-        paths.append(
-            _asset_folder(layer["Ref"], content.get("S3Key"), manifest, checkout.assembly) / "python"
-        )
+        archive = layers[layer["Ref"]]["Properties"]["Content"].get("S3Key")
+        paths.append(_asset_folder(layer["Ref"], archive, manifest, checkout.assembly) / "python")
     package = _package(folder, [path for path in paths if path.is_dir()], checkout.python)
     key = f"{hashlib.sha256(package).hexdigest()}.zip"
     # The Map bounds concurrency; throttling by the emulator would look like a dead sandbox.
     for gone in ("PackageType", "ImageConfig", "Layers", "ReservedConcurrentExecutions"):
         properties.pop(gone, None)
     properties.update(Runtime=RUNTIME, Handler=handler, Code={"S3Bucket": PACKAGE_BUCKET, "S3Key": key})
-    variables = properties.get("Environment", {}).get("Variables", {})
+    variables: dict[str, str] = properties.setdefault("Environment", {}).setdefault("Variables", {})
+    variables |= {CLIPS_VARIABLE: str(CLIP_DIRECTORY)} if image else {}  # an image holds its clips itself
     variables.update({key: value for key, value in checkout.environment.items() if key in variables})
     return key, package
 

@@ -34,7 +34,9 @@ RUN_SETTINGS = (
 )
 """Settings that each run chooses; the functions are deployed with them."""
 
-POLL_S = 0.25
+POLL_S = 0.5
+"""Seconds between two looks at the running cycle; each is several calls to the emulator, which shares the cores."""
+
 RECORDS_A_CYCLE = MAX_SLOTS + 1
 """The most that a cycle can have: its slots and a baseline."""
 

@@ -12,11 +12,11 @@ import pytest
 from codec_evolution.loop import metrics
 
 from infra.settings import Settings
+from tests.support.assemblies import ALL_ALARMS
 from tests.support.policies import ACCOUNT, decision, rendered
 
 Resources = dict[str, dict[str, Any]]
 OF_AWS = ("AWS/States", "AWS/SQS", "AWS/EC2", "AWS/Lambda", "AWS/DynamoDB", "AWS/CodeBuild")
-WITH_MAIL = Settings(github_repository="owner/name", alarm_email="operator@example.org")
 KNOWN = {metric.name: metric for metric in metrics.METRICS}
 ALARMS = {
     "ExecutionsFailed",
@@ -139,7 +139,7 @@ def test_a_commit_is_waited_for_only_where_there_is_a_repository(
     alarms: dict[str, Any], synthesised: Callable[[Settings], Path]
 ) -> None:
     assert "AdoptionWaitsForCommit" not in alarms
-    assembly = synthesised(WITH_MAIL)
+    assembly = synthesised(ALL_ALARMS)
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     assert alarms_of(resources)["AdoptionWaitsForCommit"]["MetricName"] == "CommitsWaiting"
 
@@ -266,7 +266,7 @@ def test_a_mail_address_is_subscribed_only_where_one_is_set(
 ) -> None:
     kind = "AWS::SNS::Subscription"
     assert kind not in {each["Type"] for each in app_resources.values()}
-    assembly = synthesised(WITH_MAIL)
+    assembly = synthesised(ALL_ALARMS)
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     (subscription,) = [each["Properties"] for each in resources.values() if each["Type"] == kind]
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "operator@example.org")

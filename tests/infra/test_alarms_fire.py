@@ -17,7 +17,7 @@ from codec_evolution.loop import metrics
 from codec_evolution.ports import LoopState
 from codec_evolution.record import Attempt
 
-from infra.settings import Settings
+from tests.support.assemblies import ALL_ALARMS
 from tests.support.cloudwatch import Series, of_alarm, values_of_log
 
 PREFIX = "CodecEvolutionApp-"
@@ -128,7 +128,7 @@ def host_away() -> None:
 
 @pytest.fixture(scope="module")
 def alarms(synthesised) -> dict[str, dict[str, Any]]:
-    assembly = synthesised(Settings(planner="search", github_repository="owner/name"))
+    assembly = synthesised(ALL_ALARMS)
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     found = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
     return {each["AlarmName"].removeprefix(PREFIX): each for each in found}

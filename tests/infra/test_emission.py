@@ -16,10 +16,10 @@ from codec_evolution.loop import cycle, metrics
 from codec_evolution.ports import INCUMBENT_FAILED, LoopState
 from codec_sandbox import faults
 
-from infra.settings import Settings
+from tests.support.assemblies import OTHER_HOST
 from tests.support.cloudwatch import Resources, Series, dashboard_widgets, of_alarm, of_dashboard, of_log
 
-LINEAGE = "blue"
+LINEAGE = OTHER_HOST.lineage
 FIGURES = {
     **dict.fromkeys(("bitrate_mbps", "compression_ratio", "psnr_db", "bd_rate_vs_hevc"), 1.0),
     **dict.fromkeys(("tokens_in", "tokens_cache_read", "tokens_cache_write", "tokens_out"), 1),
@@ -35,7 +35,7 @@ def attempt(**fields: str) -> record.Attempt:
 @pytest.fixture(scope="module")
 def resources(synthesised) -> Resources:
     """The app of a lineage that is not the default one, with a repository, so that every alarm is there."""
-    assembly = synthesised(Settings(lineage=LINEAGE, github_repository="owner/name"))
+    assembly = synthesised(OTHER_HOST)
     return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
 
 

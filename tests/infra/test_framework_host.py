@@ -19,7 +19,7 @@ from infra.assets import ROOT
 from infra.capabilities.framework_host import HOST_FILES, SCRIPTS, framework_files
 from infra.capabilities.functions import SIZES
 from infra.commands import reach
-from infra.settings import Settings
+from tests.support.assemblies import OTHER_SERVICES
 from tests.support.policies import ACCOUNT, REGION, decision, rendered
 
 Resources = dict[str, dict[str, Any]]
@@ -258,7 +258,7 @@ def test_a_host_that_is_left_on_alarms_only_where_it_should_stop(app_resources, 
     assert (metric["Period"], left_on["EvaluationPeriods"]) == (3600, 6)
     assert left_on["Threshold"] <= 60, "EC2 checks an instance once a minute"
     assert left_on["TreatMissingData"] == "notBreaching"
-    assembly = synthesised(Settings(framework_host="always"))
+    assembly = synthesised(OTHER_SERVICES)
     always = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     assert set(alarms(app_resources)) - set(alarms(always)) == {"HostLeftOn"}
     script = rendered(of_type(always, "AWS::EC2::Instance")[0]["UserData"]["Fn::Base64"])

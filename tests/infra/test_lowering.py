@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codec_sandbox.clips import CLIP_DIRECTORY, CLIPS_VARIABLE
 
 from infra.errors import UserError
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
@@ -128,7 +129,17 @@ def test_layers_are_folded_in_and_gone(checkout: Checkout) -> None:
 def test_an_override_reaches_only_functions_that_have_the_variable(checkout: Checkout) -> None:
     resources = lowered(checkout).template["Resources"]
     assert resources["Plan"]["Properties"]["Environment"]["Variables"] == {"PLANNER": "search"}
-    assert "Environment" not in resources["Benchmark"]["Properties"]
+    assert "PLANNER" not in resources["Benchmark"]["Properties"]["Environment"]["Variables"]
+
+
+def test_the_sandbox_measures_on_the_clips_of_the_process_or_on_those_of_an_override(
+    checkout: Checkout,
+) -> None:
+    def variables(of: Checkout) -> dict[str, str]:
+        return lowered(of).template["Resources"]["Benchmark"]["Properties"]["Environment"]["Variables"]
+
+    assert variables(checkout) == {CLIPS_VARIABLE: str(CLIP_DIRECTORY)}
+    assert variables(replace(checkout, environment={CLIPS_VARIABLE: "/other"})) == {CLIPS_VARIABLE: "/other"}
 
 
 def test_a_changed_override_publishes_a_new_version(checkout: Checkout) -> None:

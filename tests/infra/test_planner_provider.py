@@ -7,12 +7,13 @@ import pytest
 
 from infra.errors import UserError
 from infra.settings import Settings
+from tests.support.assemblies import OTHER_SERVICES
 
 
 @pytest.fixture(scope="module")
 def actions(synthesised) -> set[str]:
     """Return what the Plan function may do when the provider is Bedrock."""
-    folder: Path = synthesised(Settings(planner_provider="bedrock"))
+    folder: Path = synthesised(OTHER_SERVICES)
     resources = json.loads((folder / "CodecEvolutionApp.template.json").read_text())["Resources"]
     policy = next(
         each for name, each in resources.items() if name.startswith("FunctionsPlanRoleDefaultPolicy")

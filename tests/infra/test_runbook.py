@@ -11,6 +11,7 @@ import pytest
 from codec_evolution.loop import metrics
 
 from infra.settings import Settings
+from tests.support.assemblies import ALL_ALARMS
 
 README = (Path(__file__).resolve().parents[2] / "infra/README.md").read_text("utf-8")
 PREFIX = "CodecEvolutionApp-"
@@ -25,7 +26,7 @@ def rows(heading: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def resources(synthesised) -> dict[str, dict[str, Any]]:
-    assembly = synthesised(Settings(github_repository="owner/name"))
+    assembly = synthesised(ALL_ALARMS)
     return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
 
 

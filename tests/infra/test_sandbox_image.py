@@ -19,8 +19,8 @@ from infra.assets import ROOT
 from infra.base_image import base_image
 from infra.capabilities import functions
 from infra.capabilities.sandbox_image import BUILD_SPEC, LOCKS
-from infra.settings import Settings
 from tests.infra.test_environment import reads, variables
+from tests.support.assemblies import OTHER_SERVICES
 from tests.support.aws_calls import actions_of
 from tests.support.policies import ACCOUNT, REGION, decision
 from tests.support.templates import allowed as allowed_actions
@@ -284,7 +284,7 @@ def test_a_build_for_a_deployment_takes_the_lock_file_of_the_sources(tmp_path):
 
 @pytest.fixture(scope="module")
 def without_docker(synthesised) -> dict[str, Any]:
-    assembly = synthesised(Settings(image_build="codebuild"))
+    assembly = synthesised(OTHER_SERVICES)
     assert not json.loads((assembly / "CodecEvolutionApp.assets.json").read_text())["dockerImages"]
     return json.loads((assembly / "CodecEvolutionApp.template.json").read_text())
 

@@ -1,7 +1,9 @@
 """The command line, and records that tests put into the tables."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from codec_evolution.record import Attempt
@@ -9,9 +11,18 @@ from codec_evolution.record import Attempt
 CLI = [sys.executable, "-m", "infra.cli"]
 
 
-def cli(*arguments: str, expect: int = 0, timeout_s: int = 900) -> subprocess.CompletedProcess[str]:
+def cli(
+    *arguments: str, expect: int = 0, timeout_s: int = 900, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command line to its end and return what it wrote; its exit status must be ``expect``."""
-    done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
+    done = subprocess.run(
+        [*CLI, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
     assert done.returncode == expect, done.stderr[-4000:]
     return done
 

@@ -13,6 +13,7 @@ from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
 
 from tests.support.messages_api import MessagesApi, Script
+from tests.support.short_clips import ON_SHORT_CLIPS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "conversations" / "repair_after_tool.json"
@@ -32,7 +33,7 @@ def used_in(usage: dict) -> int:
 
 def run(state_dir: Path, base_url: str, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "infra.cli", "run", "--planner", "claude", "--json"]
-    shell = {**os.environ, "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": key}
+    shell = {**os.environ, **ON_SHORT_CLIPS, "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": key}
     return subprocess.run(
         [*command, "--state-dir", str(state_dir), *arguments],
         capture_output=True,
@@ -45,7 +46,7 @@ def run(state_dir: Path, base_url: str, key: str, *arguments: str) -> subprocess
 
 
 @pytest.fixture(scope="module")
-def cycle(tmp_path_factory):
+def cycle(tmp_path_factory, short_clips):
     """One cycle from nothing: (state directory, result, script)."""
     state_dir = tmp_path_factory.mktemp("claude")
     state_dir.chmod(0o755)

@@ -57,7 +57,7 @@ def tunable() -> str:
 
 
 @pytest.fixture(scope="module")
-def attempt(tmp_path_factory) -> tuple[dict, Script, Path]:
+def attempt(tmp_path_factory, short_clips) -> tuple[dict, Script, Path]:
     """The attempt that Claude planned, the conversation, and the state directory."""
     state_dir = tmp_path_factory.mktemp("experiments")
     state_dir.chmod(0o755)

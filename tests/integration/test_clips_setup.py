@@ -166,9 +166,9 @@ def test_a_clip_that_leaves_nothing_to_judge_by_is_refused_with_the_figure(direc
 @pytest.mark.parametrize(
     ("size", "options"),
     [
-        ("240x320", ()),
-        ("320x192", ("-pix_fmt", "yuv420p10le")),
-        ("320x192", ("-vf", "setpts=N*(1+mod(N\\,3))/25/TB", "-fps_mode", "vfr")),
+        ("120x160", ()),
+        ("160x96", ("-pix_fmt", "yuv420p10le")),
+        ("160x96", ("-vf", "setpts=N*(1+mod(N\\,3))/25/TB", "-fps_mode", "vfr")),
     ],
     ids=["portrait", "10 bit", "variable rate"],
 )

@@ -12,7 +12,8 @@ import pytest
 
 from infra import leftovers
 from infra.commands.stacks import stack_outputs
-from infra.settings import DATA_STACK, Settings
+from infra.settings import DATA_STACK
+from tests.support.assemblies import OTHER_LOOP
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +25,7 @@ def told(session) -> str:
 
 @pytest.fixture(scope="module")
 def data_template(synthesised) -> dict:
-    assembly = synthesised(Settings(planner="search"))
+    assembly = synthesised(OTHER_LOOP)
     return json.loads((assembly / f"{DATA_STACK}.template.json").read_text())["Resources"]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.session import open_session
+from tests.support.short_clips import ON_SHORT_CLIPS
 
 CLI = [sys.executable, "-m", "infra.cli"]
 WAIT_S = 180.0
@@ -31,6 +32,7 @@ class Dashboard:
             # A shell that starts the tests in the background has them ignore Ctrl-C, and they would pass that on.
             self.process = subprocess.Popen(
                 command,
+                env={**os.environ, **ON_SHORT_CLIPS},
                 stderr=out,
                 stdout=out,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -66,7 +68,7 @@ class Dashboard:
 
 
 @pytest.fixture
-def dashboard(tmp_path) -> Iterator[Callable[[Path], Dashboard]]:
+def dashboard(tmp_path, short_clips) -> Iterator[Callable[[Path], Dashboard]]:
     """Open the page over a state directory; ends it by Ctrl-C."""
     opened: list[Dashboard] = []
 
@@ -87,7 +89,7 @@ def test_a_run_that_starts_later_borrows_the_stack_of_the_page(dashboard, tmp_pa
     command = [*CLI, "run", "--planner", "claude", "--cycles", "1", "--json"]
     done = subprocess.run(
         [*command, "--state-dir", str(tmp_path / "state")],
-        env={name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")},
+        env={k: v for k, v in os.environ.items() if not k.startswith("ANTHROPIC_")} | ON_SHORT_CLIPS,
         capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

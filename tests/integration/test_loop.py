@@ -1,4 +1,4 @@
-"""The whole loop as a user runs it: real state machine, real handlers, real video, real git."""
+"""The whole loop as a user runs it, on the short clips: real state machine, handlers, video and git."""
 
 import hashlib
 import json
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from codec_evolution import artifacts, record
 from codec_evolution.loop.metrics import NAMESPACE
-from codec_sandbox.clips import CLIP_DIRECTORY
 
 from infra.local.session import LINEAGE, open_session
-from infra.settings import Settings
 from tests.integration.support import cli
+from tests.support.assemblies import OTHER_LOOP
 from tests.support.cloudwatch import Series, dashboard_widgets, of_alarm, of_dashboard, of_log
+from tests.support.short_clips import ON_SHORT_CLIPS, SHORT_CLIPS
 
 ATTRIBUTES = {
     "status", "reason", "code_changed", "version", "adopted_version", "summary", "hypothesis", "deployment_status",
@@ -32,14 +32,14 @@ def git(git_dir: str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def state_dir(tmp_path_factory) -> Path:
+def state_dir(tmp_path_factory, short_clips) -> Path:
     return tmp_path_factory.mktemp("loop")
 
 
 def cycle(state_dir: Path) -> dict:
-    """Run one cycle of the search; its codecs take minutes to measure, twice that beside other tests."""
+    """Run one cycle of the search."""
     arguments = ("run", "--cycles", "1", "--json", "--state-dir", str(state_dir))
-    return json.loads(cli(*arguments, timeout_s=1800).stdout)
+    return json.loads(cli(*arguments, environment=ON_SHORT_CLIPS).stdout)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(firs
     reports = [json.loads(text) for key, text in secret.items() if not key.endswith("verdict.json")]
     held_out = set().union(*(figures(report, "held_out") for report in reports))
     # A reference encoder may need as many bytes for a window, and its curves are in the repository.
-    held_out -= set(re.findall(r"\d+\.\d+", (CLIP_DIRECTORY / "references.json").read_text()))
+    held_out -= set(re.findall(r"\d+\.\d+", (SHORT_CLIPS / "references.json").read_text()))
     assert len(held_out) > 50
     public["history"] = json.dumps(history)
     public["commits"] = git(first["git_dir"], "log", "--all", "--patch", "--format=%H %B")
@@ -178,7 +178,7 @@ def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(firs
 
 def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_for(left, synthesised):
     told = left.series
-    assembly = synthesised(Settings(planner="search"))
+    assembly = synthesised(OTHER_LOOP)
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     asked = set(of_dashboard(dashboard_widgets(resources)))
     for each in resources.values():
