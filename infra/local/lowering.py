@@ -326,9 +326,8 @@ def _leave_out(template: dict[str, Any], gone: set[str]) -> None:
     for name in gone:
         del resources[name]
     for name, resource in resources.items():
-        needs = resource.get("DependsOn", [])
+        needs = resource.pop("DependsOn", [])
         kept = [each for each in ([needs] if isinstance(needs, str) else needs) if each not in gone]
-        resource.pop("DependsOn", None)
         if kept:
             resource["DependsOn"] = kept
         for used in sorted(set(_references(resource)) & gone):
