@@ -17,6 +17,7 @@ PARTS = {
     "probe": "how well the probe ranks 32 codecs (half an hour)",
     "control": "the search beside random draws and best of n, at equal evaluations and compute (an hour)",
     "parts": "what each coding tool of the grammar costs in CPU time (a minute and a half)",
+    "speed": "CPU seconds by size and tool, beside x265 (a minute)",
     "framework": "what a change of the framework costs",
     "planner": "what a round of Claude costs besides the model, at 1,000 attempts",
     "widgets": "what each widget takes, warm, at 1,000 attempts and 1,000 modifications (bound: 300 ms)",

@@ -11,6 +11,7 @@ from codec_evolution.contracts import Item
 from codec_evolution.planners.base import Briefing, Draft, Outcome, Proposal, RoundContext
 from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
+from codec_evolution.planners.parts import strongest
 from codec_evolution.planners.search import MOST_BLAMED, SearchPlanner, titles_of
 
 from tests.support.memory_bucket import MemoryBucket
@@ -53,24 +54,28 @@ def report(rate: float, stage: str, cpu_s: float = 2.0) -> dict[str, Any]:
     return common | {"points": points, "timings_s": {"validate": 0.5, stage: 4.5}}
 
 
-def bucket() -> MemoryBucket:
+def bucket(incumbent: Candidate = INCUMBENT) -> MemoryBucket:
     """Return a bucket with the incumbent's curve on the contest's windows."""
     made = MemoryBucket()
-    made.put_json(artifacts.training_curve(INCUMBENT.sha256, ITEM.seed), report(0.0, "measure"))
+    made.put_json(artifacts.training_curve(incumbent.sha256, ITEM.seed), report(0.0, "measure"))
     return made
 
 
-def context(number: int, answer: dict[str, Any] | None = None) -> RoundContext:
-    briefing = Briefing(ITEM.attempt_id, "main", 1, INCUMBENT, 7)
-    return RoundContext(ITEM, number, answer, INCUMBENT, "", lambda: briefing, lambda candidate: "")
+def context(
+    number: int, answer: dict[str, Any] | None = None, incumbent: Candidate = INCUMBENT
+) -> RoundContext:
+    briefing = Briefing(ITEM.attempt_id, "main", 1, incumbent, 7)
+    return RoundContext(ITEM, number, answer, incumbent, "", lambda: briefing, lambda candidate: "")
 
 
-def attempt(objects: MemoryBucket, answers: list[dict[str, Any]], trials: int = 5) -> list[Outcome]:
+def attempt(
+    objects: MemoryBucket, answers: list[dict[str, Any]], trials: int = 5, incumbent: Candidate = INCUMBENT
+) -> list[Outcome]:
     """Run a whole attempt; the sandbox gives the answers one after the other."""
     planner = SearchPlanner(objects, trials, 300.0)
-    outcomes = [planner.step(context(0)).outcome]
+    outcomes = [planner.step(context(0, None, incumbent)).outcome]
     for number, answer in enumerate(answers, start=1):
-        outcomes.append(planner.step(context(number, answer)).outcome)
+        outcomes.append(planner.step(context(number, answer, incumbent)).outcome)
     return outcomes
 
 
@@ -111,6 +116,19 @@ def test_a_trial_extends_the_best_one_and_leaves_out_what_made_one_worse() -> No
     assert third[: len(first)] == first
     assert not set(third) & blamed(second, first)
     assert fourth[: len(third)] == third
+
+
+def test_settings_are_tried_one_at_a_time_on_top_of_those_that_gained() -> None:
+    tuned = Candidate(write_codec(strongest()))
+    objects = bucket(tuned)
+    answers = [report(rate, "probe") for rate in (-0.3, 2.1, -0.7, -0.2)]
+    outcomes = attempt(objects, answers, 4, tuned)
+    first, second, third, fourth = titles_tried(objects)
+    assert len(first) == 1
+    assert second[:1] == third[:1] == first and len(second) == len(third) == 2
+    assert third != second  # what cost rate is left out
+    assert fourth[:2] == third and len(fourth) == 3
+    assert sources(outcomes)[4] == sources(outcomes)[2]  # the best of them, not the longest
 
 
 def test_a_trial_that_failed_is_neither_extended_nor_proposed() -> None:

@@ -44,11 +44,17 @@ MOST_NEW = 24
 MOST_SETTINGS = 4
 """Settings among them: the gain of each is small and uncertain, and many at once hide which of them hurt."""
 
+PROBED_SETTINGS = 1
+"""The same in a trial: it keeps the settings that gained in those before, so that each one is judged by itself."""
+
 MOST_BLAMED = 6
 """A bundle of more changes that failed loses only its second half, the changes that promised least."""
 
 PROMISING = -0.5
 """BD-rate in percent at or below which a rejected bundle is a near miss, which the next attempt extends."""
+
+PROBED_GAIN = -0.1
+"""The same for a trial, which the next trial extends: a probe of the same windows repeats exactly."""
 
 DOUBT = 0.35
 """By how much the order of changes departs at random from that of their expected gains."""
@@ -84,9 +90,17 @@ class Lessons:
     factors: dict[str, float] = field(default_factory=dict)
     further: float = 0.0
 
-    def learn(self, titles: list[str], rate: float | None) -> None:
-        """Take the result of a bundle that was not adopted: the new near miss, or changes to be refused."""
-        if rate is not None and rate <= PROMISING and rate < self.rate:
+    def learn(self, titles: list[str], rate: float | None, promising: float = PROMISING) -> None:
+        """Take the result of a bundle that was not adopted: the new near miss, or changes to be refused.
+
+        Parameters
+        ----------
+        titles, rate
+            Of the bundle: its moves, and its BD-rate against the incumbent in percent; None if it failed.
+        promising
+            The BD-rate at or below which it can be a near miss.
+        """
+        if rate is not None and rate <= promising and rate < self.rate:
             self.near_miss, self.rate = titles, rate
         else:
             new = [title for title in titles if title not in self.near_miss]
@@ -153,7 +167,10 @@ class SearchPlanner:
         draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried) + len(trials)}")
         ahead = _slot(briefing.attempt_id)
         probed = {trial.normalised_sha256 for trial in trials}
-        for moves in _bundles(genome, _with_trials(read_lessons(briefing.outcomes), trials), draw):
+        most_settings = PROBED_SETTINGS if self.trials else MOST_SETTINGS
+        for moves in _bundles(
+            genome, _with_trials(read_lessons(briefing.outcomes), trials), draw, most_settings
+        ):
             child = _apply(genome, moves)
             if child in written:
                 continue
@@ -185,8 +202,10 @@ def _apply(genome: Genome, moves: list[Move]) -> Genome:
     return genome
 
 
-def _bundles(genome: Genome, lessons: Lessons, draw: random.Random) -> Iterator[list[Move]]:
-    """Yield bundles in the order in which they should be tried."""
+def _bundles(
+    genome: Genome, lessons: Lessons, draw: random.Random, most_settings: int
+) -> Iterator[list[Move]]:
+    """Yield bundles in the order in which they should be tried; each one adds at most so many settings."""
     for _ in range(4 * MAX_WRITTEN):
         bundle = _carried(genome, lessons)
         expected = -lessons.rate if bundle else 0.0
@@ -197,7 +216,7 @@ def _bundles(genome: Genome, lessons: Lessons, draw: random.Random) -> Iterator[
         while len(new) < MOST_NEW and expected < target:
             move = _next(_apply(genome, bundle), bundle, lessons, draw)
             settings = sum(each not in TOOLS for each in new)
-            if move is None or (move not in TOOLS and settings == MOST_SETTINGS):
+            if move is None or (move not in TOOLS and settings == most_settings):
                 break
             new.append(move)
             bundle.append(move)
@@ -235,7 +254,7 @@ def _next(genome: Genome, bundle: list[Move], lessons: Lessons, draw: random.Ran
 def _with_trials(lessons: Lessons, trials: Sequence[Trial]) -> Lessons:
     """Add what the trials of the running attempt have shown."""
     for trial in trials:
-        lessons.learn(trial.titles, trial.rate)
+        lessons.learn(trial.titles, trial.rate, PROBED_GAIN)
     lessons.further = FURTHER_GAIN if trials else 0.0
     return lessons
 
