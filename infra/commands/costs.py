@@ -12,20 +12,20 @@ from codec_evolution.adapters.tables import EvolutionRecord
 from codec_evolution.ports import DayCounters
 from codec_evolution.pricing import PriceTable, load_prices
 
-from infra.commands.target import Target
+from infra.commands.target import Readable
 from infra.errors import UserError
 
 MAX_ATTEMPTS = 5_000
 """Attempts read at most."""
 
 
-def read_cost(target: Target, lineage: str, days: int) -> dict[str, Any]:
+def read_cost(target: Readable, lineage: str, days: int) -> dict[str, Any]:
     """Return what a lineage has cost in the last days: the dict of `cost_of`, and ``days``."""
     attempts = read_attempts(target.record, lineage, days)
     return {**cost_of(lineage, attempts, load_prices()), "days": _days(target, lineage, days)}
 
 
-def read_calls(target: Target, lineage: str, attempt_id: str) -> dict[str, Any]:
+def read_calls(target: Readable, lineage: str, attempt_id: str) -> dict[str, Any]:
     """Return every call of one attempt to the language model.
 
     Raises
@@ -95,7 +95,7 @@ def read_attempts(record: EvolutionRecord, lineage: str, days: int) -> list[dict
     return [each.to_item() for each in record.since(lineage, since, MAX_ATTEMPTS)]
 
 
-def _days(target: Target, lineage: str, days: int) -> list[dict[str, Any]]:
+def _days(target: Readable, lineage: str, days: int) -> list[dict[str, Any]]:
     rows = []
     for back in range(days):
         day = (datetime.now(UTC) - timedelta(days=back)).date().isoformat()

@@ -18,13 +18,13 @@ from infra.commands.options import (
     LibraryCodecs,
     Lineage,
     StateDir,
-    at_target,
     print_json,
     progress,
     progress_console,
+    reads_target,
     say,
 )
-from infra.commands.target import Target
+from infra.commands.target import Readable
 from infra.settings import MAX_SLOTS, Settings
 
 app = typer.Typer()
@@ -132,9 +132,9 @@ def report(
 
 
 @app.command()
-@at_target
+@reads_target
 def history(
-    target: Target,
+    target: Readable,
     lineage: Lineage = "",
     status: Annotated[
         str | None,

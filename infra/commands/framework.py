@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json, say
+from infra.commands.options import DONE, FAILED, AsJson, at_target, print_json, reads_target, say
 from infra.commands.tables import print_paragraph
-from infra.commands.target import Target
+from infra.commands.target import Readable, Target
 
 app = typer.Typer()
 """Mounted by `infra.cli`."""
@@ -75,9 +75,9 @@ def rollback(target: Target, modification_id: ModificationId, as_json: AsJson = 
 
 
 @app.command()
-@at_target
+@reads_target
 def modifications(
-    target: Target,
+    target: Readable,
     status: Annotated[
         str | None,
         typer.Option(
@@ -108,8 +108,8 @@ def modifications(
 
 
 @app.command()
-@at_target
-def tools(target: Target, as_json: AsJson = False) -> None:
+@reads_target
+def tools(target: Readable, as_json: AsJson = False) -> None:
     """Show how the framework tools are used, and which failures stopped after a change."""
     from infra.commands.framework_calls import analyse
     from infra.commands.listings import print_tools

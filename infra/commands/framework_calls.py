@@ -16,7 +16,7 @@ from codec_evolution.framework.tool_specs import TOOLS
 from codec_evolution.framework.tool_statistics import healed, usage
 
 from infra.commands.reach import CALL_TIMEOUT_S, live_framework_tool
-from infra.commands.target import Target
+from infra.commands.target import Readable, Target
 from infra.errors import UserError
 from infra.local.session import Session
 
@@ -68,7 +68,7 @@ def decide(target: Target, operation: str, modification_id: str) -> dict[str, An
     return item
 
 
-def list_modifications(target: Target, status: str | None, limit: int, file: str = "") -> dict[str, Any]:
+def list_modifications(target: Readable, status: str | None, limit: int, file: str = "") -> dict[str, Any]:
     """Return ``{"modifications"}``, newest first; raises `UserError` for an unknown status.
 
     Parameters
@@ -88,7 +88,7 @@ def list_modifications(target: Target, status: str | None, limit: int, file: str
     return {"modifications": [each.to_item() for each in found]}
 
 
-def show_modification(target: Target, modification_id: str) -> dict[str, Any]:
+def show_modification(target: Readable, modification_id: str) -> dict[str, Any]:
     """Return ``{"modification", "request"}``: a call's item, and the whole call as the host gets it.
 
     Raises
@@ -103,7 +103,7 @@ def show_modification(target: Target, modification_id: str) -> dict[str, Any]:
     return {"modification": call.to_item(), "request": request}
 
 
-def analyse(target: Target) -> dict[str, Any]:
+def analyse(target: Readable) -> dict[str, Any]:
     """Return ``{"tools", "healed"}``: how the tools are used, and which failures stopped after a release."""
     items = target.modifications.latest(ANALYSED)
     attempts = target.record.latest(target.lineage, ANALYSED)

@@ -6,13 +6,13 @@ from typing import Any
 
 from codec_evolution.record import STATUSES
 
-from infra.commands.target import Target
+from infra.commands.target import Readable
 from infra.errors import UserError
 from infra.local.held_out import held_out_of
 
 
 def read_history(
-    target: Target, lineage: str, *, status: str | None, limit: int, held_out: bool = False
+    target: Readable, lineage: str, *, status: str | None, limit: int, held_out: bool = False
 ) -> dict[str, Any]:
     """Return ``{"lineage", "version", "attempts"}``: the incumbent's version, and records, newest first.
 
@@ -42,7 +42,7 @@ def read_history(
     return {"lineage": lineage, "version": target.control.state(lineage).version, "attempts": attempts}
 
 
-def _held_out(target: Target, attempt: dict[str, Any]) -> dict[str, Any]:
+def _held_out(target: Readable, attempt: dict[str, Any]) -> dict[str, Any]:
     """Return what the bucket keeps of an attempt's held-out windows, nothing where it did not get that far."""
     found = held_out_of(target.bucket, attempt["lineage"], attempt["attempt_id"])
     return {} if found is None else {"held_out": found}

@@ -13,11 +13,11 @@ from infra.commands.options import (
     AsJson,
     Lineage,
     StateDir,
-    at_target,
     print_json,
     progress,
+    reads_target,
 )
-from infra.commands.target import Target
+from infra.commands.target import Readable
 from infra.settings import MAX_SLOTS, Settings
 
 app = typer.Typer()
@@ -25,9 +25,9 @@ app = typer.Typer()
 
 
 @app.command()
-@at_target
+@reads_target
 def cost(
-    target: Target,
+    target: Readable,
     lineage: Lineage = "",
     days: Annotated[int, typer.Option(min=1, max=90, help="Days to look back (UTC).")] = 30,
     attempt: Annotated[

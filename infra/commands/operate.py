@@ -19,9 +19,10 @@ from infra.commands.options import (
     print_document,
     print_json,
     progress,
+    reads_target,
     say,
 )
-from infra.commands.target import Target, TargetName
+from infra.commands.target import Readable, Target, TargetName
 from infra.errors import UserError
 
 app = typer.Typer()
@@ -65,8 +66,8 @@ def resume(target: Target, lineage: Lineage = "", as_json: AsJson = False) -> No
 
 
 @app.command("lineage")
-@at_target
-def show_lineage(target: Target, version: Version, lineage: Lineage = "", as_json: AsJson = False) -> None:
+@reads_target
+def show_lineage(target: Readable, version: Version, lineage: Lineage = "", as_json: AsJson = False) -> None:
     """Show a version and its ancestors, down to version 0."""
     from infra.commands.listings import print_ancestry
     from infra.workbench.versions import ancestry
@@ -80,9 +81,9 @@ def show_lineage(target: Target, version: Version, lineage: Lineage = "", as_jso
 
 
 @app.command()
-@at_target
+@reads_target
 def diff(
-    target: Target, first: Version, second: Version, lineage: Lineage = "", as_json: AsJson = False
+    target: Readable, first: Version, second: Version, lineage: Lineage = "", as_json: AsJson = False
 ) -> None:
     """Show what changed in the source between two versions, as a unified diff."""
     from infra.workbench.versions import difference
@@ -96,9 +97,9 @@ def diff(
 
 
 @app.command()
-@at_target
+@reads_target
 def export(
-    target: Target,
+    target: Readable,
     form: Annotated[ExportFormat, typer.Option("--format", help="JSON Lines or CSV.")] = ExportFormat.JSONL,
     output: Annotated[
         Path | None, typer.Option(help="File to write; without it, standard output.", show_default=False)

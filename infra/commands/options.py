@@ -76,11 +76,29 @@ def progress(text: str, style: str = "") -> None:
 
 def at_target(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--target`` and ``--state-dir``, and as its first argument the `Target` they name."""
+    return _with_options(command, reads=False)
+
+
+def reads_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Do as `at_target` for a command that only reads: no stack is started for it where a stopped one saved its state.
+
+    Its first argument is a `Readable`.
+    """
+    return _with_options(command, reads=True)
+
+
+def _with_options(command: Callable[..., None], *, reads: bool) -> Callable[..., None]:
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     added = list(inspect.signature(_options, eval_str=True).parameters.values())
 
     def with_target(*, target: TargetName, state_dir: Path, **rest: Any) -> None:
         """Connect, then call the command."""
+        if reads and target is TargetName.LOCAL:
+            from infra.commands.stored import stored_evolution
+
+            if (stored := stored_evolution(state_dir)) is not None:
+                command(stored, **rest)
+                return
         # Imported late because it loads boto3, which would delay the help.
         from infra.commands.reach import reach
 

@@ -25,9 +25,9 @@ class TargetName(StrEnum):
     AWS = "aws"
 
 
-@dataclass(frozen=True)
-class Target:
-    """One evolution, connected.
+@dataclass(frozen=True, kw_only=True)
+class Readable:
+    """One evolution, as far as commands read it.
 
     Attributes
     ----------
@@ -35,21 +35,31 @@ class Target:
         The three tables.
     bucket
         Sources, reports and conversations.
-    operator
-        Pauses and resumes the loop.
-    framework_tool
-        The deployed function that carries out tool calls and decisions.
     lineage
         The lineage that the schedule, or a local run, evolves.
-    pages
-        Addresses of console pages by the name of the stack's output; empty locally.
     """
 
     record: EvolutionRecord
     control: LoopControl
     bucket: ArtifactBucket
     modifications: FrameworkModifications
+    lineage: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(Readable):
+    """One evolution, connected.
+
+    Attributes
+    ----------
+    operator
+        Pauses and resumes the loop.
+    framework_tool
+        The deployed function that carries out tool calls and decisions.
+    pages
+        Addresses of console pages by the name of the stack's output; empty locally.
+    """
+
     operator: Operator
     framework_tool: FrameworkTool
-    lineage: str
     pages: Mapping[str, str]
