@@ -24,6 +24,9 @@ CORES_VARIABLE = "CODEC_SANDBOX_CORES"
 WINDOW_CORES_VARIABLE = "CODEC_SANDBOX_WINDOW_CORES"
 """The same for a request that names one window, beside which others may run on this machine; 0 means no fewer."""
 
+PACKAGES_VARIABLE = "CODEC_SANDBOX_PACKAGES"
+"""Names the folder of the packages that a person has approved for candidates; without it there are none."""
+
 REPORTING_S = 20.0
 """Part of the function's time reserved for ending the workers and writing the report, in seconds."""
 
@@ -35,7 +38,7 @@ def benchmark() -> Benchmark:
     global _warm
     if _warm is None:
         _warm = Benchmark(
-            Supervisor(),
+            Supervisor(packages=_packages()),
             ClipSet(),
             References(),
             cores=int(os.environ.get(CORES_VARIABLE, "0")),
@@ -73,7 +76,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """
     started = time.perf_counter()
     if isinstance(event, Mapping) and cast(Mapping[str, Any], event).get("doctor") is True:
-        return doctor.report()
+        return doctor.report(_packages())
     request = parse(event)
     try:
         runner = benchmark()
@@ -83,6 +86,10 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         raise
     _log(request, report, time.perf_counter() - started)
     return report
+
+
+def _packages() -> str:
+    return os.environ.get(PACKAGES_VARIABLE, "")
 
 
 def _log(request: Request, report: dict[str, Any], seconds: float) -> None:

@@ -29,6 +29,12 @@ CORES_VARIABLE = "CODEC_SANDBOX_CORES"
 WINDOW_CORES_VARIABLE = "CODEC_SANDBOX_WINDOW_CORES"
 """The same where a request names one window; locally fewer, because other windows are measured beside it."""
 
+PACKAGES_VARIABLE = "CODEC_SANDBOX_PACKAGES"
+"""Folder of the packages that a person has approved for candidates: in the image, that of all packages."""
+
+TASK_ROOT = "/var/task"
+"""Where Lambda's images have the function."""
+
 TIMEOUT_S = 900
 """Lambda's maximum."""
 
@@ -87,6 +93,7 @@ class Benchmark(Construct):
                 **settings.variables("library_codecs"),
                 CORES_VARIABLE: str(CORES),
                 WINDOW_CORES_VARIABLE: str(CORES),
+                PACKAGES_VARIABLE: TASK_ROOT,
             },
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,

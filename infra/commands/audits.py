@@ -49,22 +49,23 @@ def audit(
     It takes minutes to hours and decides nothing. The audit of a version is kept and shown by `report`. Where
     HEVC_HD_10Mbps.mp4, an encoding of the same video, lies beside it, the version is compared with that as well.
     """
+    from infra.local.candidate_packages import live_packages
     from infra.workbench.audit import HEVC_FILE, Auditor, check_length
-    from infra.workbench.benchmark import shipped_policy
+    from infra.workbench.benchmark import widest_policy
     from infra.workbench.chosen_codec import choose_codec
     from infra.workbench.coding import CodecFailed, sandbox
     from infra.workbench.film import examine
     from infra.workbench.video import VideoError
 
     codec = choose_codec(version, source, state_dir, lineage, progress)
-    policy = shipped_policy(library_codecs=library_codecs)
+    policy = widest_policy(library_codecs=library_codecs)
     beside = video.with_name(HEVC_FILE)
     try:
         film = examine(video)
         check_length(film, segments, frames)
         hevc = examine(beside) if beside.is_file() and beside != video else None
         progress(f"codec: {codec.name}; {segments} segments of {frames} frames, {film.width}x{film.height}")
-        with sandbox() as supervisor:
+        with sandbox(live_packages(state_dir)) as supervisor:
             done = Auditor(codec, policy, supervisor, progress).audit(film, hevc, segments, frames)
     except VideoError as error:
         raise UserError(str(error)) from error

@@ -74,7 +74,8 @@ def encode(
 
     The exit status is 1 when the codec fails on a frame.
     """
-    from infra.workbench.benchmark import shipped_policy
+    from infra.local.candidate_packages import live_packages
+    from infra.workbench.benchmark import widest_policy
     from infra.workbench.chosen_codec import choose_codec
     from infra.workbench.coding import CodecFailed
     from infra.workbench.film_output import check_output
@@ -84,10 +85,11 @@ def encode(
     check_output(output, (".cevo",))
     check_rate(quality, bitrate)
     codec = choose_codec(version, source, state_dir, lineage, progress)
-    policy = shipped_policy(library_codecs=library_codecs)
+    policy = widest_policy(library_codecs=library_codecs)
     try:
         film = _examined(video, size, frames)
-        _encode(film, codec, output, quality, bitrate, carry=not by_name, policy=policy)
+        packages = live_packages(state_dir)
+        _encode(film, codec, output, quality, bitrate, packages, carry=not by_name, policy=policy)
     except VideoError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -103,6 +105,7 @@ def _encode(
     output: Path,
     quality: int | None,
     bitrate: float | None,
+    packages: Path,
     *,
     carry: bool,
     policy: Policy,
@@ -112,7 +115,7 @@ def _encode(
     from infra.workbench.rate_search import settle_quality
 
     progress(f"codec: {codec.name}")
-    with sandbox() as supervisor:
+    with sandbox(packages) as supervisor:
         tools: dict[str, Any] = {"policy": policy, "supervisor": supervisor, "progress": progress}
         chosen = settle_quality(film, codec, quality, bitrate, **tools)
         done = encode_film(film, codec, output, quality=chosen, carry=carry, **tools)
@@ -164,7 +167,8 @@ def decode(
 
     The codec is the one that the file carries or names. The exit status is 1 when not every frame could be decoded.
     """
-    from infra.workbench.benchmark import shipped_policy
+    from infra.local.candidate_packages import live_packages
+    from infra.workbench.benchmark import widest_policy
     from infra.workbench.chosen_codec import codec_of
     from infra.workbench.coding import CodecFailed, sandbox
     from infra.workbench.container import ContainerError
@@ -174,8 +178,8 @@ def decode(
     try:
         with open_container(file) as reader:
             codec = codec_of(reader.header, reader.source, source, state_dir, progress)
-            policy = shipped_policy(library_codecs=library_codecs)
-            with sandbox() as supervisor:
+            policy = widest_policy(library_codecs=library_codecs)
+            with sandbox(live_packages(state_dir)) as supervisor:
                 done = decode_film(
                     reader, codec, output, policy=policy, supervisor=supervisor, progress=progress
                 )
@@ -244,7 +248,8 @@ def show(
     """
     from codec_sandbox.clips import ClipError
 
-    from infra.workbench.benchmark import shipped_policy
+    from infra.local.candidate_packages import live_packages
+    from infra.workbench.benchmark import widest_policy
     from infra.workbench.chosen_codec import lineage_of
     from infra.workbench.coding import CodecFailed, sandbox
     from infra.workbench.film_output import check_output
@@ -254,9 +259,9 @@ def show(
 
     check_output(out, ENDINGS)
     codecs = lineage_of(version, state_dir, lineage, progress)
-    policy = shipped_policy(library_codecs=library_codecs)
+    policy = widest_policy(library_codecs=library_codecs)
     try:
-        with sandbox() as supervisor:
+        with sandbox(live_packages(state_dir)) as supervisor:
             shown = showcases(codecs, quality, policy=policy, supervisor=supervisor, progress=progress)
     except (ClipError, VideoError) as error:
         raise UserError(str(error)) from error

@@ -132,6 +132,7 @@ def _settings_of(places: LocalHostFiles, settings: Settings) -> dict[str, object
         "tools": settings.framework_tools,
         "autonomy": settings.framework_autonomy,
         "approve_commands": True,
+        "deployed": str(ROOT),
         "pip_config": _pip_config(),
     }
 

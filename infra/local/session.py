@@ -22,6 +22,7 @@ from codec_evolution.planner_specs import SEARCH
 from infra.errors import UserError
 from infra.local import host
 from infra.local.bare_repository import BareRepository
+from infra.local.candidate_packages import VARIABLE, live_packages
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator, answers
 from infra.local.github_standin import GithubStandin
@@ -141,6 +142,7 @@ def _start(
             "LINEAGE": LINEAGE,
             "CODEC_SANDBOX_CORES": "0",
             "CODEC_SANDBOX_WINDOW_CORES": "1",
+            VARIABLE: str(live_packages(state_dir)),
             "FRAMEWORK_HOST": str(host.set_up(state_dir, git_dir, _settings(), progress)),
             **environment,
         }

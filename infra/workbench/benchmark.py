@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -97,6 +99,26 @@ def shipped_policy(*, library_codecs: bool = False) -> Policy:
     if library_codecs:
         text = allow_library_codecs(text)
     return Policy.from_toml(text, ceiling_text(), library_codecs=library_codecs)
+
+
+def widest_policy(*, library_codecs: bool = False) -> Policy:
+    """Return the ceiling of the sandbox as a policy: a version may have been adopted under any policy below it.
+
+    Parameters
+    ----------
+    library_codecs : bool
+        As of `shipped_policy`.
+    """
+    text = widest_policy_text(library_codecs=library_codecs)
+    return Policy.from_toml(text, ceiling_text(), library_codecs=library_codecs)
+
+
+def widest_policy_text(*, library_codecs: bool = False) -> str:
+    """Return `widest_policy` as TOML."""
+    ceiling = tomllib.loads(ceiling_text())
+    names = "\n".join(f"{json.dumps(name)} = {json.dumps(each)}" for name, each in ceiling["modules"].items())
+    switch = f"library_codecs = {json.dumps(library_codecs)}"
+    return f"{switch}\nbuiltins = {json.dumps(ceiling['builtins'])}\n[modules]\n{names}\n"
 
 
 def validate_file(path: Path, *, library_codecs: bool = False) -> dict[str, Any]:

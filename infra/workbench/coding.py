@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable
 from codec_sandbox.limits import Limits
@@ -28,8 +29,13 @@ class CodecFailed(Exception):
 
 
 @contextmanager
-def sandbox() -> Iterator[Supervisor]:
+def sandbox(packages: Path) -> Iterator[Supervisor]:
     """Yield a sandbox.
+
+    Parameters
+    ----------
+    packages
+        Link to the packages that were approved for candidates, or a path where nothing is.
 
     Raises
     ------
@@ -37,7 +43,7 @@ def sandbox() -> Iterator[Supervisor]:
         A required layer is missing, or the sandbox died.
     """
     try:
-        with Supervisor() as supervisor:
+        with Supervisor(packages=str(packages)) as supervisor:
             yield supervisor
     except SandboxUnavailable as error:
         raise UserError(f"the sandbox does not run here: {error}") from error

@@ -18,8 +18,13 @@ _NOTES = {
 }
 
 
-def report() -> dict[str, Any]:
+def report(packages: str = "") -> dict[str, Any]:
     """Report which layers are in force, which are required, and which are missing.
+
+    Parameters
+    ----------
+    packages : str
+        As of `Supervisor`: the sandbox must start with them.
 
     Returns
     -------
@@ -32,7 +37,7 @@ def report() -> dict[str, Any]:
     facts = _facts(layers.platform())
     try:
         minimum = layers.configured_minimum()
-        with Supervisor(minimum=()) as supervisor:
+        with Supervisor(minimum=(), packages=packages) as supervisor:
             found, probes = supervisor.layers, supervisor.probes
     except (SandboxUnavailable, ValueError) as error:
         return {

@@ -259,14 +259,19 @@ _AMENDABLE = "not in the language policy, but its ceiling allows it: the policy 
 
 
 def _amendable(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, str]:
-    """Return a hint for everything that the ceiling allows and the policy does not."""
-    expanded = _expanded(policy, ceiling)
-    found = {f"builtins.{name}" for name in set(ceiling["builtins"]) - set(policy["builtins"])}
+    """Return a hint for everything that the ceiling allows and the policy does not.
+
+    A library with a hint of its own needs more than an amendment.
+    """
+    expanded, special = _expanded(policy, ceiling), ceiling.get("hints", {})
+    found = {f"builtins.{name}": _AMENDABLE for name in set(ceiling["builtins"]) - set(policy["builtins"])}
     for module, names in ceiling["modules"].items():
+        hint = special.get(module.partition(".")[0], _AMENDABLE)
         if module not in policy["modules"]:
-            found.add(module)
-        found |= {f"{module}.{name}" for name in set(names) - expanded.get(module, frozenset())}
-    return dict.fromkeys(found, _AMENDABLE)
+            found[module] = hint
+        for name in set(names) - expanded.get(module, frozenset()):
+            found[f"{module}.{name}"] = hint
+    return found
 
 
 def _hints(ceiling: Mapping[str, Any]) -> dict[str, str]:

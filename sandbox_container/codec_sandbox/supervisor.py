@@ -19,7 +19,7 @@ from codec_sandbox.sweep import throwaway_uids
 from codec_sandbox.turns import Turns
 from codec_sandbox.worker import Role
 from codec_sandbox.worker_process import Decoded, Packet, Worker
-from codec_sandbox.zygote_process import ZygoteProcess
+from codec_sandbox.zygote_process import ZygoteProcess, resolved
 
 __all__ = [
     "CandidateFault",
@@ -44,6 +44,9 @@ class Supervisor:
         Layers that must be in force; None for the platform's configured minimum.
     python : str
         Interpreter of the zygote.
+    packages : str
+        Folder, or a link to one, of the packages that a person has approved for candidates; "" for none. When the link
+        changes, the next worker comes from a new zygote.
 
     Attributes
     ----------
@@ -64,12 +67,14 @@ class Supervisor:
         A required layer is missing (the message names it), or the zygote cannot start.
     """
 
-    def __init__(self, *, minimum: Sequence[str] | None = None, python: str = sys.executable) -> None:
+    def __init__(
+        self, *, minimum: Sequence[str] | None = None, python: str = sys.executable, packages: str = ""
+    ) -> None:
         try:
             self.minimum = layers.configured_minimum() if minimum is None else layers.checked(minimum)
         except ValueError as error:
             raise SandboxUnavailable(str(error)) from None
-        self._python, self._lock = python, threading.Lock()
+        self._python, self._packages, self._lock = python, packages, threading.Lock()
         self._workers: set[Worker] = set()
         self._turns = Turns()
         self._uids = throwaway_uids() if os.geteuid() == 0 else None
@@ -184,11 +189,7 @@ class Supervisor:
 
     def _forked(self, limits: Limits, turn: object) -> Worker:
         with self._lock:
-            if self._zygote is None or not self._zygote.alive:
-                if self._zygote is not None:
-                    self._zygote.kill()
-                self._zygote = ZygoteProcess(self._python)
-            zygote = self._zygote
+            zygote = self._zygote = self._current_zygote()
             uid = next(self._uids) if self._uids is not None else None  # a generator is not safe to share
 
         def forget(gone: Worker, changed: list[str]) -> None:
@@ -199,6 +200,16 @@ class Supervisor:
         started = Worker(zygote, limits, uid, forget)
         self._workers.add(started)
         return started
+
+    def _current_zygote(self) -> ZygoteProcess:
+        """Return the zygote, or a new one if it is dead, or idle and other packages are approved by now."""
+        zygote = self._zygote
+        is_current = zygote is not None and (self._workers or zygote.packages == resolved(self._packages))
+        if zygote is not None and zygote.alive and is_current:
+            return zygote
+        if zygote is not None:
+            zygote.kill()
+        return ZygoteProcess(self._python, self._packages)
 
     def _self_test(self) -> None:
         required, self.minimum = self.minimum, ()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 import types
+from typing import Any
 
 MODULES = [  # every module that a candidate may be allowed, and what those import on first use
     "numpy",
@@ -76,21 +78,34 @@ MODULES = [  # every module that a candidate may be allowed, and what those impo
     "encodings.unicode_escape",
     "__future__",
 ]
-OPTIONAL = ["pywt"]
-"""Libraries that only some images are built with."""
+OPTIONAL = {
+    "constriction": ("constriction.stream.model", "constriction.stream.queue", "constriction.stream.stack"),
+    "pywt": ("pywt",),
+    "scipy": ("scipy.fft", "scipy.linalg", "scipy.ndimage", "scipy.signal", "scipy.special"),
+}
+"""Libraries that are there once a person has approved their package, and their modules that a policy can allow."""
 
 
-def import_libraries() -> None:
-    """Import everything that a candidate may be allowed, with one thread each."""
+def import_libraries(packages: str = "") -> None:
+    """Import everything that a candidate may be allowed, with one thread each.
+
+    Parameters
+    ----------
+    packages
+        Folder of the approved packages; `OPTIONAL` libraries are taken from there alone. "" for none.
+
+    Raises
+    ------
+    ImportError
+        A package that is there cannot be imported.
+    """
     for name in MODULES:
         importlib.import_module(name)
     with contextlib.suppress(
         ModuleNotFoundError
     ):  # an environment that was set up before torchvision was added
         import_torchvision()
-    for name in OPTIONAL:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    import_packages(packages)
     import cv2
     import torch
 
@@ -125,6 +140,39 @@ def import_torchvision() -> None:
     importlib.import_module("torchvision.transforms.functional")
 
 
+def import_packages(folder: str) -> None:
+    """Import the `OPTIONAL` libraries that a folder has; "" for no folder.
+
+    They are looked for there and not on the path, where this machine may have another version.
+
+    Raises
+    ------
+    ImportError
+        A library that is there cannot be imported.
+    """
+    for library, modules in OPTIONAL.items():
+        spec = importlib.machinery.PathFinder.find_spec(library, [folder]) if folder else None
+        if spec is None or spec.loader is None:
+            continue
+        package = importlib.util.module_from_spec(spec)
+        sys.modules[library] = package
+        spec.loader.exec_module(package)
+        for name in modules:
+            _import_module(name)
+
+
+def _import_module(name: str) -> None:
+    """Import a module, or make one known that an extension module holds without having told the import system."""
+    package, _, last = name.rpartition(".")
+    if package:
+        _import_module(package)
+        held = getattr(sys.modules[package], last, None)
+        if isinstance(held, types.ModuleType):
+            sys.modules.setdefault(name, held)
+    if name not in sys.modules:
+        importlib.import_module(name)
+
+
 def _one_thread(number: int) -> None:
     """Stand in for the libraries' setters of the number of threads: there is one."""
 
@@ -133,6 +181,10 @@ def exercise() -> None:
     """Call what is known to import on first use, then fix the random states."""
     _numpy()
     _torch()
+    if "constriction" in sys.modules:
+        _constriction()
+    if "scipy" in sys.modules:
+        _scipy()
     _seed()
 
 
@@ -172,6 +224,37 @@ def _torch() -> None:
         layer(torch.ones(1, 3, 8, 8))
     torch.fft.rfft2(torch.ones(8, 8))
     torch.nn.functional.interpolate(torch.ones(1, 1, 4, 4), scale_factor=2, mode="bicubic")
+
+
+def _constriction() -> None:
+    import numpy as np
+
+    stream: Any = sys.modules["constriction.stream"]
+    symbols, odds = np.array([0, 1, 1], np.int32), np.array([0.2, 0.5, 0.9])
+    model = stream.model.Bernoulli(perfect=False)
+    encoder = stream.queue.RangeEncoder()
+    encoder.encode(symbols, model, odds)
+    stream.queue.RangeDecoder(encoder.get_compressed()).decode(model, odds)
+    coder = stream.stack.AnsCoder()
+    coder.encode_reverse(symbols, model, odds)
+    coder.decode(model, odds)
+
+
+def _scipy() -> None:
+    import numpy as np
+    import scipy
+
+    plane = np.arange(64.0).reshape(8, 8)
+    scipy.fft.idctn(scipy.fft.dctn(plane, norm="ortho"), norm="ortho")
+    scipy.fft.irfft2(scipy.fft.rfft2(plane))
+    scipy.linalg.solve(plane + np.eye(8), plane)
+    scipy.linalg.eigh(plane + plane.T)
+    scipy.ndimage.convolve(plane, np.ones((3, 3)))
+    scipy.ndimage.map_coordinates(plane, [[1.5], [2.5]])
+    scipy.signal.convolve2d(plane, np.ones((3, 3)))
+    scipy.signal.fftconvolve(plane, np.ones((3, 3)))
+    scipy.signal.lfilter([1.0], [1.0, 0.5], plane)
+    scipy.special.logsumexp(scipy.special.erf(plane))
 
 
 def _seed() -> None:

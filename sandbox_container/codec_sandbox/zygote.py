@@ -19,9 +19,16 @@ from codec_sandbox import hardening, walls, warm, worker
 from codec_sandbox.limits import Limits
 
 
-def main(descriptor: int) -> None:
-    """Serve forks on the control socket `descriptor` until the supervisor closes it."""
-    warm.import_libraries()
+def main(descriptor: int, packages: str) -> None:
+    """Serve forks on the control socket `descriptor` until the supervisor closes it.
+
+    Parameters
+    ----------
+    descriptor : int
+    packages : str
+        As of `codec_sandbox.warm.import_libraries`.
+    """
+    warm.import_libraries(packages)
     warm.exercise()
     hardening.harden()
     for name in os.environ.keys() - walls.environment().keys():

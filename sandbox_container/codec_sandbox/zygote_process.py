@@ -28,7 +28,8 @@ ANSWER_S = 5.0
 """Longest wait for a reply of the zygote, in seconds."""
 
 _PROGRAM = (
-    "import sys; sys.path[:0] = sys.argv[2:]; from codec_sandbox.zygote import main; main(int(sys.argv[1]))"
+    "import sys; sys.path[:0] = sys.argv[3:]; from codec_sandbox.zygote import main; "
+    "main(int(sys.argv[1]), sys.argv[2])"
 )
 
 
@@ -40,6 +41,11 @@ def _library_paths() -> list[str]:
         if spec is not None and spec.origin is not None:
             paths.append(str(Path(spec.origin).parent.parent))
     return list(dict.fromkeys(paths))
+
+
+def resolved(packages: str) -> str:
+    """Return a folder of packages without links, which is replaced when other packages are approved; "" for none."""
+    return os.path.realpath(packages) if packages else ""
 
 
 class Line:
@@ -89,10 +95,14 @@ class ZygoteProcess:
     ----------
     python : str
         Interpreter to start it with.
+    packages : str
+        Folder of the packages that a person has approved for candidates; "" for none. Only the zygote reads it.
 
     Attributes
     ----------
     process : subprocess.Popen
+    packages : str
+        The folder that was imported from, without links.
     non_dumpable : str
         Whether the zygote's memory is closed to its user: ``ok`` or the reason why not.
 
@@ -102,7 +112,8 @@ class ZygoteProcess:
         It does not start within `START_S`; the message has the end of its standard error.
     """
 
-    def __init__(self, python: str = sys.executable) -> None:
+    def __init__(self, python: str = sys.executable, packages: str = "") -> None:
+        self.packages = resolved(packages)
         try:
             self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         except OSError as error:
@@ -110,7 +121,8 @@ class ZygoteProcess:
         ours, theirs = socket.socketpair()
         self.control, self._lock = Line(ours), threading.Lock()
         # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
-        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(theirs.fileno()), *_library_paths()]
+        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(theirs.fileno()), self.packages]
+        command += _library_paths()
         try:
             self.process = subprocess.Popen(
                 command,

@@ -16,6 +16,7 @@ PARTS = {
     "benchmark": "what measuring costs",
     "probe": "how well the probe ranks 32 codecs (half an hour)",
     "control": "the search beside random draws and best of n, at equal evaluations and compute (an hour)",
+    "entropy": "what the package constriction is worth: its range coder beside the grammar's (20 seconds)",
     "parts": "what each coding tool of the grammar costs in CPU time (a minute and a half)",
     "speed": "CPU seconds by size and tool, beside x265 (a minute)",
     "framework": "what a change of the framework costs",

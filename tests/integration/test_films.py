@@ -56,6 +56,9 @@ def run(supervisor: Supervisor, monkeypatch, tmp_path: Path):
     """Call the command line with a warm sandbox, in a folder without an evolution."""
 
     class Lent:
+        def __init__(self, packages: str):
+            assert not Path(packages).exists(), "nothing was approved"
+
         def __enter__(self):
             return supervisor
 

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from codec_sandbox import warm
 from codec_sandbox.policy import Policy, ceiling_text
@@ -39,8 +40,6 @@ def everything_amendable() -> Policy:
 def reached(supervisor: Supervisor, policy: dict[str, Any]) -> str:
     """What the walk in a worker reports."""
     limits = Limits(call_s=60, cpu_s=60, max_packet_bytes=1 << 20, max_frame_bytes=1 << 20)
-    import numpy as np
-
     with supervisor.worker_for_call(WALK.read_bytes(), None, limits) as worker:
         config = {"policy": policy, "depth": DEPTH}
         return worker.call("walk", np.zeros((2, 2, 3), np.uint8), 0, config)
@@ -54,6 +53,19 @@ def test_no_allowed_name_leads_to_a_module_a_frame_code_or_a_builtin_outside_the
 
 def test_nor_does_any_name_that_an_amended_policy_may_allow(supervisor: Supervisor):
     assert reached(supervisor, everything_amendable().to_dict()) == "list: []"
+
+
+def test_nor_does_any_name_of_a_package_that_a_person_may_approve():
+    installed = str(Path(np.__file__).parents[1])
+    policy = everything_amendable().to_dict()
+    policy["modules"] = {
+        name: names
+        for name, names in policy["modules"].items()
+        if name.partition(".")[0] in ("numpy", *warm.OPTIONAL)
+    }
+    assert {name.partition(".")[0] for name in policy["modules"]} == {"numpy", *warm.OPTIONAL}
+    with Supervisor(packages=installed) as with_packages:
+        assert reached(with_packages, policy) == "list: []"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ def test_an_approved_package_is_one_hashed_entry_more_in_its_place(aws):
     answer = approved(aws)
     assert (answer["status"], answer["tier"], answer["target"]) == ("applied", "image", "candidates")
     new = aws.text(LOCK)
-    entry = f"{NAME}=={ENTRY.version} \\\n    --hash=sha256:{ENTRY.hashes[0]}\n    # via -r requirements.in\n"
+    hashes = " \\\n".join(f"    --hash=sha256:{each}" for each in ENTRY.hashes)
+    entry = f"{NAME}=={ENTRY.version} \\\n{hashes}\n    # via -r requirements.in\n"
     assert new.replace(entry, "") == old
     names = [line.partition("==")[0] for line in new.splitlines() if "==" in line and line[0].isalpha()]
     assert names == sorted(names)
@@ -117,11 +119,11 @@ def test_a_package_whose_needs_the_image_lacks_is_refused(aws):
     assert "needs numpy" in install(aws)["message"]
 
 
-def test_where_no_image_is_built_it_says_so_and_changes_nothing(host):
+def test_where_no_sandbox_can_be_built_it_says_so_and_changes_nothing(host):
     before = host.fingerprint()
     answer = install(host)
-    assert (answer["status"], answer["rule"]) == ("denied", "candidates-aws-only")
-    assert "CodeBuild" in answer["message"]
+    assert (answer["status"], answer["rule"]) == ("denied", "candidates-fixed")
+    assert "a sandbox built anew" in answer["message"]
     assert host.fingerprint() == before
 
 
@@ -226,12 +228,17 @@ def test_an_overlay_brings_no_package_that_the_guard_does_not_name(aws, overlay)
 
 def test_every_listed_package_can_be_imported_once_it_is_there():
     """A worker has no file to import from, and the policy may list nothing above its ceiling."""
-    modules = {"pywavelets": "pywt"}
-    assert set(modules) == set(Guard.load(GUARD).candidate_packages)
+    libraries = {"constriction": "constriction", "pywavelets": "pywt", "scipy": "scipy"}
+    assert set(libraries) == set(Guard.load(GUARD).candidate_packages)
+    assert set(libraries.values()) == set(warm.OPTIONAL)
     ceiling = tomllib.loads(ceiling_text())["modules"]
-    for module in modules.values():
-        assert ceiling[module]
-        assert module in warm.OPTIONAL
+    for library, modules in warm.OPTIONAL.items():
+        assert set(modules) == {name for name in ceiling if name.partition(".")[0] == library}
+
+
+def test_the_tests_try_the_versions_that_the_guard_lists():
+    for package in Guard.load(GUARD).candidate_packages.values():
+        assert version(package.name) == package.version
 
 
 @pytest.mark.parametrize(

@@ -178,18 +178,34 @@ class BenchmarkImage:
             )
 
     def _check(self, qualified: str) -> None:
-        examined = self._ask(qualified, {"doctor": True})
-        if examined.get("fit") is not True:
-            raise PublishRefused(f"the sandbox of the image is not fit: {examined}")
-        report = self._ask(qualified, SMOKE)
-        if report.get("outcome") != "passed":
-            raise PublishRefused(f"version 0 fails in the image: {report.get('failure')}")
+        check_image(lambda event: self._ask(qualified, event))
 
     def _ask(self, qualified: str, event: Mapping[str, Any]) -> dict[str, Any]:
         answer, error = invoke_when_ready(self._invoker, qualified, event)
         if error:
             raise PublishRefused(f"the image does not come up: {error}")
         return answer
+
+
+def check_image(ask: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+    """Examine a sandbox before it serves.
+
+    Parameters
+    ----------
+    ask
+        Returns what the benchmark answers to an event.
+
+    Raises
+    ------
+    PublishRefused
+        The sandbox is not fit, or version 0 fails on smoke frames.
+    """
+    examined = ask({"doctor": True})
+    if examined.get("fit") is not True:
+        raise PublishRefused(f"the sandbox of the image is not fit: {examined.get('error') or examined}")
+    report = ask(SMOKE)
+    if report.get("outcome") != "passed":
+        raise PublishRefused(f"version 0 fails in the image: {report.get('failure')}")
 
 
 def rollback_by(function: str) -> Callable[[str], None]:

@@ -247,7 +247,7 @@ FRAMEWORK_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         INSTALL,
         InstallPackage,
         "Install a Python package from a list that the operator keeps. For the target candidates a person must "
-        "approve it. The sandbox image is then rebuilt, which takes minutes; after that, the language policy must "
+        "approve it. The sandbox is then built anew, which takes minutes; after that, the language policy must "
         "list the module before a codec can import it.",
         usage="package, target (optional: host or candidates)",
     ),

@@ -31,14 +31,14 @@ def install(call: Call, requirement: object, context: HostContext) -> Effect:
     Raises
     ------
     HostRefusal
-        ``candidates-aws-only``, ``package-*``, ``approval-*``.
+        ``candidates-fixed``, ``package-*``, ``approval-*``.
     """
     package = judge(requirement, context.guard)
     if not context.config.deployed:
         raise HostRefusal(
-            "candidates-aws-only",
-            f"{package.name} for candidates needs the sandbox image built anew, which CodeBuild does on AWS; this "
-            "machine builds no image, so install it into the environment that the benchmark runs in",
+            "candidates-fixed",
+            f"{package.name} for candidates needs a sandbox built anew, and this host's settings name no deployed "
+            "framework to build it from",
         )
     requirements, lock = _read(context, REQUIREMENTS), _read(context, LOCK)
     edits = _with_package(package, requirements, lock)
@@ -78,6 +78,13 @@ def judge(requirement: object, guard: Guard) -> CandidatePackage:
     if given.version not in ("", package.version):
         raise HostRefusal("package-version", f"{package.name} is allowed as {package.version} only")
     return package
+
+
+def added_packages(deployed: str, lock: str, guard: Guard) -> list[CandidatePackage]:
+    """Return the allowed packages whose entries a lock file has beside those of the deployed one, by name."""
+    before, after = _lines(LOCK, deployed), _lines(LOCK, lock)
+    allowed = {_line_of(LOCK, package): package for _, package in sorted(guard.candidate_packages.items())}
+    return [package for entry, package in allowed.items() if entry in after and entry not in before]
 
 
 def is_explained(context: HostContext, path: str, data: bytes | None) -> bool:
