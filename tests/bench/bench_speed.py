@@ -1,17 +1,19 @@
 """CPU seconds of the shipped codec, of what today's grammar writes of its genome, and of x265, by size and by tool.
 
-``python -m tests.bench speed`` encodes one training window, and it enlarged to 1920x1080, in this process without the
+``python -m tests.bench speed`` encodes one training window, and it enlarged to 1920x1080, on one thread and without the
 sandbox. ``python -m tests.bench.bench_speed FILE`` measures another codec beside them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from infra.workbench.references import ANCHOR, ENCODERS
 from infra.workbench.video import decode_planes, encode, planes_to_rgb
 from tests.unit.planners.codec_runs import config, load
 
+CHILD = "--in-this-process"
+"""The argument of the process that measures."""
 SEED = "speed"
 """Of the window."""
 QUALITIES = (30, 70)
@@ -144,7 +148,7 @@ def codecs(further: list[Path]) -> dict[str, str]:
     return named | {path.stem: path.read_text("utf-8") for path in further}
 
 
-def measure(further: list[Path] | None = None) -> dict[str, Any]:
+def measured(further: list[Path]) -> dict[str, Any]:
     """Return all figures: by size, then by quality, then by codec."""
     clips = ClipSet()
     window = clips.choose("train", SEED)[0]
@@ -155,12 +159,22 @@ def measure(further: list[Path] | None = None) -> dict[str, Any]:
     for shown, quality in jobs:
         height, width = shown.shape[1:3]
         here = result.setdefault(f"{width}x{height}", {}).setdefault(f"quality {quality}", {})
-        for name, source in codecs(further or []).items():
+        for name, source in codecs(further).items():
             print(f"{width}x{height}, quality {quality}: {name}", file=sys.stderr, flush=True)
             here[name] = codec_speed(source, shown, quality)
         here[f"{ANCHOR}, CRF {CRF[quality]}"] = x265_speed(shown, window.fps, CRF[quality])
     return result
 
 
+def measure(further: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the figures of a process in which numpy has one thread, as it has in the sandbox."""
+    command = [sys.executable, "-m", "tests.bench.bench_speed", CHILD, *further]
+    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(command, env=os.environ | one, stdout=subprocess.PIPE, timeout=1800, check=True)
+    return json.loads(done.stdout)
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure([Path(each) for each in sys.argv[1:]]), indent=2))
+    child = sys.argv[1:2] == [CHILD]
+    found = measured([Path(each) for each in sys.argv[2:]]) if child else measure(sys.argv[1:])
+    print(json.dumps(found, indent=2))
