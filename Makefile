@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 timed = began=$$(date +%s); $(2); ended=$$?; echo "$(1): $$(($$(date +%s) - began)) s"; exit $$ended
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check lint style types templates fast-tests all-tests audit bench chaos synth deploy destroy lock clean
+.PHONY: help setup run test coverage check lint style types templates fast-tests all-tests audit bench bench-peers chaos synth deploy destroy lock clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ coverage: setup ## Measure the branch coverage of the pure rooms by the unit tes
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench
+
+bench-peers: setup ## Compare with OpenEvolve and ShinkaEvolve, installed from PyPI into .peers; prints a table
+	@$(PY) -m tests.bench.peers
 
 audit: setup ## Look the locked packages up in PyPI's database of vulnerabilities, where it can be reached
 	@$(PY) -m infra.audit
@@ -116,4 +119,4 @@ lock: ## Write the lock files anew: what is installed, and the digest of the san
 	$(PY) -m infra.base_image
 
 clean: ## Remove the virtual environments and what was synthesised; keeps the local evolution
-	rm -rf $(VENV) .emulator cdk.out
+	rm -rf $(VENV) .emulator .peers cdk.out

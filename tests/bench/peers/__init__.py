@@ -1,0 +1,1 @@
+"""Overhead, robustness and attacks: the sandbox beside OpenEvolve and ShinkaEvolve."""
