@@ -36,7 +36,7 @@ run: setup ## Evolve the codec on this machine: make run CYCLES=3 SLOTS=1 PLANNE
 check: setup ## Check what you edit, in a minute: format, lint, types and the fast unit tests, side by side
 	@$(call timed,check,$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target style types fast-tests)
 
-test: setup ## Check everything: format, lint, types and every test, with the branch coverage of the pure rooms
+test: setup ## Check everything: format, lint, types and every test
 	@$(call timed,test,$(MAKE) --no-print-directory style types all-tests)
 
 lint: style types templates ## Check format, lint, types and the CloudFormation templates
@@ -71,7 +71,7 @@ fast-tests: setup
 
 # What disturbs other tests, or is disturbed by them, runs alone at the end.
 all-tests: setup
-	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --durations=15 -m "not alone" tests --cov)
+	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --durations=15 -m "not alone" tests)
 	@$(call timed,tests that run alone,$(PY) -m pytest -q -m alone tests/unit)
 
 ##@ Deploy

@@ -18,6 +18,7 @@ from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.loopback import LoopbackServer
 from infra.local.page import Backend, Page
 from infra.local.session import LINEAGE, Session, open_session
+from tests.support.short_clips import ON_SHORT_CLIPS
 
 from .support import HOSTILE, Evolution
 
@@ -32,9 +33,9 @@ CODE = "layers/common/python/codec_evolution/planners/evidence.py"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory) -> Iterator[Session]:
+def stack(tmp_path_factory, short_clips) -> Iterator[Session]:
     """The deployed app in the emulator."""
-    with open_session(tmp_path_factory.mktemp("browser"), {}, lambda text: None) as session:
+    with open_session(tmp_path_factory.mktemp("browser"), ON_SHORT_CLIPS, lambda text: None) as session:
         yield session
 
 
