@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-TOGETHER = "tests/sandbox/"
+TOGETHER = tuple(f"tests/sandbox/test_{name}.py" for name in ("attacks", "hardening", "supervisor", "walls"))
 """Tests that look at what others of them leave on the machine: one process runs them all, one after the other."""
 
 LONGEST = (
@@ -41,7 +41,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneFileAtATime(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return TOGETHER if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+            return TOGETHER[0] if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
 
     config.option.loadscopereorder = False
     return OneFileAtATime(config, log)

@@ -4,8 +4,9 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import boto3
@@ -43,9 +44,19 @@ INDEXES = {
 }
 
 
+COMPILE = rendering.PlainEnvironment.compile
+
+
+@cache
+def compiled(source: str) -> CodeType:
+    """Return the code of a template, which takes longer to compile than to render."""
+    return COMPILE(rendering.PlainEnvironment(), source)
+
+
 @pytest.fixture(autouse=True)
 def render_in_this_process(monkeypatch):
     """Starting a process for each prompt is what `tests/unit/framework/test_rendering.py` tests."""
+    monkeypatch.setattr(rendering.PlainEnvironment, "compile", lambda self, source: compiled(source))
     monkeypatch.setattr(
         rendering, "render_in_child", lambda request: rendering.answer_to(json.loads(request))
     )
