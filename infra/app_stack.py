@@ -13,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sqs as sqs
+from codec_evolution.loop.islands import island_names
 from constructs import Construct
 
 from infra.assets import layers
@@ -33,7 +34,7 @@ from infra.settings import Settings
 
 
 class AppStack(Stack):
-    """Functions, benchmark, state machine and the schedule that starts it once a minute."""
+    """Functions, benchmark, state machine, and for each lineage the schedule that starts it once a minute."""
 
     def __init__(
         self,
@@ -46,7 +47,9 @@ class AppStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, description="Codec evolution: the loop", tags=tags)
         name = f"{construct_id}-Cycle"
-        schedule_name = f"{construct_id}-EveryMinute"
+        schedules = dict(
+            zip(island_names(f"{construct_id}-EveryMinute", settings.islands), settings.lineages, strict=True)
+        )
         self.functions = Functions(
             self,
             "Functions",
@@ -54,22 +57,24 @@ class AppStack(Stack):
             layers=layers(self),
             settings=settings,
             state_machine_name=name,
-            schedule_name=schedule_name,
+            schedule_names=list(schedules),
         )
         self.sandbox_image = SandboxImage(self, "SandboxImage", data=data)
         self.benchmark = self._benchmark(settings)
         lost = self._dead_letters("LostEvents", "EventBridge and asynchronous invocations")
         self._repair(data, settings, lost)
         self.cycle = self._cycle(settings, name)
-        schedule_input = {"lineage": settings.lineage}
         missed = self._dead_letters("MissedTicks", "the schedule")
-        schedule = self._schedule(schedule_name, schedule_input, missed)
+        self._schedules(schedules, missed)
         self._watch(data, settings, missed, lost)
         serve_aws_tools(
-            self.functions.functions, schedule=schedule_name, alarms=self.node.id, topic=self.alarms.topic
+            self.functions.functions,
+            schedule=next(iter(schedules)),
+            alarms=self.node.id,
+            topic=self.alarms.topic,
         )
         self._links()
-        self._names(settings, schedule, schedule_input)
+        self._names(settings, list(schedules))
 
     def _cycle(self, settings: Settings, name: str) -> Cycle:
         return Cycle(
@@ -81,16 +86,15 @@ class AppStack(Stack):
             state_machine_name=name,
         )
 
-    def _names(
-        self, settings: Settings, schedule: scheduler.Schedule, schedule_input: Mapping[str, str]
-    ) -> None:
+    def _names(self, settings: Settings, schedules: list[str]) -> None:
         """Add outputs with what commands need to find the app."""
         for each, value in {
             "Lineage": settings.lineage,
+            "Islands": ",".join(settings.lineages),
             "StateMachineArn": self.cycle.state_machine.state_machine_arn,
             "StateMachineAliasArn": self.cycle.live_arn,
-            "ScheduleName": schedule.schedule_name,
-            "ScheduleInput": json.dumps(schedule_input),
+            "ScheduleName": ",".join(schedules),
+            "ScheduleInput": json.dumps(_cycle_input(settings.lineage)),
         }.items():
             CfnOutput(self, each, value=value)
         for each, function in {**self.functions.functions, BENCHMARK: self.benchmark.function}.items():
@@ -191,10 +195,28 @@ class AppStack(Stack):
         )
         return queue
 
-    def _schedule(self, name: str, cycle_input: dict[str, str], missed: sqs.Queue) -> scheduler.Schedule:
-        live = self.cycle.live_arn
+    def _schedules(self, lineages: Mapping[str, str], missed: sqs.Queue) -> None:
+        """Create the schedule of each lineage, by the schedule's name."""
         role = service_role(self, "EveryMinuteRole", "scheduler.amazonaws.com")
         self.functions.allow_switching_schedule(role)
+        for construct_id, (name, lineage) in zip(
+            island_names("EveryMinute", len(lineages)), lineages.items(), strict=True
+        ):
+            target = self._tick(lineage, role, missed)
+            scheduler.Schedule(
+                self,
+                construct_id,
+                # By name, because Actions may switch these schedules and is created before them.
+                schedule_name=name,
+                description=f"Starts a cycle of {lineage} once a minute; disabled until an operator resumes the loop",
+                schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
+                enabled=False,
+                target=target,
+            )
+
+    def _tick(self, lineage: str, role: iam.IRole, missed: sqs.Queue) -> scheduler.IScheduleTarget:
+        """Return what a schedule does: start the state machine for its lineage."""
+        live = self.cycle.live_arn
         start = targets.Universal(
             service="sfn",
             action="startExecution",
@@ -204,7 +226,7 @@ class AppStack(Stack):
                 {
                     "StateMachineArn": live,
                     "Name": scheduler.ContextAttribute.execution_id,
-                    "Input": json.dumps(cycle_input),
+                    "Input": json.dumps(_cycle_input(lineage)),
                 }
             ),
             policy_statements=[iam.PolicyStatement(actions=["states:StartExecution"], resources=[live])],
@@ -213,13 +235,9 @@ class AppStack(Stack):
             retry_attempts=0,
             max_event_age=Duration.minutes(1),
         )
-        return scheduler.Schedule(
-            self,
-            "EveryMinute",
-            # By name, because Actions may switch this one schedule and is created before it.
-            schedule_name=name,
-            description="Starts a cycle once a minute; disabled until an operator resumes the loop",
-            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
-            enabled=False,
-            target=cast(scheduler.IScheduleTarget, start),
-        )
+        return cast(scheduler.IScheduleTarget, start)
+
+
+def _cycle_input(lineage: str) -> dict[str, str]:
+    """Return the input of an execution that a schedule starts."""
+    return {"lineage": lineage}

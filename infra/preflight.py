@@ -98,7 +98,7 @@ def _of_concurrency(account: Account, settings: Settings, deployed: bool) -> lis
             f"account's {account.unreserved} unreserved: set reserve_benchmark_concurrency=false, or ask for a higher "
             "quota of Lambda's concurrent executions"
         )
-    slots, windows = settings.slots_at_once, settings.windows_at_once
+    slots, windows = settings.islands * settings.slots_at_once, settings.windows_at_once
     needed = slots * windows + OTHER_FUNCTIONS
     available = account.concurrency if deployed else account.unreserved
     if available < needed:

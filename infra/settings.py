@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from codec_evolution.loop.islands import MAX_ISLANDS, island_names
 from codec_evolution.planner_specs import CLAUDE, PLANNERS, SEARCH_TRIALS
 from codec_evolution.pricing import UnknownPrice, load_prices, parse_models
 from codec_sandbox.limits import Limits
@@ -62,6 +63,8 @@ _CHOICES = {
 _RANGES = {
     "planner_max_tokens": (4_000, 128_000),
     "probes_per_attempt": (0, 5),
+    "islands": (1, MAX_ISLANDS),
+    "migration_cycles": (1, 10_000),
     "slots": (1, MAX_SLOTS),
     "concurrency": (0, MAX_SLOTS),
     "windows_at_once": (1, INLINE_SLOTS),
@@ -142,6 +145,11 @@ class Settings:
         ``deep`` (five).
     lineage : str
         The lineage that the schedule evolves: lower-case letters, digits and hyphens, at most 32.
+    islands : int
+        Lineages that evolve side by side, 1 to 8: `lineage`, and others that are named after it (``main-2``). They
+        share budgets, pause and framework.
+    migration_cycles : int
+        Cycles of an island after which the incumbent of another one is a candidate there, 1 to 10 000.
     daily_budget_usd : float
         USD per day for the planner and the benchmark, 0 to 10 000.
     max_attempts_per_day : int
@@ -183,6 +191,8 @@ class Settings:
     search_seed: int = 0
     search_effort: str = "normal"
     lineage: str = DEFAULT_LINEAGE
+    islands: int = 1
+    migration_cycles: int = 10
     daily_budget_usd: float = 20.0
     max_attempts_per_day: int = 1440
     confirm_looks_per_day: int = 48
@@ -212,6 +222,26 @@ class Settings:
                 raise UserError(f"{name} must be {what}, not {getattr(self, name)!r}")
         if self.stage and self.lineage == DEFAULT_LINEAGE:
             object.__setattr__(self, "lineage", self.stage)
+        self._check_islands()
+
+    def _check_islands(self) -> None:
+        """Refuse islands whose names are too long, or whose git branch is the one of lineage ``main``."""
+        pattern, _ = _PATTERNS["lineage"]
+        for name in self.lineages:
+            if not re.fullmatch(pattern, name):
+                raise UserError(
+                    f"lineage must leave room for the numbers of {self.islands} islands: {name!r} has more than 32 "
+                    "characters"
+                )
+            if self.lineage == DEFAULT_LINEAGE != name and self.github_branch == f"lineage-{name}":
+                raise UserError(
+                    f"github_branch must not be {self.github_branch!r}: island {name} commits to it"
+                )
+
+    @property
+    def lineages(self) -> tuple[str, ...]:
+        """The lineages of all islands, `lineage` first."""
+        return island_names(self.lineage, self.islands)
 
     @property
     def data_stack(self) -> str:
@@ -252,7 +282,11 @@ class Settings:
     @property
     def reserved_concurrency(self) -> int | None:
         """Environments reserved for the benchmark: each slot's windows, and one for checks of images and releases."""
-        return self.slots_at_once * self.windows_at_once + 1 if self.reserve_benchmark_concurrency else None
+        return (
+            self.islands * self.slots_at_once * self.windows_at_once + 1
+            if self.reserve_benchmark_concurrency
+            else None
+        )
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Settings:

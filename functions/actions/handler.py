@@ -29,6 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> str:
         cycles=StateMachineCycles(os.environ["STATE_MACHINE_ARN"], os.environ["STATE_MACHINE_ALIAS"]),
         schedule=MinuteSchedule(schedule) if schedule else None,
         now=utc_now,
+        home=os.environ["LINEAGE"],
     )
     html = handle_action(event, operator, FrameworkTool(os.environ["FRAMEWORK_TOOL_FUNCTION"]))
     logger.info("action", extra={"action": str(event.get("action", ""))[:40]})

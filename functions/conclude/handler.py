@@ -25,7 +25,7 @@ logger = make_logger("conclude")
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status; for a window, ``go``."""
     record_table = os.environ["EVOLUTION_RECORD_TABLE"]
-    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table)
+    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table, home=os.environ["LINEAGE"])
     objects = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     if "window" in event:
         return answer(parse(WindowRequest, event, "window"), Windows(control, objects))

@@ -19,6 +19,7 @@ from codec_evolution.contracts import OpenRequest, parse, to_payload
 from codec_evolution.framework import release
 from codec_evolution.loop import metrics
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
+from codec_evolution.loop.islands import state_of
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.repair import operations
 
@@ -33,6 +34,8 @@ SETTINGS = CycleSettings(
         os.environ["PLANNER_MODELS"], os.environ["PLANNER_PROVIDER"], int(os.environ["PLANNER_MAX_TOKENS"])
     ),
     tools=os.environ["FRAMEWORK_TOOLS"] != "off",
+    islands=int(os.environ["ISLANDS"]),
+    migration_cycles=int(os.environ["MIGRATION_CYCLES"]),
 )
 
 
@@ -41,7 +44,7 @@ SETTINGS = CycleSettings(
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Open a cycle, or answer ``go: false`` with the reason."""
     request = parse(OpenRequest, event, "open_cycle")
-    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"])
+    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"], home=SETTINGS.lineage)
     opener = CycleOpener(
         EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
         control,
@@ -61,5 +64,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     logger.info("cycle", extra={"go": opened.go, "reason": opened.reason, "cycle_id": opened.cycle_id})
     if request.preparation == 0 or not opened.go:  # a cycle that opens again after preparing is one tick
         spent = control.day(opened.lineage, day_of(opened.cycle_id)).spent_usd
-        emit(metrics.of_tick(opened, control.state(opened.lineage), spent, SETTINGS.daily_budget_usd))
+        state = state_of(control, opened.lineage, SETTINGS.lineage)
+        emit(metrics.of_tick(opened, state, spent, SETTINGS.daily_budget_usd))
     return to_payload(opened, "open_cycle")

@@ -47,6 +47,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         baseline=(Path(os.environ["SHIPPED_DIR"]) / BASELINE).read_text("utf-8"),
         search_seed=int(os.environ["SEARCH_SEED"]),
         now=utc_now,
+        home=os.environ["LINEAGE"],
     )
     planned = stage.plan(request)
     logger.info(
@@ -84,7 +85,7 @@ def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket, FrameworkMod
     """Return tables and bucket; their clients are made once per function environment."""
     return (
         EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
-        LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+        LoopControl(os.environ["LOOP_CONTROL_TABLE"], home=os.environ["LINEAGE"]),
         ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
         FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
     )

@@ -19,7 +19,7 @@ logger = make_logger("widgets")
 
 CONTEXT = WidgetContext(
     record=EvolutionRecord(os.environ["EVOLUTION_RECORD_TABLE"]),
-    control=LoopControl(os.environ["LOOP_CONTROL_TABLE"]),
+    control=LoopControl(os.environ["LOOP_CONTROL_TABLE"], home=os.environ["LINEAGE"]),
     objects=ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
     modifications=FrameworkModifications(os.environ["FRAMEWORK_MODIFICATIONS_TABLE"]),
     lineage=os.environ["LINEAGE"],

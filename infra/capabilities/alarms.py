@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from aws_cdk import Aws, Duration
@@ -18,18 +19,12 @@ from codec_evolution.record import IDENTICAL_REPORTS
 from constructs import Construct
 
 from infra.capabilities.alarm_rule import Rule
-from infra.capabilities.dashboard import metric
+from infra.capabilities.lineage_metrics import LineageMetrics
 from infra.capabilities.roles import service
 from infra.settings import Settings
 
 QUIET = cw.TreatMissingData.NOT_BREACHING
 AT_LEAST = cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-SILENCE_MINUTES = 30
-"""How long no attempt may be concluded while the loop ticks."""
-
-RUNNING_TICKS = 10
-"""Ticks within `SILENCE_MINUTES` from which the loop counts as running."""
-
 COMMIT_MINUTES = 30
 """How long an adopted version may wait for its commit."""
 
@@ -39,8 +34,12 @@ CHECKS_AN_HOUR, LEFT_ON_HOURS = 55, 6
 FAILED_SHARE = 80
 """Percentage of an hour's attempts that may fail or be skipped."""
 
-FAILED_LEAST = 10
-"""Attempts below which no share is computed."""
+
+OF_EACH_LINEAGE = (
+    *("NoVerdict", "PausedItself", "SandboxLayerLost"),
+    *("FailureRate", "IdenticalResults", "Stagnation", "AdoptionWaitsForCommit"),
+)
+"""Alarms that each island has; budgets, executions and the host are shared, and the first island watches them."""
 
 
 class Alarms(Construct):
@@ -69,11 +68,16 @@ class Alarms(Construct):
         host_instance_id: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
-        self._lineage = settings.lineage
         self._machine = machine
         self.topic = self._topic(settings.alarm_email)
         notify = cast(cw.IAlarmAction, actions.SnsAction(cast(sns.ITopic, self.topic)))
-        rules = {**self._rules(settings, missed_ticks), **services, **self._host_rules(host_instance_id)}
+        first, *islands = (LineageMetrics(each) for each in settings.lineages)
+        rules = {
+            **self._rules(settings, first, missed_ticks),
+            **self._island_rules(settings, islands, missed_ticks),
+            **services,
+            **self._host_rules(first, host_instance_id),
+        }
         if settings.framework_host == "always":
             rules.pop("HostLeftOn", None)
         self.alarms = {name: self._alarm(prefix, name, rule) for name, rule in rules.items()}
@@ -92,11 +96,22 @@ class Alarms(Construct):
         )
         self.paging.add_alarm_action(notify)
 
-    def _rules(self, settings: Settings, missed_ticks: sqs.IQueue) -> Mapping[str, Rule]:
-        rules = {**self._loop_rules(missed_ticks), **self._quality_rules(), **self._money_rules()}
+    def _island_rules(
+        self, settings: Settings, islands: Sequence[LineageMetrics], missed_ticks: sqs.IQueue
+    ) -> dict[str, Rule]:
+        """Return the rules of the other islands: ``Stagnation-2`` has the runbook of ``Stagnation``."""
+        return {
+            f"{name}-{number}": replace(rule, what=f"Lineage {of.lineage}: {rule.what}")
+            for number, of in enumerate(islands, start=2)
+            for name, rule in self._rules(settings, of, missed_ticks).items()
+            if name in OF_EACH_LINEAGE
+        }
+
+    def _rules(self, settings: Settings, of: LineageMetrics, missed_ticks: sqs.IQueue) -> Mapping[str, Rule]:
+        rules = {**self._loop_rules(of, missed_ticks), **self._quality_rules(of), **self._money_rules(of)}
         if settings.github_repository:
             rules["AdoptionWaitsForCommit"] = Rule(
-                self._own(metrics.COMMITS_WAITING, statistic="Minimum"),
+                of.own(metrics.COMMITS_WAITING, statistic="Minimum"),
                 1,
                 "An adopted version has not reached GitHub for half an hour. Look at the log of Commit: the token "
                 "may have expired, the repository may be protected, or GitHub is away. It catches up by itself.",
@@ -105,7 +120,7 @@ class Alarms(Construct):
             )
         return rules
 
-    def _loop_rules(self, missed_ticks: sqs.IQueue) -> dict[str, Rule]:
+    def _loop_rules(self, of: LineageMetrics, missed_ticks: sqs.IQueue) -> dict[str, Rule]:
         five = Duration.minutes(5)
         return {
             "ExecutionsFailed": Rule(
@@ -121,13 +136,13 @@ class Alarms(Construct):
                 "benchmark_cpu_s if the benchmark is too slow.",
             ),
             "NoVerdict": Rule(
-                self._no_verdict(),
+                of.no_verdict(),
                 1,
                 "The loop ticks, but no attempt was concluded for half an hour. Look whether one execution hangs, "
                 "and at the logs of Plan and Conclude; stopping the execution frees the lease.",
             ),
             "PausedItself": Rule(
-                self._own(metrics.PAUSED_ITSELF, statistic="Maximum"),
+                of.own(metrics.PAUSED_ITSELF, statistic="Maximum"),
                 1,
                 "The loop has paused itself, because its incumbent fails on the windows of the next contest. Read the "
                 "reason of the pause, roll back the framework change that it names, then resume.",
@@ -139,31 +154,31 @@ class Alarms(Construct):
                 "what they name (most often a permission), then purge the queue.",
             ),
             "SandboxLayerLost": Rule(
-                self._layers_lost(),
+                of.layers_lost(),
                 1,
                 "A kernel layer round the candidates is gone that was there within the hour. Pause, look at layers "
                 "in the latest report, and ask whether Lambda's platform or the image has changed.",
             ),
         }
 
-    def _quality_rules(self) -> dict[str, Rule]:
+    def _quality_rules(self, of: LineageMetrics) -> dict[str, Rule]:
         return {
             "FailureRate": Rule(
-                self._failed_share(),
+                of.failed_share(),
                 FAILED_SHARE,
                 f"{FAILED_SHARE} % or more of an hour's attempts failed or were skipped. Look at Failures by kind "
                 "and Skips: one kind alone is a limitation of the framework or of the infrastructure.",
                 pages=False,
             ),
             "IdenticalResults": Rule(
-                self._own(metrics.IDENTICAL, statistic="Sum", period=Duration.hours(1)),
+                of.own(metrics.IDENTICAL, statistic="Sum", period=Duration.hours(1)),
                 IDENTICAL_REPORTS,
                 "Several candidates measured exactly as the incumbent, or as each other. Compare their source "
                 "hashes with the incumbent's: the planner repeats itself, or the wrong source is measured.",
                 pages=False,
             ),
             "Stagnation": Rule(
-                self._stagnation(),
+                of.stagnation(),
                 1,
                 "A day of attempts brought no adoption. Read the latest hypotheses and reasons, consider another "
                 "model, prompt or lineage, or pause to save the money.",
@@ -171,8 +186,8 @@ class Alarms(Construct):
             ),
         }
 
-    def _money_rules(self) -> dict[str, Rule]:
-        used = self._own(metrics.BUDGET_USED, statistic="Maximum")
+    def _money_rules(self, of: LineageMetrics) -> dict[str, Rule]:
+        used = of.own(metrics.BUDGET_USED, statistic="Maximum")
         return {
             "Budget80": Rule(
                 used,
@@ -192,7 +207,7 @@ class Alarms(Construct):
             ),
         }
 
-    def _host_rules(self, instance_id: str) -> dict[str, Rule]:
+    def _host_rules(self, of: LineageMetrics, instance_id: str) -> dict[str, Rule]:
         """Return the rules of the orchestrator host, if there is one."""
         if not instance_id:
             return {}
@@ -215,7 +230,7 @@ class Alarms(Construct):
                 periods=2,
             ),
             "HostAway": Rule(
-                self._own(metrics.HOST_AWAY, statistic="Sum"),
+                of.own(metrics.HOST_AWAY, statistic="Sum"),
                 1,
                 "A framework tool call found no host: the instance did not start, its agent is not registered, or the "
                 "program fails. Read the call's message and the host's command log; a new deployment "
@@ -232,62 +247,6 @@ class Alarms(Construct):
                 pages=False,
             ),
         }
-
-    def _no_verdict(self) -> cw.MathExpression:
-        period = Duration.minutes(SILENCE_MINUTES)
-        ticks = {
-            outcome: self._own(metrics.TICKS, outcome, statistic="Sum", period=period)
-            for outcome in ("opened", "busy")
-        }
-        verdicts = self._verdicts(period)
-        return cw.MathExpression(
-            expression=f"IF(FILL(opened, 0) + FILL(busy, 0) >= {RUNNING_TICKS} AND {_sum(verdicts)} == 0, 1, 0)",
-            using_metrics={**ticks, **verdicts},
-            label="ticks without a verdict",
-            period=period,
-        )
-
-    def _failed_share(self) -> cw.MathExpression:
-        verdicts = self._verdicts(Duration.hours(1))
-        failed = "FILL(test_failed, 0) + FILL(skipped, 0)"
-        return cw.MathExpression(
-            expression=f"IF({_sum(verdicts)} >= {FAILED_LEAST}, 100 * ({failed}) / ({_sum(verdicts)}), 0)",
-            using_metrics=verdicts,
-            label="percent failed or skipped",
-            period=Duration.hours(1),
-        )
-
-    def _stagnation(self) -> cw.MathExpression:
-        verdicts = self._verdicts(Duration.days(1))
-        return cw.MathExpression(
-            expression=f"IF({_sum(verdicts)} >= {FAILED_LEAST} AND FILL(adopted, 0) == 0, 1, 0)",
-            using_metrics=verdicts,
-            label="a day without an adoption",
-            period=Duration.days(1),
-        )
-
-    def _layers_lost(self) -> cw.MathExpression:
-        hour = Duration.hours(1)
-        return cw.MathExpression(
-            expression="most - least",
-            using_metrics={
-                "most": self._own(metrics.LAYERS, statistic="Maximum", period=hour),
-                "least": self._own(metrics.LAYERS, statistic="Minimum", period=hour),
-            },
-            label="layers lost within the hour",
-            period=hour,
-        )
-
-    def _verdicts(self, period: Duration) -> dict[str, cw.IMetric]:
-        return {
-            status: self._own(metrics.ATTEMPTS, status, statistic="Sum", period=period)
-            for status in ("adopted", "rejected", "test_failed", "skipped")
-        }
-
-    def _own(
-        self, of: metrics.Metric, *rest: str, statistic: str, period: Duration | None = None
-    ) -> cw.Metric:
-        return metric(of, self._lineage, *rest, statistic=statistic, period=period)
 
     def _alarm(self, prefix: str, name: str, rule: Rule) -> cw.Alarm:
         return cw.Alarm(
@@ -316,7 +275,3 @@ class Alarms(Construct):
         if email:
             topic.add_subscription(cast(sns.ITopicSubscription, subscriptions.EmailSubscription(email)))
         return topic
-
-
-def _sum(verdicts: Mapping[str, cw.IMetric]) -> str:
-    return "(" + " + ".join(f"FILL({name}, 0)" for name in verdicts) + ")"

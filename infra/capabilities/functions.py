@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
@@ -32,7 +32,7 @@ SHIPPED_DIR = "/opt"
 """Where Lambda unpacks the layer with prompts and version 0."""
 
 
-OPENED = ("execution", "cycle_id", "due", "paused", "release", "attempts")
+OPENED = ("execution", "cycle_id", "cycles", "due", "paused", "release", "attempts")
 CONCLUDED = (
     *("version", "incumbent", "incumbent_attempt", "prepared_version", "clip_set", "looks"),
     *("paused", "paused_at", "paused_reason"),
@@ -85,7 +85,7 @@ class Functions(Grants):
         layers: Layers,
         settings: Settings,
         state_machine_name: str,
-        schedule_name: str,
+        schedule_names: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id, data=data, settings=settings)
         self._layers = layers
@@ -98,7 +98,7 @@ class Functions(Grants):
         self._conclude()
         self._commit()
         self._close_cycle()
-        self._actions(state_machine_name, schedule_name)
+        self._actions(state_machine_name, schedule_names)
         self._widgets()
 
     def _open_cycle(self, state_machine_name: str) -> None:
@@ -110,6 +110,8 @@ class Functions(Grants):
                 **self._settings.variables(
                     *PLANNER,
                     "lineage",
+                    "islands",
+                    "migration_cycles",
                     "slots",
                     "daily_budget_usd",
                     "max_attempts_per_day",
@@ -152,6 +154,7 @@ class Functions(Grants):
                 "ANTHROPIC_SECRET_ARN": self._data.anthropic_secret.secret_arn,
                 **settings.variables(
                     *PLANNER,
+                    "lineage",
                     "planner_effort",
                     "planner_base_url",
                     "probes_per_attempt",
@@ -228,19 +231,14 @@ class Functions(Grants):
     def _conclude(self) -> None:
         function = self._function(
             "Conclude",
-            {**self._loop_names(), **self._settings.variables("confirm_looks_per_day")},
+            {**self._loop_names(), **self._settings.variables("lineage", "confirm_looks_per_day")},
         )
         # Put, not update: an attempt is written once.
         self._allow_table(function, self._data.evolution_record, [GET])
         self._allow_writes(function, self._data.evolution_record, [PUT])
         self._allow_table(function, self._data.loop_control, [GET])
         self._allow_writes(function, self._data.loop_control, [PUT], sorted(Elite.model_fields))
-        self._allow_writes(
-            function,
-            self._data.loop_control,
-            [UPDATE],
-            CONCLUDED,
-        )
+        self._allow_writes(function, self._data.loop_control, [UPDATE], CONCLUDED)
         self._allow_objects(
             function,
             read=["attempts/*", "curves/*", f"{OPERATORS_PREFIX}held_out/curves/*", "sources/*"],
@@ -279,7 +277,7 @@ class Functions(Grants):
         function = self._function("CloseCycle", {"LOOP_CONTROL_TABLE": self._data.loop_control.table_name})
         self._allow_writes(function, self._data.loop_control, [UPDATE], ["execution", "due"])
 
-    def _actions(self, state_machine_name: str, schedule_name: str) -> None:
+    def _actions(self, state_machine_name: str, schedule_names: Sequence[str]) -> None:
         stack = Stack.of(self)
         machine = stack.format_arn(
             service="states",
@@ -293,7 +291,8 @@ class Functions(Grants):
                 "LOOP_CONTROL_TABLE": self._data.loop_control.table_name,
                 "STATE_MACHINE_ARN": machine,
                 "STATE_MACHINE_ALIAS": LIVE_ALIAS,
-                "SCHEDULE_NAME": schedule_name,
+                "SCHEDULE_NAME": ",".join(schedule_names),
+                **self._settings.variables("lineage"),
                 "FRAMEWORK_TOOL_FUNCTION": self.aliases["FrameworkTool"].function_arn,
             },
         )
@@ -303,10 +302,11 @@ class Functions(Grants):
             function, self._data.loop_control, [UPDATE], ["paused", "paused_at", "paused_reason"]
         )
         allow(function, ["states:StartExecution"], [f"{machine}:{LIVE_ALIAS}"])
-        schedule = stack.format_arn(
-            service="scheduler", resource="schedule", resource_name=f"default/{schedule_name}"
-        )
-        allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
+        schedules = [
+            stack.format_arn(service="scheduler", resource="schedule", resource_name=f"default/{name}")
+            for name in schedule_names
+        ]
+        allow(function, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], schedules)
 
     def first_image(self) -> lambda_.Function:
         """Create FirstImage; `SandboxImage.deployed` adds its rights."""
@@ -319,7 +319,7 @@ class Functions(Grants):
             self.aliases[name].configure_async_invoke(on_failure=destination, retry_attempts=2)
 
     def allow_switching_schedule(self, role: iam.IRole) -> None:
-        """Let Actions and FrameworkTool pass the schedule's role when they change the schedule."""
+        """Let Actions and FrameworkTool pass a schedule's role when they change the schedule."""
         for name in ("Actions", "FrameworkTool"):
             role_of(self.functions[name]).add_to_principal_policy(
                 iam.PolicyStatement(

@@ -55,8 +55,8 @@ class Grants(Construct):
         actions: Sequence[str],
         attributes: Sequence[str] = (),
     ) -> None:
-        """Let a function write items of this lineage; with `attributes`, touch only these and the keys."""
-        conditions = {"dynamodb:LeadingKeys": [self._settings.lineage]}
+        """Let a function write items of the deployment's lineages; with `attributes`, only these and the keys."""
+        conditions = {"dynamodb:LeadingKeys": list(self._settings.lineages)}
         if attributes:
             conditions["dynamodb:Attributes"] = ["lineage", "item", *attributes]
             if table is self._data.evolution_record:

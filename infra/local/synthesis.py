@@ -31,6 +31,7 @@ _INPUTS = (
     "layers/common/python/codec_evolution/judging/figures.py",
     "layers/common/python/codec_evolution/judging/rate_distortion.py",
     "layers/common/python/codec_evolution/loop/cycle.py",
+    "layers/common/python/codec_evolution/loop/islands.py",
     "layers/common/python/codec_evolution/loop/metrics.py",
     "layers/common/python/codec_evolution/planner_specs.py",
     "layers/common/python/codec_evolution/pricing.py",

@@ -13,7 +13,7 @@ from infra.settings import Settings
 
 Resources = dict[str, dict[str, Any]]
 
-CROWD = Settings(slots=60, concurrency=50, planner="search", daily_budget_usd=1.0)
+CROWD = Settings(slots=60, concurrency=50, islands=3, planner="search", daily_budget_usd=1.0)
 """Differs from the other assembly in settings of the loop alone."""
 
 

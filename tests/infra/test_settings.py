@@ -21,6 +21,9 @@ README = Path(__file__).resolve().parents[2] / "infra/README.md"
         ("slots", "0", "between 1 and 99"),
         ("slots", "100", "between 1 and 99"),
         ("slots", "many", "a whole number"),
+        ("islands", "0", "between 1 and 8"),
+        ("islands", "9", "between 1 and 8"),
+        ("migration_cycles", "0", "between 1 and 10000"),
         ("concurrency", "100", "between 0 and 99"),
         ("windows_at_once", "0", "between 1 and 40"),
         ("windows_at_once", "41", "between 1 and 40"),
@@ -43,6 +46,26 @@ README = Path(__file__).resolve().parents[2] / "infra/README.md"
 def test_a_wrong_setting_is_refused_with_its_name_and_its_limit(name: str, value: str, limit: str) -> None:
     with pytest.raises(UserError, match=f"^{name} must be .*{limit}"):
         Settings.from_context({name: value})
+
+
+def test_islands_are_named_after_the_lineage_and_share_the_reserved_environments_evenly() -> None:
+    settings = Settings(lineage="blue", islands=3, slots=2, windows_at_once=4)
+    assert settings.lineages == ("blue", "blue-2", "blue-3")
+    assert settings.reserved_concurrency == 3 * 2 * 4 + 1
+    assert Settings().lineages == ("main",)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"lineage": "l" * 31, "islands": "2"}, "lineage must leave room for the numbers of 2 islands"),
+        ({"github_branch": "lineage-main-3", "islands": "3"}, "island main-3 commits to it"),
+    ],
+)
+def test_an_island_whose_name_is_taken_or_too_long_is_refused(given: dict[str, str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        Settings.from_context(given)
+    assert Settings.from_context({**given, "islands": "1"}).islands == 1
 
 
 def test_settings_survive_the_way_through_the_context() -> None:

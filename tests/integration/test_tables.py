@@ -54,8 +54,8 @@ def test_an_attempt_is_found_by_version_and_by_source(session, lineage):
     session.record.put_once(adopted(lineage, 4, 7))
     assert session.record.of_version(lineage, 7).attempt_id == f"{CYCLE}#04"
     assert session.record.of_version(lineage, 8) is None
-    assert session.record.tested(f"key-{lineage}-4").attempt_id == f"{CYCLE}#04"
-    assert session.record.tested("unknown") is None
+    assert session.record.tested(f"key-{lineage}-4", lineage).attempt_id == f"{CYCLE}#04"
+    assert session.record.tested("unknown", lineage) is None
 
 
 def test_a_new_lineage_has_no_incumbent(session, lineage):

@@ -33,7 +33,11 @@ def stores_in_process() -> Iterator[Stores]:
     shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with patch.dict(os.environ, {**shell, "AWS_DEFAULT_REGION": "us-east-1"}, clear=True), mock_aws():
         client = boto3.client("dynamodb")
-        _create(client, RECORD, "lineage", "attempt_id", by_version=("lineage", "adopted_version", "N"))
+        indexes = {
+            "by_version": ("lineage", "adopted_version", "N"),
+            "by_source": ("source_key", "attempt_id", "S"),
+        }
+        _create(client, RECORD, "lineage", "attempt_id", **indexes)
         _create(client, CONTROL, "lineage", "item")
         _create(
             client,

@@ -104,6 +104,8 @@ class Slot(Contract):
     kind: Literal["candidate", "baseline", "incumbent"]
     tools: bool
     budget_usd: float = Field(ge=0)
+    origin: str | None = None
+    """The island whose incumbent this slot tries, unless it was tried here before."""
 
 
 class Item(Shared, Slot):

@@ -72,7 +72,8 @@ SEARCH_TRIALS = {"quick": 0, "normal": 2, "deep": 5}
 
 BASELINE = "baseline"
 OPERATOR = "operator"
-_OTHER_AUTHORS = {BASELINE: "Baseline", OPERATOR: "Operator"}
+MIGRATION = "migration"
+_OTHER_AUTHORS = {BASELINE: "Baseline", OPERATOR: "Operator", MIGRATION: "Migration"}
 
 
 def author_label(name: str) -> str:

@@ -26,6 +26,8 @@ class LoopState:
         The version whose curves for the current contest are stored; challengers wait until it is the incumbent's.
     execution
         ARN of the execution that holds the lease, or "".
+    cycles
+        Cycles that were opened, the running one included.
     due
         Ids of the attempts that the holder opened.
     committed_version
@@ -40,6 +42,7 @@ class LoopState:
     prepared_version: int = -1
     execution: str = ""
     cycle_id: str = ""
+    cycles: int = 0
     due: tuple[str, ...] = ()
     paused: bool = False
     paused_reason: str = ""
@@ -98,8 +101,8 @@ class Record(Protocol):
         """Return the newest adopted versions first, with the columns of a listing."""
         ...
 
-    def tested(self, source_key: str) -> Attempt | None:
-        """Return an attempt that tested the same source under the same rule."""
+    def tested(self, source_key: str, lineage: str) -> Attempt | None:
+        """Return an attempt of a lineage that tested the same source under the same rule."""
         ...
 
     def put_once(self, attempt: Attempt) -> bool:
@@ -119,9 +122,9 @@ class Control(Protocol):
         ...
 
     def take_lease(
-        self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str]
+        self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str], cycles: int = 0
     ) -> None:
-        """Move the lease from ``holder`` to ``execution``; raises `Conflict`."""
+        """Move the lease from ``holder`` to ``execution``, for cycle number ``cycles``; raises `Conflict`."""
         ...
 
     def release_lease(self, lineage: str, execution: str) -> bool:

@@ -266,6 +266,9 @@ class Proposed(Attributes, frozen=True):
     hypothesis: Annotated[Text, Exposure(public=True)] = ""
     changes: Text = ""
     """The parts of the source that differ from the incumbent's, as `planners.novelty` writes them; "" for a rewrite."""
+    origin_lineage: Annotated[str, Exposure(public=True)] = ""
+    origin_version: Annotated[int | None, Exposure(public=True)] = None
+    """The version of another island that the candidate is; absent for a candidate of the lineage's own."""
     started_at: Annotated[Time | None, Exposure(public=True)] = None
 
 

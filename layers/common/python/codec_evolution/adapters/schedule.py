@@ -1,4 +1,4 @@
-"""EventBridge Scheduler: the schedule that starts a cycle once a minute."""
+"""EventBridge Scheduler: the schedules that start a cycle once a minute, one for each island."""
 
 from __future__ import annotations
 
@@ -22,15 +22,25 @@ KEPT = (
 
 
 class MinuteSchedule:
-    """One schedule; implements `steering.Schedule`."""
+    """The schedules of one deployment; implements `steering.Schedule`.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    Parameters
+    ----------
+    names
+        Their names, separated by commas.
+    """
+
+    def __init__(self, names: str) -> None:
+        self._names = names.split(",")
         self._client = boto3.client("scheduler", config=client_config())
 
     def set_enabled(self, enabled: bool) -> bool:
-        """Switch the schedule on or off; returns whether that changed anything."""
-        found = self._client.get_schedule(Name=self._name)
+        """Switch all schedules on or off; returns whether that changed anything."""
+        changed = [self._switch(name, enabled) for name in self._names]
+        return any(changed)
+
+    def _switch(self, name: str, enabled: bool) -> bool:
+        found = self._client.get_schedule(Name=name)
         wanted = "ENABLED" if enabled else "DISABLED"
         if found["State"] == wanted:
             return False

@@ -12,6 +12,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from codec_evolution.adapters import record_format
+from codec_evolution.adapters.adoption_update import adoption_update
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.dynamodb import (
     DIGITS,
@@ -23,6 +24,7 @@ from codec_evolution.adapters.dynamodb import (
     table,
     update_once,
 )
+from codec_evolution.loop.islands import MAX_ISLANDS, home_of
 from codec_evolution.ports import Conflict, Control, DayCounters, LoopState, Record
 from codec_evolution.record import Attempt, Elite, MalformedRecord
 
@@ -112,15 +114,16 @@ class EvolutionRecord:
                 return
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def tested(self, source_key: str) -> Attempt | None:
-        """Return the newest attempt with a source key."""
+    def tested(self, source_key: str, lineage: str) -> Attempt | None:
+        """Return the newest attempt of a lineage with a source key, among the newest of all islands."""
         answer = self._table.query(
             IndexName="by_source",
             KeyConditionExpression=Key("source_key").eq(source_key),
             ScanIndexForward=False,
-            Limit=1,
+            Limit=2 * MAX_ISLANDS,
         )
-        return _attempt(answer["Items"][0]) if answer["Items"] else None
+        own = (item for item in answer["Items"] if item["lineage"] == lineage)
+        return next((_attempt(item) for item in own), None)
 
     def put_once(self, attempt: Attempt) -> bool:
         """Write an attempt unless it is there."""
@@ -150,11 +153,19 @@ class LoopControl:
     ----------
     record_table_name
         The evolution record, for adoption's transaction; functions that never adopt leave it out.
+    home
+        The first island, whose daily counters hold for all of them; functions that count nothing leave it out.
     """
 
     def __init__(
-        self, table_name: str, record_table_name: str = "", sleep: Callable[[float], None] = time.sleep
+        self,
+        table_name: str,
+        record_table_name: str = "",
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        home: str = "",
     ) -> None:
+        self._home = home
         self._table = table(table_name)
         self._sleep = sleep
         self._client = boto3.client("dynamodb", config=client_config())
@@ -169,17 +180,17 @@ class LoopControl:
         return LoopState(**{**known, "lineage": lineage})
 
     def take_lease(
-        self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str]
+        self, lineage: str, *, holder: str, execution: str, cycle_id: str, due: Sequence[str], cycles: int = 0
     ) -> None:
         """Move the lease; raises `Conflict` when the holder is another by now, or the loop was paused."""
         free = Attr("execution").not_exists() if holder == "" else Attr("execution").eq(holder)
         self._update(
             lineage,
-            "SET execution = :e, cycle_id = :c, due = :d",
+            "SET execution = :e, cycle_id = :c, due = :d, cycles = :n",
             # After a lost answer the SDK repeats the call, and finds the lease taken by itself.
             (free | Attr("execution").eq(execution))
             & (Attr("paused").not_exists() | Attr("paused").eq(False)),
-            {":e": execution, ":c": cycle_id, ":d": list(due)},
+            {":e": execution, ":c": cycle_id, ":d": list(due), ":n": cycles},
         )
 
     def release_lease(self, lineage: str, execution: str) -> bool:
@@ -201,7 +212,7 @@ class LoopControl:
         move = {
             "TableName": control_table,
             "Key": serialise(_key(state.lineage)),
-            **_adoption(attempt, state),
+            **adoption_update(attempt, state),
         }
         try:
             self._client.transact_write_items(TransactItems=[{"Put": put}, {"Update": move}])
@@ -241,13 +252,15 @@ class LoopControl:
 
     def day(self, lineage: str, day: str) -> DayCounters:
         """Return the counters of one UTC day."""
-        answer = self._table.get_item(Key=_key(lineage, f"{DAY}{day}"), ConsistentRead=True)
+        key = _key(home_of(lineage, self._home), f"{DAY}{day}")
+        answer = self._table.get_item(Key=key, ConsistentRead=True)
         return _counters(day, answer.get("Item", {}))
 
     def days(self, lineage: str, limit: int) -> list[DayCounters]:
         """Return the counters of the newest days first."""
+        counted = home_of(lineage, self._home)
         answer = self._table.query(
-            KeyConditionExpression=Key("lineage").eq(lineage) & Key("item").begins_with(DAY),
+            KeyConditionExpression=Key("lineage").eq(counted) & Key("item").begins_with(DAY),
             ScanIndexForward=False,
             Limit=limit,
         )
@@ -319,7 +332,7 @@ class LoopControl:
         """Add to a counter of one day, once; returns whether the condition held."""
         update: dict[str, Any] = {
             "TableName": self._names[0],
-            "Key": serialise(_key(lineage, f"{DAY}{day}")),
+            "Key": serialise(_key(home_of(lineage, self._home), f"{DAY}{day}")),
             "UpdateExpression": "ADD #n :a",
             "ExpressionAttributeNames": {"#n": name},
             "ExpressionAttributeValues": serialise({":a": number(amount), **(values or {})}),
@@ -354,26 +367,6 @@ def _attempt(item: Mapping[str, Any]) -> Attempt:
         return Attempt.from_item(record_format.without_format(plain(item)))
     except MalformedRecord as error:
         raise MalformedRecord(f"{error} (attempt {item.get('attempt_id')})") from None
-
-
-def _adoption(attempt: Attempt, state: LoopState) -> dict[str, Any]:
-    """Return the update that makes an attempt the incumbent where the state is still the one that was read."""
-    if attempt.adopted_version is None:
-        raise MalformedRecord("adopted_version: an attempt without one cannot become the incumbent")
-    values: dict[str, Any] = {
-        ":new": attempt.adopted_version,
-        ":sha": attempt.source_sha256,
-        ":attempt": attempt.attempt_id,
-        ":clips": attempt.clip_set,
-    }
-    condition = "attribute_not_exists(version)"
-    if state.version >= 0:
-        condition, values[":old"] = "version = :old", state.version
-    return {
-        "UpdateExpression": "SET version = :new, incumbent = :sha, incumbent_attempt = :attempt, clip_set = :clips",
-        "ConditionExpression": condition,
-        "ExpressionAttributeValues": serialise(values),
-    }
 
 
 def _counters(day: str, item: Mapping[str, Any]) -> DayCounters:

@@ -12,6 +12,7 @@ from codec_evolution import record as records
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.framework import release
+from codec_evolution.loop.islands import island_names, origin_of, state_of
 from codec_evolution.loop.lost_attempts import conclude_lost
 from codec_evolution.ports import Conflict, Control, DayCounters, Executions, LoopState, Objects, Record
 from codec_evolution.record import Attempt
@@ -40,8 +41,14 @@ class CycleSettings:
 
     Attributes
     ----------
+    lineage
+        The first island, and the only one unless there are several.
     least_attempt_usd
         Dollars that an attempt must be able to reserve for its first call of the language model.
+    islands
+        Lineages that evolve side by side.
+    migration_cycles
+        Cycles of an island from one migration to the next.
     """
 
     lineage: str
@@ -50,6 +57,17 @@ class CycleSettings:
     max_attempts_per_day: int
     tools: bool
     least_attempt_usd: float = 0.0
+    islands: int = 1
+    migration_cycles: int = 10
+
+    @property
+    def lineages(self) -> tuple[str, ...]:
+        """All islands."""
+        return island_names(self.lineage, self.islands)
+
+    def share(self, spent_today_usd: float, slots: int) -> float:
+        """Return what one slot of a cycle may spend; the cycles of all islands run at the same time."""
+        return slot_share(self.daily_budget_usd, spent_today_usd, slots * self.islands)
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class CycleStart:
     preparation
         How many times this execution has opened its cycle before (0 or more).
     lineage
-        The lineage that whoever started the execution meant; empty for the deployment's own.
+        The lineage that whoever started the execution meant; empty for the deployment's first.
     """
 
     execution: str
@@ -107,8 +125,9 @@ class CycleOpener:
         shipped
             Files of the release to start with when the lineage has none.
         """
-        lineage, cycle_id = self._settings.lineage, format_time(parse_time(start.started))
-        state = self._control.state(lineage)
+        home, cycle_id = self._settings.lineage, format_time(parse_time(start.started))
+        lineage = start.lineage if start.lineage in self._settings.lineages else home
+        state = state_of(self._control, lineage, home)
         day = self._control.day(lineage, day_of(cycle_id))
         slots = self._refusal(state, start, day) or self._slots(state, start, cycle_id)
         if isinstance(slots, str):
@@ -116,16 +135,21 @@ class CycleOpener:
         due = tuple(slot.attempt_id for slot in slots if slot.kind != "incumbent")
         try:
             self._control.take_lease(
-                lineage, holder=state.execution, execution=start.execution, cycle_id=cycle_id, due=due
+                lineage,
+                holder=state.execution,
+                execution=start.execution,
+                cycle_id=cycle_id,
+                due=due,
+                cycles=_number(state, cycle_id),
             )
         except Conflict:
             return CycleOpened(go=False, reason="lease_taken", lineage=lineage, cycle_id=cycle_id)
         if state.execution != start.execution:
             conclude_lost(self._record, self._objects, state, self._on_recorded)
-        current = state.release or self._first_release(lineage, shipped)
+        current = state.release or self._first_release(home, shipped)
         if (state.execution, state.due) != (start.execution, due):
-            self._count_attempts(slots, cycle_id)
-        share = slot_share(self._settings.daily_budget_usd, day.spent_usd, len(slots))
+            self._count_attempts(lineage, slots, cycle_id)
+        share = self._settings.share(day.spent_usd, len(slots))
         slots = [slot.model_copy(update={"budget_usd": share}) for slot in slots]
         return self._opened(cycle_id, state, current, slots)
 
@@ -149,17 +173,16 @@ class CycleOpener:
         )
 
     def _refusal(self, state: LoopState, start: CycleStart, day: DayCounters) -> str:
-        if start.lineage not in ("", state.lineage):
-            return (
-                f"another_lineage: lineage {start.lineage!r} is not the one that this deployment evolves "
-                f"({state.lineage!r})"
-            )
+        if start.lineage not in ("", *self._settings.lineages):
+            names = ", ".join(repr(each) for each in self._settings.lineages)
+            which = "not the one" if self._settings.islands == 1 else "none of those"
+            return f"another_lineage: lineage {start.lineage!r} is {which} that this deployment evolves ({names})"
         if state.paused:
             return "paused"
         if state.execution not in ("", start.execution) and self._executions.is_running(state.execution):
             return "busy"
         spent = day.spent_usd
-        share = slot_share(self._settings.daily_budget_usd, spent, self._settings.slots)
+        share = self._settings.share(spent, self._settings.slots)
         # A remainder too small for one call would only produce skipped attempts.
         if spent >= self._settings.daily_budget_usd or share < self._settings.least_attempt_usd:
             return "daily_budget_spent" if spent else "daily_budget_below_one_call"
@@ -184,24 +207,38 @@ class CycleOpener:
             _slot(slot, "candidate", records.attempt_id(cycle_id, slot))
             for slot in range(first, first + self._settings.slots)
         ]
-        # Only one slot of a cycle may change the framework, so that no two do at once.
-        return [slots[0].model_copy(update={"tools": self._settings.tools}), *slots[1:]]
+        # Only one slot may change the framework, which all islands share, so that no two do at once.
+        tools = self._settings.tools and state.lineage == self._settings.lineage
+        slots[0] = slots[0].model_copy(update={"tools": tools})
+        origin = origin_of(
+            self._settings.lineages,
+            state.lineage,
+            cycle=_number(state, cycle_id),
+            every=self._settings.migration_cycles,
+        )
+        slots[-1] = slots[-1].model_copy(update={"origin": origin or None})
+        return slots
 
     def _first_release(self, lineage: str, shipped: Mapping[str, str]) -> str:
         name = release.publish(self._objects, shipped)
         self._control.set_release(lineage, name, expected="")
         return name
 
-    def _count_attempts(self, slots: list[Slot], cycle_id: str) -> None:
+    def _count_attempts(self, lineage: str, slots: list[Slot], cycle_id: str) -> None:
         candidates = [slot for slot in slots if slot.kind == "candidate"]
         if candidates:
             self._control.count(
-                self._settings.lineage,
+                lineage,
                 day_of(cycle_id),
                 "attempts",
                 len(candidates),
                 limit=float(self._settings.max_attempts_per_day),
             )
+
+
+def _number(state: LoopState, cycle_id: str) -> int:
+    """Return the number of a cycle in its lineage, from 1: the same for every pass and every repeat of it."""
+    return state.cycles + (state.cycle_id != cycle_id)
 
 
 def _slot(number: int, kind: Literal["candidate", "baseline", "incumbent"], attempt_id: str) -> Slot:

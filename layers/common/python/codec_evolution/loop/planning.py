@@ -13,6 +13,8 @@ from codec_evolution.candidate import Candidate, SourceError, sha256_hex, source
 from codec_evolution.contracts import Envelope, Item, Planned, PlanRequest
 from codec_evolution.framework import release
 from codec_evolution.judging.adoption import RULE
+from codec_evolution.loop.islands import island_seed
+from codec_evolution.planner_specs import MIGRATION
 from codec_evolution.planners.base import (
     Briefing,
     ContinueRound,
@@ -48,6 +50,8 @@ class PlanStage:
         Source of version 0.
     search_seed
         Seeds the random draws of planners.
+    home
+        The first island.
     now
         UTC time in ISO 8601.
     """
@@ -59,6 +63,7 @@ class PlanStage:
     baseline: str
     search_seed: int
     now: Callable[[], str]
+    home: str = ""
 
     def plan(self, request: PlanRequest) -> Planned:
         """Plan one round; a repeated call returns what the first one stored."""
@@ -132,6 +137,9 @@ class PlanStage:
         if item.kind == "incumbent":
             summary = "The incumbent, measured again."
             return Step(Proposal(context.incumbent, "", summary, planner="baseline"))
+        migrant = self._migrant(context) if item.origin and context.round == 0 else None
+        if migrant is not None:
+            return Step(migrant)
         if isinstance(self.planner, NoProposal):
             usage = artifacts.model_usage(item.lineage, item.attempt_id)
             # A key may be gone in a later round, when dollars are recorded there already.
@@ -139,6 +147,27 @@ class PlanStage:
                 self.objects.put_json(usage, {"planner": self.planner.planner})
             return Step(self.planner)
         return self.planner.step(context)
+
+    def _migrant(self, context: RoundContext) -> Proposal | None:
+        """Return another island's incumbent as a candidate; None if there is nothing to try, so that the planner may.
+
+        Version 0 is the same on every island.
+        """
+        origin = self.control.state(str(context.item.origin))
+        if origin.version < 1:
+            return None
+        candidate = self._candidate(origin.incumbent)
+        if context.refusal(candidate):
+            return None
+        name = f"version {origin.version} of lineage {origin.lineage}"
+        return Proposal(
+            candidate,
+            hypothesis=f"What won on {origin.lineage} may win here as well.",
+            summary=f"Try {name}.",
+            planner=MIGRATION,
+            origin_lineage=origin.lineage,
+            origin_version=origin.version,
+        )
 
     def _store(self, item: Item, candidate: Candidate, facts: dict[str, Any]) -> None:
         self.objects.put_text(artifacts.source(candidate.sha256), candidate.source)
@@ -151,7 +180,7 @@ class PlanStage:
             lineage=item.lineage,
             version=item.version,
             incumbent=incumbent,
-            seed=self.search_seed,
+            seed=island_seed(self.search_seed, item.lineage, self.home),
             tried=frozenset(each.normalised_sha256 for each in past if each.normalised_sha256),
             outcomes=tuple(PastAttempt.of(each) for each in past),
         )
@@ -166,7 +195,7 @@ class PlanStage:
         if candidate.normalised_sha256 == incumbent.normalised_sha256:
             return f"unchanged: the source means the same as that of version {state.version}"
         key = source_key(candidate.normalised_sha256, sha256_hex(policy), state.clip_set, RULE.version)
-        known = self.record.tested(key)
+        known = self.record.tested(key, item.lineage)
         # An attempt that was skipped because of the framework tested nothing.
         if known is None or known.status == SKIPPED:
             return ""
@@ -186,6 +215,8 @@ def describe(proposal: Proposal, policy_sha256: str, started_at: str) -> dict[st
         "proposal_summary": proposal.summary,
         "planner": proposal.planner,
         "model": proposal.model,
+        "origin_lineage": proposal.origin_lineage,
+        "origin_version": proposal.origin_version,
         "started_at": started_at,
     }
 

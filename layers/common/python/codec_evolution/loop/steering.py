@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from codec_evolution.loop.islands import home_of, state_of
 from codec_evolution.ports import Conflict, Control
 
 
@@ -51,15 +52,19 @@ class Operator:
         None where no schedule starts cycles: locally, `codec-evolution run` does.
     now
         Returns the time, ISO 8601 in UTC.
+    home
+        The first island of the deployment.
     """
 
     control: Control
     cycles: Cycles
     schedule: Schedule | None
     now: Callable[[], str]
+    home: str = ""
 
     def pause(self, lineage: str, reason: str) -> str:
-        """Let no new cycle begin; a running one ends first."""
+        """Let no new cycle begin; a running one ends first. A pause of one island holds for all of them."""
+        lineage = home_of(lineage, self.home)
         try:
             changed = self.control.set_paused(lineage, True, at=self.now(), reason=reason, expected_at=None)
         except Conflict:
@@ -72,7 +77,7 @@ class Operator:
         return f"Lineage {lineage} is paused.{running}"
 
     def resume(self, lineage: str, expected_at: str | None = None) -> str:
-        """Let cycles begin again, and switch the schedule on.
+        """Let cycles begin again, and switch the schedule on; lifts an island's own pause after that of all islands.
 
         Parameters
         ----------
@@ -85,7 +90,7 @@ class Operator:
             It was paused again since.
         """
         try:
-            changed = self.control.set_paused(lineage, False, at="", reason="", expected_at=expected_at)
+            changed = self._lift(lineage, expected_at)
         except Conflict:
             raise OperatorRefusal(
                 f"Lineage {lineage} was paused again since this was drawn; look at it first."
@@ -95,6 +100,16 @@ class Operator:
             return f"Lineage {lineage} was not paused."
         ticks = "a cycle starts every minute" if self.schedule is not None else "cycles may begin again"
         return f"Lineage {lineage} is resumed: {ticks}."
+
+    def _lift(self, lineage: str, expected_at: str | None) -> bool:
+        """Lift the pause that holds for a lineage; all of them where nobody saw one. Returns whether there was one."""
+        changed = False
+        for each in dict.fromkeys((home_of(lineage, self.home), lineage)):
+            lifted = self.control.set_paused(each, False, at="", reason="", expected_at=expected_at)
+            changed = changed or lifted
+            if lifted and expected_at is not None:
+                break
+        return changed
 
     def run_cycle(self, lineage: str, *, cycle_id: str, nonce: str) -> str:
         """Start one cycle now.
@@ -111,7 +126,7 @@ class Operator:
         OperatorRefusal
             The loop is paused, or another cycle began since.
         """
-        state = self.control.state(lineage)
+        state = state_of(self.control, lineage, self.home)
         if state.paused:
             raise OperatorRefusal(f"Lineage {lineage} is paused; resume it first.")
         if state.cycle_id != cycle_id:

@@ -90,6 +90,8 @@ class Proposal:
         Name of the planner, for the record.
     model
         The language model that wrote it; "" for a planner without one.
+    origin_lineage, origin_version
+        The version of another island that it is; "" and None for a candidate of this one's own.
     """
 
     candidate: Candidate
@@ -97,6 +99,8 @@ class Proposal:
     summary: str
     planner: str
     model: str = ""
+    origin_lineage: str = ""
+    origin_version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ NONCE_CHARS = 20
 
 def controls(context: WidgetContext, request: WidgetRequest) -> str:
     """Return the buttons; each carries the state that it was drawn for."""
-    state = context.control.state(request.lineage)
+    state = context.state(request.lineage)
     return render(
         "controls.html.j2",
         context,

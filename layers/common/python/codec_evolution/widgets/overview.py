@@ -22,7 +22,7 @@ MOST_COUNTED = 25
 
 def overview(context: WidgetContext, request: WidgetRequest) -> str:
     """Return the headline figures of one lineage."""
-    state = context.control.state(request.lineage)
+    state = context.state(request.lineage)
     incumbent = context.record.of_version(request.lineage, state.version) if state.version >= 0 else None
     rate = incumbent.bitrate_mbps if incumbent else None
     waiting = len(context.modifications.latest(MOST_COUNTED, PENDING_APPROVAL))

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codec_evolution.framework.ports import Modifications
-from codec_evolution.ports import Control, Objects, Record
+from codec_evolution.loop.islands import state_of
+from codec_evolution.ports import Control, LoopState, Objects, Record
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
 # The execution of one slot is named after its Map, too.
@@ -77,6 +78,8 @@ class WidgetContext:
 
     Attributes
     ----------
+    lineage
+        The lineage that is shown unless a widget names one; the first of the islands.
     actions
         The ARN of the function that the buttons call.
     now
@@ -92,6 +95,10 @@ class WidgetContext:
     links: Links
     actions: str
     now: Callable[[], str]
+
+    def state(self, lineage: str) -> LoopState:
+        """Return a lineage's state, with the pause that holds for it."""
+        return state_of(self.control, lineage, self.lineage)
 
 
 def read_request(event: Mapping[str, Any]) -> WidgetRequest:
