@@ -162,16 +162,20 @@ class AppStack(Stack):
             ),
             host_instance_id=self.framework_host.instance.instance_id,
         )
-        self.dashboard = Dashboard(
-            self,
-            "Dashboard",
-            # Dashboards are the account's, not the region's.
-            name=f"{self.node.id}-{Aws.REGION}",
-            lineage=settings.lineage,
-            widgets=self.functions.aliases["Widgets"],
-            machine=self.cycle.state_machine,
-            alarms=list(self.alarms.alarms.values()),
-        )
+        # Dashboards are the account's, not the region's.
+        names = island_names(f"{self.node.id}-{Aws.REGION}", settings.islands)
+        for construct_id, name, lineage in zip(
+            island_names("Dashboard", settings.islands), names, settings.lineages, strict=True
+        ):
+            Dashboard(
+                self,
+                construct_id,
+                name=name,
+                lineage=lineage,
+                widgets=self.functions.aliases["Widgets"],
+                machine=self.cycle.state_machine,
+                alarms=list(self.alarms.alarms.values()),
+            )
 
     def _links(self) -> None:
         """Add outputs with the addresses of the console pages."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from codec_evolution.loop.islands import MAX_ISLANDS, island_names
+from codec_evolution.loop.islands import MAX_ISLANDS, branch_of, island_names
 from codec_evolution.planner_specs import CLAUDE, PLANNERS, SEARCH_TRIALS
 from codec_evolution.pricing import UnknownPrice, load_prices, parse_models
 from codec_sandbox.limits import Limits
@@ -233,7 +233,7 @@ class Settings:
                     f"lineage must leave room for the numbers of {self.islands} islands: {name!r} has more than 32 "
                     "characters"
                 )
-            if self.lineage == DEFAULT_LINEAGE != name and self.github_branch == f"lineage-{name}":
+            if self.lineage == DEFAULT_LINEAGE != name and self.github_branch == branch_of(name):
                 raise UserError(
                     f"github_branch must not be {self.github_branch!r}: island {name} commits to it"
                 )

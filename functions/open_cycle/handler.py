@@ -19,7 +19,7 @@ from codec_evolution.contracts import OpenRequest, parse, to_payload
 from codec_evolution.framework import release
 from codec_evolution.loop import metrics
 from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart
-from codec_evolution.loop.islands import state_of
+from codec_evolution.loop.shared_state import state_of
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.repair import operations
 

@@ -61,6 +61,9 @@ IMAGE_LOCK = "framework/overlay/sandbox_container/requirements.lock"
 PLANNER = ("planner", "planner_provider", "planner_models", "planner_max_tokens")
 """Settings of the planner that OpenCycle needs as well as Plan."""
 
+ISLANDS = ("lineage", "islands", "migration_cycles")
+"""Settings of the lineages."""
+
 GET = "dynamodb:GetItem"
 PUT = "dynamodb:PutItem"
 UPDATE = "dynamodb:UpdateItem"
@@ -109,9 +112,7 @@ class Functions(Grants):
                 "FRAMEWORK_MODIFICATIONS_TABLE": self._data.framework_modifications.table_name,
                 **self._settings.variables(
                     *PLANNER,
-                    "lineage",
-                    "islands",
-                    "migration_cycles",
+                    *ISLANDS,
                     "slots",
                     "daily_budget_usd",
                     "max_attempts_per_day",

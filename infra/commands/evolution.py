@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from codec_evolution.loop.islands import MAX_ISLANDS
 from codec_evolution.planner_specs import SEARCH, PlannerName
 from rich.console import Console
 
@@ -59,6 +60,14 @@ DailyBudget = Annotated[
     float, typer.Option(help="USD per day (UTC) for the planner claude; the loop stops at it.")
 ]
 """``--daily-budget-usd``."""
+Islands = Annotated[
+    int, typer.Option(min=1, max=MAX_ISLANDS, help="Lineages that evolve side by side (main, main-2, ...).")
+]
+"""``--islands``."""
+MigrationCycles = Annotated[
+    int, typer.Option(min=1, max=10_000, help="Cycles after which an island tries another one's incumbent.")
+]
+"""``--migration-cycles``."""
 ResumeShipped = Annotated[
     bool,
     typer.Option("--resume-shipped", help="Begin with the lineage that ships instead of with version 0."),
@@ -70,6 +79,8 @@ ResumeShipped = Annotated[
 def run(
     cycles: Annotated[int, typer.Option(min=1, max=100_000, help="Cycles to run, one after the other.")] = 3,
     slots: Annotated[int, typer.Option(min=1, max=MAX_SLOTS, help="Attempts in each cycle.")] = 1,
+    islands: Islands = 1,
+    migration_cycles: MigrationCycles = Settings.migration_cycles,
     planner: Planner = SEARCH,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search planner.")] = 0,
     effort: SearchEffort = Effort.QUICK,
@@ -90,6 +101,8 @@ def run(
     settings = Settings(
         planner=planner,
         slots=slots,
+        islands=islands,
+        migration_cycles=migration_cycles,
         search_seed=seed,
         search_effort=effort.value,
         planner_models=model,

@@ -71,7 +71,9 @@ def _local_target(session: Session) -> Target:
         control=session.control,
         bucket=session.bucket,
         modifications=FrameworkModifications(deployment.framework_modifications_table),
-        operator=Operator(session.control, StateMachineCycles(deployment.state_machine_arn), None, utc_now),
+        operator=Operator(
+            session.control, StateMachineCycles(deployment.state_machine_arn), None, utc_now, LINEAGE
+        ),
         framework_tool=live_framework_tool(deployment.functions["FrameworkTool"]),
         lineage=LINEAGE,
         pages={},
@@ -91,7 +93,9 @@ def deployed_outputs(stage: str) -> Mapping[str, str]:
 
 def _aws_target() -> Target:
     outputs = deployed_outputs(stage_of_environment())
-    control = LoopControl(outputs["LoopControlTable"], outputs["EvolutionRecordTable"])
+    control = LoopControl(
+        outputs["LoopControlTable"], outputs["EvolutionRecordTable"], home=outputs["Lineage"]
+    )
     return Target(
         record=EvolutionRecord(outputs["EvolutionRecordTable"]),
         control=control,
@@ -102,6 +106,7 @@ def _aws_target() -> Target:
             StateMachineCycles(outputs["StateMachineAliasArn"]),
             MinuteSchedule(outputs["ScheduleName"]),
             utc_now,
+            outputs["Lineage"],
         ),
         framework_tool=live_framework_tool(outputs["FrameworkToolFunction"]),
         lineage=outputs["Lineage"],

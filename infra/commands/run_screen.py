@@ -34,9 +34,9 @@ class RunScreen:
         """Print one paragraph, such as a step of starting."""
         print_paragraph(self._console, text, "dim")
 
-    def cycle_began(self, number: int, of: int) -> None:
-        """Begin cycle `number` of `of`."""
-        self._title = f"cycle {number} of {of}"
+    def cycle_began(self, number: int, of: int, lineage: str) -> None:
+        """Begin cycle `number` of `of`, of an island if `lineage` names one."""
+        self._title = f"{lineage} cycle {number} of {of}".lstrip()
         if self._console.is_terminal:
             self._live = Live(Text(self._title), console=self._console, transient=True, refresh_per_second=4)
             self._live.start()
@@ -88,7 +88,11 @@ class RunScreen:
         print_paragraph(console, f"cycles: {_seconds(totals)}", "dim")
         if result.spent_usd:
             print_paragraph(console, f"the language model cost {result.spent_usd:.4f} USD")
-        print_paragraph(console, f"the incumbent is version {result.version}", "bold green")
+        if len(result.versions) > 1:
+            found = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+            print_paragraph(console, f"the incumbents are versions: {found}", "bold green")
+        else:
+            print_paragraph(console, f"the incumbent is version {result.version}", "bold green")
         # Not wrapped, so that a person can copy a command or a path whole.
         console.print(Text(visible(f"commits: git --git-dir {result.git_dir} log --stat")), soft_wrap=True)
         if result.plot:

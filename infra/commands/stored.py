@@ -43,6 +43,7 @@ class StoredControl(LoopControl):
 
     def __init__(self, stored: StoredTable) -> None:
         self._table = stored
+        self._home = DEFAULT_LINEAGE
 
 
 class StoredModifications(FrameworkModifications):

@@ -34,25 +34,26 @@ class HeldOutView:
     record, objects
         Read with the rights of whoever runs the page.
     lineage
-        Whose attempts are shown.
+        Whose attempts are shown, unless a request names another one.
     """
 
     def __init__(self, record: Record, objects: Objects, lineage: str) -> None:
         self._record, self._objects, self._lineage = record, objects, lineage
-        self._found: dict[str, dict[str, Any] | None] = {}
+        self._found: dict[tuple[str, str], dict[str, Any] | None] = {}
 
     def draw(self, event: Mapping[str, Any]) -> str:
         """Return the HTML for the event of a widget; raises `WidgetRequestError` for a parameter out of range."""
         request = read_request(event)
+        lineage = request.lineage or self._lineage
         rows = []
-        for attempt in self._record.latest(self._lineage, LOOKED_AT):
-            found = self._of(attempt.attempt_id)
+        for attempt in self._record.latest(lineage, LOOKED_AT):
+            found = self._of(lineage, attempt.attempt_id)
             if found is not None and len(rows) < request.limit:
                 rows.append({**found, "status": attempt.status, "time": attempt.started_at})
         return render_for_people("held_out.html.j2", request, rows=rows, about=ABOUT)
 
-    def _of(self, attempt_id: str) -> dict[str, Any] | None:
+    def _of(self, lineage: str, attempt_id: str) -> dict[str, Any] | None:
         # What is kept of a concluded attempt never changes, and the page asks every other second.
-        if attempt_id not in self._found:
-            self._found[attempt_id] = held_out_of(self._objects, self._lineage, attempt_id)
-        return self._found[attempt_id]
+        if (lineage, attempt_id) not in self._found:
+            self._found[lineage, attempt_id] = held_out_of(self._objects, lineage, attempt_id)
+        return self._found[lineage, attempt_id]

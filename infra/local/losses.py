@@ -33,8 +33,8 @@ COMMITS = 10_000
 class NotedControl(LoopControl):
     """The loop's control items; a pause is noted in the bucket as well."""
 
-    def __init__(self, table_name: str, record_table_name: str, bucket: ArtifactBucket) -> None:
-        super().__init__(table_name, record_table_name)
+    def __init__(self, table_name: str, record_table_name: str, bucket: ArtifactBucket, home: str) -> None:
+        super().__init__(table_name, record_table_name, home=home)
         self._bucket = bucket
 
     def set_paused(
@@ -61,6 +61,8 @@ class Losses:
     ----------
     git
         The repository behind the GitHub stand-in.
+    branch
+        The branch of the lineage's versions.
     """
 
     record: Record
@@ -68,26 +70,26 @@ class Losses:
     objects: Objects
     git: BareRepository
     lineage: str
+    branch: str = BRANCH
 
-    def restore(self, keys: Iterable[str]) -> int:
+    def restore(self, keys: Iterable[str], of_others: Iterable[str] = ()) -> int:
         """Restore records, commits, dollars and the pause; returns how many attempts were restored.
 
         Parameters
         ----------
         keys
             All keys below ``attempts/<lineage>/``.
+        of_others
+            Those of the lineages that share its daily budget.
         """
         newest = self.record.latest(self.lineage, 1)
         known = artifacts.attempt(self.lineage, newest[0].attempt_id) if newest else ""
-        begun: dict[str, set[str]] = defaultdict(set)
-        for key in keys:
-            folder, _, name = key.rpartition("/")
-            begun[folder].add(name)
+        begun = _files(keys)
         commits = self._commits()
         later = {folder: names for folder, names in begun.items() if folder > known}
         count = self._replay(later, commits) + self._conclude_open(later)
         self._restore_commits(commits)
-        self._restore_dollars(later, begun)
+        self._restore_dollars(later, {**begun, **_files(of_others)})
         self._restore_pause()
         return count
 
@@ -129,7 +131,7 @@ class Losses:
 
     def _commits(self) -> dict[str, str]:
         """Return the hash of each attempt's commit."""
-        head = self.git.resolve(f"refs/heads/{BRANCH}", "commit")
+        head = self.git.resolve(f"refs/heads/{self.branch}", "commit")
         history = self.git.history(head, 0, COMMITS) if head else []
         named = ((trailer_of(each.message, ATTEMPT), each.sha) for each in history)
         return {attempt_id: sha for attempt_id, sha in named if attempt_id}
@@ -168,6 +170,15 @@ class Losses:
             )
         except Conflict:  # the state was just read; a person was quicker
             return
+
+
+def _files(keys: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names of the files in each folder."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        found[folder].add(name)
+    return found
 
 
 def _day(folder: str) -> str:

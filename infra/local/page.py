@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from infra.local import held_out
 from infra.local.held_out import HeldOutView
 from infra.local.loopback import HOST, LoopbackServer, read_body
 from infra.local.losses import note_pause
-from infra.local.session import LINEAGE, Session, is_alive, lend_session
+from infra.local.session import LINEAGE, Session, is_alive, lend_session, lineages_of
 from infra.progress import Progress
 
 NAMES = (HOST, "localhost")
@@ -86,6 +86,15 @@ class Backend:
         )
         self._attached = (session, client)
         self._held_out = HeldOutView(session.record, session.bucket, LINEAGE)
+
+    def lineages(self) -> list[str]:
+        """Return the lineages that the stack has evolved; only the first one while there is no stack."""
+        if self._attached is None:
+            return [LINEAGE]
+        try:
+            return lineages_of(self._attached[0])
+        except (BotoCoreError, ClientError):
+            return [LINEAGE]
 
     def invoke(self, function: str, event: dict[str, Any]) -> str:
         """Return the HTML that a function answers with.
@@ -202,11 +211,17 @@ def serve_page(state_dir: Path, port: int, progress: Progress, ready: Callable[[
             progress("the run has ended")
 
 
-def render_page() -> str:
-    """Return the page without its widgets, which its script fetches."""
+def render_page(lineage: str = LINEAGE, lineages: Sequence[str] = (LINEAGE,)) -> str:
+    """Return the page of a lineage without its widgets, which its script fetches.
+
+    Parameters
+    ----------
+    lineages
+        Those that the page can show.
+    """
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(_static("page.html.j2"))
     views = {**VIEWS, held_out.VIEW: {"title": held_out.TITLE, "about": held_out.ABOUT}}
-    return template.render(views=views, lineage=LINEAGE)
+    return template.render(views=views, lineage=lineage, lineages=lineages)
 
 
 def _static(name: str) -> str:
@@ -215,7 +230,9 @@ def _static(name: str) -> str:
 
 def _application(backend: Backend) -> Starlette:
     async def page(request: Request) -> Response:
-        return HTMLResponse(render_page())
+        lineages = await run_in_threadpool(backend.lineages)
+        asked = request.query_params.get("lineage", LINEAGE)
+        return HTMLResponse(render_page(asked if asked in lineages else LINEAGE, lineages))
 
     async def script(request: Request) -> Response:
         return Response(_static("page.js"), media_type="text/javascript")
@@ -299,4 +316,8 @@ async def _too_deep(request: Request, error: Exception) -> Response:
 def _widget_event(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the event that CloudWatch would send for these parameters."""
     context = {"theme": query.get("theme", "light"), "width": query.get("width", "900")}
-    return {"view": query.get("view", ""), "widgetContext": context}
+    return {
+        "view": query.get("view", ""),
+        "lineage": query.get("lineage", LINEAGE),
+        "widgetContext": context,
+    }

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,8 @@ RUN_SETTINGS = (
     "planner_models",
     "daily_budget_usd",
     "library_codecs",
+    "islands",
+    "migration_cycles",
 )
 """Settings that each run chooses; the functions are deployed with them."""
 
@@ -64,6 +66,8 @@ class CycleResult:
         sandbox for a new incumbent (``prepare``); and the wall clock of the whole cycle (``total``).
     waiting
         Why adopted versions or framework changes are not in the repository yet; empty if they are.
+    lineage
+        The island whose cycle it was.
     """
 
     cycle_id: str
@@ -72,6 +76,7 @@ class CycleResult:
     committed: list[dict[str, Any]]
     refused: str = ""
     waiting: str = ""
+    lineage: str = LINEAGE
 
 
 @dataclass
@@ -80,6 +85,10 @@ class RunResult:
 
     Attributes
     ----------
+    version
+        The incumbent's, of `lineage`.
+    versions
+        The incumbent's version of each island.
     refused
         Why the last cycle was not allowed to run (paused, budget spent); empty if every cycle was.
     failed
@@ -88,6 +97,7 @@ class RunResult:
 
     lineage: str
     version: int = -1
+    versions: dict[str, int] = field(default_factory=dict)
     cycles: list[CycleResult] = field(default_factory=list)
     start_s: dict[str, float] = field(default_factory=dict)
     git_dir: str = ""
@@ -105,6 +115,7 @@ class RunResult:
         return {
             "lineage": self.lineage,
             "version": self.version,
+            "versions": self.versions,
             "cycles": [asdict(cycle) for cycle in self.cycles],
             "spent_usd": round(self.spent_usd, 6),
             "start_s": self.start_s,
@@ -130,8 +141,8 @@ class Screen(Protocol):
     def note(self, text: str) -> None:
         """Show that a start-up step has begun."""
 
-    def cycle_began(self, number: int, of: int) -> None:
-        """Show that a cycle has begun."""
+    def cycle_began(self, number: int, of: int, lineage: str) -> None:
+        """Show that a cycle has begun; `lineage` is "" where there is only one."""
 
     def stages(self, stages: list[Stage]) -> None:
         """Show the stages of the running cycle's attempts."""
@@ -143,14 +154,14 @@ class Screen(Protocol):
 def run_cycles(
     settings: Settings, cycles: int, state_dir: Path, screen: Screen, *, resume_shipped: bool = False
 ) -> RunResult:
-    """Run cycles one after another, until one may not run or fails.
+    """Run cycles one after another, until one may not run or fails. Several islands take turns.
 
     Parameters
     ----------
     settings
         The fields in `RUN_SETTINGS` apply to this run; the others are those of the local stack.
     cycles
-        Maximum number of cycles.
+        Maximum number of cycles of each island.
     resume_shipped
         Whether a new evolution begins with the lineage that ships.
 
@@ -172,37 +183,42 @@ def run_cycles(
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
         if resume_shipped:
             screen.note(f"restored the shipped lineage up to version {ShippedLineage().restore(session)}")
-        _run_until_stopped(session, cycles, screen, result)
+        rounds = [(number, each) for number in range(1, cycles + 1) for each in settings.lineages]
+        _run_until_stopped(session, rounds, screen, result)
         result.plot = str(draw_versions(session, state_dir / "rate_distortion.png") or "")
     return result
 
 
-def _run_until_stopped(session: Session, cycles: int, screen: Screen, result: RunResult) -> None:
-    for number in range(1, cycles + 1):
-        screen.cycle_began(number, cycles)
+def _run_until_stopped(
+    session: Session, rounds: Sequence[tuple[int, str]], screen: Screen, result: RunResult
+) -> None:
+    several = len({lineage for _, lineage in rounds}) > 1
+    for number, lineage in rounds:
+        screen.cycle_began(number, rounds[-1][0], lineage if several else "")
         try:
-            cycle = _run_cycle(session, screen)
+            cycle = _run_cycle(session, screen, lineage)
         except CycleFailed as failed:
             result.failed = str(failed)
             return
         result.cycles.append(cycle)
-        result.version = session.control.state(LINEAGE).version
+        result.versions[lineage] = session.control.state(lineage).version
+        result.version = result.versions[LINEAGE]
         screen.cycle_ended(cycle)
         if cycle.refused:
             result.refused = cycle.refused
             return
 
 
-def _run_cycle(session: Session, screen: Screen) -> CycleResult:
+def _run_cycle(session: Session, screen: Screen, lineage: str) -> CycleResult:
     client = session.deployment.client("stepfunctions")
     began = time.monotonic()
     execution = client.start_execution(
         stateMachineArn=session.deployment.state_machine_arn,
         name=f"local-{uuid.uuid4()}",
-        input=json.dumps(session.deployment.schedule_input),
+        input=json.dumps({**session.deployment.schedule_input, "lineage": lineage}),
     )["executionArn"]
     try:
-        for stages in _watch(session, client, execution):
+        for stages in _watch(session, client, execution, lineage):
             screen.stages(stages)
     except BaseException:
         client.stop_execution(executionArn=execution, cause="the run was interrupted")
@@ -216,7 +232,7 @@ def _run_cycle(session: Session, screen: Screen) -> CycleResult:
         )
     output = json.loads(answer["output"])
     cycle_id = output["cycle_id"]
-    newest = session.record.latest(LINEAGE, RECORDS_A_CYCLE)
+    newest = session.record.latest(lineage, RECORDS_A_CYCLE)
     concluded = sorted(
         (each for each in newest if each.cycle_id == cycle_id), key=lambda each: each.attempt_id
     )
@@ -225,38 +241,39 @@ def _run_cycle(session: Session, screen: Screen) -> CycleResult:
         attempts=[each.to_item() for each in concluded],
         stages_s={
             **stage_seconds(concluded),
-            "prepare": preparation_seconds(session.bucket, cycle_id),
+            "prepare": preparation_seconds(session.bucket, cycle_id, lineage),
             "total": round(time.monotonic() - began, 3),
         },
         committed=output.get("committed") or [],
         refused="" if output["go"] else output["reason"],
         waiting=output.get("waiting", ""),
+        lineage=lineage,
     )
 
 
-def _watch(session: Session, client: Any, execution: str) -> Iterator[list[Stage]]:
+def _watch(session: Session, client: Any, execution: str, lineage: str) -> Iterator[list[Stage]]:
     """Yield the stage of each attempt of the cycle until the execution has ended.
 
     The emulator's history shows top-level states only, so the stage is derived from what the attempt has stored.
     """
     concluded: dict[str, Attempt] = {}
     while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
-        state = session.control.state(LINEAGE)
+        state = session.control.state(lineage)
         if state.execution == execution:
             preparation = [Stage(f"{state.cycle_id}#{PREPARATION}", PREPARING)]
             # Only a preparation pass has no attempts due.
-            yield [_stage(session, attempt_id, concluded) for attempt_id in state.due] or preparation
+            yield [_stage(session, lineage, attempt_id, concluded) for attempt_id in state.due] or preparation
         time.sleep(POLL_S)
 
 
-def _stage(session: Session, attempt_id: str, concluded: dict[str, Attempt]) -> Stage:
+def _stage(session: Session, lineage: str, attempt_id: str, concluded: dict[str, Attempt]) -> Stage:
     if attempt_id not in concluded:
-        record = session.record.get(LINEAGE, attempt_id)
+        record = session.record.get(lineage, attempt_id)
         if record is not None:
             concluded[attempt_id] = record
     if attempt_id in concluded:
         return Stage(attempt_id, concluded[attempt_id].status, concluded[attempt_id])
-    return Stage(attempt_id, stage_of(session.bucket, LINEAGE, attempt_id))
+    return Stage(attempt_id, stage_of(session.bucket, lineage, attempt_id))
 
 
 def stage_seconds(attempts: list[Attempt]) -> dict[str, float]:
@@ -267,12 +284,12 @@ def stage_seconds(attempts: list[Attempt]) -> dict[str, float]:
     }
 
 
-def preparation_seconds(objects: Objects, cycle_id: str) -> float:
+def preparation_seconds(objects: Objects, cycle_id: str, lineage: str) -> float:
     """Return how many seconds a cycle spent measuring a new incumbent; 0 if the incumbent had not changed.
 
     A preparation has no item in the record, only two reports in the bucket.
     """
     attempt_id = f"{cycle_id}#{PREPARATION}"
-    keys = (artifacts.report(LINEAGE, attempt_id), artifacts.held_out_report(LINEAGE, attempt_id))
+    keys = (artifacts.report(lineage, attempt_id), artifacts.held_out_report(lineage, attempt_id))
     reports = [objects.get_json(key) or {} for key in keys]
     return round(sum(sum(report.get("timings_s", {}).values()) for report in reports), 3)

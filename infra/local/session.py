@@ -17,6 +17,7 @@ from codec_evolution import artifacts
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
+from codec_evolution.loop.islands import MAX_ISLANDS, branch_of, island_names
 from codec_evolution.planner_specs import SEARCH
 
 from infra.errors import UserError
@@ -25,6 +26,7 @@ from infra.local.bare_repository import BareRepository
 from infra.local.candidate_packages import VARIABLE, live_packages
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator, answers
+from infra.local.github_api import BRANCH
 from infra.local.github_standin import GithubStandin
 from infra.local.losses import Losses, NotedControl
 from infra.local.modification_journal import Replayer
@@ -37,7 +39,7 @@ EMULATOR_PYTHON = ROOT / ".emulator" / "bin" / "python"
 
 SYNTHESIS_CACHE = ROOT / "cdk.out" / "local"
 LINEAGE = "main"
-"""The lineage that local runs evolve."""
+"""The lineage that local runs evolve, the first one of those with several islands."""
 
 HANDLERS = {"framework_tool": "infra.local.framework_tool.lambda_handler"}
 """Handlers that differ locally, by the function's folder: this one journals what the emulator may lose."""
@@ -80,7 +82,7 @@ class Session:
     def control(self) -> LoopControl:
         """The loop's control items."""
         tables = self.deployment.loop_control_table, self.deployment.evolution_record_table
-        return NotedControl(*tables, self.bucket)
+        return NotedControl(*tables, self.bucket, LINEAGE)
 
     @property
     def bucket(self) -> ArtifactBucket:
@@ -230,9 +232,24 @@ def is_alive(session: Session) -> bool:
 
 def replay_lost(session: Session) -> int:
     """Restore what the tables lost of the evolution; returns how many attempts."""
-    git = BareRepository(session.git_dir)
-    losses = Losses(session.record, session.control, session.bucket, git, LINEAGE)
-    return losses.restore(session.bucket.keys(f"attempts/{LINEAGE}/"))
+    git, stores = BareRepository(session.git_dir), (session.record, session.control, session.bucket)
+    keys = {
+        each: list(session.bucket.keys(f"attempts/{each}/")) for each in island_names(LINEAGE, MAX_ISLANDS)
+    }
+    begun = [each for each in keys if keys[each] or each == LINEAGE]
+    count = 0
+    for lineage in begun:
+        losses = Losses(*stores, git, lineage, branch_of(lineage) or BRANCH)
+        count += losses.restore(
+            keys[lineage], [key for other in begun if other != lineage for key in keys[other]]
+        )
+    return count
+
+
+def lineages_of(session: Session) -> list[str]:
+    """Return the lineages of which a cycle has begun, and `LINEAGE` in any case."""
+    names = island_names(LINEAGE, MAX_ISLANDS)
+    return [each for each in names if each == LINEAGE or session.control.state(each).cycle_id]
 
 
 def replay_lost_modifications(session: Session) -> int:

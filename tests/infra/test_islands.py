@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support.policies import rendered
+from tests.support.policies import REGION, rendered
 from tests.support.templates import Resources, listed, of_type, statements
 
 NAMES = ["main", "main-2", "main-3"]
@@ -85,3 +85,16 @@ def test_each_island_is_watched_by_alarms_of_its_own_and_shared_things_once(
     (paging,) = of_type(crowd_resources, "AWS::CloudWatch::CompositeAlarm")
     rule = json.dumps(paging["Properties"]["AlarmRule"])
     assert "PausedItself3" in rule and "Stagnation2" not in rule
+
+
+def test_each_island_has_a_dashboard_of_its_lineage(crowd_resources: Resources) -> None:
+    bodies = {
+        rendered(each["Properties"]["DashboardName"]): str(rendered(each["Properties"]["DashboardBody"]))
+        for each in of_type(crowd_resources, "AWS::CloudWatch::Dashboard")
+    }
+    assert list(bodies) == [f"CodecEvolutionApp-{REGION}{end}" for end in ("", "-2", "-3")]
+    for lineage, body in zip(NAMES, bodies.values(), strict=True):
+        widgets = [each for each in json.loads(body)["widgets"] if each["type"] == "custom"]
+        assert {each["properties"]["params"]["lineage"] for each in widgets} == {lineage}
+        assert f'"Lineage","{lineage}"' in body
+        assert not any(f'"Lineage","{other}"' in body for other in NAMES if other != lineage)

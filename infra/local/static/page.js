@@ -36,6 +36,7 @@ async function refresh() {
 async function fetchWidget(widget) {
   const query = new URLSearchParams({
     view: widget.dataset.view,
+    lineage: document.body.dataset.lineage,
     theme: dark.matches ? "dark" : "light",
     width: String(Math.max(200, Math.min(4000, widget.clientWidth))),
   });

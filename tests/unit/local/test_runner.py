@@ -134,6 +134,7 @@ def test_while_no_attempt_is_due_the_new_incumbent_is_measured():
     )
     client = SimpleNamespace(describe_execution=lambda **_: {"status": next(statuses)})
     seen = [
-        [(each.attempt_id, each.name) for each in stages] for stages in runner._watch(session, client, "arn")
+        [(each.attempt_id, each.name) for each in stages]
+        for stages in runner._watch(session, client, "arn", "main")
     ]
     assert seen == [[("c#prep", "measuring the new incumbent")], [("c#00", "rejected")]]

@@ -18,9 +18,9 @@ from codec_evolution.loop.islands import (
     island_names,
     island_seed,
     origin_of,
-    state_of,
 )
 from codec_evolution.loop.planning import PlanStage
+from codec_evolution.loop.shared_state import state_of
 from codec_evolution.loop.steering import Operator, OperatorRefusal
 from codec_evolution.planners.base import NoProposal
 from codec_evolution.record import Attempt

@@ -17,11 +17,11 @@ from codec_evolution.loop.commit_message import (
     one_line,
     version_message,
 )
+from codec_evolution.loop.islands import branch_of
 from codec_evolution.record import PUBLIC, Attempt
 
 CODEC_FILE = "codec/evolved_codec.py"
 METRICS_FILE = "codec/metrics.json"
-MAIN_LINEAGE = "main"
 FRAMEWORK_BRANCH = "self-improved-framework"
 
 
@@ -113,7 +113,7 @@ def version_commit(attempt: Attempt, source: str, previous: Attempt | None) -> C
     return CommitPlan(
         files={CODEC_FILE: source, METRICS_FILE: _metrics(attempt, facts)},
         message=version_message(attempt, facts, previous),
-        branch=None if attempt.lineage == MAIN_LINEAGE else f"lineage-{attempt.lineage}",
+        branch=branch_of(attempt.lineage),
         trailer=ATTEMPT,
         author=EVOLUTION,
     )

@@ -12,8 +12,9 @@ from codec_evolution import record as records
 from codec_evolution.clock import day_of, format_time, parse_time
 from codec_evolution.contracts import CycleOpened, Shared, Slot
 from codec_evolution.framework import release
-from codec_evolution.loop.islands import island_names, origin_of, state_of
+from codec_evolution.loop.islands import island_names, origin_of
 from codec_evolution.loop.lost_attempts import conclude_lost
+from codec_evolution.loop.shared_state import state_of
 from codec_evolution.ports import Conflict, Control, DayCounters, Executions, LoopState, Objects, Record
 from codec_evolution.record import Attempt
 

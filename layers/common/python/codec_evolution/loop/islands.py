@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
-from codec_evolution.ports import Control, LoopState
+MAIN_LINEAGE = "main"
+"""The lineage whose versions are on the repository's own branch."""
 
 MAX_ISLANDS = 8
 """Islands of one deployment. Each has a schedule, alarms and a git branch of its own."""
@@ -35,16 +35,9 @@ def home_of(lineage: str, home: str) -> str:
     return home if home and lineage in island_names(home, MAX_ISLANDS) else lineage
 
 
-def state_of(control: Control, lineage: str, home: str) -> LoopState:
-    """Return a lineage's state with the release and the pause that hold for it."""
-    state, first = control.state(lineage), home_of(lineage, home)
-    if first == lineage:
-        return state
-    shared = control.state(first)
-    state = replace(state, release=shared.release)
-    if not shared.paused:
-        return state
-    return replace(state, paused=True, paused_at=shared.paused_at, paused_reason=shared.paused_reason)
+def branch_of(lineage: str) -> str | None:
+    """Return the branch of a lineage's versions; None for the repository's own branch, which lineage ``main`` has."""
+    return None if lineage == MAIN_LINEAGE else f"lineage-{lineage}"
 
 
 def origin_of(lineages: Sequence[str], lineage: str, *, cycle: int, every: int) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from codec_evolution.loop.islands import home_of, state_of
+from codec_evolution.loop.islands import home_of
+from codec_evolution.loop.shared_state import state_of
 from codec_evolution.ports import Conflict, Control
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codec_evolution.framework.ports import Modifications
-from codec_evolution.loop.islands import state_of
+from codec_evolution.loop.shared_state import state_of
 from codec_evolution.ports import Control, LoopState, Objects, Record
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
