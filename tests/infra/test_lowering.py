@@ -294,3 +294,17 @@ def test_permissions_on_alarms_apply_to_all_because_the_emulator_does_not_read_t
     resources = {"P": {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": named}}}}
     widen(resources)
     assert [each["Resource"] for each in named] == ["*", "arn:two", "arn:three"]
+
+
+def test_functions_may_write_items_of_every_island_locally() -> None:
+    keys = {"dynamodb:LeadingKeys": ["main"], "dynamodb:Attributes": ["lineage"]}
+    statement = {
+        "Effect": "Allow",
+        "Action": "dynamodb:UpdateItem",
+        "Resource": "arn:table",
+        "Condition": {"ForAllValues:StringEquals": keys},
+    }
+    policy = {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [statement]}}}
+    widen({"Policy": policy})
+    assert keys["dynamodb:LeadingKeys"] == ["main", *(f"main-{number}" for number in range(2, 9))]
+    assert (statement["Resource"], keys["dynamodb:Attributes"]) == ("arn:table", ["lineage"])

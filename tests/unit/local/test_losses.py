@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from codec_evolution import artifacts
+from codec_evolution.adapters.tables import LoopControl
 from codec_evolution.record import Attempt
 
 from infra.local.bare_repository import Commit, Person
 from infra.local.losses import Losses, note_pause
-from tests.support.stored import Stores, stores_in_process
+from tests.support.stored import CONTROL, RECORD, Stores, stores_in_process
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 DAY = CYCLE[:10]
@@ -94,6 +95,19 @@ def test_dollars_that_the_counter_still_has_are_not_booked_again(stores):
     stores.bucket.put_json(artifacts.model_usage("main", f"{CYCLE}#01"), {"llm_cost_usd": 1.5})
     restore(stores)
     assert stores.control.day("main", DAY).spent_usd == 5.0
+
+
+def test_the_dollars_of_all_islands_are_restored_to_the_counter_that_they_share(stores):
+    control = LoopControl(CONTROL, RECORD, home="main")
+    names = ("main", "main-2")
+    for lineage, dollars in zip(names, (1.5, 0.25), strict=True):
+        stores.bucket.put_json(artifacts.model_usage(lineage, f"{CYCLE}#01"), {"llm_cost_usd": dollars})
+    keys = {each: list(stores.bucket.keys(f"attempts/{each}/")) for each in names}
+    git: Any = Repository()
+    for lineage, other in (names, names[::-1]):
+        losses = Losses(stores.record, control, stores.bucket, git, lineage)
+        assert losses.restore(keys[lineage], keys[other]) == 1
+    assert control.day("main", DAY).spent_usd == control.day("main-2", DAY).spent_usd == 1.75
 
 
 def test_a_new_incumbents_measurement_is_no_attempt(stores):

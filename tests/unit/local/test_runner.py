@@ -22,8 +22,10 @@ class StateMachine:
     def __init__(self, *answers: dict) -> None:
         self._answers = iter(answers)
         self._answer: dict = {}
+        self.started: list[dict] = []
 
-    def start_execution(self, **_: str) -> dict:
+    def start_execution(self, **asked: str) -> dict:
+        self.started.append(json.loads(asked["input"]))
         self._answer = next(self._answers)
         return {"executionArn": "arn"}
 
@@ -40,8 +42,8 @@ def ended(**output) -> dict:
 def answering(monkeypatch: pytest.MonkeyPatch, tmp_path):
     """Run the command against executions that end as told."""
 
-    def run(*answers: dict, cycles: int = 3, reports: dict | None = None):
-        machine = StateMachine(*answers)
+    def run(*answers: dict, cycles: int = 3, reports: dict | None = None, more: tuple[str, ...] = ()):
+        machine = run.machine = StateMachine(*answers)
         session = SimpleNamespace(
             deployment=SimpleNamespace(client=lambda _: machine, state_machine_arn="arn", schedule_input={}),
             record=SimpleNamespace(latest=lambda *_: []),
@@ -57,7 +59,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, tmp_path):
 
         monkeypatch.setattr(runner, "borrow_session", borrow)
         monkeypatch.setattr(runner, "draw_versions", lambda *_: None)
-        arguments = ["run", "--cycles", str(cycles), "--json", "--state-dir", str(tmp_path)]
+        arguments = ["run", "--cycles", str(cycles), "--json", "--state-dir", str(tmp_path), *more]
         return CliRunner().invoke(app, arguments)
 
     return run
@@ -94,6 +96,23 @@ def test_what_github_refused_is_in_the_result_and_on_the_screen(answering):
 def test_a_run_of_all_its_cycles_ends_with_status_0(answering):
     done = answering(ended(), ended(), cycles=2)
     assert (done.exit_code, json.loads(done.stdout)["refused"]) == (0, "")
+
+
+def test_islands_take_turns_and_a_refusal_of_one_ends_the_run(answering):
+    answers = [ended(), ended(), ended(), ended(go=False, reason="paused")]
+    done = answering(*answers, cycles=3, more=("--islands", "2"))
+    found = json.loads(done.stdout)
+    assert [each["lineage"] for each in answering.machine.started] == ["main", "main-2", "main", "main-2"]
+    assert [each["lineage"] for each in found["cycles"]] == ["main", "main-2", "main", "main-2"]
+    assert (found["versions"], found["version"]) == ({"main": 2, "main-2": 2}, 2)
+    assert (done.exit_code, found["refused"]) == (1, "paused")
+
+
+@pytest.mark.parametrize("islands", ["0", "9", "two"])
+def test_a_number_of_islands_out_of_range_is_refused_before_anything_starts(answering, islands):
+    done = answering(more=("--islands", islands))
+    assert done.exit_code == 2
+    assert "--islands" in done.stderr and answering.machine.started == []
 
 
 CYCLE = "attempts/main/2026-11-21T22:00:00.000Z_prep/report.json"

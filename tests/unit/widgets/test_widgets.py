@@ -320,6 +320,19 @@ def test_buttons_call_the_other_function_and_ask_first():
     assert calls["action"] == "call" and calls["confirmation"]
 
 
+def test_the_pause_of_an_island_says_that_it_holds_for_all_of_them():
+    def asked(lineage: str) -> list[str]:
+        return [
+            value for _, name, value in page("controls", lineage=lineage).attributes if name == "confirmation"
+        ]
+
+    assert asked("main")[0] == "Pause lineage main? A running cycle ends first."
+    assert asked("main-2") == [
+        "Pause lineage main, with all islands? A running cycle ends first.",
+        "Start one cycle of lineage main-2 now?",
+    ]
+
+
 def test_a_paused_loop_can_be_resumed_and_nothing_else():
     state = LoopState(
         "main", paused=True, paused_at="2026-11-21T22:01:00.000Z", paused_reason="by an operator"

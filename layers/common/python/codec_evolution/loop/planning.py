@@ -159,11 +159,10 @@ class PlanStage:
         candidate = self._candidate(origin.incumbent)
         if context.refusal(candidate):
             return None
-        name = f"version {origin.version} of lineage {origin.lineage}"
         return Proposal(
             candidate,
-            hypothesis=f"What won on {origin.lineage} may win here as well.",
-            summary=f"Try {name}.",
+            hypothesis=f"Version {origin.version} of lineage {origin.lineage} may win here as well.",
+            summary=f"A migrant: version {origin.version} of lineage {origin.lineage}.",
             planner=MIGRATION,
             origin_lineage=origin.lineage,
             origin_version=origin.version,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from codec_evolution.loop.islands import home_of
 from codec_evolution.ports import LoopState
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.overview import loop_words
@@ -22,6 +23,7 @@ def controls(context: WidgetContext, request: WidgetRequest) -> str:
         request,
         state=state,
         loop=loop_words(state),
+        home=home_of(request.lineage, context.lineage),
         pause={"action": "pause", "lineage": request.lineage},
         resume={"action": "resume", "lineage": request.lineage, "paused_at": state.paused_at},
         run={
