@@ -25,8 +25,7 @@ INPUT_CAPS_BYTES = {
     "open_cycle": 4 * KIB,
     "plan": 36 * KIB,  # the item, and a tool's answer or the report on a draft
     "framework_tool": 140 * KIB,  # a request comes from Plan's answer
-    # The item and two reports.
-    "window": 68 * KIB,
+    "window": 68 * KIB,  # the item and two reports
     "conclude": 68 * KIB,
     "commit": 1 * KIB,
     "close_cycle": 2 * KIB,
@@ -104,8 +103,7 @@ class Slot(Contract):
     kind: Literal["candidate", "baseline", "incumbent"]
     tools: bool
     budget_usd: float = Field(ge=0)
-    origin: str | None = None
-    """The island whose incumbent this slot tries, unless it was tried here before."""
+    origin: str | None = None  # the island whose incumbent this slot tries, unless it was tried here before
 
 
 class Item(Shared, Slot):

@@ -164,7 +164,8 @@ class AnswerReader:
         if not submission["hypothesis"]:
             raise RequestRefused("bad_input: submit_codec: hypothesis is empty")
         if self.last or candidate.sha256 in self.talk.passed:
-            return Proposal(candidate, **submission, planner=CLAUDE, model=self.talk.model)
+            said = submission["hypothesis"], submission["summary"]
+            return Proposal(candidate, *said, planner=CLAUDE, model=self.talk.model)
         return Draft(candidate, submission)
 
     def _warn(self, candidate: Candidate) -> None:
