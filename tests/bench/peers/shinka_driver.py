@@ -5,10 +5,14 @@ Usage: ``python shinka_driver.py FOLDER EVALUATOR WORKERS TIMEOUT_S``; ``FOLDER`
 
 import json
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 from shinka.launch import JobScheduler, LocalJobConfig  # pyright: ignore[reportMissingImports]
+
+POLL_S = 0.05
 
 
 def main():
@@ -20,7 +24,12 @@ def main():
 
     def score(path):
         try:
-            results, _ = scheduler.run(str(path), str(folder / f"results-{path.stem}"))
+            results_dir = str(folder / f"results-{path.stem}")
+            job = SimpleNamespace(generation=0, start_time=time.time())
+            job.job_id = scheduler.submit_async(str(path), results_dir)
+            while scheduler.check_job_status(job):  # which alone enforces the time limit
+                time.sleep(POLL_S)
+            results = scheduler.get_job_results(job.job_id, results_dir) or {}
         except Exception as error:
             return path.stem, f"{type(error).__name__}: {error}"[:200]
         correct = (results.get("correct") or {}).get("correct")
