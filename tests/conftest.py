@@ -24,6 +24,9 @@ LONGEST = (
     "tests/integration/test_claude_experiments.py",
     "tests/browser/test_page_in_chromium.py",
     "tests/integration/test_framework_scenario.py",
+    "tests/integration/test_framework_hosts.py",
+    "tests/integration/test_benchmark.py",
+    "tests/integration/test_candidate_packages.py",
 )
 """Files that take minutes: a process that began one last would end long after the others."""
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codec_sandbox.clips import CLIP_DIRECTORY, CLIPS_VARIABLE
+from codec_sandbox.clip_directory import CLIP_DIRECTORY, CLIPS_VARIABLE
 
 from infra.errors import UserError
 from infra.local import maps, rights

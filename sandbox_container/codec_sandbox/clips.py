@@ -7,7 +7,6 @@ decodes video or reaches outside the clip directory, so it runs unchanged in the
 
 import hashlib
 import json
-import os
 import threading
 import zipfile
 from collections import OrderedDict
@@ -17,15 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from codec_sandbox.clip_directory import CLIP_DIRECTORY
 from codec_sandbox.frames import Frames
-
-CLIPS_VARIABLE = "CODEC_SANDBOX_CLIPS"
-"""Environment variable that names the directory of another clip set, in place of the shipped one."""
-
-CLIP_DIRECTORY = Path(
-    os.environ.get(CLIPS_VARIABLE) or Path(__file__).resolve().parents[1] / "clips"
-).absolute()
-"""The clip set of this process: the committed manifest and, after set-up, the extracted windows."""
 
 WINDOWS_PER_CLIP = 8
 SEALED_WINDOW = 7

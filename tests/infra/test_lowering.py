@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codec_sandbox.clips import CLIP_DIRECTORY, CLIPS_VARIABLE
+from codec_sandbox.clip_directory import CLIP_DIRECTORY, CLIPS_VARIABLE
 
 from infra.errors import UserError
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from codec_sandbox.clips import CLIP_DIRECTORY, CLIPS_VARIABLE
+from codec_sandbox.clip_directory import CLIP_DIRECTORY, CLIPS_VARIABLE
 
 from infra.workbench.clips_setup import fetch_clips, record_hashes
 from infra.workbench.references import ANCHOR, ENCODERS, RANGE_ANCHOR, rebuild_references

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 from codec_evolution.contracts import QualityRange
-from codec_sandbox.clips import CLIP_DIRECTORY, CLIPS_VARIABLE, ClipSet
+from codec_sandbox.clip_directory import CLIP_DIRECTORY, CLIPS_VARIABLE
+from codec_sandbox.clips import ClipSet
 from codec_sandbox.references import References
 
 from infra.workbench.references import MINIMUM_SPAN_DB
