@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from codec_evolution.candidate import MAX_SOURCE_BYTES
 from codec_evolution.planners.grammar.genome import GENES, MARK, Genome, origin_of, read_genome
 from codec_evolution.planners.grammar.writer import write_codec
+from codec_sandbox.elements import read_bits
 from codec_sandbox.policy import Policy, ceiling_text
 from codec_sandbox.validator import check
 
@@ -221,6 +223,19 @@ def test_only_the_tools_of_the_genome_are_in_the_text() -> None:
     ):
         assert word in strong
         assert word not in plain
+
+
+@pytest.mark.parametrize(
+    "genome", [STRONG, *(Genome(prediction=each, pace="quick") for each in GENES["prediction"])]
+)
+def test_a_quick_codec_reports_its_bits_by_syntax_element_to_the_last_one(genome: Genome) -> None:
+    frames = moving_frames(4, 40, 48)
+    packets, codec = encode(write_codec(genome), frames)
+    counted = read_bits(json.dumps(codec["bits_report"]()).encode(), 8 * sum(map(len, packets)))
+    assert sum(counted.values()) == 8 * sum(map(len, packets))
+    assert counted["headers"] == 32
+    assert ("motion" in counted) == (genome.prediction == "motion")
+    assert min(counted[name] for name in ("luma", "chroma", "modes")) > 0
 
 
 def test_short_endings_save_a_byte_in_most_packets() -> None:
