@@ -143,7 +143,8 @@ def import_torchvision() -> None:
 def import_packages(folder: str) -> None:
     """Import the `OPTIONAL` libraries that a folder has; "" for no folder.
 
-    They are looked for there and not on the path, where this machine may have another version.
+    They are looked for there and not on the path, where this machine may have another version. A library that this
+    process has imported already stays.
 
     Raises
     ------
@@ -154,9 +155,10 @@ def import_packages(folder: str) -> None:
         spec = importlib.machinery.PathFinder.find_spec(library, [folder]) if folder else None
         if spec is None or spec.loader is None:
             continue
-        package = importlib.util.module_from_spec(spec)
-        sys.modules[library] = package
-        spec.loader.exec_module(package)
+        if library not in sys.modules:
+            package = importlib.util.module_from_spec(spec)
+            sys.modules[library] = package
+            spec.loader.exec_module(package)
         for name in modules:
             _import_module(name)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.loop.commit import CODEC_FILE, MAIN_LINEAGE, METRICS_FILE
+from codec_evolution.loop.commit import CODEC_FILE, METRICS_FILE
 from codec_evolution.loop.cycle import PREPARATION
+from codec_evolution.loop.islands import MAIN_LINEAGE
 from codec_evolution.planners.claude.transcript import Transcript
 from codec_evolution.ports import LoopState
 from codec_evolution.record import DEPLOYED, STATUSES

@@ -56,6 +56,7 @@ def test_the_sandbox_function_is_bounded_and_knows_nothing(app_resources: Resour
         "CODEC_SANDBOX_LIBRARY_CODECS": "off",
         "CODEC_SANDBOX_CORES": "2",
         "CODEC_SANDBOX_WINDOW_CORES": "2",
+        "CODEC_SANDBOX_PACKAGES": "/var/task",
     }
     opener = named(app_resources, "AWS::Lambda::Function", "OpenCycle")["Properties"]
     assert opener["Environment"]["Variables"]["CODEC_SANDBOX_LIBRARY_CODECS"] == "off"

@@ -142,7 +142,8 @@ class BenchmarkImage:
         """
         self._check(f"{self._function}:{LIVE_ALIAS}")
         served = self._client.get_function(FunctionName=self._function, Qualifier=LIVE_ALIAS)["Code"]
-        return str(served.get("ResolvedImageUri") or served["ImageUri"])
+        # The emulator runs the function from a checkout.
+        return str(served.get("ResolvedImageUri") or served.get("ImageUri") or "a checkout")
 
     def _take(self, image: str) -> str:
         """Set the unpublished function's image; returns the hash by which it is published."""
