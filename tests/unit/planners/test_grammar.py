@@ -131,6 +131,7 @@ def test_a_source_is_within_the_language_policy(genome: Genome) -> None:
     assert violations == []
 
 
+@pytest.mark.slow
 def test_a_source_imports_numpy_and_a_little_of_the_standard_library() -> None:
     for genome in ONE_GENE_CHANGED:
         found = declarations(source_of(genome))
