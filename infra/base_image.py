@@ -21,6 +21,8 @@ from infra.settings import PYTHON_VERSION
 REGISTRY = "https://public.ecr.aws"
 REPOSITORY = "lambda/python"
 """Where AWS publishes its Python images for Lambda."""
+TAG = f"{REGISTRY.partition('://')[2]}/{REPOSITORY}:{PYTHON_VERSION}"
+"""The image by its tag."""
 LOCK = Path(__file__).with_name("base_image.lock")
 """One image by tag and digest; made by `main`."""
 PLATFORM = ("linux", "amd64")
@@ -45,12 +47,11 @@ def base_image(lock: Path = LOCK) -> str:
     UserError
         The lock file is not what `main` writes, or is for another Python version.
     """
-    tag = f"{REGISTRY.partition('://')[2]}/{REPOSITORY}:{PYTHON_VERSION}"
     if not lock.exists():
-        return tag
+        return TAG
     lines = [line for line in lock.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    if len(lines) != 1 or not re.fullmatch(rf"{re.escape(tag)}@sha256:[0-9a-f]{{64}}", lines[0]):
-        raise UserError(f"{lock.name} must be one line {tag}@sha256:<64 hexadecimal digits>: run make lock")
+    if len(lines) != 1 or not re.fullmatch(rf"{re.escape(TAG)}@sha256:[0-9a-f]{{64}}", lines[0]):
+        raise UserError(f"{lock.name} must be one line {TAG}@sha256:<64 hexadecimal digits>: run make lock")
     return lines[0]
 
 
@@ -110,7 +111,7 @@ def main(registry: str = REGISTRY, lock: Path = LOCK) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    image = f"{REGISTRY.partition('://')[2]}/{REPOSITORY}:{PYTHON_VERSION}@{digest}"
+    image = f"{TAG}@{digest}"
     lock.write_text(f"# The base of the sandbox image. Made by: make lock\n{image}\n", "utf-8")
     print(f"{lock.name}: {image}")
     return 0

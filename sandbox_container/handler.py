@@ -14,6 +14,7 @@ from codec_sandbox.report import build
 from codec_sandbox.request import Request, parse
 from codec_sandbox.stages import RUN_WALL_S, Benchmark
 from codec_sandbox.supervisor import Supervisor
+from codec_sandbox.warm import PACKAGES_VARIABLE
 
 TAMPERED_STATUS = 70
 """Exit status of a process that a worker has changed irrevocably."""
@@ -23,9 +24,6 @@ CORES_VARIABLE = "CODEC_SANDBOX_CORES"
 
 WINDOW_CORES_VARIABLE = "CODEC_SANDBOX_WINDOW_CORES"
 """The same for a request that names one window, beside which others may run on this machine; 0 means no fewer."""
-
-PACKAGES_VARIABLE = "CODEC_SANDBOX_PACKAGES"
-"""Names the folder of the packages that a person has approved for candidates; without it there are none."""
 
 REPORTING_S = 20.0
 """Part of the function's time reserved for ending the workers and writing the report, in seconds."""

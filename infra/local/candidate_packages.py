@@ -25,9 +25,12 @@ from codec_evolution.host.image import LOCK, added_packages
 from codec_evolution.host.packages import Package
 from codec_evolution.host.refusal import HostRefusal
 from codec_evolution.ports import ImageBuild, ImageBuilds, PublishRefused, SandboxImage
+from codec_sandbox.warm import PACKAGES_VARIABLE
 
-VARIABLE = "CODEC_SANDBOX_PACKAGES"
-"""Names the folder to the benchmark."""
+from infra.local.host_files import LocalHostFiles, write_json
+
+LIVE = "live"
+"""Name of the link to the folder that serves."""
 CHECK_TIMEOUT_S = 120
 """Of one examination: two starts of a zygote, and version 0 on smoke frames."""
 _ASK = "import handler, json, sys; print(json.dumps(handler.lambda_handler(json.load(sys.stdin), None)))"
@@ -35,7 +38,7 @@ _ASK = "import handler, json, sys; print(json.dumps(handler.lambda_handler(json.
 
 def live_packages(state_dir: Path) -> Path:
     """Return the link to the approved packages of one state directory; it is missing where none was approved."""
-    return state_dir.resolve() / "framework" / "packages" / "live"
+    return LocalHostFiles.of(state_dir).packages / LIVE
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class PackageFolders:
         except HostRefusal as refused:
             succeeded, message = False, refused.message
         ended = ImageBuild(build, succeeded, str(place), modification_id, lock_sha256, message)
-        _write(self._notes(build), json.dumps(asdict(ended)))
+        write_json(self._notes(build), asdict(ended))
         return build
 
     def finished(self, build: str) -> ImageBuild:
@@ -83,10 +86,10 @@ class PackageFolders:
             A package cannot be imported, the sandbox is not fit with it, or version 0 fails on smoke frames.
         """
         check_image(lambda event: self._ask(image, event))
-        link = self.folder / "live.unfinished"
+        link = self.folder / f"{LIVE}.unfinished"
         link.unlink(missing_ok=True)
         link.symlink_to(packages.installed(Path(image)))
-        link.replace(self.folder / "live")
+        link.replace(self.folder / LIVE)
         return Path(image).name
 
     def _install(self, lock: str, place: Path) -> list[str]:
@@ -103,7 +106,7 @@ class PackageFolders:
 
     def _ask(self, image: str, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the benchmark's handler answers in a process of its own; raises `PublishRefused`."""
-        environment = {**os.environ, VARIABLE: str(packages.installed(Path(image)))}
+        environment = {**os.environ, PACKAGES_VARIABLE: str(packages.installed(Path(image)))}
         try:
             done = subprocess.run(
                 [sys.executable, "-c", _ASK],
@@ -125,12 +128,6 @@ class PackageFolders:
 
     def _notes(self, build: str) -> Path:
         return self.folder / f"build-{build}.json"
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text, "utf-8")
-    unfinished.replace(path)
 
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from codec_evolution.host.guard import CODE, DATA, Guard
@@ -23,6 +22,7 @@ from codec_evolution.loop.commit import FRAMEWORK_BRANCH
 from infra.errors import UserError
 from infra.local.bare_repository import BareRepository, Person
 from infra.local.github_standin import BRANCH, PERSON
+from infra.local.host_files import LocalHostFiles, write_json
 from infra.local.synthesis import ROOT
 from infra.progress import Progress
 from infra.settings import Settings
@@ -35,38 +35,6 @@ GIT_TIMEOUT_S = 60
 """Of one git command."""
 SKIPPED = (".git", ".venv", ".emulator", ".local", "__pycache__", "cdk.out", "windows", "downloads")
 """Folders that are not the framework's, where there is no git to say so."""
-
-
-@dataclass(frozen=True)
-class LocalHostFiles:
-    """The local host's files below a state directory."""
-
-    folder: Path
-
-    @classmethod
-    def of(cls, state_dir: Path) -> LocalHostFiles:
-        """Return the files of one state directory."""
-        return cls(state_dir.resolve() / "framework")
-
-    @property
-    def config(self) -> Path:
-        """The host program's settings."""
-        return self.folder / "host.json"
-
-    @property
-    def checkout(self) -> Path:
-        """The clone that the tools edit."""
-        return self.folder / "checkout"
-
-    @property
-    def manifest(self) -> Path:
-        """Hashes of the files that no tool may change."""
-        return self.folder / "manifest.json"
-
-    @property
-    def base(self) -> Path:
-        """What the clone was last updated to: a commit, and hashes by path."""
-        return self.folder / "base.json"
 
 
 def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progress) -> Path:
@@ -96,15 +64,15 @@ def set_up(state_dir: Path, git_dir: Path, settings: Settings, progress: Progres
     branch = git.resolve(f"refs/heads/{FRAMEWORK_BRANCH}", "commit")
     if branch is None or not places.base.is_file():
         commit = _seed(git, ROOT, installed, git.resolve(f"refs/heads/{BRANCH}", "commit"))
-        _write(places.base, {"commit": commit, "files": installed})
+        write_json(places.base, {"commit": commit, "files": installed})
     if not (places.checkout / ".git").is_dir():
         # A lost clone comes back from the branch, with every change that was pushed there.
         _clone(git_dir, places.checkout)
     _refresh(git, places, installed, progress)
     guard = Guard.load(GUARD)
     fixed = {path: sha for path, sha in installed.items() if _is_fixed(path, guard)}
-    _write(places.manifest, fixed)
-    _write(places.config, _settings_of(places, settings))
+    write_json(places.manifest, fixed)
+    write_json(places.config, _settings_of(places, settings))
     return places.config
 
 
@@ -210,7 +178,7 @@ def _refresh(
         target.chmod((ROOT / path).stat().st_mode & 0o777)
     present = {path: sha for path, sha in installed.items() if (places.checkout / path).is_file()}
     commit = _seed(git, places.checkout, present, git.resolve(f"refs/heads/{FRAMEWORK_BRANCH}", "commit"))
-    _write(places.base, {"commit": commit, "files": dict(installed)})
+    write_json(places.base, {"commit": commit, "files": dict(installed)})
 
 
 def _clone(git_dir: Path, checkout: Path) -> None:
@@ -243,9 +211,3 @@ def _git(arguments: list[str], cwd: Path) -> str:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _write(path: Path, value: object) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(value, indent=1), "utf-8")
-    unfinished.replace(path)

@@ -19,11 +19,12 @@ from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.loop.islands import MAX_ISLANDS, branch_of, island_names
 from codec_evolution.planner_specs import SEARCH
+from codec_sandbox.warm import PACKAGES_VARIABLE
 
 from infra.errors import UserError
 from infra.local import host
 from infra.local.bare_repository import BareRepository
-from infra.local.candidate_packages import VARIABLE, live_packages
+from infra.local.candidate_packages import live_packages
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
 from infra.local.emulator import REGION, Emulator, answers
 from infra.local.github_api import BRANCH
@@ -144,7 +145,7 @@ def _start(
             "LINEAGE": LINEAGE,
             "CODEC_SANDBOX_CORES": "0",
             "CODEC_SANDBOX_WINDOW_CORES": "1",
-            VARIABLE: str(live_packages(state_dir)),
+            PACKAGES_VARIABLE: str(live_packages(state_dir)),
             "FRAMEWORK_HOST": str(host.set_up(state_dir, git_dir, _settings(), progress)),
             **environment,
         }

@@ -78,6 +78,9 @@ MODULES = [  # every module that a candidate may be allowed, and what those impo
     "encodings.unicode_escape",
     "__future__",
 ]
+PACKAGES_VARIABLE = "CODEC_SANDBOX_PACKAGES"
+"""Names the folder of the packages that a person has approved for candidates; without it there are none."""
+
 OPTIONAL = {
     "constriction": ("constriction.stream.model", "constriction.stream.queue", "constriction.stream.stack"),
     "pywt": ("pywt",),
