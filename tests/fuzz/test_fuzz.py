@@ -411,10 +411,11 @@ def test_a_template_renders_plain_data_or_fails_by_name(template, data):
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[tuple[str, Recorder]]:
-    recorder = Recorder()
-    with Page(recorder, 0) as served:
-        yield urlsplit(served.url).netloc, recorder
+def pages() -> Iterator[dict[bool, tuple[str, Recorder]]]:
+    """Serve a page for foreign requests and one for its own, since a button may still act after the answer."""
+    foreign, own = Recorder(), Recorder()
+    with Page(foreign, 0) as first, Page(own, 0) as second:
+        yield {True: (urlsplit(first.url).netloc, foreign), False: (urlsplit(second.url).netloc, own)}
 
 
 def send(host: str, data: bytes) -> bytes:
@@ -434,7 +435,7 @@ def send(host: str, data: bytes) -> bytes:
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[list[tuple[int, bytes, int]], bool]:
-    """Draw a damaged request, and whether it could still be one of the page's own."""
+    """Draw the damage of a request, and whether another page sends it."""
     return draw(
         st.lists(st.tuples(st.integers(0, 10**4), st.binary(max_size=6), st.integers(0, 30)), max_size=4)
     ), draw(st.booleans())
@@ -442,17 +443,16 @@ def requests(draw: st.DrawFn) -> tuple[list[tuple[int, bytes, int]], bool]:
 
 @drawn(60)
 @given(requests(), st.binary(max_size=60))
-def test_damaged_requests_get_no_traceback_and_press_no_button_of_a_foreign_page(page, drawn_request, tail):
-    host, recorder = page
+def test_damaged_requests_get_no_traceback_and_press_no_button_of_a_foreign_page(pages, drawn_request, tail):
     edits, foreign = drawn_request
+    host, recorder = pages[foreign]
     origin = "https://evil.example" if foreign else f"http://{host}"
     data = press(host, PAUSE, Origin=origin).encode()
     for at, insert, cut in edits:
         place = at % (len(data) + 1)
         data = data[:place] + insert + data[place + cut :]
-    del recorder.asked[:]
     answer = send(host, data + tail)
     assert not answer or answer.startswith(b"HTTP/1.1 ")
     assert b"HTTP/1.1 5" not in answer and b"Traceback" not in answer
-    if foreign and b"evil.example" in data:
+    if foreign:
         assert recorder.asked == []
