@@ -193,7 +193,8 @@ class Slot:
         control = self._control()
         measure = self._make.benchmark(
             "Measure",
-            ["validate", "smoke", "screen"],
+            # A new incumbent has passed the other gates as a candidate.
+            expression("$item.kind = 'incumbent' ? ['validate'] : ['validate', 'smoke', 'screen']"),
             "train",
             envelope="$envelope",
             windows_of=["measure"],

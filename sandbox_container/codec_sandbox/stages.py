@@ -8,6 +8,7 @@ import itertools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,9 @@ from codec_sandbox.worker import FUNCTIONS
 
 SCREEN_FRAMES = 4
 """Frames that the screen stage encodes at the lowest and at the highest of `QUALITIES`."""
+
+MOST_REMEMBERED = 16
+"""Sources of which it is known that they have passed the smoke stage here: drafts of an attempt, then a candidate."""
 
 FALL_TOLERANCE_DB = 0.5
 """How much PSNR-YUV may fall, in dB, where `quality` rises."""
@@ -104,6 +108,7 @@ class Benchmark:
         self.observe = observe
         self.cores = cores or len(os.sched_getaffinity(0))
         self.window_cores = window_cores or self.cores
+        self._smoke_passed: deque[tuple[object, ...]] = deque(maxlen=MOST_REMEMBERED)
         self._stages = {
             "validate": self._validate,
             "smoke": self._smoke,
@@ -175,7 +180,12 @@ class Benchmark:
         runner.load("decoder", meter)
 
     def _smoke(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:
+        """Code the smoke frames; as a gate to later stages, not again where the same run has passed here before."""
+        run = (request.source_sha256, request.policy_sha256, request.limits, request.total_cpu_s)
+        if run in self._smoke_passed and request.policy is not None and request.stages[-1] != "smoke":
+            return
         runner.code(smoke_frames(), SMOKE_FPS, SMOKE_QUALITY, meter)
+        self._smoke_passed.append(run)
 
     def _screen(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:
         window = self.clips.choose("train", request.seed)[0]

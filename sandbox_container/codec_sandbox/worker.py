@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import json
+import marshal
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ import struct
 import sys
 import types
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, Literal, TypeAlias
 
 from codec_sandbox import channel, elements, selftest, walls
@@ -23,7 +25,7 @@ from codec_sandbox.renaming import SUFFIX, original, rename
 from codec_sandbox.source import CONSTRUCT, text_of
 from codec_sandbox.validator import check
 
-LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE, BITS = range(1, 8)
+LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE, BITS, COMPILE = range(1, 9)
 """Operations of a request."""
 
 Role: TypeAlias = Literal["encoder", "decoder"]
@@ -102,6 +104,7 @@ class _Worker:
             VALIDATE: self.validate,
             PROBE: self.probe,
             BITS: self.bits,
+            COMPILE: self.compile,
         }[operation]
         try:
             self.reply(action(meta, payload))
@@ -128,10 +131,26 @@ class _Worker:
         _, violations = check(bytes(payload), policy, entry_points=tuple(FUNCTIONS.values()))
         return json.dumps([vars_of(v) for v in violations[:200]]).encode()
 
+    def compile(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        return marshal.dumps(self.code_of(bytes(payload), _policy(meta)))
+
     def load(self, meta: dict[str, Any], payload: memoryview) -> bytes:
-        source = bytes(payload)
+        source, code = bytes(payload[: meta["source_bytes"]]), payload[meta["source_bytes"] :]
         self.source_lines = text_of(source).split("\n")
-        policy = Policy.from_dict(meta["policy"]) if meta["policy"] is not None else None
+        policy = _policy(meta)
+        compiled = marshal.loads(code) if len(code) else self.code_of(source, policy)
+        module = types.ModuleType(MODULE)
+        sys.modules[MODULE] = module  # dataclasses look their own module up
+        self.names = module.__dict__
+        if policy is not None:
+            self.names["__builtins__"] = guarded_builtins(policy)
+        exec(compiled, self.names)
+        if meta["function"] is not None:
+            self.check_signature(meta["function"])
+        return b"loaded"
+
+    def code_of(self, source: bytes, policy: Policy | None) -> CodeType:
+        """Compile a source; raises `CandidateFault` if it does not parse or violates the policy."""
         tree, violations = check(source, policy, entry_points=())
         if tree is None or violations:
             hidden = any(violation.construct == CONSTRUCT for violation in violations)
@@ -142,16 +161,9 @@ class _Worker:
                 line=violations[0].line or None,
                 violations=tuple(violations),
             )
-        module = types.ModuleType(MODULE)
-        sys.modules[MODULE] = module  # dataclasses look their own module up
-        self.names = module.__dict__
         if policy is not None:
             rename(tree, policy)
-            self.names["__builtins__"] = guarded_builtins(policy)
-        exec(compile(tree, FILENAME, "exec", dont_inherit=True), self.names)
-        if meta["function"] is not None:
-            self.check_signature(meta["function"])
-        return b"loaded"
+        return compile(tree, FILENAME, "exec", dont_inherit=True)
 
     def check_signature(self, name: str) -> None:
         function = self.function(name)
@@ -251,6 +263,10 @@ class _Worker:
 def vars_of(violation: Violation) -> list[Any]:
     """Return a violation as a JSON list."""
     return [violation.line, violation.column, violation.construct, violation.message]
+
+
+def _policy(meta: dict[str, Any]) -> Policy | None:
+    return Policy.from_dict(meta["policy"]) if meta["policy"] is not None else None
 
 
 def _frame(meta: dict[str, Any], payload: memoryview) -> Any:

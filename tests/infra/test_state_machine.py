@@ -26,6 +26,9 @@ State = dict[str, Any]
 QUALIFIED = r"^(Functions|Sandbox)|Live[0-9A-F]{8}$|CurrentVersion[0-9A-F]{8}[0-9a-f]{32}$"
 """What surrounds a function's name in the logical ids of its alias and its versions."""
 
+GATES = "{% $item.kind = 'incumbent' ? ['validate'] : ['validate', 'smoke', 'screen'] %}"
+"""A new incumbent has passed the gates, and is measured on the windows of its next contest."""
+
 
 def levels(machine: State) -> Iterator[dict[str, State]]:
     """The states of the machine, then those of each Map: a Next may only name a state of its own level."""
@@ -161,7 +164,7 @@ def test_a_task_waits_longer_than_its_function_may_run(
     ("task", "stages", "split"),
     [
         ("TryDraft", "{% $states.input.request.stages %}", "train"),
-        ("Measure", ["validate", "smoke", "screen"], "train"),
+        ("Measure", GATES, "train"),
         ("MeasureWindow", ["measure", "sealed"], "train"),
         ("Confirm", ["validate"], "held_out"),
         ("ConfirmWindow", ["measure", "sealed"], "held_out"),

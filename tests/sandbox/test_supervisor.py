@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from codec_sandbox import syscalls
 from codec_sandbox.elements import read_bits
 from codec_sandbox.policy import Policy
 from codec_sandbox.supervisor import CandidateFault, Limits, SandboxUnavailable, Supervisor
-from codec_sandbox.worker_process import is_dead
+from codec_sandbox.worker import COMPILE, ENCODE, LOAD
+from codec_sandbox.worker_process import Packet, Worker, is_dead
 
 FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 FRAME = np.arange(32 * 48 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 48, 3)
@@ -76,6 +78,46 @@ def round_trip(supervisor: Supervisor, policy: Policy | None = None) -> bool:
 
 def test_state_of_the_module_lives_as_long_as_the_worker(supervisor: Supervisor, policy: Policy):
     assert round_trip(supervisor, policy)
+
+
+def test_a_source_that_is_loaded_again_is_compiled_once_and_fails_as_before(
+    supervisor: Supervisor, policy: Policy, monkeypatch: pytest.MonkeyPatch
+):
+    operations: list[int] = []
+    request = Worker.request
+
+    def noted(self: Worker, operation: int, meta: dict[str, Any], payload: bytes | memoryview) -> Packet:
+        operations.append(operation)
+        return request(self, operation, meta, payload)
+
+    monkeypatch.setattr(Worker, "request", noted)
+    lines = (
+        "_sizes = [3]",
+        "def compress_video_frame(frame, frame_index, config):",
+        "    return bytes(_sizes[1])",
+    )
+    source = "\n".join(lines).encode()
+    faults = [fault_of(supervisor, source, policy) for _ in range(4)]
+    assert operations == [LOAD, ENCODE, COMPILE, LOAD, ENCODE, LOAD, ENCODE, LOAD, ENCODE]
+    assert {(each.kind, each.message, each.line, each.traceback) for each in faults} == {
+        (
+            "runtime",
+            "IndexError: list index out of range",
+            3,
+            "line 3, in compress_video_frame: return bytes(_sizes[1])",
+        )
+    }
+
+
+def test_a_source_that_was_loaded_without_a_policy_is_checked_when_there_is_one(
+    supervisor: Supervisor, policy: Policy
+):
+    source = encoder_of("return b'' if os.getpid() else b''")
+    for _ in range(3):
+        with supervisor.worker("encoder", source, None, LIMITS) as worker:
+            assert worker.encode(FRAME, 0, CONFIG).data == b""
+    for _ in range(3):
+        assert fault_of(supervisor, source, policy).kind == "policy"
 
 
 def test_time_is_measured_by_the_supervisor_and_not_told_by_the_worker(supervisor: Supervisor):

@@ -301,6 +301,26 @@ def test_quick_codecs_predict_the_motion_of_high_definition_and_pack_what_is_lar
     )  # without motion, nothing is gained
 
 
+def test_quick_codecs_pack_large_frames_of_noise_or_without_detail_and_search_the_motion_of_all_others() -> (
+    None
+):
+    source = source_of(STRONG)
+    small = source.replace("ASKED_SAMPLES = 600000", "ASKED_SAMPLES = 1000")
+    assert small != source
+    moving = moving_frames(6, 48, 80)
+    noise = np.random.default_rng(3).integers(0, 256, (48, 80, 3), dtype=np.uint8)
+    black, gray = np.zeros_like(noise), np.full_like(noise, 128)
+    frames = [noise, black, gray, gray, *moving[:3], noise, *moving[3:]]
+    assert_exact(small, frames, 50)
+    packets, _ = encode(small, frames)
+    # The first packet begins with the size of the frames.
+    assert [p[4 if n == 0 else 0] for n, p in enumerate(packets)] == [1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0]
+    assert max(map(len, packets[1:4])) < 60
+    # Everything else is coded as in small frames, but for that byte.
+    alone, asked = encode(source, moving, 30)[0], encode(small, moving, 30)[0]
+    assert [p[:4] + p[5:] if n == 0 else p[1:] for n, p in enumerate(asked)] == alone
+
+
 @pytest.mark.parametrize("strip", [64, 1024])
 def test_the_loop_filter_of_a_strip_is_that_of_the_plane(strip: int) -> None:
     draw = np.random.default_rng(5)

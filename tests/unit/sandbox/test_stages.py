@@ -5,6 +5,7 @@ import json
 import re
 import time
 from dataclasses import replace
+from importlib import resources
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from codec_sandbox.clips import ClipSet
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import CandidateFault
 from codec_sandbox.limits import Limits
+from codec_sandbox.policy import Policy, ceiling_text
 from codec_sandbox.probing import MAX_PROBE_CLIPS, PROBE_QUALITIES, probe_jobs
 from codec_sandbox.references import References
 from codec_sandbox.report import build, processor
@@ -22,6 +24,8 @@ from codec_sandbox.smoke import smoke_frames
 from codec_sandbox.stages import Benchmark, repeated_job
 
 from tests.unit.sandbox.test_clips import make_clip
+
+POLICY = (resources.files("codec_evolution") / "data" / "language_policy.toml").read_text("utf-8")
 
 
 class Rounding:
@@ -367,6 +371,50 @@ def test_smoke_frames_are_random_black_and_gray_at_full_hd():
     assert frames[0].std() > 70
     assert (frames[1].max(), frames[2].min(), frames[2].max()) == (0, 128, 128)
     assert np.array_equal(frames, smoke_frames())
+
+
+def test_what_has_passed_the_smoke_stage_passes_to_the_next_one_at_once_but_not_another_source_policy_or_limit(
+    clips, monkeypatch
+):
+    monkeypatch.setattr("codec_sandbox.stages.smoke_frames", lambda: np.zeros((1, 8, 8, 3), dtype=np.uint8))
+    policy = Policy.from_toml(POLICY, ceiling_text())
+    gated, alone = ("smoke", "screen"), ("smoke",)
+    first = Request("a", b"one", policy, gated, "train", "s", Limits(), 100.0, policy_sha256="p")
+    sandbox = RecordingSandbox(Rounding())
+    benchmark = Benchmark(sandbox, clips, References(clips.directory), cores=1)
+    smoked = "encode 0", "kill encoder"  # the screen stage encodes more frames
+
+    def smokes(request):
+        sandbox.notes.clear()
+        assert benchmark.run(request).failure is None
+        return tuple(sandbox.notes[1:3]) == smoked
+
+    assert smokes(first)
+    assert not smokes(first)
+    assert not smokes(replace(first, attempt_id="b", seed="another contest"))
+    for other in (
+        replace(first, source=b"two"),
+        replace(first, policy_sha256="q"),
+        replace(first, limits=Limits(call_s=5.0)),
+        replace(first, total_cpu_s=50.0),
+        # Who asks for smoke alone wants to know, and a control run of version 0 must show that the sandbox works.
+        replace(first, stages=alone),
+        replace(first, policy=None, policy_sha256=""),
+    ):
+        assert smokes(other)
+    assert smokes(replace(first, policy=None, policy_sha256=""))
+
+
+def test_a_source_that_failed_in_the_smoke_stage_fails_again(clips, monkeypatch):
+    monkeypatch.setattr("codec_sandbox.stages.smoke_frames", lambda: np.zeros((1, 8, 8, 3), dtype=np.uint8))
+    policy = Policy.from_toml(POLICY, ceiling_text())
+    request = Request(
+        "a", b"one", policy, ("smoke", "screen"), "train", "s", Limits(), 1.5, policy_sha256="p"
+    )
+    sandbox = RecordingSandbox(Rounding(cpu_s=1.0))
+    benchmark = Benchmark(sandbox, clips, References(clips.directory), cores=1)
+    failures = [benchmark.run(request).failure for _ in (1, 2)]
+    assert [(each.stage, each.fault.kind) for each in failures if each] == [("smoke", "budget")] * 2
 
 
 def test_a_report_names_the_processor_it_was_measured_on(clips):
