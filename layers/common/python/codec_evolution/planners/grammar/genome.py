@@ -146,6 +146,11 @@ class Genome:
         return self.pace == "quick"
 
     @property
+    def hd(self) -> bool:
+        """Whether frames up to 1920x1088 are coded as small ones are, unless that takes too long."""
+        return self.quick and self.moves
+
+    @property
     def fused(self) -> bool:
         """Whether the quantiser transforms the residuals itself."""
         return self.quick and self.quantisation == "rate-distortion"

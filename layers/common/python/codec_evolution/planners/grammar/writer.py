@@ -91,7 +91,7 @@ def _sections(genome: Genome) -> list[str]:
         sections += ["deblocking"]
     if genome.loop_filter == "trained":
         sections += ["loop_filter"]
-    return [*sections, "plain", "codec"]
+    return [*sections, "quick_plain" if genome.hd else "plain", "codec"]
 
 
 def _lines(text: str) -> list[str]:
