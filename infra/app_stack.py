@@ -69,7 +69,7 @@ class AppStack(Stack):
         self._watch(data, settings, missed, lost)
         serve_aws_tools(
             self.functions.functions,
-            schedule=next(iter(schedules)),
+            schedules=list(schedules),
             alarms=self.node.id,
             topic=self.alarms.topic,
         )

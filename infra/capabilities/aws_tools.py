@@ -25,7 +25,7 @@ ADJUSTABLE_ALARMS = ("FailureRate", "IdenticalResults", "HostAway")
 
 
 def serve_aws_tools(
-    functions: Mapping[str, lambda_.Function], *, schedule: str, alarms: str, topic: sns.Topic
+    functions: Mapping[str, lambda_.Function], *, schedules: Sequence[str], alarms: str, topic: sns.Topic
 ) -> None:
     """Let FrameworkTool change these resources, and tell it their names.
 
@@ -33,8 +33,8 @@ def serve_aws_tools(
     ----------
     functions
         All zip functions, by name.
-    schedule
-        Name of the schedule.
+    schedules
+        Names of the schedules, one for each island.
     alarms
         What the names of the deployment's alarms begin with.
     """
@@ -46,7 +46,7 @@ def serve_aws_tools(
         stack.to_json_string(
             {
                 "functions": {name: each.function_name for name, each in named.items()},
-                "schedule": schedule,
+                "schedule": ",".join(schedules),
                 "alarms": alarms,
                 "topic": topic.topic_arn,
             }
@@ -62,7 +62,7 @@ def serve_aws_tools(
     _allow_alarms(policy, alarms)
     _allow_sizes(policy, named)
     _allow_logs(policy, named)
-    _allow_schedule(policy, schedule)
+    _allow_schedules(policy, schedules)
 
 
 def _allow_alarms(policy: iam.ManagedPolicy, prefix: str) -> None:
@@ -129,11 +129,12 @@ def _allow_logs(policy: iam.ManagedPolicy, functions: Mapping[str, lambda_.Funct
     )
 
 
-def _allow_schedule(policy: iam.ManagedPolicy, name: str) -> None:
-    schedule = Stack.of(policy).format_arn(
-        service="scheduler", resource="schedule", resource_name=f"default/{name}"
-    )
-    _allow(policy, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], [schedule])
+def _allow_schedules(policy: iam.ManagedPolicy, names: Sequence[str]) -> None:
+    schedules = [
+        Stack.of(policy).format_arn(service="scheduler", resource="schedule", resource_name=f"default/{name}")
+        for name in names
+    ]
+    _allow(policy, ["scheduler:GetSchedule", "scheduler:UpdateSchedule"], schedules)
 
 
 def _allow(

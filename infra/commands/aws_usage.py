@@ -19,6 +19,8 @@ SMALL_FUNCTIONS_S = 2.0
 """Seconds of OpenCycle, Conclude, Commit and CloseCycle together, per cycle."""
 STATES_A_CYCLE, STATES_A_REFUSED_TICK, STATES_A_SLOT = 8, 4, 16
 """State transitions per cycle, per tick that opens none, and per attempt without those of tool calls."""
+STATES_A_CHILD = 1
+"""State transitions that start the execution of a slot of a Distributed Map."""
 WINDOWS_A_SLOT = 4
 """Windows of an attempt: those of the training clips that ship, as few attempts are confirmed."""
 STATES_A_WINDOW, CALLS_A_WINDOW, CONCLUDE_S_A_WINDOW = 6, 3, 0.4
@@ -46,6 +48,8 @@ SECRETS = 2
 """The keys for Anthropic and GitHub."""
 ALARM_METRICS, COMPOSITE_ALARMS, DASHBOARDS = 64, 1, 1
 """Resources in the template, which a test compares. An alarm costs as many alarm-metrics as it reads metrics."""
+ISLAND_ALARM_METRICS = 18
+"""What each further island adds to `ALARM_METRICS`; it adds a dashboard as well."""
 PAUSED_SERIES = 2
 """Metrics that a loop emits whose ticks are refused."""
 SERIES_A_DIMENSION = 5
@@ -67,10 +71,14 @@ class Load:
 
     Attributes
     ----------
+    islands
+        Lineages, each with a schedule, alarms and a dashboard of its own.
     cycles, attempts
-        Ticks of the schedule and attempts, over all days.
+        Ticks of all schedules and attempts, over all days.
     opened
         Ticks that open a cycle; the others are refused.
+    children
+        Attempts that are executions of their own.
     calls
         Calls to the language model per attempt.
     plan_s, benchmark_s
@@ -80,9 +88,11 @@ class Load:
     """
 
     days: int
+    islands: int
     cycles: int
     attempts: int
     opened: int
+    children: int
     calls: float
     plan_s: float
     benchmark_s: float
@@ -99,6 +109,7 @@ def _running(load: Load) -> list[Usage]:
     invocations = opened * 4 + refused + attempts * (load.calls + 5 + WINDOWS_A_SLOT * CALLS_A_WINDOW)
     states = opened * STATES_A_CYCLE + refused * STATES_A_REFUSED_TICK
     states += attempts * (STATES_A_SLOT + 2 * load.calls + WINDOWS_A_SLOT * STATES_A_WINDOW)
+    states += load.children * STATES_A_CHILD
     small_s = opened * SMALL_FUNCTIONS_S + refused * SMALL_FUNCTIONS_S / 4
     small_s += attempts * WINDOWS_A_SLOT * CONCLUDE_S_A_WINDOW
     arm, x86 = "lambda_arm64_gb_second", "lambda_x86_gb_second"
@@ -150,13 +161,19 @@ def _watching(load: Load) -> list[Usage]:
     series = sum(1 if metric.dimensions == (LINEAGE,) else SERIES_A_DIMENSION for metric in METRICS)
     if not load.attempts:
         series = PAUSED_SERIES if load.cycles else 0
+    alarms = ALARM_METRICS + (load.islands - 1) * ISLAND_ALARM_METRICS
     return [
-        Usage("CloudWatch, metrics", series * months, "month", "cloudwatch_metric_month"),
-        Usage("CloudWatch, alarms", ALARM_METRICS * months, "month", "cloudwatch_alarm_month"),
+        Usage("CloudWatch, metrics", load.islands * series * months, "month", "cloudwatch_metric_month"),
+        Usage("CloudWatch, alarms", alarms * months, "month", "cloudwatch_alarm_month"),
         Usage(
             "CloudWatch, paging alarm", COMPOSITE_ALARMS * months, "month", "cloudwatch_composite_alarm_month"
         ),
-        Usage("CloudWatch, dashboard", DASHBOARDS * months, "month", "cloudwatch_dashboard_month"),
-        Usage("X-Ray, traces", load.cycles / 1e6, "million", "xray_million_traces"),
+        Usage(
+            "CloudWatch, dashboard",
+            load.islands * DASHBOARDS * months,
+            "month",
+            "cloudwatch_dashboard_month",
+        ),
+        Usage("X-Ray, traces", (load.cycles + load.children) / 1e6, "million", "xray_million_traces"),
         Usage("CloudWatch, logs", logs, "GB", "cloudwatch_logs_gb"),
     ]

@@ -22,7 +22,7 @@ from infra.commands.costs import cost_row, read_attempts, total_of
 from infra.errors import UserError
 from infra.local.session import LINEAGE, has_evolution, join_session
 from infra.progress import Progress
-from infra.settings import Settings
+from infra.settings import INLINE_SLOTS, Settings
 
 SEARCH_S = 2.0
 """Seconds that Plan takes for an attempt of the search planner."""
@@ -112,6 +112,8 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
 
     Parameters
     ----------
+    cycles_a_day
+        Ticks of each island's schedule.
     each
         What one attempt needs.
 
@@ -122,13 +124,16 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
     """
     prices = load_prices()
     model_lines = _model_lines(prices, settings, each) if PLANNERS[settings.planner].language_model else []
-    attempts_a_day = _attempts_a_day(settings, cycles_a_day, sum(line.usd for line in model_lines))
+    cycles = cycles_a_day * settings.islands
+    attempts_a_day = _attempts_a_day(settings, cycles, sum(line.usd for line in model_lines))
     attempts = attempts_a_day * days
     load = Load(
         days=days,
-        cycles=cycles_a_day * days,
+        islands=settings.islands,
+        cycles=cycles * days,
         attempts=attempts,
-        opened=min(cycles_a_day * days, -(-attempts // settings.slots)),
+        opened=min(cycles * days, -(-attempts // settings.slots)),
+        children=attempts if settings.slots > INLINE_SLOTS else 0,
         calls=each.calls,
         plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
         benchmark_s=each.benchmark_s,
@@ -141,6 +146,7 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
     return {
         "days": days,
         "cycles_a_day": cycles_a_day,
+        "islands": settings.islands,
         "attempts_a_day": attempts_a_day,
         "prices_as_of": prices.as_of,
         "region": prices.region,
@@ -165,9 +171,9 @@ def _host_hours_a_day(settings: Settings) -> float:
     return 0 if settings.framework_tools == "off" else HOST_USES_A_DAY * HOST_HOURS_A_USE
 
 
-def _attempts_a_day(settings: Settings, cycles_a_day: int, attempt_usd: float) -> int:
-    """Return how many attempts are measured: beyond the daily budget they are skipped before the benchmark."""
-    attempts = min(cycles_a_day * settings.slots, settings.max_attempts_per_day)
+def _attempts_a_day(settings: Settings, cycles: int, attempt_usd: float) -> int:
+    """Return how many attempts are measured: beyond the budget, which islands share, none reaches the benchmark."""
+    attempts = min(cycles * settings.slots, settings.max_attempts_per_day)
     return int(min(attempts, settings.daily_budget_usd / attempt_usd)) if attempt_usd else attempts
 
 
@@ -204,8 +210,8 @@ def _aws_lines(prices: PriceTable, load: Load, still: Load) -> list[Line]:
 
     `still` is the same load while nothing is evolved.
     """
-    paused = usage_of(replace(still, cycles=0, opened=0, attempts=0))
-    idle = usage_of(replace(still, opened=0, attempts=0))
+    paused = usage_of(replace(still, cycles=0, opened=0, attempts=0, children=0))
+    idle = usage_of(replace(still, opened=0, attempts=0, children=0))
     lines = []
     for used, off, refused in zip(usage_of(load), paused, idle, strict=True):
         price, source = prices.aws[used.price], prices.sources[used.price]

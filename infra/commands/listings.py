@@ -201,9 +201,10 @@ def print_estimate(console: Console, found: Item) -> None:
     base = found["assumptions"]["measured"]
     mean = "one attempt" if base == 1 else f"the mean of {base} attempts"
     needs = f"{mean} in this record" if base else "assumed"
+    islands = f" on {found['islands']} islands" if found["islands"] > 1 else ""
     print_paragraph(
         console,
-        f"{found['attempts_a_day']} attempts a day, prices of {found['prices_as_of']} in {found['region']}; "
+        f"{found['attempts_a_day']} attempts a day{islands}, prices of {found['prices_as_of']} in {found['region']}; "
         f"what an attempt needs: {needs}",
     )
     print_paragraph(

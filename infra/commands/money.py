@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from codec_evolution.loop.islands import MAX_ISLANDS
 from codec_evolution.planner_specs import CLAUDE, SEARCH
 from rich.console import Console
 
@@ -59,9 +60,13 @@ def cost(
 def estimate(
     days: Annotated[int, typer.Option(min=1, max=366, help="Days to estimate.")] = 30,
     cycles_a_day: Annotated[
-        int, typer.Option(min=1, max=1440, help="Cycles per day; the schedule starts one per minute.")
+        int,
+        typer.Option(min=1, max=1440, help="Cycles per day and island; a schedule starts one per minute."),
     ] = 1440,
     slots: Annotated[int, typer.Option(min=1, max=MAX_SLOTS, help="Attempts in each cycle.")] = 1,
+    islands: Annotated[
+        int, typer.Option(min=1, max=MAX_ISLANDS, help="Lineages that evolve side by side, on one budget.")
+    ] = 1,
     daily_budget_usd: Annotated[
         float, typer.Option(min=0, max=10_000, help="USD per day that the language model may cost.")
     ] = 20.0,
@@ -80,7 +85,7 @@ def estimate(
     from infra.commands.estimates import read_assumptions
     from infra.commands.listings import print_estimate
 
-    settings = _settings(model, slots, daily_budget_usd)
+    settings = _settings(model, slots=slots, islands=islands, daily_budget_usd=daily_budget_usd)
     found = estimate_cost(settings, days, cycles_a_day, read_assumptions(state_dir, lineage, progress))
     if as_json:
         print_json(found)
@@ -88,7 +93,7 @@ def estimate(
         print_estimate(Console(), found)
 
 
-def _settings(model: str, slots: int, daily_budget_usd: float) -> Settings:
+def _settings(model: str, **limits: Any) -> Settings:
     if model == "none":
-        return Settings(planner=SEARCH, slots=slots, daily_budget_usd=daily_budget_usd)
-    return Settings(planner=CLAUDE, planner_models=model, slots=slots, daily_budget_usd=daily_budget_usd)
+        return Settings(planner=SEARCH, **limits)
+    return Settings(planner=CLAUDE, planner_models=model, **limits)

@@ -80,7 +80,7 @@ def at_target(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def reads_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Do as `at_target` for a command that only reads: no stack is started for it where a stopped one saved its state.
+    """Do as `at_target` for a command that only reads: no stack is started where one runs or has saved its state.
 
     Its first argument is a `Readable`.
     """
@@ -99,6 +99,12 @@ def _with_options(command: Callable[..., None], *, reads: bool) -> Callable[...,
             if (stored := stored_evolution(state_dir)) is not None:
                 command(stored, **rest)
                 return
+            from infra.commands.running import running_evolution
+
+            with running_evolution(state_dir) as running:
+                if running is not None:
+                    command(running, **rest)
+                    return
         # Imported late because it loads boto3, which would delay the help.
         from infra.commands.reach import reach
 

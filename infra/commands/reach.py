@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as EndpointError
+from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.decisions import FrameworkTool
 from codec_evolution.adapters.executions import StateMachineCycles
 from codec_evolution.adapters.modifications import FrameworkModifications
@@ -18,6 +17,7 @@ from codec_evolution.clock import utc_now
 from codec_evolution.contracts import LIVE_ALIAS
 from codec_evolution.loop.steering import Operator
 
+from infra.commands.running import local_faults
 from infra.commands.stacks import stack_outputs
 from infra.commands.target import Target, TargetName
 from infra.errors import UserError
@@ -53,15 +53,8 @@ def reach(target: TargetName, state_dir: Path, progress: Progress) -> Iterator[T
             # A missing permission, an expired session, a region that does not answer.
             raise UserError(f"AWS refused or did not answer: {error}") from None
         return
-    with join_session(state_dir, progress) as session:
-        try:
-            yield _local_target(session)
-        except (EndpointError, HTTPClientError) as error:
-            raise UserError(
-                f"the local stack stopped answering, perhaps because its run or page has ended; try again: {error}"
-            ) from None
-        except ClientError as error:
-            raise UserError(f"the local stack refused a call: {error}") from None
+    with join_session(state_dir, progress) as session, local_faults():
+        yield _local_target(session)
 
 
 def _local_target(session: Session) -> Target:

@@ -23,10 +23,11 @@ from codec_sandbox.warm import PACKAGES_VARIABLE
 
 from infra.errors import UserError
 from infra.local import host
+from infra.local.announcement import announce, announced, emulator_credentials
 from infra.local.bare_repository import BareRepository
 from infra.local.candidate_packages import live_packages
 from infra.local.deploy import PLACEHOLDER_SECRET, LocalDeployment, deploy
-from infra.local.emulator import REGION, Emulator, answers
+from infra.local.emulator import Emulator
 from infra.local.github_api import BRANCH
 from infra.local.github_standin import GithubStandin
 from infra.local.losses import Losses, NotedControl
@@ -44,8 +45,6 @@ LINEAGE = "main"
 
 HANDLERS = {"framework_tool": "infra.local.framework_tool.lambda_handler"}
 """Handlers that differ locally, by the function's folder: this one journals what the emulator may lose."""
-ANSWER_S = 10.0
-"""How long a busy emulator may take to answer before its session is considered gone."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _start(
             **environment,
         }
         deployment = _deploy(emulator.endpoint, assembly, overrides)
-    stack.enter_context(_credentials(emulator.endpoint))
+    stack.enter_context(emulator_credentials(emulator.endpoint))
     session = Session(state_dir, deployment, git_dir, emulator.pid, timings, overrides, lends)
     with _timed(timings, "replay", progress, ""):
         attempts, modifications = replay_lost(session), replay_lost_modifications(session)
@@ -191,7 +190,7 @@ def join_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
         with open_session(state_dir, {}, progress) as session:
             yield session
         return
-    with _credentials(live.deployment.endpoint):
+    with emulator_credentials(live.deployment.endpoint):
         yield live
 
 
@@ -203,7 +202,7 @@ def lend_session(state_dir: Path, progress: Progress) -> Iterator[Session]:
         with open_session(state_dir, {}, progress, lends=True) as session:
             yield session
         return
-    with _credentials(live.deployment.endpoint):
+    with emulator_credentials(live.deployment.endpoint):
         yield live
 
 
@@ -218,7 +217,7 @@ def borrow_session(state_dir: Path, environment: Mapping[str, str], progress: Pr
     progress("borrowing the stack of the dashboard")
     overrides = {**live.environment, **environment}
     assembly = synthesise(SYNTHESIS_CACHE, _settings())
-    with _credentials(live.deployment.endpoint):
+    with emulator_credentials(live.deployment.endpoint):
         yield replace(live, deployment=_deploy(live.deployment.endpoint, assembly, overrides))
 
 
@@ -280,57 +279,27 @@ def _timed(timings: dict[str, float], name: str, progress: Progress, text: str) 
     timings[name] = round(time.monotonic() - began, 3)
 
 
-@contextmanager
-def _credentials(endpoint: str) -> Iterator[None]:
-    """Point this process's AWS clients at the emulator, whatever the user's shell says, and restore them after."""
-    ours = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-    }
-    gone = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
-    before = {name: os.environ.get(name) for name in (*ours, *gone)}
-    for name in gone:
-        os.environ.pop(name, None)
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def _announce(session: Session) -> Path:
     """Write down where this session is, so that another command can join it."""
-    path = session.state_dir / "session.json"
-    facts = {
-        "pid": os.getpid(),
-        "emulator_pid": session.emulator_pid,
-        "git_dir": str(session.git_dir),
-        "deployment": asdict(session.deployment),
-        "environment": dict(session.environment) if session.lends else {},
-        "lends": session.lends,
-    }
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(facts))
-    unfinished.rename(path)
-    return path
+    return announce(
+        session.state_dir,
+        {
+            "emulator_pid": session.emulator_pid,
+            "git_dir": str(session.git_dir),
+            "deployment": asdict(session.deployment),
+            "environment": dict(session.environment) if session.lends else {},
+            "lends": session.lends,
+        },
+    )
 
 
 def _live(state_dir: Path) -> Session | None:
     """Return the announced session if its process is alive, this version can read it, and it answers."""
+    facts = announced(state_dir)
+    if facts is None:
+        return None
     try:
-        facts = json.loads((state_dir / "session.json").read_text())
-        os.kill(facts["pid"], 0)
-        live = Session(
+        return Session(
             state_dir,
             LocalDeployment(**facts["deployment"]),
             Path(facts["git_dir"]),
@@ -338,6 +307,5 @@ def _live(state_dir: Path) -> Session | None:
             environment=facts["environment"],
             lends=facts["lends"],
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
-    return live if answers(live.deployment.endpoint, ANSWER_S) else None

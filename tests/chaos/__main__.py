@@ -6,19 +6,18 @@ Exit status 0: nothing was violated; 1: something was; 2: usage.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from infra.errors import UserError
 from tests.chaos.doubles import Model
-from tests.chaos.faults import matrix
+from tests.chaos.faults import Row, matrix
 from tests.chaos.kills import Killed, kill_often
+from tests.chaos.results import Results, commit
 from tests.chaos.rows import Done, Runner, run_all
 from tests.chaos.stack import open_stack
 
@@ -26,32 +25,62 @@ SINGLES, PAIRS, CROWDS, KILLS = 120, 40, 20, 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the faults and the kills that the command line asks for, and print JSON and a table."""
+    """Run the faults and the kills that the command line asks for, and print a table."""
     options = _parser().parse_args(arguments)
-    first, _, last = options.rows.partition(":")
-    chosen = slice(int(first or 0), int(last) if last else None)
+    results = Results(options.seed, {commit()}, options.json)
     ends = time.monotonic() + options.seconds
+    try:
+        for path in options.merge:
+            results.merge(path)
+        if options.seconds > 0:
+            with tempfile.TemporaryDirectory(prefix="chaos-") as folder, Model() as model:
+                _run_rows(options, results, Path(folder), model, ends)
+                _run_kills(options, results, Path(folder), model, ends)
+    except UserError as error:
+        print(f"chaos: {error}", file=sys.stderr)
+        return 2
+    print(results.table())
+    return 1 if results.violations else 0
+
+
+def _run_rows(options: argparse.Namespace, results: Results, work: Path, model: Model, ends: float) -> None:
+    if not (options.singles or options.pairs or options.crowds):
+        return
+    if results.sites and not _due(options, results):
+        return
+    with open_stack(work / "state", work / "rows", model.url) as session:
+        runner = Runner(session, work / "rows", model)
+        results.sites = results.sites or {slots: runner.sites(slots) for slots in (1, 2)}
+        due, tell = _due(options, results), _Teller()
+        tell.begin(len(due), "rows")
+
+        def keep(done: Done) -> None:
+            results.add_row(done.as_dict())
+            tell.row(done)
+
+        run_all(runner, due, options.at_once, keep, ends)
+
+
+def _due(options: argparse.Namespace, results: Results) -> list[Row]:
+    """Return the rows that the options ask for and that have not been run."""
+    first, _, last = options.rows.partition(":")
+    rows = matrix(results.sites, options.singles, options.pairs, options.crowds, options.seed)
+    chosen = rows[int(first or 0) : int(last) if last else None]
+    return results.due([row for row in chosen if options.row in (None, row.number)])
+
+
+def _run_kills(options: argparse.Namespace, results: Results, work: Path, model: Model, ends: float) -> None:
+    due = [number for number in range(options.kills) if number not in results.kills]
+    if not due or options.row is not None or time.monotonic() > ends:
+        return
     tell = _Teller()
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, Model() as model:
-        work = Path(folder)
-        done: list[Done] = []
-        if options.singles or options.pairs or options.crowds:
-            with open_stack(work / "state", work / "rows", model.url) as session:
-                runner = Runner(session, work / "rows", model)
-                sites = {1: runner.sites(1), 2: runner.sites(2)}
-                rows = matrix(sites, options.singles, options.pairs, options.crowds, options.seed)[chosen]
-                rows = [row for row in rows if options.row in (None, row.number)]
-                tell.begin(len(rows), "rows")
-                done = run_all(runner, rows, options.at_once, tell.row, ends)
-        kills: list[Killed] = []
-        if options.kills and options.row is None:
-            tell.begin(options.kills, "kills")
-            kills = kill_often(work / "killed", options.kills, options.seed, model, tell.kill, ends)
-    found = _result(options, done, kills)
-    if options.json:
-        Path(options.json).write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(_table(done, kills))
-    return 1 if found["violations"] else 0
+    tell.begin(len(due), "kills")
+
+    def keep(killed: Killed) -> None:
+        results.add_kill(killed.as_dict())
+        tell.kill(killed)
+
+    kill_often(work / "killed", due, options.seed, model, keep, ends)
 
 
 class _Teller:
@@ -108,39 +137,20 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds",
         type=float,
         default=float("inf"),
-        help="start no further row or kill after so many seconds",
+        help="start no further row or kill after so many seconds; 0 prints the table of what was merged",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the result as JSON")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the result as JSON, after each row and kill"
+    )
+    parser.add_argument(
+        "--merge",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="take over the result of an earlier run and leave out what it has; may be repeated",
+    )
     return parser
-
-
-def _result(options: argparse.Namespace, done: Sequence[Done], kills: Sequence[Killed]) -> dict[str, Any]:
-    return {
-        "seed": options.seed,
-        "faults": sum(len(each.happened) for each in done),
-        "kills": len(kills),
-        "violations": sum(bool(each.violations) for each in [*done, *kills]),
-        "rows": [each.as_dict() for each in done],
-        "killed": [each.as_dict() for each in kills],
-    }
-
-
-def _table(done: Sequence[Done], kills: Sequence[Killed]) -> str:
-    """Return how often each kind of fault was injected where, and what it broke."""
-    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for each in done:
-        for text in each.happened:
-            site, kind = text.rsplit(" ", 1)
-            function = site.partition("/")[0].partition("#")[0]
-            counts[function, kind][0] += 1
-            counts[function, kind][1] += bool(each.violations)
-    for killed in kills:
-        counts["local stack", f"SIGKILL {killed.what}"][0] += 1
-        counts["local stack", f"SIGKILL {killed.what}"][1] += bool(killed.violations)
-    lines = ["| where | fault | injected | violated |", "|---|---|---:|---:|"]
-    lines += [f"| {where} | {kind} | {n} | {bad} |" for (where, kind), (n, bad) in sorted(counts.items())]
-    total, bad = sum(n for n, _ in counts.values()), sum(bad for _, bad in counts.values())
-    return "\n".join([*lines, f"| **all** | | **{total}** | **{bad}** |"])
 
 
 if __name__ == "__main__":

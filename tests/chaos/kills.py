@@ -16,8 +16,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,37 +103,42 @@ class Stack:
 
 def kill_often(
     work: Path,
-    kills: int,
+    numbers: Sequence[int],
     seed: int,
     model: Model,
     tell: Callable[[Killed], None],
     ends: float = math.inf,
-) -> list[Killed]:
-    """Kill the stack again and again over one state directory; what each kill left is checked by the next start."""
-    random_ = random.Random(seed)
+) -> None:
+    """Kill the stack again and again over one state directory; what each kill left is checked by the next start.
+
+    `tell` hears of each kill when it is checked. No kill begins after the monotonic time `ends`.
+    """
     row = work / "rows" / LINEAGE
     row.mkdir(parents=True)
     (row / SLOTS).write_text(str(SLOTS_AT_ONCE))
-    done: list[Killed] = []
     pending: Killed | None = None
-    for number in range(kills + 1):
-        stack = Stack(work, model.url, SLOTS_AT_ONCE * number)
-        what = random_.choices((STACK, EMULATOR, RUNNER), (6, 2, 2))[0]
-        starting, after_s = random_.random() < 0.2, round(random_.uniform(0.0, LONGEST_S), 2)
-        is_last = number == kills or time.monotonic() > ends
+    for kills, number in enumerate([*numbers, None]):
+        stack = Stack(work, model.url, SLOTS_AT_ONCE * kills)
+        killing = None if number is None or time.monotonic() > ends else _drawn(seed, number)
         try:
-            broken = [] if starting and not is_last else stack.check()
+            broken = [] if killing is not None and killing.starting else stack.check()
             if pending is not None:
-                done.append(Killed(**{**pending.as_dict(), "violations": broken}))
-                tell(done[-1])
-            if not is_last:
-                time.sleep(after_s)
+                tell(replace(pending, violations=broken))
+            if killing is not None:
+                time.sleep(killing.after_s)
         finally:
-            stack.kill(STACK if is_last else what)
-        if is_last:
-            break
-        pending = Killed(number, what, after_s, starting, [])
-    return done
+            stack.kill(STACK if killing is None else killing.what)
+        if killing is None:
+            return
+        pending = killing
+
+
+def _drawn(seed: int, number: int) -> Killed:
+    """Return what is killed when: the same for a seed and a number, whatever else runs."""
+    random_ = random.Random(f"{seed}/{number}")
+    what = random_.choices((STACK, EMULATOR, RUNNER), (6, 2, 2))[0]
+    starting, after_s = random_.random() < 0.2, round(random_.uniform(0.0, LONGEST_S), 2)
+    return Killed(number, what, after_s, starting, [])
 
 
 def main() -> None:

@@ -92,6 +92,8 @@ def _publish(session: Session, function: str, own: Path, wrapped: Path) -> None:
     location = client.get_function(FunctionName=name)["Code"]["Location"]
     with urllib.request.urlopen(location, timeout=30) as answer:
         bootstrap = zipfile.ZipFile(io.BytesIO(answer.read())).read("bootstrap").decode()
+    if str(wrapped) in bootstrap:
+        return  # an emulator that ended cleanly has kept it
     if str(own) not in bootstrap:
         raise AssertionError(f"{function} does not run from {own}")
     package = io.BytesIO()

@@ -48,6 +48,25 @@ def test_the_pause_switches_every_schedule_and_no_other(crowd_resources: Resourc
     assert variables["SCHEDULE_NAME"].split(",") == names
 
 
+def test_the_tool_that_changes_the_rate_reaches_every_schedule_and_no_other(
+    crowd_resources: Resources,
+) -> None:
+    (policy,) = [
+        each["Properties"]["PolicyDocument"]["Statement"]
+        for each in of_type(crowd_resources, "AWS::IAM::ManagedPolicy")
+        if "scheduler:UpdateSchedule" in json.dumps(each)
+    ]
+    (switched,) = [each["Resource"] for each in policy if "scheduler:UpdateSchedule" in each["Action"]]
+    assert sorted(rendered(each).rsplit("/", 1)[1] for each in switched) == sorted(ticks(crowd_resources))
+    (tool,) = [
+        each["Properties"]["Environment"]["Variables"]
+        for name, each in crowd_resources.items()
+        if each["Type"] == "AWS::Lambda::Function" and name.startswith("FunctionsFrameworkTool")
+    ]
+    told = json.loads(rendered(tool["DEPLOYED_RESOURCES"]))
+    assert told["schedule"].split(",") == list(ticks(crowd_resources))
+
+
 def test_functions_write_items_of_the_islands_only(
     crowd_resources: Resources, app_resources: Resources
 ) -> None:

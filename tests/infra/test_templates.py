@@ -368,14 +368,20 @@ def test_the_estimate_counts_the_endpoints_that_the_app_has(app_resources: Resou
 
 
 def test_the_estimate_counts_what_the_templates_hold(
-    app_resources: Resources, data_resources: Resources
+    app_resources: Resources, crowd_resources: Resources, data_resources: Resources
 ) -> None:
     def count(resources: Resources, kind: str) -> int:
         return len(list(of_type(resources, kind)))
 
-    alarms = [each["Properties"] for each in of_type(app_resources, "AWS::CloudWatch::Alarm")]
-    read = sum(max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", []))) for alarm in alarms)
-    assert read == aws_usage.ALARM_METRICS
+    def alarm_metrics(resources: Resources) -> int:
+        alarms = [each["Properties"] for each in of_type(resources, "AWS::CloudWatch::Alarm")]
+        return sum(
+            max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", []))) for alarm in alarms
+        )
+
+    assert alarm_metrics(app_resources) == aws_usage.ALARM_METRICS
+    assert alarm_metrics(crowd_resources) == aws_usage.ALARM_METRICS + 2 * aws_usage.ISLAND_ALARM_METRICS
+    assert count(crowd_resources, "AWS::CloudWatch::Dashboard") == 3 * aws_usage.DASHBOARDS
     (host,) = of_type(app_resources, "AWS::EC2::Instance")
     (disk,) = host["Properties"]["BlockDeviceMappings"]
     assert disk["Ebs"]["VolumeSize"] == aws_usage.HOST_DISK_GB

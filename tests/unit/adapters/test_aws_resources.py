@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -144,3 +146,63 @@ def test_a_setting_that_is_not_there_is_refused_by_name(region, key, rule):
     with pytest.raises(ChangeRefused) as refused:
         AwsConfig(NAMES).current({"key": key, "value": 1})
     assert refused.value.rule == rule
+
+
+ISLANDS = DeployedNames({}, "App-EveryMinute,App-EveryMinute-2", "App", NAMES.topic)
+FIVE = {"key": "schedule.rate_minutes", "value": 5}
+
+
+def rates() -> list[str]:
+    client = boto3.client("scheduler")
+    return [client.get_schedule(Name=name)["ScheduleExpression"] for name in ISLANDS.schedule.split(",")]
+
+
+@pytest.fixture
+def schedules(region: str) -> Iterator[Any]:
+    client = boto3.client("scheduler")
+    for name in ISLANDS.schedule.split(","):
+        target = {"Arn": "arn:aws:states:eu-central-1:1:stateMachine:X", "RoleArn": "arn:aws:iam::1:role/X"}
+        window = {"Mode": "OFF"}
+        client.create_schedule(
+            Name=name, ScheduleExpression="rate(1 minute)", FlexibleTimeWindow=window, Target=target
+        )
+    yield client
+    for name in ISLANDS.schedule.split(","):
+        client.delete_schedule(Name=name)
+
+
+def test_the_rate_is_that_of_every_islands_schedule(schedules):
+    config = AwsConfig(ISLANDS)
+    assert (config.current(FIVE), config.change(FIVE, "1"), config.change(FIVE, "1")) == ("1", "5", "5")
+    assert rates() == ["rate(5 minutes)"] * 2
+    config.undo(FIVE, "1", "5")
+    assert rates() == ["rate(1 minute)"] * 2
+
+
+def test_a_schedule_that_cannot_be_changed_leaves_the_others_as_they_were(schedules):
+    config, update = AwsConfig(ISLANDS), schedules.update_schedule
+
+    def refuse_the_second(**wanted: Any) -> Any:
+        if wanted["Name"].endswith("-2"):
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateSchedule")
+        return update(**wanted)
+
+    config._scheduler = SimpleNamespace(
+        get_schedule=schedules.get_schedule, update_schedule=refuse_the_second
+    )
+    with pytest.raises(ChangeRefused, match="ThrottlingException"):
+        config.change(FIVE, "1")
+    assert rates() == ["rate(1 minute)"] * 2
+
+
+def test_schedules_with_different_rates_are_refused_by_name(schedules):
+    AwsConfig(replace(ISLANDS, schedule="App-EveryMinute-2")).change(FIVE, "1")
+    with pytest.raises(ChangeRefused, match="differs between the islands: 1, 5") as refused:
+        AwsConfig(ISLANDS).current(FIVE)
+    assert refused.value.rule == "aws-changed"
+
+
+def test_a_change_that_was_cut_short_between_two_islands_goes_on(schedules):
+    AwsConfig(replace(ISLANDS, schedule="App-EveryMinute")).change(FIVE, "1")
+    assert AwsConfig(ISLANDS).change(FIVE, "1") == "5"
+    assert rates() == ["rate(5 minutes)"] * 2

@@ -7,6 +7,7 @@ import sys
 import pytest
 from codec_evolution.pricing import load_prices
 
+from infra.commands import aws_usage
 from infra.commands.costs import cost_of, cost_row
 from infra.commands.estimates import Assumptions, assumptions_of, estimate
 from infra.errors import UserError
@@ -113,6 +114,34 @@ def test_an_estimate_can_be_checked_by_hand():
         assert line["usd"] == pytest.approx(usd, abs=0.005)
     bedrock = estimate(Settings(planner_provider="bedrock", daily_budget_usd=1_000), 30, 10, each)
     assert bedrock["lines"][2]["usd"] == pytest.approx(132.0)
+
+
+def test_islands_share_the_budget_and_pay_for_their_own_ticks_alarms_and_dashboards():
+    one, three = (estimate(Settings(islands=each), 30, 1440, Assumptions()) for each in (1, 3))
+    assert three["attempts_a_day"] == one["attempts_a_day"], "the day's dollars are those of all islands"
+    quantity = {line["item"]: line["quantity"] for line in one["lines"]}
+    for line in three["lines"]:
+        if line["item"] in ("CloudWatch, dashboard", "CloudWatch, metrics", "X-Ray, traces"):
+            assert line["quantity"] == pytest.approx(3 * quantity[line["item"]]), line["item"]
+    ticks = 0.025 * 2 * 43_200 * aws_usage.STATES_A_REFUSED_TICK / 1000
+    assert three["idle_usd"] - three["paused_usd"] > one["idle_usd"] - one["paused_usd"] + ticks
+    assert three["paused_usd"] > one["paused_usd"]
+    free = estimate(
+        Settings(planner="search", islands=3, max_attempts_per_day=10_000), 30, 1440, Assumptions()
+    )
+    assert free["attempts_a_day"] == 3 * 1440
+
+
+def test_slots_beyond_forty_pay_for_the_start_of_their_executions():
+    def transitions(slots: int, cycles: int) -> float:
+        settings = Settings(planner="search", slots=slots, max_attempts_per_day=10_000)
+        lines = estimate(settings, 30, cycles, Assumptions())["lines"]
+        return next(line["quantity"] for line in lines if line["item"] == "Step Functions")
+
+    # 40 cycles of 80 slots and 80 cycles of 40 are 3,200 attempts; the former open 40 cycles a day less.
+    saved = 40 * 30 * aws_usage.STATES_A_CYCLE / 1000
+    children = 3_200 * 30 * aws_usage.STATES_A_CHILD / 1000
+    assert transitions(80, 40) == pytest.approx(transitions(40, 80) - saved + children)
 
 
 def test_an_ensemble_is_estimated_by_the_weights_of_its_models():

@@ -71,6 +71,7 @@ CALL = {
     "stop_reason": "",
 }
 ESTIMATE = {
+    "islands": 8,
     "lines": [
         {
             "item": f"language model {'m' * 80}, input from the cache",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.commands.running import running_evolution
 from infra.local.deploy import LocalDeployment
 from infra.local.session import _live
 
@@ -49,6 +52,30 @@ def announce(state_dir: Path, endpoint: str, **changes: object) -> None:
 def test_an_announced_session_that_answers_is_joined(tmp_path, endpoint):
     announce(tmp_path, endpoint)
     assert _live(tmp_path).deployment.endpoint == endpoint
+
+
+def test_commands_that_only_read_use_the_stack_that_runs(tmp_path, endpoint):
+    announce(tmp_path, endpoint)
+    with running_evolution(tmp_path) as running:
+        assert running is not None
+        assert os.environ["AWS_ENDPOINT_URL"] == endpoint
+        assert running.lineage == "main"
+
+
+@pytest.mark.parametrize("changes", [{"deployment": {"endpoint": "http://127.0.0.1:1"}}, {"pid": 2**22 + 1}])
+def test_without_a_stack_that_answers_there_is_none_to_read_from(tmp_path, endpoint, changes):
+    announce(tmp_path, endpoint, **changes)
+    with running_evolution(tmp_path) as running:
+        assert running is None
+
+
+def test_reading_from_a_running_stack_loads_nothing_that_starts_one():
+    heavy = (
+        "{'infra.local.session', 'infra.local.deploy', 'aws_cdk', 'starlette', 'numpy'} & set(sys.modules)"
+    )
+    code = f"import sys, infra.cli, infra.commands.running; sys.exit(str({heavy}) if {heavy} else 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_session_whose_emulator_does_not_answer_is_not_live(tmp_path):

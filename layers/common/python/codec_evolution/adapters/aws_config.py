@@ -55,7 +55,12 @@ class AwsConfig:
     @refused_by_aws
     def current(self, request: Mapping[str, Any]) -> str:
         """Return the setting's value."""
-        return str(self._setting(request["key"]).read())
+        key = request["key"]
+        found = [each.read() for each in self._settings(key)]
+        if len(set(found)) > 1:
+            values = ", ".join(map(str, found))
+            raise ChangeRefused("aws-changed", f"{key} differs between the islands: {values}")
+        return str(found[0])
 
     @refused_by_aws
     def change(self, request: Mapping[str, Any], before: str) -> str:
@@ -69,15 +74,29 @@ class AwsConfig:
         self._move(request["key"], after, before)
 
     def _move(self, key: str, old: str, new: str) -> None:
-        setting = self._setting(key)
-        found = str(setting.read())
-        if found == new:
-            return
-        if found != old:
+        """Set the value wherever it is still the old one: a call that was cut short goes on, one that fails undoes."""
+        settings = self._settings(key)
+        found = [str(each.read()) for each in settings]
+        strange = next((value for value in found if value not in (old, new)), None)
+        if strange is not None:
             raise ChangeRefused(
-                "aws-changed", f"{key} is {found} now, not {old}: something else changed it meanwhile"
+                "aws-changed", f"{key} is {strange} now, not {old}: something else changed it meanwhile"
             )
-        setting.write(int(new))
+        written: list[_Setting] = []
+        try:
+            for each in (each for each, value in zip(settings, found, strict=True) if value != new):
+                each.write(int(new))
+                written.append(each)
+        except (ClientError, BotoCoreError):
+            for each in written:
+                each.write(int(old))
+            raise
+
+    def _settings(self, key: str) -> list[_Setting]:
+        """Return what a key stands for: one setting, or the same one of every island."""
+        if key == "schedule.rate_minutes":
+            return [_ScheduleRate(self._scheduler, name) for name in self._names.schedule.split(",")]
+        return [self._setting(key)]
 
     def _setting(self, key: str) -> _Setting:
         kind, _, rest = key.partition(".")
@@ -86,8 +105,6 @@ class AwsConfig:
             return _FunctionSize(self._lambda, self._names.function(name), SIZES[attribute])
         if kind == "function" and attribute == "log_retention_days":
             return _LogRetention(self._lambda, self._logs, self._names.function(name))
-        if key == "schedule.rate_minutes":
-            return _ScheduleRate(self._scheduler, self._names.schedule)
         if kind == "alarm" and attribute == "threshold":
             return _AlarmThreshold(self._cloudwatch, f"{self._names.alarms}-{name}")
         raise ChangeRefused("config-never", f"{key} is no setting of this deployment")

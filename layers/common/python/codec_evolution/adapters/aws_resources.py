@@ -56,7 +56,7 @@ class DeployedNames:
     functions
         Physical names by the functions' names.
     schedule
-        Name of the schedule that starts cycles.
+        Names of the schedules that start cycles, one for each island, separated by commas.
     alarms
         Prefix of the names of the deployment's alarms.
     topic
