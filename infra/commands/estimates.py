@@ -124,30 +124,18 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
     """
     prices = load_prices()
     model_lines = _model_lines(prices, settings, each) if PLANNERS[settings.planner].language_model else []
-    cycles = cycles_a_day * settings.islands
-    attempts_a_day = _attempts_a_day(settings, cycles, sum(line.usd for line in model_lines))
-    attempts = attempts_a_day * days
-    load = Load(
-        days=days,
-        islands=settings.islands,
-        cycles=cycles * days,
-        attempts=attempts,
-        opened=min(cycles * days, -(-attempts // settings.slots)),
-        children=attempts if settings.slots > INLINE_SLOTS else 0,
-        calls=each.calls,
-        plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
-        benchmark_s=each.benchmark_s,
-        host_hours=days * _host_hours_a_day(settings),
+    load = _load_of(
+        settings, days, cycles_a_day * settings.islands, each, sum(line.usd for line in model_lines)
     )
     # Nobody calls a tool while nothing is evolved.
     still = load if settings.framework_host == "always" else replace(load, host_hours=0)
-    lines = [_times(line, attempts) for line in model_lines]
+    lines = [_times(line, load.attempts) for line in model_lines]
     lines += _aws_lines(prices, load, still)
     return {
         "days": days,
         "cycles_a_day": cycles_a_day,
         "islands": settings.islands,
-        "attempts_a_day": attempts_a_day,
+        "attempts_a_day": load.attempts // days,
         "prices_as_of": prices.as_of,
         "region": prices.region,
         "assumptions": asdict(each),
@@ -162,6 +150,23 @@ def estimate(settings: Settings, days: int, cycles_a_day: int, each: Assumptions
         "paused_usd": round(sum(line.paused_usd for line in lines), 2),
         "idle_usd": round(sum(line.idle_usd for line in lines), 2),
     }
+
+
+def _load_of(settings: Settings, days: int, cycles: int, each: Assumptions, attempt_usd: float) -> Load:
+    """Return what a loop of so many cycles a day does, whose model costs so much for an attempt."""
+    attempts = _attempts_a_day(settings, cycles, attempt_usd) * days
+    return Load(
+        days=days,
+        islands=settings.islands,
+        cycles=cycles * days,
+        attempts=attempts,
+        opened=min(cycles * days, -(-attempts // settings.slots)),
+        children=attempts if settings.slots > INLINE_SLOTS else 0,
+        calls=each.calls,
+        plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
+        benchmark_s=each.benchmark_s,
+        host_hours=days * _host_hours_a_day(settings),
+    )
 
 
 def _host_hours_a_day(settings: Settings) -> float:
