@@ -82,6 +82,7 @@ class Dashboard(Construct):
             [cw.AlarmStatusWidget(title="Alarms", alarms=self._by_name(alarms), width=WIDTH, height=3)],
             [self._drawn("progress", 16, 8), self._rates()],
             [self._drawn("rate_distortion", 16, 9), self._bd_rates()],
+            [self._drawn("pictures", WIDTH, 13)],
             [self._drawn("evolution", WIDTH, 12)],
             [self._drawn("money", 8, 8), self._dollars(), self._tokens()],
             [self._drawn("modifications", 16, 9), self._tool_calls()],

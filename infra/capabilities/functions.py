@@ -247,6 +247,7 @@ class Functions(Grants):
                 *(f"attempts/*/{name}.json" for name in ("look", "record", "report")),
                 "curves/*",
                 f"{OPERATORS_PREFIX}held_out/*",
+                "pictures/*",
             ],
         )
 
@@ -346,7 +347,7 @@ class Functions(Grants):
         self._allow_table(function, self._data.evolution_record, [GET, QUERY], ["by_version"])
         self._allow_table(function, self._data.loop_control, [GET, QUERY])
         self._allow_table(function, self._data.framework_modifications, [GET, QUERY], ["by_status"])
-        self._allow_objects(function, read=["attempts/*", "modifications/*"])
+        self._allow_objects(function, read=["attempts/*", "modifications/*", "pictures/*"])
         self._deny_operators(function)
 
     def _loop_names(self) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
+from codec_evolution.contracts import Report
+from codec_evolution.loop.pictures import keep_picture
 from codec_evolution.record import ADOPTED, Attempt
 from codec_sandbox.request import CONTROL_SOURCE
 
@@ -93,6 +95,8 @@ class ShippedLineage:
             bucket.put_text(artifacts.source(attempt.source_sha256), self.source(version))
             for kind, document in self.measured(version).items():
                 bucket.put_json(_key(kind, attempt.attempt_id), document)
+            confirmed = Report.model_validate(self.measured(version)["held_out_report"])
+            keep_picture(bucket, LINEAGE, attempt.attempt_id, confirmed)
         for attempt in self.attempts:
             bucket.put_json(artifacts.journal(LINEAGE, attempt.attempt_id), attempt.to_item())
         replay_lost(session)

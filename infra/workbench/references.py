@@ -150,7 +150,14 @@ ENCODERS = (
 
 
 def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict[str, Any]:
-    """Measure one point of an encoder on a window.
+    """Measure one point of an encoder on a window: `code_point` without the decoded frames."""
+    return code_point(encoder, parameter, frames, fps)[0]
+
+
+def code_point(
+    encoder: Encoder, parameter: float, frames: np.ndarray, fps: float
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Measure one point of an encoder on a window, and return it with the decoded frames.
 
     Parameters
     ----------
@@ -161,8 +168,9 @@ def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: f
 
     Returns
     -------
-    dict
-        ``parameter``, ``bytes``, ``bitrate_mbps`` at 1080p30 equivalent, ``psnr_db`` (PSNR-YUV 6:1:1) and ``ms_ssim``.
+    tuple of dict and list of numpy.ndarray
+        ``parameter``, ``bytes``, ``bitrate_mbps`` at 1080p30 equivalent, ``psnr_db`` (PSNR-YUV 6:1:1) and ``ms_ssim``;
+        (H, W, 3) uint8 RGB each.
 
     Raises
     ------
@@ -181,13 +189,14 @@ def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: f
         planes = decode_planes(stream, width, height, raw_format=encoder.stream)
         decoded = [planes_to_rgb(each) for each in planes]
     quality = sequence_quality(frames, decoded)
-    return {
+    point = {
         "parameter": parameter,
         "bytes": size,
         "bitrate_mbps": round(equivalent_mbps(size, count * height * width), 6),
         "psnr_db": round(quality.psnr_db, 5),
         "ms_ssim": round(quality.ms_ssim, 7),
     }
+    return point, decoded
 
 
 def _two_pass(encoder: Encoder, mbps: float, frames: np.ndarray, fps: float, stream: Path) -> None:

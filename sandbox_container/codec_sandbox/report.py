@@ -10,6 +10,7 @@ from codec_sandbox.clips import SEALED, SEALED_WINDOW, Window
 from codec_sandbox.elements import shares
 from codec_sandbox.faults import MAX_MESSAGE, printable
 from codec_sandbox.measurement import Measurement, StageFailed, sequence_sha256
+from codec_sandbox.picture import crop, jpeg
 from codec_sandbox.request import Request
 from codec_sandbox.stages import Benchmark, Outcome
 
@@ -80,6 +81,18 @@ def _bits(outcome: Outcome) -> dict[str, dict[str, int]]:
     return {"bits": found} if found else {}
 
 
+def _picture(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return how one window looks decoded, nothing where none is shown."""
+    taken = outcome.picture
+    if taken is None:
+        return {}
+    row = point(taken)
+    figures = {name: row[name] for name in ("clip", "window", "quality", "bitrate_mbps", "psnr_db")}
+    return {
+        "picture": {**figures, "window_sha256": taken.window.sha256, "jpeg": jpeg(crop(taken.coded.frames))}
+    }
+
+
 def processor() -> str:
     """Return the model of this machine's processor: where it differs, floats may differ in their last bit."""
     with contextlib.suppress(OSError):
@@ -124,7 +137,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "total_cpu_s": request.total_cpu_s,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
-    report |= _bits(outcome)
+    report |= _bits(outcome) | _picture(outcome)
     if request.windows_of:
         report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:

@@ -19,6 +19,7 @@ from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import Violation, printable
 from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.measurement import Measurement, StageFailed, told
+from codec_sandbox.picture import take
 from codec_sandbox.probing import probe_jobs
 from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
@@ -62,6 +63,8 @@ class Outcome:
         CPU seconds of all workers.
     timings_s : dict
         Stage -> wall clock in seconds.
+    picture : Measurement or None
+        Of the window that people are shown, with its frames.
     failed_variants : dict
         Index of the settings with which the candidate failed in the probe -> how.
     """
@@ -71,6 +74,7 @@ class Outcome:
     measurements: list[Measurement] = field(default_factory=list[Measurement])
     cpu_s: float = 0.0
     timings_s: dict[str, float] = field(default_factory=dict[str, float])
+    picture: Measurement | None = None
     failed_variants: dict[int, StageFailed] = field(default_factory=dict[int, StageFailed])
 
 
@@ -240,6 +244,7 @@ class Benchmark:
     ) -> None:
         """Measure the sealed windows, for the figures of record."""
         self._measure_windows("sealed", request, runner, meter, outcome, progress)
+        outcome.picture = take(self.clips, outcome.measurements, runner, meter)
 
     def _measure_windows(
         self,

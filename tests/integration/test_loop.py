@@ -145,6 +145,13 @@ def test_every_attempt_left_its_source_report_and_journal_in_the_bucket(left, hi
         assert json.loads(left.bucket[artifacts.journal(LINEAGE, row["attempt_id"])])
 
 
+def test_every_adopted_version_has_a_picture_of_the_same_training_window(left, history):
+    adopted = [row["attempt_id"] for row in history["attempts"] if row["status"] == "adopted"]
+    pictures = [json.loads(left.bucket[artifacts.picture(LINEAGE, each)]) for each in adopted]
+    assert {(each["clip"], each["window"]) for each in pictures} == {("bunny", 0)}
+    assert len({each["jpeg"] for each in pictures}) == len(adopted) > 1
+
+
 def figures(report: dict, role: str) -> set[str]:
     """Rates and PSNR of a role's points as they are written, those of six digits or more: no two agree by chance."""
     values = {

@@ -154,6 +154,11 @@ def framework_overlay(path: str) -> str:
     return f"framework/overlay/{path}"
 
 
+def picture(lineage: str, attempt_id: str) -> str:
+    """Return the key of how the version that an attempt became looks decoded."""
+    return f"pictures/{lineage}/{attempt_id.replace('#', '_')}.json"
+
+
 def audit(lineage: str, version: int, video_sha256: str) -> str:
     """Return the key of a version's full-size audit on one video."""
     return f"{audits(lineage, version)}{video_sha256[:12]}.json"

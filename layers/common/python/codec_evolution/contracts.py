@@ -277,8 +277,7 @@ class Report(Reported):
     failure: Failure | None = None
     points: list[MeasuredPoint] = Field(default_factory=list[MeasuredPoint])
     anchors: list[ReferenceCurve] = Field(default_factory=list[ReferenceCurve])
-    quality_ranges: dict[str, QualityRange] = Field(default_factory=dict[str, QualityRange])
-    """By window (``clip/index``); none before rule 3."""
+    quality_ranges: dict[str, QualityRange] = Field(default_factory=dict)  # by window; none before rule 3
     packets_sha256: dict[str, str] = Field(default_factory=dict)
     """Hash of all packets by window (``clip/index``), so that two runs can be compared."""
     frames_sha256: dict[str, str] = Field(default_factory=dict)
@@ -294,6 +293,7 @@ class Report(Reported):
     """Seconds by stage, of its slowest window; of all invocations together, where there were several."""
     bits: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=dict, max_length=16)
     """Percent of a probe's bits by syntax element, as the candidate counts them."""
+    picture: dict[str, Any] | None = None  # as `loop.pictures.Picture` has it
     windows: list[Window] = Field(default_factory=list[Window])
     unmeasured: list[Window] = Field(default_factory=list[Window])
     """Windows still to be measured, in the report that lists them; those left out after a failure or certain loss."""

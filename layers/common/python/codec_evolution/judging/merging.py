@@ -55,6 +55,7 @@ def merge(listing: Report, measured: Mapping[str, Report]) -> Report:
         **{name: _united(hashes, name) for name in ("packets_sha256", "frames_sha256")},
         "layers": _layers([listing, *reports]),
         **_processors(listing, present, reports),
+        **next(({"picture": each["picture"]} for each in payloads if each.get("picture")), {}),
         "cpu_s": round(sum(report.cpu_s or 0.0 for report in (listing, *reports)), 3),
         "timings_s": listing.timings_s | _slowest(reports),
         "billed_s": round(sum(sum(report.timings_s.values()) for report in (listing, *reports)), 3),

@@ -11,6 +11,7 @@ from codec_evolution.candidate import source_key
 from codec_evolution.clock import day_of
 from codec_evolution.contracts import Concluded, ConcludeRequest, Item, Report, check_size
 from codec_evolution.judging import adoption, archive
+from codec_evolution.loop.pictures import keep_picture
 from codec_evolution.loop.recording import build_record
 from codec_evolution.loop.ruling import Ruling, measured, of_verdict
 from codec_evolution.loop.windows import Windows, contest_of
@@ -173,6 +174,7 @@ class Concluder:
         self.objects.put_json(
             artifacts.journal(request.item.lineage, request.item.attempt_id), record.to_item()
         )
+        keep_picture(self.objects, request.item.lineage, request.item.attempt_id, request.confirm)
         self.control.adopt(record, state)
         self._archive(request, record)
         self.on_recorded(record, request.measure)

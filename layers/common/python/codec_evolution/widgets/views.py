@@ -12,6 +12,7 @@ from codec_evolution.widgets.health import health
 from codec_evolution.widgets.modifications import approvals, modifications
 from codec_evolution.widgets.money import money
 from codec_evolution.widgets.overview import overview
+from codec_evolution.widgets.pictures import pictures
 from codec_evolution.widgets.progress import progress
 from codec_evolution.widgets.rate_distortion import rate_distortion
 from codec_evolution.widgets.request import WidgetContext, WidgetRequest, WidgetRequestError, read_request
@@ -43,6 +44,9 @@ VIEWS: Mapping[str, View] = {
     "progress": View("Progress", "Rate and BD-rate against x265 of each version.", progress),
     "rate_distortion": View(
         "Rate-distortion", "Incumbent, previous versions and x265 on each training clip.", rate_distortion
+    ),
+    "pictures": View(
+        "Pictures", "The newest version beside the original, x265 and the versions before it.", pictures
     ),
     "evolution": View("Code evolution", "Running and latest attempts.", evolution),
     "modifications": View(
