@@ -54,6 +54,12 @@ def test_the_newest_version_stands_beside_x265_nearest_in_bits_and_nearest_in_ps
     assert "v0 25.00 Mbps, 30.0 dB" in words and references().licence in words
 
 
+def test_one_picture_of_x265_serves_where_it_is_nearest_in_both():
+    nearest = references().x265[4]
+    words = shown(picture(nearest.bitrate_mbps, nearest.psnr_db)).words
+    assert words.count(f"{nearest.name}, nearest in bits and in PSNR {nearest.bitrate_mbps:.2f} Mbps") == 1
+
+
 def test_it_has_no_markup_but_captioned_pictures_that_travel_with_it():
     found = shown(picture(25.0, 30.0), picture(2.6, 35.2))
     assert set(found.tags) - ALLOWED == {"figure", "figcaption", "img"}

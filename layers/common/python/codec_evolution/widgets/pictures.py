@@ -69,21 +69,22 @@ def pictures(context: WidgetContext, request: WidgetRequest) -> str:
     strip = [Tile(f"v{version}", _figures(each), each.jpeg, original) for version, each in found]
     compared = [strip[-1]]
     if known:
-        same_bits = min(known.x265, key=lambda x: abs(math.log(x.bitrate_mbps / newest.bitrate_mbps)))
-        same_psnr = min(known.x265, key=lambda x: abs(x.psnr_db - newest.psnr_db))
-        compared = [
-            Tile("original", "", original),
-            strip[-1],
-            *(
-                Tile(f"{each.name}, {what}", _figures(each), each.jpeg, original)
-                for what, each in (("nearest in bits", same_bits), ("nearest in PSNR", same_psnr))
-            ),
-        ]
+        compared = [Tile("original", "", original), strip[-1], *_beside(newest, known)]
     licence = f" ({known.licence})" if known else ""
     about = f"{newest.clip}, middle of window {newest.window}; rate and PSNR of the whole window{licence}"
     return render(
         "pictures.html.j2", context, request, compared=compared, strip=strip, about=about, nothing=""
     )
+
+
+def _beside(newest: Picture, known: References) -> list[Tile]:
+    """Return x265 at the rate nearest to the newest version's, then at the nearest PSNR if that is another picture."""
+    same_bits = min(known.x265, key=lambda each: abs(math.log(each.bitrate_mbps / newest.bitrate_mbps)))
+    same_psnr = min(known.x265, key=lambda each: abs(each.psnr_db - newest.psnr_db))
+    chosen = [("nearest in bits", same_bits), ("nearest in PSNR", same_psnr)]
+    if same_bits is same_psnr:
+        chosen = [("nearest in bits and in PSNR", same_bits)]
+    return [Tile(f"{each.name}, {what}", _figures(each), each.jpeg, known.original) for what, each in chosen]
 
 
 def _found(context: WidgetContext, lineage: str) -> list[tuple[int, Picture]]:
