@@ -55,7 +55,7 @@ def merge(listing: Report, measured: Mapping[str, Report]) -> Report:
         **{name: _united(hashes, name) for name in ("packets_sha256", "frames_sha256")},
         "layers": _layers([listing, *reports]),
         **_processors(listing, present, reports),
-        **next(({"picture": each["picture"]} for each in payloads if each.get("picture")), {}),
+        **_picture(reports),
         "cpu_s": round(sum(report.cpu_s or 0.0 for report in (listing, *reports)), 3),
         "timings_s": listing.timings_s | _slowest(reports),
         "billed_s": round(sum(sum(report.timings_s.values()) for report in (listing, *reports)), 3),
@@ -127,6 +127,12 @@ def _processors(
         return {}
     by_window = {each.window: report.processor for each, report in zip(present, reports, strict=True)}
     return {"processor": " / ".join(sorted(names)), "processors": by_window}
+
+
+def _picture(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return the picture that one of the invocations took, nothing where none did."""
+    taken = [report.picture for report in reports if report.picture is not None]
+    return {"picture": taken[0]} if taken else {}
 
 
 def _slowest(reports: Sequence[Report]) -> dict[str, float]:
