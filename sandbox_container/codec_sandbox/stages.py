@@ -326,7 +326,7 @@ class _Parallel:
             self._meter.stopped = True
             raise StageFailed(self._stage, failure.fault, window.clip, quality) from failure
         measurement = Measurement(
-            window, quality, _without_frames(coded), sequence_quality(frames, coded.frames)
+            window, quality, replace(coded, frames=[]), sequence_quality(frames, coded.frames)
         )
         if not again:
             if self._benchmark.observe is not None:
@@ -352,10 +352,6 @@ def repeated_job(jobs: list[tuple[Window, int]], seed: str) -> tuple[Window, int
     """Choose the job that is run twice. Candidates do not learn the seed, so none knows which one must agree."""
     draws = {job: hashlib.sha256(f"{seed}\nrepeat\n{job[0].key}\n{job[1]}".encode()).digest() for job in jobs}
     return min(jobs, key=draws.__getitem__)
-
-
-def _without_frames(coded: Coded) -> Coded:
-    return replace(coded, frames=[])
 
 
 def _first_failure(futures: list[Future[Measurement]]) -> BaseException:
