@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from codec_evolution import artifacts
 from codec_evolution.candidate import Candidate
@@ -223,8 +224,14 @@ def _bundles(
             expected += lessons.gain(move)
         if bundle:
             yield bundle
-    moves = [move for move in _KNOWN.values() if move.applies(genome)]
+    moves = _applicable(genome)
     yield from ([move] for move in draw.sample(moves, len(moves)))
+
+
+@lru_cache(maxsize=1024)
+def _applicable(genome: Genome) -> tuple[Move, ...]:
+    """Return the moves that can be made from a genome; bundles pass through the same genomes many times."""
+    return tuple(move for move in _KNOWN.values() if move.applies(genome))
 
 
 def _carried(genome: Genome, lessons: Lessons) -> list[Move]:
@@ -241,7 +248,7 @@ def _next(genome: Genome, bundle: list[Move], lessons: Lessons, draw: random.Ran
     """Return the next change for a bundle: most likely the one that promises most; None when nothing is left."""
     by_settings = {gene for move in bundle if move not in TOOLS for gene in move.genes}
     by_all = {gene for move in bundle for gene in move.genes}
-    left = [move for move in _KNOWN.values() if move.title not in lessons.refused and move.applies(genome)]
+    left = [move for move in _applicable(genome) if move.title not in lessons.refused]
     tools = [move for move in left if move in TOOLS and not by_settings & set(move.genes)]
     settings = [move for move in left if move not in TOOLS and not by_all & set(move.genes)]
     moves = tools or settings

@@ -101,9 +101,9 @@ class Genome:
 
     def __post_init__(self) -> None:
         """Raise ValueError, with the gene's name, for a value that is not in the grammar."""
-        for gene, values in GENES.items():
-            if not _is_among(getattr(self, gene), values):
-                raise ValueError(f"gene {gene}: {getattr(self, gene)!r} is not one of {values}")
+        for gene, value in vars(self).items():
+            if not _is_among(value, GENES[gene]):
+                raise ValueError(f"gene {gene}: {value!r} is not one of {GENES[gene]}")
 
     @property
     def moves(self) -> bool:
@@ -168,7 +168,8 @@ class Genome:
             unused += ["mixing_shift", "beginnings"]
         if self.quantisation != "rounded":
             unused += ["rounding"]
-        return replace(self, **{gene: _DEFAULTS[gene] for gene in unused})
+        changes = {gene: _DEFAULTS[gene] for gene in unused if getattr(self, gene) != _DEFAULTS[gene]}
+        return replace(self, **changes) if changes else self
 
     def with_genes(self, **genes: Any) -> Genome:
         """Return this genome with some genes changed, in canonical form."""
@@ -181,7 +182,7 @@ class Genome:
 
 
 def _is_among(value: Any, values: tuple[Any, ...]) -> bool:
-    return any(type(value) is type(known) and value == known for known in values)
+    return value in values and type(value) is type(values[values.index(value)])  # True == 1 == 1.0
 
 
 _DEFAULTS = asdict(Genome())

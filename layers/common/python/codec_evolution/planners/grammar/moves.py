@@ -10,9 +10,9 @@ from typing import Any
 from codec_evolution.planners.grammar.genome import GENES, Genome
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Move:
-    """One change of a genome.
+    """One change of a genome; there is one object of each, so moves are compared by identity.
 
     Attributes
     ----------
