@@ -18,6 +18,8 @@ STAGE = $(or $(patsubst stage=%,%,$(filter stage=%,$(SETTINGS))),$(CODEC_EVOLUTI
 
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Byte code is kept, whatever the shell says: a test starts dozens of processes, and pytest rewrites every test file.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Prints how long a step took, and ends as it ended: $(call timed,NAME,COMMAND).
 timed = began=$$(date +%s); $(2); ended=$$?; echo "$(1): $$(($$(date +%s) - began)) s"; exit $$ended

@@ -103,6 +103,7 @@ def test_every_gene_value_round_trips_exactly_on_an_odd_size(genome: Genome) -> 
     assert assert_round_trip(source_of(genome), 60) > 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("genes", [{}, {"quantisation": "rounded"}, {"decision": "difference"}], ids=str)
 def test_a_quick_codec_shows_about_what_a_plain_one_does_at_about_its_rate(genes: dict[str, Any]) -> None:
     sizes, qualities = [], []
@@ -115,7 +116,9 @@ def test_a_quick_codec_shows_about_what_a_plain_one_does_at_about_its_rate(genes
     assert qualities[1] == pytest.approx(qualities[0], abs=0.25)
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize(
+    "seed", [*range(5), *(pytest.param(n, marks=pytest.mark.slow) for n in range(5, 15))]
+)
 def test_any_combination_of_genes_round_trips_exactly(seed: int) -> None:
     assert assert_round_trip(source_of(random_genome(seed)), 20 + 5 * seed) > 18
 
@@ -196,6 +199,7 @@ def test_a_value_outside_the_grammar_is_refused_by_name() -> None:
         Genome(references=3)
 
 
+@pytest.mark.slow
 def test_a_source_is_readable_and_small() -> None:
     for genome in ONE_GENE_CHANGED:
         source = source_of(genome)
@@ -266,6 +270,7 @@ def test_frame_0_starts_a_new_sequence() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(*shown, strict=True))
 
 
+@pytest.mark.slow
 def test_higher_quality_costs_more_and_shows_more() -> None:
     for genome in (Genome().canonical(), STRONG):
         source = source_of(genome)
@@ -278,6 +283,7 @@ def test_higher_quality_costs_more_and_shows_more() -> None:
         assert qualities == sorted(qualities)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "genome", [Genome().canonical(), STRONG.with_genes(pace="plain")], ids=["plain", "strong"]
 )
@@ -332,7 +338,14 @@ def test_the_loop_filter_of_a_strip_is_that_of_the_plane(strip: int) -> None:
     assert np.array_equal(*corrections)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (7, 33), (16, 16), (17, 9), (48, 80)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (1, 1),
+        (17, 9),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ((7, 33), (16, 16), (48, 80))),
+    ],
+)
 def test_any_size_and_a_single_frame_round_trip_exactly(size: tuple[int, int]) -> None:
     draw = np.random.default_rng(4)
     frames = [draw.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(2)]

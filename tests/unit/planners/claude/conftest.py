@@ -109,8 +109,8 @@ class PlanHarness:
 
     @cached_property
     def client(self) -> Any:
-        """The SDK's client, made once: each new one loads all certificates, 25 ms."""
-        return anthropic_client("key", self.url)
+        """The SDK's client, on the connections of all tests: those of another one load all certificates, 25 ms."""
+        return _any_client().with_options(base_url=self.url)
 
     def planner(self) -> ClaudePlanner:
         """Return a planner as a fresh function environment has it."""
@@ -178,6 +178,11 @@ class PlanHarness:
         return str(content[-1].get("text") or content[-1].get("content"))
 
 
+@cache
+def _any_client() -> Any:
+    return anthropic_client("key", "http://127.0.0.1")
+
+
 @pytest.fixture(scope="module")
 def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
     """Tables and bucket as the data stack has them.
@@ -196,11 +201,22 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
         yield EvolutionRecord("record"), LoopControl("control", "record"), ArtifactBucket("artifacts")
 
 
+@pytest.fixture(scope="module")
+def shipped(tables) -> str:
+    """The release of the shipped prompts and policy, which stays in the bucket from test to test."""
+    files = {
+        path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / "prompts").glob("*.md")
+    }
+    policy = ROOT / "layers/common/python/codec_evolution/data/language_policy.toml"
+    files["language_policy.toml"] = policy.read_text("utf-8")
+    return release.publish(tables[2], files)
+
+
 @pytest.fixture
-def harness(tables) -> Iterator[Any]:
+def harness(tables, shipped) -> Iterator[Any]:
     """Return a maker of harnesses: ``harness(turn, turn, ...)`` scripts what Claude answers."""
     record, control, objects = tables
-    _empty()
+    _empty(but=artifacts.release(shipped, ""))
     servers = []
 
     def make(*turns: dict[str, Any], **changes: Any) -> PlanHarness:
@@ -212,16 +228,9 @@ def harness(tables) -> Iterator[Any]:
         script = Script(list(turns), api_key="key", **options)
         server = MessagesApi(script).__enter__()
         servers.append(server)
-        shipped = {
-            path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
-            for path in (ROOT / "prompts").glob("*.md")
-        }
-        policy = ROOT / "layers/common/python/codec_evolution/data/language_policy.toml"
-        shipped["language_policy.toml"] = policy.read_text("utf-8")
-        name = release.publish(objects, shipped)
         _adopt_baseline(tables)
         modifications = FrameworkModifications("modifications")
-        return PlanHarness(record, control, objects, modifications, name, script, server.url, **changes)
+        return PlanHarness(record, control, objects, modifications, shipped, script, server.url, **changes)
 
     yield make
     for server in servers:
@@ -252,10 +261,13 @@ def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, ArtifactBucket])
         )
 
 
-def _empty() -> None:
+def _empty(but: str) -> None:
+    """Remove all items and objects, except for those below a prefix."""
     for table in get_backend("dynamodb")["123456789012"]["us-east-1"].tables.values():
         table.items.clear()
-    boto3.resource("s3").Bucket("artifacts").objects.delete()
+    kept = get_backend("s3")["123456789012"]["aws"].buckets["artifacts"].keys
+    for key in [each for each in kept if not each.startswith(but)]:
+        kept.pop(key)
 
 
 def _table(name: str, partition: str, sort: str, indexes: dict[str, Any]) -> dict[str, Any]:
