@@ -114,6 +114,8 @@ $(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/loc
 	@.emulator/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r infra/local/emulator.lock
 	@echo "the clips of the benchmark"
 	@$(CLI) clips fetch
+	@echo "the templates of the local stack"
+	@$(PY) -m infra.local.session
 	@touch $@
 
 lock: ## Write the lock files anew: what is installed, and the digest of the sandbox image's base

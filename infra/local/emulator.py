@@ -101,13 +101,17 @@ class Emulator:
         return self._process.pid
 
     def start(self) -> None:
-        """Start the process and wait until it answers.
+        """Start the process and wait until it answers; raises what `launch` and `await_answer` raise."""
+        self.launch()
+        self.await_answer()
+
+    def launch(self) -> None:
+        """Start the process.
 
         Raises
         ------
         UserError
-            If its environment is missing, the port or the state directory is in use, the state has another format, or
-            the emulator does not answer within a minute.
+            If its environment is missing, the port or the state directory is in use, or the state has another format.
         """
         if not self._python.exists():
             raise UserError(f"the emulator's environment is missing ({self._python}); run: make setup")
@@ -115,6 +119,19 @@ class Emulator:
         try:
             self._port = _free_port(self._port)
             self._spawn()
+        except BaseException:
+            self.stop()
+            raise
+
+    def await_answer(self) -> None:
+        """Wait until the process answers; it is stopped if it does not.
+
+        Raises
+        ------
+        UserError
+            If it ends, or does not answer within a minute.
+        """
+        try:
             self._await_health()
         except BaseException:
             self.stop()

@@ -21,7 +21,6 @@ from infra.local.key_endpoint import planner_environment
 from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
 from infra.local.shipped import ShippedLineage
 from infra.settings import MAX_SLOTS, Settings
-from infra.workbench.run_plot import draw_versions
 
 RUN_SETTINGS = (
     "planner",
@@ -185,6 +184,9 @@ def run_cycles(
             screen.note(f"restored the shipped lineage up to version {ShippedLineage().restore(session)}")
         rounds = [(number, each) for number in range(1, cycles + 1) for each in settings.lineages]
         _run_until_stopped(session, rounds, screen, result)
+        # Matplotlib takes a second to import, and nothing needs it before.
+        from infra.workbench.run_plot import draw_versions
+
         result.plot = str(draw_versions(session, state_dir / "rate_distortion.png") or "")
     return result
 

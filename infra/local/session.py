@@ -130,14 +130,18 @@ def _start(
 ) -> tuple[Session, Path]:
     """Start every part of the stack, to be stopped with `stack`; returns the session and the emulator's log file."""
     timings: dict[str, float] = {}
+    emulator = Emulator(state_dir, python=EMULATOR_PYTHON)
+    stack.callback(emulator.stop)
+    emulator.launch()  # it comes up beside what follows
     with _timed(timings, "synthesise", progress, "synthesising the app (cached until it changes)"):
-        assembly = synthesise(SYNTHESIS_CACHE, _settings())
+        assembly = synthesise_locally()
     with _timed(timings, "start", progress, "starting the emulator and the GitHub stand-in"):
-        emulator = stack.enter_context(Emulator(state_dir, python=EMULATOR_PYTHON))
         token = json.loads(PLACEHOLDER_SECRET)["token"]
         github = stack.enter_context(GithubStandin(state_dir.resolve() / "github", token=token))
-    with _timed(timings, "deploy", progress, "deploying the stacks"):
         git_dir = Path(github.git_dir)
+        host_settings = host.set_up(state_dir, git_dir, _settings(), progress)
+        emulator.await_answer()
+    with _timed(timings, "deploy", progress, "deploying the stacks"):
         overrides = {
             "GITHUB_API_URL": github.url,
             "GITHUB_REPOSITORY": github.repository,
@@ -145,7 +149,7 @@ def _start(
             "CODEC_SANDBOX_CORES": "0",
             "CODEC_SANDBOX_WINDOW_CORES": "1",
             PACKAGES_VARIABLE: str(live_packages(state_dir)),
-            "FRAMEWORK_HOST": str(host.set_up(state_dir, git_dir, _settings(), progress)),
+            "FRAMEWORK_HOST": str(host_settings),
             **environment,
         }
         deployment = _deploy(emulator.endpoint, assembly, overrides)
@@ -157,6 +161,11 @@ def _start(
         if count:
             progress(f"replayed {count} {what} that the emulator had lost")
     return session, emulator.log_file
+
+
+def synthesise_locally() -> Path:
+    """Return the cloud assembly that runs on this machine deploy; `make setup` makes the first one."""
+    return synthesise(SYNTHESIS_CACHE, _settings())
 
 
 def make_state_dir(state_dir: Path) -> None:
@@ -216,7 +225,7 @@ def borrow_session(state_dir: Path, environment: Mapping[str, str], progress: Pr
         return
     progress("borrowing the stack of the dashboard")
     overrides = {**live.environment, **environment}
-    assembly = synthesise(SYNTHESIS_CACHE, _settings())
+    assembly = synthesise_locally()
     with emulator_credentials(live.deployment.endpoint):
         yield replace(live, deployment=_deploy(live.deployment.endpoint, assembly, overrides))
 
@@ -309,3 +318,7 @@ def _live(state_dir: Path) -> Session | None:
         )
     except (KeyError, TypeError):
         return None
+
+
+if __name__ == "__main__":
+    synthesise_locally()

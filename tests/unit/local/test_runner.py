@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from infra.cli import app
 from infra.commands.run_screen import RunScreen
 from infra.local import runner
+from infra.workbench import run_plot
 
 
 class StateMachine:
@@ -58,7 +59,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, tmp_path):
             yield session
 
         monkeypatch.setattr(runner, "borrow_session", borrow)
-        monkeypatch.setattr(runner, "draw_versions", lambda *_: None)
+        monkeypatch.setattr(run_plot, "draw_versions", lambda *_: None)
         arguments = ["run", "--cycles", str(cycles), "--json", "--state-dir", str(tmp_path), *more]
         return CliRunner().invoke(app, arguments)
 
