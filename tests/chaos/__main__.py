@@ -66,11 +66,13 @@ def _due(options: argparse.Namespace, results: Results) -> list[Row]:
     first, _, last = options.rows.partition(":")
     rows = matrix(results.sites, options.singles, options.pairs, options.crowds, options.seed)
     chosen = rows[int(first or 0) : int(last) if last else None]
-    return results.due([row for row in chosen if options.row in (None, row.number)])
+    if options.row is not None:
+        return [row for row in chosen if row.number == options.row]
+    return results.due(chosen)
 
 
 def _run_kills(options: argparse.Namespace, results: Results, work: Path, model: Model, ends: float) -> None:
-    due = [number for number in range(options.kills) if number not in results.kills]
+    due = [number for number in range(options.kills) if (options.seed, number) not in results.kills]
     if not due or options.row is not None or time.monotonic() > ends:
         return
     tell = _Teller()

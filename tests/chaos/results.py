@@ -27,64 +27,69 @@ def commit() -> str:
 
 @dataclass
 class Results:
-    """Rows and kills of one seed.
+    """Rows and kills, those of other seeds as well.
 
     Attributes
     ----------
+    seed
+        Of the rows and kills that are run now.
     commits
         Those that were tested.
     path
         Where everything is written after each row and kill, or None.
     sites
-        The sites of a run without faults, by its number of slots, from which the matrix is drawn.
+        The sites of a run without faults, by its number of slots, from which the seed's matrix is drawn. They differ a
+        little from run to run, because windows end in any order, so a later piece draws from those of the first.
     rows, kills
-        As `rows.Done` and `kills.Killed` describe themselves, by number.
+        As `rows.Done` and `kills.Killed` describe themselves, by seed and number.
     """
 
     seed: int
     commits: set[str]
     path: Path | None = None
     sites: dict[int, list[Site]] = field(default_factory=dict)
-    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
-    kills: dict[int, dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    kills: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def merge(self, path: Path) -> None:
-        """Take over what a file of an earlier run holds; raises `UserError` if it is of another seed."""
+        """Take over what a file of an earlier run holds; raises `UserError` if it is none, or of other code."""
         try:
             found = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"--merge {path} cannot be read: {error}") from None
-        if found["seed"] != self.seed:
-            raise UserError(f"--merge {path} is of seed {found['seed']}, not {self.seed}")
         sites = {int(slots): [Site(*each) for each in of] for slots, of in found["sites"].items()}
+        if found["seed"] != self.seed:
+            sites = {}
         if sites and self.sites and sites != self.sites:
             raise UserError(
                 f"--merge {path} was drawn from other sites than the files before: it is of other code"
             )
         self.sites = self.sites or sites
         self.commits |= set(found["commits"])
-        self.rows |= {each["row"]: each for each in found["rows"]}
-        self.kills |= {each["number"]: each for each in found["killed"]}
+        for each in found["rows"]:
+            self.rows[each.get("seed", found["seed"]), each["row"]] = each
+        for each in found["killed"]:
+            self.kills[each.get("seed", found["seed"]), each["number"]] = each
 
     def due(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that have not been run; raises `UserError` if one was run with other faults."""
         for row in rows:
-            known = self.rows.get(row.number)
+            known = self.rows.get((self.seed, row.number))
             if known is not None and known["faults"] != row.as_dict()["faults"]:
                 raise UserError(f"row {row.number} was merged with other faults: it is of other code")
-        return [row for row in rows if row.number not in self.rows]
+        return [row for row in rows if (self.seed, row.number) not in self.rows]
 
     def add_row(self, done: dict[str, Any]) -> None:
         """Keep a row that was run."""
         with self._lock:
-            self.rows[done["row"]] = done
+            self.rows[self.seed, done["row"]] = {"seed": self.seed, **done}
             self._save()
 
     def add_kill(self, killed: dict[str, Any]) -> None:
         """Keep a kill."""
         with self._lock:
-            self.kills[killed["number"]] = killed
+            self.kills[self.seed, killed["number"]] = {"seed": self.seed, **killed}
             self._save()
 
     @property
@@ -104,7 +109,8 @@ class Results:
         lines = ["| where | fault | injected | violated |", "|---|---|---:|---:|"]
         lines += [f"| {where} | {kind} | {n} | {bad} |" for (where, kind), (n, bad) in sorted(counts.items())]
         total, bad = sum(n for n, _ in counts.values()), sum(bad for _, bad in counts.values())
-        tested = f"seed {self.seed}, commit {', '.join(sorted(self.commits))}: {len(self.rows)} rows, "
+        seeds = sorted({seed for seed, _ in [*self.rows, *self.kills]})
+        tested = f"seed {', '.join(map(str, seeds))}, commit {', '.join(sorted(self.commits))}: {len(self.rows)} rows, "
         return "\n".join(
             [*lines, f"| **all** | | **{total}** | **{bad}** |", "", f"{tested}{len(self.kills)} kills"]
         )
@@ -121,8 +127,8 @@ class Results:
             "kills": len(self.kills),
             "violations": self.violations,
             "sites": {slots: [[each.step, each.call] for each in of] for slots, of in self.sites.items()},
-            "rows": [self.rows[number] for number in sorted(self.rows)],
-            "killed": [self.kills[number] for number in sorted(self.kills)],
+            "rows": [self.rows[key] for key in sorted(self.rows)],
+            "killed": [self.kills[key] for key in sorted(self.kills)],
         }
 
 

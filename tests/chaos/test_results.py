@@ -31,13 +31,18 @@ def test_a_later_piece_runs_the_rows_that_the_earlier_ones_have_not(tmp_path):
     later.merge(piece(tmp_path / "first.json", ROWS[0]))
     assert later.sites == {1: [PLAN, COMMIT]}
     assert later.due(ROWS) == ROWS[1:]
-    assert list(later.kills) == [0]
+    assert list(later.kills) == [(1, 0)]
 
 
-def test_results_of_another_seed_or_other_faults_are_refused(tmp_path):
+def test_results_of_another_seed_count_and_leave_nothing_out(tmp_path):
+    other = Results(2, {"c0ffee"})
+    other.merge(piece(tmp_path / "first.json", ROWS[0]))
+    assert (other.sites, other.due(ROWS)) == ({}, ROWS)
+    assert "**2**" in other.table()
+
+
+def test_results_of_other_faults_are_refused(tmp_path):
     path = piece(tmp_path / "first.json", ROWS[0])
-    with pytest.raises(UserError, match="of seed 1, not 2"):
-        Results(2, set()).merge(path)
     other = Results(1, set(), sites={1: [PLAN]})
     with pytest.raises(UserError, match="other sites"):
         other.merge(path)
