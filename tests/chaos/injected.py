@@ -31,6 +31,8 @@ LATE_S = 1.0
 PLAN, SITES, STEPS, HAPPENED, SLOTS = "faults.json", "sites.txt", "steps", "happened.txt", "slots"
 """Files of a row's folder: faults that are due, sites that were passed, a file for each invocation, faults that were
 injected, and how many attempts a cycle has."""
+HOME = "home"
+"""File that names the first of two islands, where the row's lineage is the second; each cycle migrates."""
 CYCLES = "cycles"
 """Folder that names the lineage of each cycle: the sandbox is told the attempt alone."""
 
@@ -122,8 +124,7 @@ def wrap(function: str, handler: Path, rows: Path) -> Handler:
         lineage, of = _whose(event, rows)
         if function == "open_cycle":
             (rows / CYCLES / format_time(parse_time(event["started"]))).write_text(lineage)
-            slots = int((rows / lineage / SLOTS).read_text())
-            module.SETTINGS = dataclasses.replace(module.SETTINGS, lineage=lineage, slots=slots)
+            module.SETTINGS = dataclasses.replace(module.SETTINGS, **_settings(rows / lineage))
         if function == "plan":
             # By its address the model's stand-in knows whom it bills.
             base = os.environ.setdefault("CHAOS_MODEL_URL", os.environ["PLANNER_BASE_URL"])
@@ -131,6 +132,15 @@ def wrap(function: str, handler: Path, rows: Path) -> Handler:
         return injector.invoke(module.lambda_handler, event, context, lineage, of)
 
     return lambda_handler
+
+
+def _settings(row: Path) -> dict[str, Any]:
+    """Return what OpenCycle is told of a row's lineage."""
+    slots = int((row / SLOTS).read_text())
+    if (row / HOME).exists():
+        home = (row / HOME).read_text()
+        return {"lineage": home, "slots": slots, "islands": 2, "migration_cycles": 1}
+    return {"lineage": row.name, "slots": slots, "islands": 1}
 
 
 def _whose(event: dict[str, Any], rows: Path) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from codec_evolution import artifacts
 
 from tests.chaos.doubles import Model
 from tests.chaos.faults import DIES_AFTER, FORGETS, TWICE, Fault, Row, Site, matrix
+from tests.chaos.injected import HOME, SITES, SLOTS
 from tests.chaos.invariants import Bill, Stored, violations
 from tests.chaos.rows import Runner
 from tests.chaos.stack import open_stack, run_cycle
@@ -57,6 +58,29 @@ def test_eight_executions_at_once_are_one_cycle_after_another_and_leave_nothing_
     assert violations(Stored(runner.session, lineage), runner.bill(row, lineage)) == []
 
 
+def test_a_migrant_is_measured_judged_and_recorded_on_the_other_island(runner):
+    home = runner.begin(Row(9, 1, ()))
+    island = runner.folder / f"{home}-2"
+    island.mkdir()
+    (island / SLOTS).write_text("1")
+    (island / HOME).write_text(home)
+    run_cycle(runner.session, home)
+    best = Stored(runner.session, home)
+    assert best.state.version == 1
+    assert run_cycle(runner.session, island.name)["status"] == "SUCCEEDED"
+    stored = Stored(runner.session, island.name)
+    baseline, migrant = (stored.records[each] for each in sorted(stored.records))
+    assert (baseline["planner"], baseline["adopted_version"]) == ("baseline", 0)
+    assert (migrant["planner"], migrant["status"], migrant["adopted_version"]) == ("migration", "adopted", 1)
+    assert (migrant["origin_lineage"], migrant["origin_version"]) == (home, 1)
+    assert migrant["source_sha256"] == best.state.incumbent
+    assert migrant["bd_rate_vs_incumbent"] < -10, "it was measured beside this island's version 0"
+    measured = {f"#{slot}{side}" for slot in ("00", "01") for side in ("@train", "@held_out")}
+    sites = (island / SITES).read_text()
+    assert all(f"benchmark{each}" in sites for each in measured)
+    assert violations(stored, Bill(0.0, 0)) == [], "a migrant costs no answer of the model"
+
+
 def test_the_check_sees_an_attempt_without_an_end_and_dollars_without_a_payer(runner):
     lineage = "row-0"
     usage = artifacts.model_usage(lineage, "2026-01-01T00:00:00.000Z#07")
@@ -67,7 +91,7 @@ def test_the_check_sees_an_attempt_without_an_end_and_dollars_without_a_payer(ru
     assert any("are on the records" in sentence for sentence in found)
 
 
-SITES = {
+DRAWN = {
     slots: [
         Site(f"{function}#0{slot}/1", call)
         for function in "abc"
@@ -80,18 +104,18 @@ SITES = {
 
 def test_a_seed_gives_the_same_rows():
     assert (
-        matrix(SITES, 20, 5, 2, seed=1) == matrix(SITES, 20, 5, 2, seed=1) != matrix(SITES, 20, 5, 2, seed=2)
+        matrix(DRAWN, 20, 5, 2, seed=1) == matrix(DRAWN, 20, 5, 2, seed=1) != matrix(DRAWN, 20, 5, 2, seed=2)
     )
 
 
 def test_single_faults_visit_every_function_operation_and_kind_before_any_again():
-    rows = matrix({1: [*SITES[1], Site("a#01/2", "s3/2")], 2: SITES[2]}, 36, 0, 0, seed=1)
+    rows = matrix({1: [*DRAWN[1], Site("a#01/2", "s3/2")], 2: DRAWN[2]}, 36, 0, 0, seed=1)
     places = {(row.faults[0].site.step[0], row.faults[0].site.call, row.faults[0].kind) for row in rows}
     assert len(places) == len(rows) == 36
 
 
 def test_pairs_and_crowds_are_mixed_among_the_single_faults_and_a_crowd_has_a_fault_in_each_attempt():
-    rows = matrix(SITES, 8, 4, 2, seed=1)
+    rows = matrix(DRAWN, 8, 4, 2, seed=1)
     assert [row.number for row in rows] == list(range(14))
     assert [len(row.faults) for row in rows].count(2) == 4
     crowds = [row for row in rows if row.slots == 8]
