@@ -17,11 +17,13 @@ from infra.commands.options import (
     Lineage,
     Source,
     StateDir,
+    TargetOption,
     Version,
     print_json,
     progress,
 )
 from infra.commands.tables import Column, Row, number, print_paragraph, print_table
+from infra.commands.target import TargetName
 from infra.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,12 +43,14 @@ def audit(
     frames: Annotated[int, typer.Option(min=1, help="Frames of each segment.")] = 8,
     library_codecs: LibraryCodecs = False,
     lineage: Lineage = "main",
+    target: TargetOption = TargetName.LOCAL,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Measure a version on your own video at its native size, beside x265 on the same segments.
 
-    It takes minutes to hours and decides nothing. The audit of a version is kept and shown by `report`. Where
+    It runs on this machine, takes minutes to hours and decides nothing. The figures of a version are kept on its
+    record, here or with `--target aws` on the deployed one, and shown by `report` and the dashboard. Where
     HEVC_HD_10Mbps.mp4, an encoding of the same video, lies beside it, the version is compared with that as well.
     """
     from infra.local.candidate_packages import live_packages
@@ -57,7 +61,10 @@ def audit(
     from infra.workbench.film import examine
     from infra.workbench.video import VideoError
 
-    codec = choose_codec(version, source, state_dir, lineage, progress)
+    if target is TargetName.AWS and source is None:
+        codec = _deployed_codec(version, lineage, state_dir)
+    else:
+        codec = choose_codec(version, source, state_dir, lineage, progress)
     policy = widest_policy(library_codecs=library_codecs)
     beside = video.with_name(HEVC_FILE)
     try:
@@ -72,24 +79,37 @@ def audit(
     except CodecFailed as error:
         progress(str(error), style="red")
         raise typer.Exit(FAILED) from None
-    _keep(done, codec, state_dir)
+    _keep(done, codec, target, state_dir)
     if as_json:
         print_json(done.as_dict())
     else:
         print_audit(Console(), done.as_dict())
 
 
-def _keep(done: Audit, codec: ChosenCodec, state_dir: Path) -> None:
-    """Store the audit of a version of the local evolution."""
-    from codec_evolution import artifacts
+def _deployed_codec(version: int | None, lineage: str, state_dir: Path) -> ChosenCodec:
+    """Return a version of the evolution on AWS, by default the incumbent."""
+    from infra.commands.reach import reach
+    from infra.workbench.chosen_codec import evolved_codec
 
-    from infra.local.session import join_session
+    with reach(TargetName.AWS, state_dir, progress) as deployed:
+        return evolved_codec(deployed, version, lineage)
+
+
+def _keep(done: Audit, codec: ChosenCodec, target: TargetName, state_dir: Path) -> None:
+    """Store the audit of an adopted version: all of it in the bucket, its figures on the record."""
+    from codec_evolution import artifacts
+    from codec_evolution.clock import utc_now
+
+    from infra.commands.reach import reach
 
     if codec.lineage is None or codec.version is None:
         return
-    with join_session(state_dir, progress) as session:
+    with reach(target, state_dir, progress) as evolution:
         key = artifacts.audit(codec.lineage, codec.version, done.video_sha256)
-        session.bucket.put_json(key, done.as_dict())
+        evolution.bucket.put_json(key, done.as_dict())
+        attempt = evolution.record.of_version(codec.lineage, codec.version)
+        if attempt is not None:
+            evolution.record.set_audit(codec.lineage, attempt.attempt_id, done.figures(utc_now()))
 
 
 def print_audit(console: Console, found: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from codec_evolution.judging.rate_distortion import (
     ms_ssim_at,
     rate_at,
 )
+from codec_evolution.record import Audited
 from codec_sandbox.clips import ClipError, Window
 from codec_sandbox.curve import QUALITIES
 from codec_sandbox.limits import Limits
@@ -118,6 +119,20 @@ class Audit:
             "encode_s": round(float(np.mean([each.encode_s for each in self.segments])), 3),
             "decode_s": round(float(np.mean([each.decode_s for each in self.segments])), 3),
         }
+
+    def figures(self, now: str) -> Audited:
+        """Return what the version's record keeps; `now` is ISO 8601."""
+        found = self.as_dict()
+        return Audited.from_item(
+            {
+                "audit_bitrate_mbps": found["bitrate_mbps"],
+                "audit_bd_rate_vs_hevc": found["bd_rate"],
+                "audit_encode_s": found["encode_s"],
+                "audit_decode_s": found["decode_s"],
+                "audit_size": f"{self.width}x{self.height}",
+                "audited_at": now,
+            }
+        )
 
 
 class Auditor:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from codec_evolution.adapters.objects import ArtifactBucket
+from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 
 from infra.errors import UserError
 from infra.local.session import has_evolution, join_session
@@ -63,8 +67,32 @@ def choose_codec(
         shipped = ShippedLineage()
         return _as_it_ships(shipped, shipped.incumbent if version is None else version)
     with join_session(state_dir, progress) as session:
-        number = session.control.state(lineage).version if version is None else version
-        text = version_source(session.record, session.bucket, lineage, number)
+        return evolved_codec(session, version, lineage)
+
+
+class Evolution(Protocol):
+    """What holds the versions of an evolution, on this machine or on AWS."""
+
+    @property
+    def record(self) -> EvolutionRecord:
+        """The evolution record."""
+        ...
+
+    @property
+    def control(self) -> LoopControl:
+        """The loop's control items."""
+        ...
+
+    @property
+    def bucket(self) -> ArtifactBucket:
+        """The artifact bucket."""
+        ...
+
+
+def evolved_codec(evolution: Evolution, version: int | None, lineage: str) -> ChosenCodec:
+    """Return an adopted version, by default the incumbent; raises `UserError` if there is none."""
+    number = evolution.control.state(lineage).version if version is None else version
+    text = version_source(evolution.record, evolution.bucket, lineage, number)
     return ChosenCodec(f"version {number} of {lineage}", text.encode(), lineage, number)
 
 

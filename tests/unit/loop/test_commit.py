@@ -122,6 +122,13 @@ def test_the_metrics_are_sorted_and_readable() -> None:
     assert plan.files["codec/metrics.json"].startswith('{\n  "attempt_id": ')
 
 
+def test_an_audited_version_is_committed_with_its_figures_apart_from_the_contests() -> None:
+    audited = {"audit_bitrate_mbps": 6.4, "audit_bd_rate_vs_hevc": -12.5, "audit_size": "1920x1080"}
+    found = metrics(version_commit(record(**audited), SOURCE, None))
+    assert {name: found[name] for name in audited} == audited
+    assert found["bitrate_mbps"] == 1.8512
+
+
 def test_what_is_not_public_stays_out_of_the_repository() -> None:
     private = {
         "held_out_bd_rate": -12.0,

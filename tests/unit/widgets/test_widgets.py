@@ -171,6 +171,14 @@ def test_attempts_show_verdict_figures_and_links():
     assert words.index("timeout" if "timeout" in words else "test failed") < words.index("adopted")
 
 
+def test_an_audited_version_shows_its_figures_at_native_size():
+    audited = {"audit_bitrate_mbps": 6.4, "audit_bd_rate_vs_hevc": -12.5, "audit_size": "1920x1080"}
+    made = adopted(1, 1, audited_at="2026-11-28T10:00:00.000Z", **audited)
+    words = page("evolution", context(Tables([made]))).words
+    assert "Audit at 1920x1080: 6.40\u202fMbps, \u221212.5\u202f% vs x265" in words
+    assert "Audit at" not in page("evolution").words
+
+
 @pytest.mark.parametrize("of_a_slot", ["", "/Slots"])
 def test_a_commit_is_linked_and_an_execution_too(of_a_slot):
     arn = f"arn:aws:states:eu-west-1:123456789012:execution:CodecEvolutionApp-Cycle{of_a_slot}:by-hand-0a1b"

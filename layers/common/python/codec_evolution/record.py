@@ -210,6 +210,17 @@ class Figures(Measured, frozen=True):
     """The figures that a planner may see: of the contest's training windows alone."""
 
 
+class Audited(Attributes, frozen=True):
+    """A version at native size on a person's own clip, as its last audit measured it; it gates nothing."""
+
+    audit_bitrate_mbps: Annotated[float | None, Exposure(public=True)] = None
+    audit_bd_rate_vs_hevc: Annotated[float | None, Exposure(public=True)] = None
+    audit_encode_s: Annotated[float | None, Exposure(public=True)] = None
+    audit_decode_s: Annotated[float | None, Exposure(public=True)] = None
+    audit_size: Annotated[str, Exposure(public=True)] = ""
+    audited_at: Annotated[Time | None, Exposure(public=True)] = None
+
+
 class Proposed(Attributes, frozen=True):
     """What Plan stored of a proposal, and what the language model used for it."""
 
@@ -278,7 +289,7 @@ class ProposalFacts(Proposed, frozen=True):
     policy_sha256: str = ""
 
 
-class Attempt(Proposed, Figures, frozen=True, extra="allow"):
+class Attempt(Proposed, Figures, Audited, frozen=True, extra="allow"):
     """One concluded attempt. Attributes that this version does not know are kept as they are.
 
     A listing by an index has only the attributes that are projected into it.

@@ -26,7 +26,7 @@ from codec_evolution.adapters.dynamodb import (
 )
 from codec_evolution.loop.islands import MAX_ISLANDS, home_of
 from codec_evolution.ports import Conflict, Control, DayCounters, LoopState, Record
-from codec_evolution.record import Attempt, Elite, MalformedRecord
+from codec_evolution.record import Attempt, Audited, Elite, MalformedRecord
 
 STATE_ITEM = "state"
 DAY = "spend#"
@@ -138,11 +138,19 @@ class EvolutionRecord:
 
     def set_deployment(self, lineage: str, attempt_id: str, status: str, commit_hash: str) -> None:
         """Set the deployment attributes; the attributes of the verdict never change."""
+        committed = {"github_committed": bool(commit_hash), "github_commit_hash": commit_hash}
+        self._set(lineage, attempt_id, {"deployment_status": status, **committed})
+
+    def set_audit(self, lineage: str, attempt_id: str, audit: Audited) -> None:
+        """Set the figures of a version's last full-size audit."""
+        self._set(lineage, attempt_id, audit.to_item())
+
+    def _set(self, lineage: str, attempt_id: str, values: Mapping[str, Any]) -> None:
         self._table.update_item(
             Key={"lineage": lineage, "attempt_id": attempt_id},
-            UpdateExpression="SET deployment_status = :s, github_committed = :c, github_commit_hash = :h",
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
             ConditionExpression=Attr("attempt_id").exists(),
-            ExpressionAttributeValues={":s": status, ":c": bool(commit_hash), ":h": commit_hash},
+            ExpressionAttributeValues=stored({f":{name}": value for name, value in values.items()}),
         )
 
 

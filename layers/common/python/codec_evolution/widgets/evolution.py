@@ -6,6 +6,7 @@ from typing import Any
 
 from codec_evolution.loop.cycle import stage_of
 from codec_evolution.record import Attempt
+from codec_evolution.widgets.figures import THIN, mbps, percent
 from codec_evolution.widgets.html import render
 from codec_evolution.widgets.request import WidgetContext, WidgetRequest
 
@@ -49,10 +50,19 @@ def _row(context: WidgetContext, attempt: Attempt) -> dict[str, Any]:
         "slot": attempt.attempt_id.partition("#")[2],
         "what": _cut(attempt.hypothesis, HYPOTHESIS_CHARS),
         "outcome": _cut(attempt.reason, OUTCOME_CHARS),
+        "audit": _audit(attempt),
         "sha": sha[:8],
         "commit_link": context.links.commit(sha),
         "execution_link": context.links.execution(attempt.execution),
     }
+
+
+def _audit(attempt: Attempt) -> str:
+    """Return a version's figures at native size on a person's own clip, or "" without an audit."""
+    if attempt.audited_at is None:
+        return ""
+    rate, gain = attempt.audit_bitrate_mbps, attempt.audit_bd_rate_vs_hevc
+    return f"Audit at {attempt.audit_size}: {mbps(rate)}{THIN}Mbps, {percent(gain)} vs x265"
 
 
 def _cut(text: str, chars: int) -> str:
