@@ -53,27 +53,16 @@ def audit(
     record, here or with `--target aws` on the deployed one, and shown by `report` and the dashboard. Where
     HEVC_HD_10Mbps.mp4, an encoding of the same video, lies beside it, the version is compared with that as well.
     """
-    from infra.local.candidate_packages import live_packages
-    from infra.workbench.audit import HEVC_FILE, Auditor, check_length
-    from infra.workbench.benchmark import widest_policy
     from infra.workbench.chosen_codec import choose_codec
-    from infra.workbench.coding import CodecFailed, sandbox
-    from infra.workbench.film import examine
+    from infra.workbench.coding import CodecFailed
     from infra.workbench.video import VideoError
 
     if target is TargetName.AWS and source is None:
         codec = _deployed_codec(version, lineage, state_dir)
     else:
         codec = choose_codec(version, source, state_dir, lineage, progress)
-    policy = widest_policy(library_codecs=library_codecs)
-    beside = video.with_name(HEVC_FILE)
     try:
-        film = examine(video)
-        check_length(film, segments, frames)
-        hevc = examine(beside) if beside.is_file() and beside != video else None
-        progress(f"codec: {codec.name}; {segments} segments of {frames} frames, {film.width}x{film.height}")
-        with sandbox(live_packages(state_dir)) as supervisor:
-            done = Auditor(codec, policy, supervisor, progress).audit(film, hevc, segments, frames)
+        done = _measure(video, codec, state_dir, segments, frames, library_codecs=library_codecs)
     except VideoError as error:
         raise UserError(str(error)) from error
     except CodecFailed as error:
@@ -84,6 +73,24 @@ def audit(
         print_json(done.as_dict())
     else:
         print_audit(Console(), done.as_dict())
+
+
+def _measure(
+    video: Path, codec: ChosenCodec, state_dir: Path, segments: int, frames: int, *, library_codecs: bool
+) -> Audit:
+    from infra.local.candidate_packages import live_packages
+    from infra.workbench.audit import HEVC_FILE, Auditor, check_length
+    from infra.workbench.benchmark import widest_policy
+    from infra.workbench.coding import sandbox
+    from infra.workbench.film import examine
+
+    film, beside = examine(video), video.with_name(HEVC_FILE)
+    check_length(film, segments, frames)
+    hevc = examine(beside) if beside.is_file() and beside != video else None
+    progress(f"codec: {codec.name}; {segments} segments of {frames} frames, {film.width}x{film.height}")
+    with sandbox(live_packages(state_dir)) as supervisor:
+        policy = widest_policy(library_codecs=library_codecs)
+        return Auditor(codec, policy, supervisor, progress).audit(film, hevc, segments, frames)
 
 
 def _deployed_codec(version: int | None, lineage: str, state_dir: Path) -> ChosenCodec:
