@@ -39,7 +39,7 @@ class Results:
         Where everything is written after each row and kill, or None.
     sites
         The sites of a run without faults, by its number of slots, from which the seed's matrix is drawn. They differ a
-        little from run to run, because windows end in any order, so a later piece draws from those of the first.
+        little from run to run, so a later piece draws from those of the first.
     rows, kills
         As `rows.Done` and `kills.Killed` describe themselves, by seed and number.
     """

@@ -108,6 +108,15 @@ def test_a_seed_gives_the_same_rows():
     )
 
 
+def test_a_call_that_only_some_runs_repeat_changes_few_rows():
+    repeated = Site("b#02/1", "s3/2")
+    before = matrix(DRAWN, 20, 40, 3, seed=1)
+    after = matrix({1: DRAWN[1], 2: [*DRAWN[2], repeated]}, 20, 40, 3, seed=1)
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) < 15
+    assert all(repeated in [fault.site for fault in row.faults] for row in changed)
+
+
 def test_single_faults_visit_every_function_operation_and_kind_before_any_again():
     rows = matrix({1: [*DRAWN[1], Site("a#01/2", "s3/2")], 2: DRAWN[2]}, 36, 0, 0, seed=1)
     places = {(row.faults[0].site.step[0], row.faults[0].site.call, row.faults[0].kind) for row in rows}
