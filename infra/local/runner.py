@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from codec_evolution import artifacts
 from codec_evolution.loop.cycle import PREPARATION, stage_of
 from codec_evolution.planner_specs import PLANNERS
-from codec_evolution.ports import Objects
+from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
 
 from infra.local.key_endpoint import planner_environment
@@ -259,23 +259,29 @@ def _watch(session: Session, client: Any, execution: str, lineage: str) -> Itera
     The emulator's history shows top-level states only, so the stage is derived from what the attempt has stored.
     """
     concluded: dict[str, Attempt] = {}
+    # Made once: each is a client of its own, and making one takes longer than a look.
+    control, record, bucket = session.control, session.record, session.bucket
     while client.describe_execution(executionArn=execution)["status"] == "RUNNING":
-        state = session.control.state(lineage)
+        state = control.state(lineage)
         if state.execution == execution:
             preparation = [Stage(f"{state.cycle_id}#{PREPARATION}", PREPARING)]
             # Only a preparation pass has no attempts due.
-            yield [_stage(session, lineage, attempt_id, concluded) for attempt_id in state.due] or preparation
+            yield [
+                _stage(record, bucket, lineage, attempt_id, concluded) for attempt_id in state.due
+            ] or preparation
         time.sleep(POLL_S)
 
 
-def _stage(session: Session, lineage: str, attempt_id: str, concluded: dict[str, Attempt]) -> Stage:
+def _stage(
+    table: Record, objects: Objects, lineage: str, attempt_id: str, concluded: dict[str, Attempt]
+) -> Stage:
     if attempt_id not in concluded:
-        record = session.record.get(lineage, attempt_id)
+        record = table.get(lineage, attempt_id)
         if record is not None:
             concluded[attempt_id] = record
     if attempt_id in concluded:
         return Stage(attempt_id, concluded[attempt_id].status, concluded[attempt_id])
-    return Stage(attempt_id, stage_of(session.bucket, lineage, attempt_id))
+    return Stage(attempt_id, stage_of(objects, lineage, attempt_id))
 
 
 def stage_seconds(attempts: list[Attempt]) -> dict[str, float]:

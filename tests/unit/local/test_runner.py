@@ -151,6 +151,7 @@ def test_while_no_attempt_is_due_the_new_incumbent_is_measured():
             state=lambda lineage: LoopState(lineage, execution="arn", cycle_id="c", due=next(dues))
         ),
         record=SimpleNamespace(get=lambda *_: Attempt(lineage="main", attempt_id="c#00", status="rejected")),
+        bucket=None,
     )
     client = SimpleNamespace(describe_execution=lambda **_: {"status": next(statuses)})
     seen = [
@@ -158,3 +159,18 @@ def test_while_no_attempt_is_due_the_new_incumbent_is_measured():
         for stages in runner._watch(session, client, "arn", "main")
     ]
     assert seen == [[("c#prep", "measuring the new incumbent")], [("c#00", "rejected")]]
+
+
+def test_watching_a_cycle_makes_its_clients_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runner, "POLL_S", 0.0)
+    statuses = iter([*["RUNNING"] * 5, "SUCCEEDED"])
+    made: list[str] = []
+
+    class Session:
+        def __getattr__(self, name: str) -> SimpleNamespace:
+            made.append(name)
+            return SimpleNamespace(state=lambda lineage: LoopState(lineage, execution="arn", cycle_id="c"))
+
+    client = SimpleNamespace(describe_execution=lambda **_: {"status": next(statuses)})
+    assert len(list(runner._watch(Session(), client, "arn", "main"))) == 5
+    assert sorted(made) == ["bucket", "control", "record"]
