@@ -5,24 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-
 from codec_evolution.judging.figures import ACHIEVEMENT_PERCENT
 from codec_evolution.judging.rate_distortion import DEFAULT_RANGE, HEVC_ANCHOR_MBPS, TARGET_MBPS
 from codec_sandbox.clips import Clip, ClipSet, Window
 from codec_sandbox.quality import luma, psnr_yuv
 from codec_sandbox.references import References
-from matplotlib import pyplot
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
 
 from infra.errors import UserError
 from infra.workbench.gallery import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REFERENCE_STYLES = {
     "x265_zerolatency": ("x265 medium, zero latency (anchor)", {"color": "#444444", "marker": "s"}),
@@ -83,7 +79,7 @@ def draw_rate_distortion(
     lines = math.ceil(len(panels) / COLUMNS)
     columns = min(len(panels), COLUMNS)
     size = (1.0 + 5.6 * columns, 1.2 + 5.0 * lines)
-    figure, grid = pyplot.subplots(lines, columns, figsize=size, squeeze=False)
+    figure, grid = _subplots(lines, columns, size)
     for axes in grid.flat[len(panels) :]:
         axes.axis("off")
     for axes, row in zip(grid.flat, panels, strict=False):
@@ -149,6 +145,8 @@ def _draw_references(axes: Axes, window: Window, references: References) -> None
 
 
 def _dress(axes: Axes, row: Mapping[str, Any]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator
+
     axes.set_xscale("log")
     axes.set_ylim(*PLOTTED_DB)
     low, high = axes.get_xlim()
@@ -231,7 +229,7 @@ def draw_side_by_side(
     ]
     if not shown:
         return []
-    figure, grid = pyplot.subplots(len(shown), 3, figsize=(13.5, 3.4 * len(shown)), squeeze=False)
+    figure, grid = _subplots(len(shown), 3, (13.5, 3.4 * len(shown)))
     for row, (clip, quality, (_, frames, results)) in zip(grid, shown, strict=True):
         middle = len(frames) // 2
         _draw_frame(row, f"{clip.name}, frame {middle}", quality, frames[middle], results[middle])
@@ -274,6 +272,14 @@ def _middle_psnr(frames: np.ndarray, results: list[np.ndarray]) -> float:
     return psnr_yuv(frames[len(frames) // 2], results[len(frames) // 2])
 
 
+def _subplots(lines: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+    """Return a figure and the grid of its axes. Loading matplotlib takes as long as all else that a command loads."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size)
+    return figure, figure.subplots(lines, columns, squeeze=False)
+
+
 def _save(figure: Any, output: Path) -> list[Path]:
     paths = (
         [output]
@@ -282,5 +288,4 @@ def _save(figure: Any, output: Path) -> list[Path]:
     )
     for path in paths:
         figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
-    pyplot.close(figure)
     return paths

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from codec_sandbox.quality import luma
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from infra.workbench.plots import ERROR_GAIN
 from infra.workbench.showcase import Showcase, Take
@@ -70,13 +70,12 @@ def _data(frame: np.ndarray) -> str:
 
 
 def _draw(output: Path, shown: Sequence[Showcase]) -> None:
-    figure = pyplot.figure(figsize=(17, 9.6 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(17, 9.6 * len(shown)), layout="constrained")
     for part, each in zip(figure.subfigures(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
         above, below = part.subfigures(2, 1, height_ratios=(7, 3))
         _draw_comparison(above, each)
         _draw_strip(below, each)
     figure.savefig(output, dpi=100)
-    pyplot.close(figure)
 
 
 def _draw_comparison(figure: Any, shown: Showcase) -> None:

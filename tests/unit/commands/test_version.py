@@ -48,6 +48,14 @@ print(sorted(heavy & set(sys.modules)))
     assert done.stdout.splitlines() == ["[]", "['boto3', 'pydantic']"]
 
 
+def test_a_codec_is_validated_and_measured_without_the_library_for_plots():
+    program = "import sys, infra.workbench.benchmark, infra.workbench.comparison; print('matplotlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "False\n"
+
+
 def test_the_help_of_tool_names_every_tool_with_its_arguments():
     from codec_evolution.framework.tool_specs import FRAMEWORK_TOOLS
 
