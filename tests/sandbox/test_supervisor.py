@@ -109,6 +109,16 @@ def test_a_source_that_is_loaded_again_is_compiled_once_and_fails_as_before(
     }
 
 
+def test_a_worker_does_not_hold_torchs_compiler(supervisor: Supervisor):
+    lines = (
+        "import sys",
+        "def held(frame, frame_index, config):",
+        "    return [name for name in sys.modules if name.startswith(('torch._dynamo.', 'torch._inductor'))]",
+    )
+    with supervisor.worker_for_call("\n".join(lines).encode(), None, LIMITS) as worker:
+        assert worker.call("held", FRAME, 0, CONFIG) == "list: []"
+
+
 def test_a_source_that_was_loaded_without_a_policy_is_checked_when_there_is_one(
     supervisor: Supervisor, policy: Policy
 ):
