@@ -1,5 +1,6 @@
 """What a person gets: one call that measures a file, compares two, draws, or says what is wrong."""
 
+import functools
 import hashlib
 import importlib.util
 import io
@@ -19,7 +20,8 @@ from typer.testing import CliRunner
 import infra.cli
 from infra.commands.codec_tables import print_benchmark, print_comparison
 from infra.errors import UserError
-from infra.workbench.benchmark import benchmark_file, validate_file
+from infra.workbench import comparison
+from infra.workbench.benchmark import benchmark_file, local_benchmark, validate_file
 from infra.workbench.clips_setup import ensure_clips
 from infra.workbench.comparison import compare_codecs
 from infra.workbench.named_codecs import NamedCodec, named_codecs
@@ -213,8 +215,14 @@ def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path):
     assert (tmp_path / "both.png").exists()
 
 
+@pytest.fixture
+def on_short_clips(monkeypatch, short_clips):
+    """Compare on the short clips, where one side fails and how the other one does is not looked at."""
+    monkeypatch.setattr(comparison, "local_benchmark", functools.partial(local_benchmark, short_clips))
+
+
 @pytest.mark.parametrize("side", ["candidate", "incumbent"])
-def test_a_codec_that_fails_in_a_comparison_is_named_with_its_side(side):
+def test_a_codec_that_fails_in_a_comparison_is_named_with_its_side(side, on_short_clips):
     broken = NamedCodec("broken", b"x = 1\n")
     pair = (broken, VERSION_0) if side == "candidate" else (VERSION_0, broken)
     verdict = compare_codecs(*pair)["verdict"]
@@ -223,7 +231,7 @@ def test_a_codec_that_fails_in_a_comparison_is_named_with_its_side(side):
     assert verdict["reason"].startswith(f"the {side} broken fails in validate: the module defines no ")
 
 
-def test_compare_ends_with_status_1_where_a_codec_fails(tmp_path):
+def test_compare_ends_with_status_1_where_a_codec_fails(tmp_path, on_short_clips):
     path = tmp_path / "broken.py"
     path.write_text("x = 1\n")
     done = CliRunner().invoke(infra.cli.app, ["compare", "--json", str(path), str(CONTROL_SOURCE)])
