@@ -2,7 +2,8 @@
 
 Two passes over all windows of the training clips but the sealed ones. The first collects, with everything neutral,
 how often each context saw a zero, and the normal equations of the loop filter. The second starts from what the first
-found and settles counts and mixing weights. The same clips give the same constants; about six minutes on one core.
+found, settles counts and mixing weights, and collects the equations of the chroma filter, which reads filtered luma.
+The same clips give the same constants; about four minutes on one core.
 Contests draw these windows, so only held-out clips and sealed windows tell what training is worth.
 """
 
@@ -21,44 +22,35 @@ from typing import Any
 
 import numpy as np
 from codec_evolution.planners.grammar import trained
-from codec_evolution.planners.grammar.genome import Genome
 from codec_evolution.planners.grammar.writer import write_codec
+from codec_evolution.planners.parts import strongest
 from codec_sandbox.clips import SEALED_WINDOW, ClipSet
 
 CLIPS = ("bunny", "carphone")
 """The training clips; the sealed window of each is left out, because figures of record are measured there."""
 
 QUALITIES = ((10, 45, 80), (20, 55, 90), (30, 65, 35))
-FRAMES = 12
+FRAMES = 9
+"""Of each window: with the first and the second of the finer frames."""
 SEED = 1
-TRAINED_ON = Genome(
-    prediction="motion",
-    intra="many",
-    transform="three",
-    contexts="mixed",
-    memory=200,
-    quantisation="rate-distortion",
-    rate_weight=0.075,
-    reconstruction_bias=2,
-    chroma_step=0.6,
-    partition="three",
-    decision="transform",
-    interpolation="long",
-    references=2,
-    overlap=True,
-    first_step=0.65,
-    cascade=4,
-    cascade_step=1.3,
-    deblocking=0.25,
-    loop_filter="trained",
-)
-"""The codec whose symbols are counted: every tool on."""
+TRAINED_ON = strongest().with_genes(memory=200, rate_weight=0.075)
+"""The codec whose symbols are counted: every tool on, at quick pace."""
 
-CONFIDENCES = (0, 6, 20)
-"""How many bits a beginning may count as; `trained_beginnings` in the codec has the same."""
+CONFIDENCES = (0, 20)
+"""How many bits a beginning may count as; `trained_beginnings` in the codec also knows 6, which saves 0.04 % of the
+rate and takes 900 bytes."""
 
 RARE = 60
 """A context that saw fewer bits begins even."""
+
+LEAST_GAIN = 12.0
+"""Nats that a beginning must save over all sequences: as many bytes as the strongest codec has left."""
+
+_GRADES = (0, 6, 20)
+"""What the bytes of confidence stand for in the codec."""
+
+_PACKING = ({"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0},)
+"""The smallest of what `lzma.decompress` reads: numbers have no neighbours as letters have."""
 
 RIDGE = 0.002
 FILTER_UNIT = 256
@@ -70,73 +62,100 @@ class Counting:
     def __init__(self, codec: Any) -> None:
         self.zeros = np.zeros(codec.CONTEXTS, dtype=np.int64)
         self.ones = np.zeros(codec.CONTEXTS, dtype=np.int64)
-        for name in ("code", "mix_3", "mix_4", "mix_6"):
-            setattr(codec.Coder, name, self._wrapped(getattr(codec.Coder, name)))
+        self._wrap(codec.RangeEncoder, "code", first=0)
+        for name in ("mix_3", "mix_4", "mix_6"):
+            self._wrap(codec.RangeEncoder, name, first=1)
 
-    def _wrapped(self, method: Callable[..., int]) -> Callable[..., int]:
-        def counted(coder: Any, bit: int, contexts: Any, *mixer: int) -> int:
-            result = method(coder, bit, contexts, *mixer)
+    def _wrap(self, coder: Any, name: str, first: int) -> None:
+        method: Callable[..., int] = getattr(coder, name)
+
+        def counted(coder: Any, bit: int, *arguments: int) -> int:
+            result = method(coder, bit, *arguments)
             table = self.ones if result else self.zeros
-            for context in contexts if mixer else (contexts,):
+            for context in arguments[first:]:
                 table[context] += 1
             return result
 
-        return counted
+        setattr(coder, name, counted)
 
 
 class Equations:
-    """Normal equations of the loop filter, by group of steps and class."""
+    """Normal equations of a filter, one set for every place: a group of steps, a class, or more."""
 
-    def __init__(self, groups: int, classes: int, features: int) -> None:
-        self.products = np.zeros((groups, classes, features, features))
-        self.targets = np.zeros((groups, classes, features))
+    def __init__(self, *shape: int) -> None:
+        *places, features = shape
+        self.products = np.zeros((*places, features, features))
+        self.targets = np.zeros((*places, features))
 
-    def watch(self, codec: Any) -> None:
-        """Collect from every frame that the codec filters."""
-        original = codec.apply_filter
-        correction = codec.filter_correction
-
-        def apply(sequence: Any, picture: Any, planes: Any, *rest: Any) -> Any:
-            source = rest[-1]
-
-            def collect(plane: Any, prediction: Any, coded: Any, step: int) -> Any:
-                self.add(codec, plane, prediction, coded, step, source[0])
-                return correction(plane, prediction, coded, step)
-
-            codec.filter_correction = collect
-            return original(sequence, picture, planes, *rest)
-
-        codec.apply_filter = apply
-
-    def add(self, codec: Any, plane: Any, prediction: Any, coded: Any, step: int, source: Any) -> None:
-        """Add one plane; errors count in steps, so that coarse frames do not outweigh fine ones."""
-        features = codec.filter_features(plane, prediction, step).reshape(codec.FEATURES, -1)
-        classes = codec.filter_classes(plane, coded, step).repeat(4, axis=0).repeat(4, axis=1).reshape(-1)
-        target = (source - plane).astype(np.float32).reshape(-1)
-        group = sum(step > edge for edge in codec.STEP_EDGES)
+    def add(self, places: tuple[int, ...], classes: Any, features: Any, target: Any, step: int) -> None:
+        """Add a plane whose 4 x 4 blocks have classes; errors count in steps, so that coarse frames do not outweigh."""
+        classes = classes.repeat(4, axis=0).repeat(4, axis=1).reshape(-1)
+        features, target = features.reshape(len(features), -1), target.astype(np.float32).reshape(-1)
         weight = (16 / step) ** 2
         for place in np.unique(classes):
             here = features[:, classes == place]
-            self.products[group, place] += weight * (here @ here.T)
-            self.targets[group, place] += weight * (here @ target[classes == place])
+            self.products[(*places, place)] += weight * (here @ here.T)
+            self.targets[(*places, place)] += weight * (here @ target[classes == place])
 
     def solve(self) -> str:
         """Return the weights as they stand in a source."""
-        groups, classes, features = self.targets.shape
         weights = np.zeros(self.targets.shape)
-        for group in range(groups):
-            for place in range(classes):
-                matrix = self.products[group, place]
-                ridge = np.trace(matrix) / features * RIDGE + 1e-6
-                weights[group, place] = np.linalg.solve(
-                    matrix + ridge * np.eye(features), self.targets[group, place]
-                )
+        for place in np.ndindex(*self.targets.shape[:-1]):
+            matrix = self.products[place]
+            ridge = np.trace(matrix) / len(matrix) * RIDGE + 1e-6
+            weights[place] = np.linalg.solve(matrix + ridge * np.eye(len(matrix)), self.targets[place])
         return packed(np.clip(np.rint(weights * FILTER_UNIT), -127, 127).astype(np.int8).tobytes())
+
+
+class Filters:
+    """The equations of both loop filters."""
+
+    def __init__(self, codec: Any) -> None:
+        groups = len(codec.STEP_EDGES) + 1
+        self.luma = Equations(groups, codec.CLASSES, codec.FEATURES)
+        self.chroma = Equations(groups, 2, codec.CHROMA_CLASSES, codec.CHROMA_FEATURES)
+
+    def watch(self, codec: Any) -> None:
+        """Collect from every frame that the codec filters."""
+        apply, luma, classes_of = codec.apply_filter, codec.filter_correction, codec.chroma_classes
+        chroma = codec.chroma_correction
+        source: list[Any] = []
+        planes: list[Any] = []
+
+        def begin(*arguments: Any) -> Any:
+            source[:] = arguments[-1]
+            return apply(*arguments)
+
+        def collect_luma(plane: Any, prediction: Any, coded: Any, step: int) -> Any:
+            padded = np.pad(plane, 3, mode="edge").astype(np.float32)
+            features = codec.filter_features(padded, prediction.astype(np.float32), step)
+            stacked = np.stack([feature.copy() for feature in features])
+            classes = codec.filter_classes(plane, coded, step)
+            self.luma.add((group_of(codec, step),), classes, stacked, source[0] - plane, step)
+            return luma(plane, prediction, coded, step)
+
+        def keep_plane(plane: Any, *arguments: Any) -> Any:
+            planes[:] = [plane]
+            return classes_of(plane, *arguments)
+
+        def collect_chroma(features: Any, classes: Any, index: int, step: int) -> Any:
+            target = source[1 + index] - planes[0]
+            self.chroma.add((group_of(codec, step), index), classes, features, target, step)
+            return chroma(features, classes, index, step)
+
+        codec.apply_filter, codec.filter_correction = begin, collect_luma
+        codec.chroma_classes, codec.chroma_correction = keep_plane, collect_chroma
+
+
+def group_of(codec: Any, step: int) -> int:
+    """Return the group of steps to which a step belongs."""
+    return sum(step > edge for edge in codec.STEP_EDGES)
 
 
 def packed(data: bytes) -> str:
     """Return bytes as they stand in a source."""
-    return base64.b85encode(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)).decode("ascii")
+    packed = lzma.compress(data, format=lzma.FORMAT_ALONE, filters=_PACKING)
+    return base64.b85encode(packed).decode("ascii")
 
 
 def sequences() -> Iterator[tuple[np.ndarray, int]]:
@@ -182,10 +201,11 @@ def beginnings(zeros: np.ndarray, ones: np.ndarray, weights: list[list[float]], 
     probability = np.clip(1 / (1 + np.exp(-steps / 2)), 0.001, 0.999)
     costs = np.stack([_adaptive_cost(zeros, ones, probability, confidence) for confidence in CONFIDENCES])
     best = np.argmin(costs, axis=0)
-    best[total < RARE] = 0
+    best[(total < RARE) | (costs[0] - costs.min(axis=0) < LEAST_GAIN)] = 0
     steps[best == 0] = 0
     packed_weights = np.clip(np.rint(100 + 100 * np.concatenate(weights) / unit), 0, 255)
-    return packed(b"".join(part.astype(np.uint8).tobytes() for part in (steps + 64, best, packed_weights)))
+    grades = np.array([_GRADES.index(confidence) for confidence in CONFIDENCES])[best]
+    return packed(b"".join(part.astype(np.uint8).tobytes() for part in (steps + 64, grades, packed_weights)))
 
 
 _LOG_GAMMA = np.frompyfunc(math.lgamma, 1, 1)
@@ -206,16 +226,16 @@ def _adaptive_cost(zeros: np.ndarray, ones: np.ndarray, probability: np.ndarray,
     return cost.sum(axis=0)
 
 
-def run_pass(source: str, *, carry: bool) -> tuple[np.ndarray, np.ndarray, list[list[float]], Equations, int]:
-    """Encode all sequences; return counts, mean mixing weights, the filter's equations and all bytes."""
+def run_pass(source: str, *, carry: bool) -> tuple[np.ndarray, np.ndarray, list[list[float]], Filters, int]:
+    """Encode all sequences; return counts, mean mixing weights, the filters' equations and all bytes."""
     zeros, ones, history, size = [], [], [], 0
     codec = load(source)
-    equations = Equations(len(codec.STEP_EDGES) + 1, codec.CLASSES, codec.FEATURES)
+    filters = Filters(codec)
     weights: list[list[int]] = []
     for frames, quality in sequences():
         codec = load(source)
         counting = Counting(codec)
-        equations.watch(codec)
+        filters.watch(codec)
         if carry and weights:
             _begin_with(codec, weights)
         size += encode(codec, frames, quality)
@@ -225,7 +245,7 @@ def run_pass(source: str, *, carry: bool) -> tuple[np.ndarray, np.ndarray, list[
         ones.append(counting.ones)
     late = history[len(history) // 3 :]
     mean = [np.mean(each, axis=0).tolist() for each in zip(*late, strict=True)]
-    return np.stack(zeros), np.stack(ones), mean, equations, size
+    return np.stack(zeros), np.stack(ones), mean, filters, size
 
 
 def _begin_with(codec: Any, weights: list[list[int]]) -> None:
@@ -243,16 +263,17 @@ def main(path: Path = Path(trained.__file__)) -> None:
     """Train, and write the constants into the grammar."""
     start = time.process_time()
     neutral = TRAINED_ON.with_genes(beginnings="even")
-    zeros, ones, weights, equations, size = run_pass(write_codec(neutral, "", ""), carry=True)
-    loop_filter = equations.solve()
+    zeros, ones, weights, filters, size = run_pass(write_codec(neutral, "", "", ""), carry=True)
+    luma = filters.luma.solve()
     print(f"pass 1: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
-    first = beginnings(zeros, ones, weights, load(write_codec(neutral)).UNIT_WEIGHT)
-    source = write_codec(TRAINED_ON.with_genes(beginnings="trained"), first, loop_filter)
-    zeros, ones, weights, _, size = run_pass(source, carry=True)
+    unit = load(write_codec(neutral)).UNIT_WEIGHT
+    first = beginnings(zeros, ones, weights, unit)
+    source = write_codec(TRAINED_ON.with_genes(beginnings="trained"), first, luma, "")
+    zeros, ones, weights, filters, size = run_pass(source, carry=True)
     print(f"pass 2: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
-    second = beginnings(zeros, ones, weights, load(source).UNIT_WEIGHT)
     text = Path(trained.__file__).read_text("utf-8")
-    for name, value in (("BEGINNINGS", second), ("FILTER", loop_filter)):
+    second = beginnings(zeros, ones, weights, unit)
+    for name, value in (("BEGINNINGS", second), ("FILTER", luma), ("CHROMA_FILTER", filters.chroma.solve())):
         text = _replaced(text, name, value)
     path.write_text(text, "utf-8")
 

@@ -30,6 +30,7 @@ STRONG = Genome(
     contexts="mixed",
     beginnings="trained",
     quantisation="rate-distortion",
+    signs="hidden",
     reconstruction_bias=2,
     chroma_step=0.6,
     partition="three",
@@ -46,6 +47,7 @@ STRONG = Genome(
     ending="short",
     deblocking=0.25,
     loop_filter="trained",
+    chroma_filter="trained",
     pace="quick",
 ).canonical()
 ONE_GENE_CHANGED = sorted(
@@ -336,6 +338,58 @@ def test_the_loop_filter_of_a_strip_is_that_of_the_plane(strip: int) -> None:
     quick["STRIP"] = strip
     corrections = [codec["filter_correction"](plane, prediction, coded, 200) for codec in (quick, plain)]
     assert np.array_equal(*corrections)
+
+
+@pytest.mark.parametrize("pace", ["quick", "plain"])
+def test_the_parity_of_a_block_tells_the_sign_of_its_last_level(pace: str) -> None:
+    draw = np.random.default_rng(6)
+    residuals = draw.normal(0, 12, (300, 8, 8)) * draw.uniform(0, 2, (300, 1, 1))
+    levels = {}
+    for signs in ("coded", "hidden"):
+        codec = load(source_of(STRONG.with_genes(signs=signs, pace=pace)))
+        blocks = residuals if pace == "quick" else codec["forward_fast"](residuals)
+        quantiser = codec["Quantiser"](codec["Model"](), 2, 8)
+        levels[signs] = quantiser.choose(blocks, 160)[0].reshape(-1, 64)[:, quantiser.order]
+    last = 63 - np.argmax(levels["hidden"][:, ::-1] != 0, axis=1)
+    told = (last >= codec["HIDDEN_FROM"]) & levels["hidden"].any(axis=1)
+    odd = np.abs(levels["hidden"]).sum(axis=1) % 2 == 1
+    assert np.array_equal(odd[told], levels["hidden"][told, last[told]] < 0)
+    changes = np.abs(levels["hidden"] - levels["coded"]).sum(axis=1)
+    assert set(changes) == {0, 1}
+    assert told.sum() > 60 and 0.3 < changes[told].mean() < 0.7
+    assert not changes[~told].any()
+
+
+def reach_of(step: int) -> int:
+    return 4 + (step + 8) // 16
+
+
+def test_the_features_of_chroma_are_clipped_differences_in_all_three_planes() -> None:
+    draw = np.random.default_rng(7)
+    codec = load(source_of(STRONG))
+    planes, expected = ([draw.integers(0, 256, (size, 24)) for size in (16, 8, 8)] for _ in range(2))
+    planes[0], expected[0] = (np.kron(each[0][:16], [[1, 1]]) for each in (planes, expected))
+    blue, red = codec["chroma_features"](planes, expected, 100)
+    assert blue.shape == red.shape == (codec["CHROMA_FEATURES"], 8, 24)
+    fine = codec["chroma_step"](100)
+    for place, (y, x) in enumerate(codec["CHROMA_OFFSETS"]):
+        for first, plane, step in ((0, planes[2], fine), (7, codec["halved"](planes[0]), 100)):
+            padded, reach = np.pad(plane, 2, mode="edge"), reach_of(step)
+            beside = [padded[2 + n * y : 10 + n * y, 2 + n * x : 26 + n * x] - plane for n in (-1, 1)]
+            assert np.array_equal(red[first + place], sum(np.clip(each, -reach, reach) for each in beside))
+    assert np.array_equal(blue[6], np.clip(expected[1] - planes[1], -reach_of(fine), reach_of(fine)))
+    assert np.array_equal(blue[14:], red[:7])
+
+
+def test_a_filtered_plane_is_never_further_from_its_source() -> None:
+    draw = np.random.default_rng(8)
+    codec = load(source_of(STRONG))
+    plane, source = draw.integers(0, 256, (2, 16, 16))
+    for sign, filters in ((1, True), (-1, False)):
+        coder = codec["RangeEncoder"](codec["Model"]())
+        result = codec["filtered"](plane, 64 * sign * (source - plane), source, coder, 2040)
+        assert (np.square(result - source).sum() < np.square(plane - source).sum()) == filters
+        assert np.array_equal(result, plane) != filters
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ class UnknownPart(LookupError):
 CPU: Mapping[str, tuple[int, int]] = {
     "Motion compensation": (-125, -70),
     "Levels by rate and distortion": (20, 10),
+    "Hidden signs": (15, 0),
     "Long interpolation filters": (5, 5),
     "Mixed contexts": (5, 40),
     "Large transforms": (60, 15),
@@ -34,6 +35,7 @@ CPU: Mapping[str, tuple[int, int]] = {
     "Two references and their mean": (0, 15),
     "Last finer frame as reference": (5, 10),
     "Trained loop filter": (5, 10),
+    "Trained loop filter for chroma": (5, 5),
     "Trained beginnings of contexts": (5, 10),
     "Finer frames in between": (10, 5),
     "Bits worth less in finer frames": (10, 10),

@@ -25,6 +25,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "quantisation": ("rounded", "rate-distortion"),
     "rounding": (0.2, 0.25, 0.33, 0.4),
     "rate_weight": (0.05, 0.06, 0.075, 0.09, 0.11, 0.13),
+    "signs": ("coded", "hidden"),
     "reconstruction_bias": (0, 1, 2, 3, 4),
     "chroma_step": (0.5, 0.55, 0.6, 0.65, 0.7, 0.85, 1.0),
     "enlarging": ("linear", "matched"),
@@ -42,6 +43,7 @@ GENES: dict[str, tuple[Any, ...]] = {
     "bit_worth": ("even", "graded"),
     "deblocking": (0.0, 0.15, 0.25, 0.4),
     "loop_filter": ("none", "trained"),
+    "chroma_filter": ("none", "trained"),
     "pace": ("plain", "quick"),
 }
 """The values that each gene may take; ordered ones from plain to strong, or from small to large."""
@@ -80,6 +82,7 @@ class Genome:
     quantisation: str = "rounded"
     rounding: float = 0.33
     rate_weight: float = 0.09
+    signs: str = "coded"
     reconstruction_bias: int = 0
     chroma_step: float = 1.0
     enlarging: str = "linear"
@@ -97,6 +100,7 @@ class Genome:
     bit_worth: str = "even"
     deblocking: float = 0.0
     loop_filter: str = "none"
+    chroma_filter: str = "none"
     pace: str = "plain"
 
     def __post_init__(self) -> None:
@@ -155,6 +159,16 @@ class Genome:
         """Whether the quantiser transforms the residuals itself."""
         return self.quick and self.quantisation == "rate-distortion"
 
+    @property
+    def hides_signs(self) -> bool:
+        """Whether the parity of a block's magnitudes tells the sign of its last level."""
+        return self.signs == "hidden" and self.quantisation == "rate-distortion"
+
+    @property
+    def filters_chroma(self) -> bool:
+        """Whether the trained loop filter also works on chroma."""
+        return self.loop_filter == "trained" and self.chroma_filter == "trained"
+
     def canonical(self) -> Genome:
         """Return the same codec, with every gene that it does not use at its default."""
         unused: list[str] = []
@@ -168,6 +182,10 @@ class Genome:
             unused += ["mixing_shift", "beginnings"]
         if self.quantisation != "rounded":
             unused += ["rounding"]
+        else:
+            unused += ["signs"]
+        if self.loop_filter != "trained":
+            unused += ["chroma_filter"]
         changes = {gene: _DEFAULTS[gene] for gene in unused if getattr(self, gene) != _DEFAULTS[gene]}
         return replace(self, **changes) if changes else self
 

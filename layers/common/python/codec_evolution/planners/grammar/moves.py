@@ -63,6 +63,13 @@ TOOLS: tuple[Move, ...] = (
         lambda genome: genome.quantisation == "rounded",
     ),
     Move(
+        "Hidden signs",
+        {"signs": "hidden"},
+        "a sign costs a whole bit, and a parity that tells it often costs less",
+        1.0,
+        lambda genome: genome.quantisation == "rate-distortion" and genome.signs == "coded",
+    ),
+    Move(
         "Long interpolation filters",
         {"interpolation": "long"},
         "true motion falls between samples, and a long filter keeps the detail there",
@@ -131,6 +138,13 @@ TOOLS: tuple[Move, ...] = (
         "coding noise looks alike everywhere, so its removal can be learnt once, by class of block",
         3.0,
         lambda genome: genome.loop_filter == "none",
+    ),
+    Move(
+        "Trained loop filter for chroma",
+        {"chroma_filter": "trained"},
+        "noise of chroma shows beside what luma and the other chroma plane tell, and a quarter of the PSNR is chroma",
+        1.5,
+        lambda genome: genome.loop_filter == "trained" and genome.chroma_filter == "none",
     ),
     Move(
         "Trained beginnings of contexts",

@@ -41,12 +41,17 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def write_codec(genome: Genome, beginnings: str = trained.BEGINNINGS, weights: str = trained.FILTER) -> str:
-    """Return the complete source of a codec, at most about 110 KB; the same genome gives the same text.
+def write_codec(
+    genome: Genome,
+    beginnings: str = trained.BEGINNINGS,
+    weights: str = trained.FILTER,
+    chroma_weights: str = trained.CHROMA_FILTER,
+) -> str:
+    """Return the complete source of a codec, at most about 147 KB; the same genome gives the same text.
 
     Parameters
     ----------
-    beginnings, weights
+    beginnings, weights, chroma_weights
         Trained constants, as in `trained`.
     """
     genome = genome.canonical()
@@ -62,6 +67,7 @@ def write_codec(genome: Genome, beginnings: str = trained.BEGINNINGS, weights: s
             trained=genome.beginnings == "trained" or filtered,
             prior_lines=_lines(beginnings),
             filter_lines=_lines(weights) if filtered else [],
+            chroma_lines=_lines(chroma_weights) if filtered else [],
             tools=describe(genome),
             genome_line=genome.line(),
         )
@@ -79,6 +85,7 @@ def _sections(genome: Genome) -> list[str]:
         "contexts",
         "coder",
         "levels",
+        *(["hidden_signs"] if genome.hides_signs else []),
         "quick_quantiser" if genome.fused else "quantiser",
         "intra",
         "picture",
@@ -91,6 +98,8 @@ def _sections(genome: Genome) -> list[str]:
         sections += ["deblocking"]
     if genome.loop_filter == "trained":
         sections += ["loop_filter"]
+    if genome.filters_chroma:
+        sections += ["chroma_filter"]
     return [*sections, "quick_plain" if genome.hd else "plain", "codec"]
 
 
@@ -112,6 +121,8 @@ def describe(genome: Genome) -> list[str]:
     ]
     if genome.quantisation == "rate-distortion":
         tools.append("levels chosen by rate and distortion")
+    if genome.hides_signs:
+        tools.append("signs hidden in the parity of magnitudes")
     if genome.moves:
         blocks = {"one": "16 x 16", "two": "16 x 16 and 8 x 8", "three": "32 x 32, 16 x 16 and 8 x 8"}
         filters = "long filters" if genome.interpolation == "long" else "linear filters"
@@ -129,5 +140,6 @@ def describe(genome: Genome) -> list[str]:
     if genome.deblocking:
         tools.append("deblocking inside the prediction loop")
     if genome.loop_filter == "trained":
-        tools.append("a trained, classified filter inside the prediction loop")
+        planes = " of all planes" if genome.filters_chroma else ""
+        tools.append(f"a trained, classified filter{planes} inside the prediction loop")
     return tools
