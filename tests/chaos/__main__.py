@@ -134,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rows", default=":", metavar="FIRST:LAST", help="only these rows of the seed's matrix"
     )
     parser.add_argument("--row", type=int, help="only this row of the seed's matrix, and no kills")
-    parser.add_argument("--at-once", type=int, default=2, help="rows that run side by side (default 2)")
+    parser.add_argument(
+        "--at-once", type=int, default=4, help="rows that run side by side (default 4): they mostly wait"
+    )
     parser.add_argument(
         "--seconds",
         type=float,
