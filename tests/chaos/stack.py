@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import urllib.request
 import zipfile
@@ -105,3 +106,13 @@ def _publish(session: Session, function: str, own: Path, wrapped: Path) -> None:
     client.update_function_code(FunctionName=name, ZipFile=package.getvalue())
     version = client.publish_version(FunctionName=name)["Version"]
     client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    _invoke_version(session, name, version)
+
+
+def _invoke_version(session: Session, function: str, version: str) -> None:
+    """Let the state machine invoke a version of a function that it invokes by number."""
+    client, machine = session.deployment.client("stepfunctions"), session.deployment.state_machine_arn
+    definition = client.describe_state_machine(stateMachineArn=machine)["definition"]
+    moved = re.sub(rf"{re.escape(function)}:\d+", f"{function}:{version}", definition)
+    if moved != definition:
+        client.update_state_machine(stateMachineArn=machine, definition=moved)
