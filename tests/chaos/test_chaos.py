@@ -21,8 +21,8 @@ LOST_ANSWERS = (
     Fault(Site("commit/2", "github.PATCH git/refs/1"), FORGETS),
 )
 DEATHS = (
-    Fault(Site("open_cycle/2", "dynamodb.UpdateItem/1"), DIES_AFTER),
-    Fault(Site("plan#01/1", "model.POST v1/messages/1"), DIES_AFTER),
+    Fault(Site("conclude#01/2", "dynamodb.TransactWriteItems/1"), DIES_AFTER),
+    Fault(Site("commit/2", "github.PATCH git/refs/1"), DIES_AFTER),
 )
 REPEATS = (
     Fault(Site("plan#01/1", "dynamodb.TransactWriteItems/1"), TWICE),
