@@ -1,6 +1,6 @@
-"""What each coding tool of the grammar gains: the strongest codec without it, held against the one with all of them.
+"""What each coding tool of the grammar saves: the strongest codec with it, held against the one without it.
 
-Each is measured by the project's probe. The grammar's own table keeps the gains, for the search and for the prompt.
+Each is measured by the project's probe. `planners.parts.MEASURED` keeps the figures for the prompt.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ def measured(benchmark: Benchmark, genome: Genome, stage: str) -> Report:
 
 
 def measure() -> dict[str, Any]:
-    """Return the percent of the rate at equal PSNR that is added where a tool is missing: in all, and by row."""
+    """Return the percent of the rate at equal PSNR that each tool saves: over all rows, and by row."""
     found: dict[str, Any] = {}
     with local_benchmark() as benchmark:
         whole = measured(benchmark, strongest(), "measure")
         for part in parts():
             figures = probe_figures(measured(benchmark, without(part["name"]), "probe"), whole)
             rows = {f"{row.clip}/{row.window}, {row.quality}": row.rate_change for row in figures.rows}
-            found[part["name"]] = {"all": figures.rate_change, **rows}
+            added = {"all": figures.rate_change, **rows}
+            found[part["name"]] = {
+                name: None if each is None else round(100 - 100 / (1 + each / 100), 1)
+                for name, each in added.items()
+            }
             print(f"{part['name']}: {found[part['name']]}", file=sys.stderr, flush=True)
     return found

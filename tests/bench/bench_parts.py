@@ -1,7 +1,6 @@
 """What each coding tool costs in CPU time: the grammar's strongest codec with it and without it.
 
-``python -m tests.bench parts`` prints the table that `planners.parts.CPU` keeps for the prompt. The gain of each tool
-stands in the grammar's own table.
+``python -m tests.bench parts`` prints what `planners.parts.MEASURED` keeps for the prompt.
 """
 
 from __future__ import annotations

@@ -21,40 +21,40 @@ class UnknownPart(LookupError):
     """The grammar has no tool of this name; the message lists those that it has."""
 
 
-CPU: Mapping[str, tuple[int, int]] = {
-    "Motion compensation": (-125, -70),
-    "Levels by rate and distortion": (20, 10),
-    "Hidden signs": (15, 0),
-    "Long interpolation filters": (5, 5),
-    "Mixed contexts": (5, 40),
-    "Large transforms": (60, 15),
-    "Small transforms": (15, 5),
-    "Motions of quarters": (5, -5),
-    "Motion shared by four macroblocks": (0, -15),
-    "Decisions by coefficients": (15, 10),
-    "Two references and their mean": (0, 15),
-    "Last finer frame as reference": (5, 10),
-    "Trained loop filter": (5, 10),
-    "Trained loop filter for chroma": (5, 5),
-    "Trained beginnings of contexts": (5, 10),
-    "Finer frames in between": (10, 5),
-    "Bits worth less in finer frames": (10, 10),
-    "Short endings of packets": (-5, -20),
-    "Finer first frame": (10, 20),
-    "Finer chroma": (-5, 5),
-    "Chroma enlarged to match its means": (0, 0),
-    "Long chroma filters": (-5, 0),
-    "Overlapped motion": (-5, 5),
-    "Deblocking": (0, -5),
-    "Fourteen intra modes": (20, 10),
-    "Intra modes tried after quantisation": (5, 0),
-    "Decisions in larger batches": (-55, -25),
-    "Levels rebuilt towards zero": (-5, 0),
+MEASURED: Mapping[str, tuple[float, int, int]] = {
+    "Motion compensation": (89.2, -100, -45),
+    "Levels by rate and distortion": (7.7, 30, 5),
+    "Hidden signs": (0.6, 15, 5),
+    "Long interpolation filters": (19.2, 5, 5),
+    "Mixed contexts": (2.5, 10, 35),
+    "Large transforms": (5.3, 55, 25),
+    "Small transforms": (2.1, 30, 10),
+    "Motions of quarters": (5.2, 5, 5),
+    "Motion shared by four macroblocks": (2, 5, 10),
+    "Decisions by coefficients": (2.8, 5, 5),
+    "Two references and their mean": (11.9, 0, 5),
+    "Last finer frame as reference": (6.7, 0, 5),
+    "Trained loop filter": (2.6, 5, 5),
+    "Trained loop filter for chroma": (0.6, 5, 5),
+    "Trained beginnings of contexts": (1.2, 0, 5),
+    "Finer frames in between": (8.9, -5, 5),
+    "Bits worth less in finer frames": (0.4, 0, 0),
+    "Short endings of packets": (0.5, 0, 5),
+    "Finer first frame": (3.1, 5, 15),
+    "Finer chroma": (4.3, 0, 5),
+    "Chroma enlarged to match its means": (2.7, -5, -5),
+    "Long chroma filters": (3.9, -5, 5),
+    "Overlapped motion": (0.6, 0, 5),
+    "Deblocking": (-0.6, 0, 5),
+    "Fourteen intra modes": (-0.1, 15, 15),
+    "Intra modes tried after quantisation": (-0.5, 10, 5),
+    "Decisions in larger batches": (0, -35, -15),
+    "Levels rebuilt towards zero": (-0.7, -5, 5),
 }
-"""Percent of the strongest codec's CPU time, of its encoder and decoder, that each tool takes; negative where it saves.
-
-Measured by ``python -m tests.bench parts``, in steps of five, because repeats differ by as much.
-"""
+"""What each tool adds to the strongest codec: percent of the rate that it saves, as ``python -m tests.bench gains``
+measures it on the training windows, and percent of the CPU time of encoder and decoder that it takes
+(``python -m tests.bench parts``, in steps of five, because repeats differ by as much). Negative where it costs rate or
+saves time."""
 
 
 def parts() -> list[dict[str, Any]]:
@@ -62,15 +62,15 @@ def parts() -> list[dict[str, Any]]:
 
     Returns
     -------
-    ``name``, ``reason``, ``gain`` (percent of the rate, as the grammar's table has it), ``encode_cpu`` and
-    ``decode_cpu`` (percent, see `CPU`; None where they were not measured).
+    ``name``, ``reason``, ``gain``, ``encode_cpu`` and ``decode_cpu`` (percent, see `MEASURED`; None where they were
+    not measured).
     """
+    unknown = (None, None, None)
     return [
         {
             "name": tool.title,
             "reason": tool.reason,
-            "gain": tool.gain,
-            **dict(zip(("encode_cpu", "decode_cpu"), CPU.get(tool.title, (None, None)), strict=True)),
+            **dict(zip(("gain", "encode_cpu", "decode_cpu"), MEASURED.get(tool.title, unknown), strict=True)),
         }
         for tool in _BY_NAME.values()
     ]
