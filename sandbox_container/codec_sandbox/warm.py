@@ -124,14 +124,19 @@ def import_libraries(packages: str = "") -> None:
 
 
 def _leave_out_compiler() -> None:
-    """Put a stand-in where an optimizer of torch would import torch's compiler: 0.9 s and 340 modules.
+    """Put stand-ins where torch would import its compiler: 0.9 s and 340 modules.
 
-    Optimizers only tell it what not to compile. No policy can allow it, and a worker could not run it.
+    Optimizers only tell it what not to compile, and `torch.use_deterministic_algorithms` sets an option of it. No
+    policy can allow it, and a worker could not run it.
     """
+    torch: Any = sys.modules["torch"]
     compiler: Any = types.ModuleType("torch._dynamo")
     compiler.disable = _as_it_is
     compiler.graph_break = _not_compiled
-    sys.modules["torch._dynamo"] = sys.modules["torch"].__dict__["_dynamo"] = compiler
+    backend: Any = types.ModuleType("torch._inductor")
+    backend.config = types.ModuleType("torch._inductor.config")
+    torch._dynamo, torch._inductor = compiler, backend
+    sys.modules.update({each.__name__: each for each in (compiler, backend, backend.config)})
 
 
 def _as_it_is(function: Callable[..., Any], *options: Any, **more: Any) -> Callable[..., Any]:

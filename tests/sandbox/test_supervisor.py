@@ -113,7 +113,8 @@ def test_a_worker_does_not_hold_torchs_compiler(supervisor: Supervisor):
     lines = (
         "import sys",
         "def held(frame, frame_index, config):",
-        "    return [name for name in sys.modules if name.startswith(('torch._dynamo.', 'torch._inductor'))]",
+        "    found = [m for name, m in sys.modules.items() if name.startswith(('torch._dynamo', 'torch._inductor'))]",
+        "    return [m.__name__ for m in found if m.__spec__ is not None]",
     )
     with supervisor.worker_for_call("\n".join(lines).encode(), None, LIMITS) as worker:
         assert worker.call("held", FRAME, 0, CONFIG) == "list: []"
