@@ -2,16 +2,15 @@
 
 * 4:2:0 planes in BT.709
 * blocks predicted from their neighbours in 4 modes
-* cosine transforms of 16 x 16 and 8 x 8
+* cosine transforms of 8 x 8
 * binary arithmetic coding with adaptive contexts
 * levels chosen by rate and distortion
 * motion compensation of 16 x 16 and 8 x 8 blocks in quarter samples with long filters
 * motions inherited from neighbours, and blocks skipped
-* motion and partition chosen by the cost of the residual's coefficients
 * two earlier frames, or their mean
 """
 
-# genome 2: {"prediction": "motion", "transform": "two", "quantisation": "rate-distortion", "partition": "two", "decision": "transform", "interpolation": "long", "references": 2}
+# genome 2: {"prediction": "motion", "quantisation": "rate-distortion", "partition": "two", "interpolation": "long", "references": 2, "pace": "quick"}
 
 import math
 import struct
@@ -27,7 +26,9 @@ CHROMA_STEP = 1.0  # times the luma step
 RECONSTRUCTION_BIAS = 0  # towards zero, in 1/32 of a step
 FIRST_STEP = 1.0  # the first frame's step relative to the others, which are predicted from it
 VECTOR_WEIGHT = 0.4  # absolute difference that a bit of a vector is worth, in steps
-MOST_SAMPLES = 600000  # luma samples; larger frames are coded as plain blocks, so that a call ends in time
+MOST_SAMPLES = 2400000  # luma samples; larger frames are coded as plain blocks, so that a call ends in time
+ASKED_SAMPLES = 600000  # luma samples; of larger frames the packet says whether they are coded as plain blocks
+SHORT_PACKET = 500  # bytes; a large frame without detail takes no more as plain blocks, and hardly any time
 
 
 # ---- colour --------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ def join_planes(planes, height, width):
 # The cosines are rounded to integers, so that every sum is exact: encoder and decoder agree on any processor.
 
 SCALE = 1024
-SIZES = (8, 16)
+SIZES = (8,)
 
 
 def cosine_matrix(size):
@@ -213,16 +214,14 @@ class Coder:
 
     def code(self, bit, context):
         """Code one bit and let its context learn."""
-        model = self.model
-        zero = model.zero[context]
-        seen = model.seen[context]
-        bit = self.put(bit, min(65440, max(96, zero)))
+        zero, seen = self.zero[context], self.seen[context]
+        bit = self.put(bit, 96 if zero < 96 else 65440 if zero > 65440 else zero)
         if bit:
-            model.zero[context] = zero - (zero * LEARNING[seen] >> 16)
+            self.zero[context] = zero - (zero * LEARNING[seen] >> 16)
         else:
-            model.zero[context] = zero + ((65536 - zero) * LEARNING[seen] >> 16)
+            self.zero[context] = zero + ((65536 - zero) * LEARNING[seen] >> 16)
         if seen < 255:
-            model.seen[context] = seen + 1
+            self.seen[context] = seen + 1
         return bit
 
     def raw(self, bit):
@@ -272,7 +271,7 @@ class RangeEncoder(Coder):
     """Writes bits by narrowing a range (Martin, 1979), with carries."""
 
     def __init__(self, model):
-        self.model = model
+        self.zero, self.seen = model.zero, model.seen
         self.low = 0
         self.range = 0xFFFFFFFF
         self.output = bytearray()
@@ -285,10 +284,19 @@ class RangeEncoder(Coder):
             self.range -= bound
         else:
             self.range = bound
+        if self.range < 0x1000000:
+            self.empty()
+        return bit
+
+    def place(self):
+        """Return how many bits have been written, to a bit."""
+        return 8 * len(self.output) + 32 - self.range.bit_length()
+
+    def empty(self):
+        """Move bytes out until the range is wide again."""
         while self.range < 0x1000000:
             self.range <<= 8
             self.shift()
-        return bit
 
     def shift(self):
         """Move the top byte out; a carry ripples back over the bytes already there."""
@@ -314,7 +322,7 @@ class RangeDecoder(Coder):
     """Reads what RangeEncoder wrote."""
 
     def __init__(self, model, data):
-        self.model = model
+        self.zero, self.seen = model.zero, model.seen
         self.data = data
         self.at = 4
         self.range = 0xFFFFFFFF
@@ -330,13 +338,18 @@ class RangeDecoder(Coder):
             self.value -= bound
             self.range -= bound
             bit = 1
+        if self.range < 0x1000000:
+            self.fill()
+        return bit
+
+    def fill(self):
+        """Read bytes until the range is wide again."""
         while self.range < 0x1000000:
             self.range <<= 8
             self.value <<= 8
             if self.at < len(self.data):
                 self.value |= self.data[self.at]
             self.at += 1
-        return bit
 
 
 # ---- levels of one block -------------------------------------------------------------------------
@@ -425,27 +438,42 @@ FIRST_NONE = (0.75, 0.45, 0.35, 0.28, 0.22, 0.2, 0.18, 0.15)  # probability of n
 FIRST_NONE_BY_BAND = (1.2, 1, 1, 0.9, 0.8, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3)  # times the probability of one
 FIRST_STOP = (0.85, 0.75, 0.65, 0.55, 0.5, 0.45, 0.4, 0.3)  # of no larger magnitude, by crowd
 GUESS_COUNTS = 8  # a first guess counts as much as so many bits
+LEAST_LEVEL = 0.5  # steps; smaller coefficients have no level
+FEW_BLOCKS = 64  # at which the number of calls counts more than the length of the arrays
+NEVER = 1e9  # a cost that nothing has
 
 
 class Quantiser:
-    """Chooses levels by their squared error and their bits, which it reads from the probabilities so far."""
+    """Chooses levels by their squared error and their bits, which it reads from the probabilities so far.
+
+    Its arrays have one row a frequency, in the order of the scan, and one column a block, and are contiguous.
+    """
 
     def __init__(self, model, kind, size):
         self.size = size
         self.order = np.array([entry[0] for entry in SCANS[size]])
-        self.band = np.array([entry[2] for entry in SCANS[size]])
+        self.padded = np.array([entry[1] for entry in SCANS[size]])
+        self.basis = np.ascontiguousarray(KRONECKER[size].T[self.order])
+        self.band = 8 * np.array([entry[2] for entry in SCANS[size]])[:, None]
         guess = 1 - (1 - np.array(FIRST_NONE)) * np.array(FIRST_NONE_BY_BAND)[:, None]
         none = self.live(model, SIGNIFICANT_BY_BAND + 96 * kind, guess.clip(0.05, 0.97))
-        self.none = -np.log2(none).astype(np.float32)  # bits of no level, by band and crowd
-        self.some = -np.log2(1 - none).astype(np.float32)
+        self.none = self.worth(none).reshape(-1)  # what no level costs, by band and crowd
+        self.some = self.worth(1 - none).reshape(-1)
         plane = 2 * (kind >= 6) + (kind & 1)
         guess = np.array(FIRST_STOP)[:, None] * np.ones(16)
         stop = self.live(model, LARGER_BY_CROWD + 128 * plane, guess)
         reach = np.concatenate([np.zeros((8, 1)), np.cumsum(-np.log2(1 - stop), axis=1)], axis=1)
-        self.magnitude = np.zeros((8, 16), dtype=np.float32)  # bits of a magnitude with its sign, by crowd
-        self.magnitude[:, 1:14] = 1 + reach[:, :13] - np.log2(stop[:, :13])
-        self.magnitude[:, 14:] = self.magnitude[:, 13:14] + (1, 2)
-        self.last_bits = (1.5 + 1.6 * np.log2(1 + np.arange(size * size))).astype(np.float32)
+        bits = np.zeros((8, 16))  # of a magnitude with its sign, by crowd
+        bits[:, 1:14] = 1 + reach[:, :13] - np.log2(stop[:, :13])
+        bits[:, 14:] = bits[:, 13:14] + (1, 2)
+        bits[:, 0] = NEVER / RATE_WEIGHT
+        self.magnitude = (RATE_WEIGHT * bits).astype(np.float32).reshape(-1)
+        self.last = (RATE_WEIGHT * (1.5 + 1.6 * np.log2(1 + np.arange(size * size)))).astype(np.float32)
+
+    @staticmethod
+    def worth(probability):
+        """Return what a symbol of this probability costs, in squared steps."""
+        return (-RATE_WEIGHT * np.log2(probability)).astype(np.float32)
 
     @staticmethod
     def live(model, start, guess):
@@ -456,57 +484,89 @@ class Quantiser:
         return (zero * seen + guess * GUESS_COUNTS) / (seen + GUESS_COUNTS)
 
     def crowd(self, levels):
-        """Return the sum of the magnitudes coded before each one nearby, at most 7, in scan order."""
-        size = self.size
-        padded = np.zeros((len(levels), size + 2, size + 2), dtype=np.int16)
-        padded[:, :size, :size] = levels
-        near = padded[:, :-2, 1:-1] + padded[:, :-2, 2:] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 1:-1]
-        near += padded[:, 2:, :-2]
-        return np.minimum(near, 7).reshape(len(levels), -1)[:, self.order]
+        """Return the sum of the magnitudes coded before each one nearby, at most 7."""
+        row = self.size + 2
+        grid = np.zeros((levels.shape[1], row * row), dtype=np.uint8)
+        grid[:, self.padded[: len(levels)]] = np.minimum(levels, 16).T
+        flat = grid.reshape(-1)
+        near = np.zeros(grid.shape, dtype=np.uint8)
+        count = len(flat) - 2 * row
+        total = near.reshape(-1)[:count]
+        for offset in (1, 2, row, row + 1, 2 * row):
+            total += flat[offset : offset + count]
+        np.minimum(near, 7, out=near)
+        return np.ascontiguousarray(near.T[self.padded[: len(levels)]])
 
-    def choose(self, coefficients, step):
+    def choose(self, residuals, step):
         """Return levels (n, size, size) and the costs of each block, coded and empty, in squared steps."""
-        count, size = len(coefficients), self.size
-        magnitudes = np.abs(coefficients).reshape(count, -1)[:, self.order]
-        scaled = (magnitudes * (16 / step)).astype(np.float32)
-        levels = np.floor(scaled + 0.33)
-        for _ in (0, 1):  # the crowd depends on the levels: once more with better ones
-            grid = np.zeros((count, size * size), dtype=np.int16)
-            grid[:, self.order] = np.minimum(levels, 16)
-            levels, cost, last_levels, last_cost = self.best(scaled, self.crowd(grid.reshape(count, size, size)))
-        squares = scaled * scaled
-        empty = squares.sum(axis=1)
-        # the cost of stopping at each place: levels before it, itself significant, nothing after it
-        after = empty[:, None] - np.cumsum(squares, axis=1)
-        total = np.cumsum(cost, axis=1) - cost + last_cost + after + RATE_WEIGHT * self.last_bits
-        last = np.argmin(total, axis=1)
-        rows = np.arange(count)
-        coded = total[rows, last]
-        levels = np.where(np.arange(size * size) < last[:, None], levels, 0)
-        levels[rows, last] = last_levels[rows, last]
-        levels = np.where((coded < 1e8)[:, None], levels, 0)
+        count, size = len(residuals), self.size
+        coefficients = self.basis @ residuals.reshape(count, -1).T.astype(np.float32)
+        coefficients *= np.float32(16 / step)
+        scaled = np.abs(coefficients)
+        empty = np.einsum("ij,ij->j", scaled, scaled)
+        coded = np.full(count, NEVER, dtype=np.float32)
+        levels = np.zeros((size * size, count), dtype=np.float32)
+        possible = scaled >= LEAST_LEVEL
+        if count < FEW_BLOCKS:
+            rows = np.flatnonzero(possible.any(axis=1))
+            if len(rows):
+                high = rows[-1] + 1
+                levels[:high], coded = self.settle(scaled[:high], empty)
+        else:
+            reach = np.where(possible.any(axis=0), size * size - np.argmax(possible[::-1], axis=0), 0)
+            for low, high in zip((0, 10, 36), (10, 36, size * size)):
+                here = np.flatnonzero((reach > low) & (reach <= high))
+                if len(here):
+                    high = reach[here].max()
+                    levels[:high, here], coded[here] = self.settle(scaled[:high].take(here, axis=1), empty[here])
         result = np.zeros((count, size * size), dtype=np.int32)
-        result[:, self.order] = levels
-        return result.reshape(count, size, size) * np.sign(coefficients).astype(np.int32), coded, empty
+        result[:, self.order] = np.copysign(levels, coefficients).T
+        return result.reshape(count, size, size), coded, empty
 
-    def best(self, scaled, crowd):
-        """Return the best level of every coefficient and its cost, then the same if it must not be zero."""
-        some = RATE_WEIGHT * self.some[self.band, crowd]
-        cost = scaled * scaled + RATE_WEIGHT * self.none[self.band, crowd]
-        levels = np.zeros_like(scaled)
-        last_levels, last_cost = np.zeros_like(scaled), np.full_like(scaled, 1e9)
+    def settle(self, scaled, empty):
+        """Return magnitudes (frequencies, n) and costs of blocks with at least one possible level."""
         upper = np.floor(scaled + 0.5)
-        for level in (upper, upper - 1):
-            bits = self.magnitude[crowd, level.clip(0, 15).astype(np.int16)]
-            error = scaled - np.maximum(level - RECONSTRUCTION_BIAS / 32, 0)
-            here = np.where(level >= 1, error * error + RATE_WEIGHT * bits, 1e9)
-            better = here < last_cost
-            last_cost = np.where(better, here, last_cost)
-            last_levels = np.where(better, level, last_levels)
-            better = here + some < cost
-            cost = np.where(better, here + some, cost)
-            levels = np.where(better, level, levels)
-        return levels, cost, last_levels, last_cost
+        at = np.flatnonzero(upper)
+        value, highest = scaled.reshape(-1)[at], upper.reshape(-1)[at]
+        bias = np.float32(RECONSTRUCTION_BIAS / 32)
+        errors = np.square(value - highest + bias), np.square(value - highest + (1 + bias))
+        numbers = np.minimum(highest, 15).astype(np.int64)
+        squares = scaled * scaled
+        levels = np.floor(scaled + np.float32(0.33))
+        for _ in (0, 1):  # the crowd depends on the levels: once more with better ones
+            crowd = self.crowd(levels)
+            key = self.band[: len(scaled)] + crowd
+            cost = squares + self.none[key]
+            place = 16 * crowd.reshape(-1)[at].astype(np.int64) + numbers
+            first, second = errors[0] + self.magnitude[place], errors[1] + self.magnitude[place - 1]
+            alone = np.minimum(first, second)  # must be significant
+            best = np.where(second < first, highest - 1, highest)
+            some = alone + self.some[key.reshape(-1)[at]]
+            none = cost.reshape(-1)[at]
+            levels = np.zeros_like(scaled)
+            levels.reshape(-1)[at] = np.where(some < none, best, 0)
+            cost.reshape(-1)[at] = np.minimum(some, none)
+        return self.end(levels, cost, squares, at, alone, best, empty)
+
+    def end(self, levels, cost, squares, at, alone, best, empty):
+        """Return levels and costs with the best last level: levels before it, itself significant, nothing after it."""
+        row, column = np.divmod(at, cost.shape[1])
+        saved = cost - squares
+        if cost.shape[1] < FEW_BLOCKS:
+            saved = np.cumsum(saved, axis=0)
+        else:  # faster for long rows
+            for above, here in zip(saved, saved[1:]):
+                here += above
+        total = np.full_like(cost, NEVER)
+        chosen = cost.reshape(-1)[at]
+        total.reshape(-1)[at] = saved.reshape(-1)[at] - chosen + alone + empty[column] + self.last[row]
+        last = np.argmin(total, axis=0)
+        columns = np.arange(cost.shape[1])
+        forced = np.zeros_like(cost)
+        forced.reshape(-1)[at] = best
+        levels[np.arange(len(levels))[:, None] > last] = 0
+        levels[last, columns] = forced[last, columns]
+        return levels, total[last, columns]
 
 
 # ---- prediction from the neighbours in the same frame --------------------------------------------
@@ -553,7 +613,7 @@ def mode_weights(size):
     return np.concatenate([mean, surface, *(ray_weights(size, *ray) for ray in RAYS)], axis=1)
 
 
-MODES = {size: mode_weights(size) for size in SIZES}
+MODES = {size: np.float32(mode_weights(size) / 64) for size in SIZES}  # exact: 64ths of integers
 MODE_COUNT = 2 + len(RAYS)
 FEW_MODES = 4  # tried to decide whether a block is predicted in its own frame, and in large frames
 
@@ -582,13 +642,19 @@ def neighbour_samples(plane, rows, columns, size, reach):
 def predict_modes(samples, size, count):
     """Return the predictions of the first modes, (n, count, size, size)."""
     weights = MODES[size][:, : count * size * size]
-    predictions = np.floor(samples.astype(np.float64) @ weights / 64 + 0.5)
+    predictions = np.floor(samples.astype(np.float32) @ weights + np.float32(0.5))
     return predictions.reshape(len(samples), count, size, size).astype(np.int32)
 
 
 def predict_mode(samples, size, modes):
     """Return the prediction of each block in its own mode, (n, size, size)."""
-    return predict_modes(samples, size, int(modes.max()) + 1)[np.arange(len(samples)), modes]
+    area = size * size
+    values = samples.astype(np.float32)
+    predictions = np.empty((len(samples), area), dtype=np.int32)
+    for mode in set(modes.tolist()):
+        here = modes == mode
+        predictions[here] = np.floor(values[here] @ MODES[size][:, mode * area : (mode + 1) * area] + np.float32(0.5))
+    return predictions.reshape(-1, size, size)
 
 
 def put_blocks(plane, rows, columns, blocks):
@@ -722,21 +788,28 @@ def candidates_at(field, previous, y, x, size):
     return found[:MOST_CANDIDATES]
 
 
-def shifted(plane, quarters):
-    """Return a plane moved left by a number of quarters of a sample."""
+def shifted(plane, quarters, axis):
+    """Return a plane int16 moved left or up by a number of quarters of a sample; no sum exceeds 16 bits."""
     if quarters == 0:
         return plane
-    padded = np.pad(plane, ((0, 0), (3, 4)), mode="edge")
-    width = plane.shape[1]
-    total = sum(tap * padded[:, n : n + width] for n, tap in enumerate(TAPS[quarters]) if tap)
-    return ((total + 32) >> 6).clip(0, 255)
+    padded = np.pad(plane, [(3, 4) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
+    total = np.full(plane.shape, 32, dtype=np.int16)
+    for n, tap in enumerate(TAPS[quarters]):
+        if tap:
+            total += np.int16(tap) * (padded[:, n : n + plane.shape[1]] if axis else padded[n : n + plane.shape[0]])
+    total >>= 6
+    return total.clip(0, 255, out=total)
 
 
 def fraction_planes(luma):
     """Return the extended reference at every fraction of a sample, (PEL * PEL, height, width) int16."""
-    extended = np.pad(luma, MARGIN, mode="edge").astype(np.int32)
-    across = [shifted(extended, n) for n in range(PEL)]
-    return np.stack([shifted(plane.T, n).T for n in range(PEL) for plane in across]).astype(np.int16)
+    extended = np.pad(luma, MARGIN, mode="edge").astype(np.int16)
+    fractions = np.empty((PEL * PEL, *extended.shape), dtype=np.int16)
+    for across in range(PEL):
+        plane = shifted(extended, across, 1)
+        for down in range(PEL):
+            fractions[PEL * down + across] = shifted(plane, down, 0)
+    return fractions
 
 
 def fetch(fractions, vectors, size):
@@ -795,10 +868,10 @@ def predict_plane(sequence, vectors, which, index):
 
 # ---- motion search -------------------------------------------------------------------------------
 
-
-def vector_bits(difference):
-    """Return about how many bits the difference of a vector (..., 2) from its prediction costs."""
-    return (2 * np.log2(1 + np.abs(difference)) + (difference != 0)).sum(axis=-1)
+QUIET = 0.02  # mean difference, in steps, at which a block needs no better vector
+AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
+VECTOR_BITS = (2 * np.log2(1 + np.arange(4 * RANGE * PEL)) + (np.arange(4 * RANGE * PEL) > 0)).astype(np.float32)
+"""About what a component's difference from its prediction costs."""
 
 
 def coarse_search(source, reference):
@@ -811,115 +884,135 @@ def coarse_search(source, reference):
     small, reach = shrink(source), RANGE // 4
     padded = np.pad(shrink(reference), reach, mode="edge")
     height, width = small.shape
-    best_cost = np.full((height // 4, width // 4), np.inf)
-    best = np.zeros((height // 4, width // 4, 2), dtype=np.int64)
-    for y in range(-reach, reach + 1):
-        for x in range(-reach, reach + 1):
-            moved = padded[reach + y : reach + y + height, reach + x : reach + x + width]
-            cost = np.abs(small - moved).reshape(height // 4, 4, width // 4, 4).sum(axis=(1, 3)) + abs(y) + abs(x)
-            better = cost < best_cost
-            best_cost[better] = cost[better]
-            best[better] = (4 * PEL * y, 4 * PEL * x)
-    return best
+    offsets = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
+    costs = np.empty((len(offsets), height // 4, width // 4), dtype=np.float32)
+    for cost, (y, x) in zip(costs, offsets.tolist()):
+        moved = np.abs(small - padded[reach + y : reach + y + height, reach + x : reach + x + width])
+        lines = moved[0::4] + moved[1::4] + moved[2::4] + moved[3::4]
+        cost[:] = lines[:, 0::4] + lines[:, 1::4] + lines[:, 2::4] + lines[:, 3::4] + (abs(y) + abs(x))
+    return 4 * PEL * offsets[np.argmin(costs, axis=0)]
 
 
 class Search:
-    """Block matching of all blocks of a frame at once; the cost is the difference plus the vector's bits."""
+    """Block matching of all blocks of a frame at once; the cost is the difference plus the vector's bits.
 
-    def __init__(self, source, fractions, size, weight):
-        height, width = source.shape
-        self.blocks = source.reshape(height // size, size, width // size, size).swapaxes(1, 2).astype(np.int16)
-        self.fractions = fractions
-        self.size = size
-        self.weight = weight
+    With `other`, the blocks (n, size, size) are predicted by the mean with these.
+    """
+
+    def __init__(self, source, fractions, size, step, other=None):
+        self.rows, self.columns = source.shape[0] // size, source.shape[1] // size
+        self.blocks = split_blocks(source, size).astype(np.int16).reshape(-1, size * size)
+        self.other = other
+        self.windows = sliding_window_view(fractions, (size, size), axis=(1, 2))
+        y, x = np.divmod(np.arange(len(self.blocks)), self.columns)
+        self.corners = MARGIN + size * np.stack([y, x], axis=1)
+        self.weight = np.float32(VECTOR_WEIGHT * step / 16)
+        self.quiet = QUIET * size * size * step / 16
 
     def start(self, vectors):
-        """Begin with one vector a block."""
-        self.best = vectors.copy()
+        """Begin with one vector a block, (rows, columns, 2)."""
+        self.best = vectors.reshape(-1, 2).copy()
         self.expect()
 
     def expect(self):
         """Predict every vector as the median of its neighbours, and price the best ones anew."""
-        padded = np.pad(self.best, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        around = np.stack([padded[1:-1, :-2], padded[:-2, 1:-1], padded[:-2, 2:]])
-        self.expected = np.median(around, axis=0).astype(np.int64)
-        self.cost = self.price(self.best)
+        left, above, beyond = self.beside(0, -1), self.beside(-1, 0), self.beside(-1, 1)
+        self.expected = np.maximum(np.minimum(left, above), np.minimum(np.maximum(left, above), beyond))
+        self.cost = self.price(self.best, slice(None))
 
-    def price(self, vectors):
-        """Return the cost of one vector a block."""
-        difference = np.abs(self.blocks - fetch(self.fractions, vectors, self.size))
-        return difference.sum(axis=(2, 3), dtype=np.int32) + self.weight * vector_bits(vectors - self.expected)
+    def beside(self, down, right):
+        """Return the best vectors of the blocks beside."""
+        grid = np.pad(self.best.reshape(self.rows, self.columns, 2), ((1, 1), (1, 1), (0, 0)), mode="edge")
+        return grid[1 + down : 1 + down + self.rows, 1 + right : 1 + right + self.columns].reshape(-1, 2)
 
-    def consider(self, vectors):
-        """Take the vectors that are better than the best so far."""
+    def fetch(self, vectors, at):
+        """Return the reference blocks (n, size * size) that a vector each points to, for some blocks."""
+        y, x = (self.corners[at] + (vectors >> 2)).T
+        return self.windows[(vectors[:, 0] & 3) * PEL + (vectors[:, 1] & 3), y, x].reshape(len(vectors), -1)
+
+    def price(self, vectors, at):
+        """Return the cost of one vector each for some blocks."""
+        predicted = self.fetch(vectors, at)
+        if self.other is not None:
+            predicted = (predicted + self.other[at] + 1) >> 1
+        difference = np.abs(self.blocks[at] - predicted).view(np.uint16)
+        lines = difference.reshape(-1, min(256, difference.shape[1]))  # a sum of 256 differences fits 16 bits
+        total = lines.sum(axis=1, dtype=np.uint16).reshape(len(vectors), -1).sum(axis=1, dtype=np.int32)
+        return total + self.weight * VECTOR_BITS[np.abs(vectors - self.expected[at])].sum(axis=1)
+
+    def consider(self, vectors, at):
+        """Take the vectors (n, 2) that are better than the best so far of blocks `at`."""
         vectors = vectors.clip(-RANGE * PEL, RANGE * PEL)
-        cost = self.price(vectors)
-        better = cost < self.cost
-        self.best[better] = vectors[better]
-        self.cost[better] = cost[better]
+        cost = self.price(vectors, at)
+        better = cost < self.cost[at]
+        self.best[at[better]], self.cost[at[better]] = vectors[better], cost[better]
+
+    def loud(self):
+        """Return the blocks that may gain from a better vector."""
+        return np.flatnonzero(self.cost > self.quiet)
 
     def consider_neighbours(self):
         """Try the vectors of the four blocks around, and their median."""
-        padded = np.pad(self.best, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        for vectors in (padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]):
-            self.consider(vectors)
-        self.consider(self.expected)
+        at = self.loud()
+        for vectors in (*(self.beside(y, x) for y, x in AROUND), self.expected):
+            other = at[(vectors[at] != self.best[at]).any(axis=1)]
+            if len(other):
+                self.consider(vectors[other], other)
 
     def refine(self, distances):
         """Walk to the best of eight neighbours at each of some distances, in quarters of a sample."""
-        for distance in distances:
-            centre = self.best.copy()
+        at = self.loud()
+        for distance in distances if len(at) else ():
+            centre = self.best[at]
             for y in (-distance, 0, distance):
                 for x in (-distance, 0, distance):
                     if y or x:
-                        self.consider(centre + (y, x))
+                        self.consider(centre + (y, x), at)
+
+    def vectors(self):
+        """Return the best vectors, (rows, columns, 2)."""
+        return self.best.reshape(self.rows, self.columns, 2)
 
 
 def search_motion(sequence, source, step):
     """Return vectors by the size of blocks, (rows, columns, 2); under "older" and "mean", those of the older frame."""
-    weight = VECTOR_WEIGHT * step / 16
     fractions = sequence.fractions[0]
-    previous = previous_vectors(sequence)
-    search = Search(source, fractions, 16, weight)
-    search.start(np.zeros_like(previous))
-    search.consider(previous)
-    search.consider(coarse_search(source, sequence.frames[0][0]))
+    search = Search(source, fractions, 16, step)
+    every = np.arange(len(search.blocks))
+    search.start(np.zeros((search.rows, search.columns, 2), dtype=np.int64))
+    search.consider(previous_vectors(sequence).reshape(-1, 2), every)
+    search.consider(coarse_search(source, sequence.frames[0][0]).reshape(-1, 2), every)
     search.expect()
     search.consider_neighbours()
-    search.refine((2 * PEL, PEL))
-    search.expect()
-    search.consider_neighbours()
-    search.refine((2, 1))
-    found = {16: search.best}
-    quarters = Search(source, fractions, 8, weight)
-    quarters.start(search.best.repeat(2, axis=0).repeat(2, axis=1))
+    search.refine((2 * PEL, PEL, 2, 1))
+    found = {16: search.vectors()}
+    quarters = Search(source, fractions, 8, step)
+    quarters.start(found[16].repeat(2, axis=0).repeat(2, axis=1))
     quarters.consider_neighbours()
-    quarters.refine((PEL, PEL // 2, 1))
-    found[8] = quarters.best
+    quarters.refine((PEL, 2, 1))
+    found[8] = quarters.vectors()
     if len(sequence.frames) > 1:
-        found |= search_older(sequence, source, search.best, weight)
+        found |= search_older(sequence, source, search, step)
     return found
 
 
-def search_older(sequence, source, vectors, weight):
-    """Return vectors into the older frame, alone and for the mean with the last one, given those into the last one."""
+def search_older(sequence, source, search, step):
+    """Return vectors into the older frame, alone and for the mean with the last one, after a search in that."""
     last, before = sequence.fractions
-    older = Search(source, before, 16, weight)
-    older.start((2 * vectors).clip(-RANGE * PEL, RANGE * PEL))
-    older.consider(vectors)
-    older.consider(np.zeros_like(vectors))
+    every = np.arange(len(search.blocks))
+    older = Search(source, before, 16, step)
+    older.start((2 * search.vectors()).clip(-RANGE * PEL, RANGE * PEL))
+    older.consider(search.best, every)
+    older.consider(np.zeros_like(search.best), every)
     older.consider_neighbours()
     older.refine((PEL, 2, 1))
-    # The mean is good where each half predicts what the other one leaves of twice the source.
-    second = Search(source, before, 16, 2 * weight)
-    second.blocks = 2 * second.blocks - fetch(last, vectors, 16)
-    second.start(older.best)
+    second = Search(source, before, 16, step, search.fetch(search.best, every))
+    second.start(older.vectors())
     second.refine((2, 1))
-    first = Search(source, last, 16, 2 * weight)
-    first.blocks = 2 * first.blocks - fetch(before, second.best, 16)
-    first.start(vectors)
+    first = Search(source, last, 16, step, older.fetch(second.best, every))
+    first.start(search.vectors())
     first.refine((2, 1))
-    return {"older": older.best, "mean": np.concatenate([first.best, second.best], axis=2)}
+    return {"older": older.vectors(), "mean": np.concatenate([first.vectors(), second.vectors()], axis=2)}
 
 
 def previous_vectors(sequence):
@@ -931,19 +1024,8 @@ def previous_vectors(sequence):
 
 # ---- decisions on motion -------------------------------------------------------------------------
 
+LEAST_SPLIT = 6.7  # bits of a macroblock whose quarters all inherit their motions
 SIGNED_BITS = [0.7] + [2.2 + 1.7 * math.log2(n) for n in range(1, 600)]  # about what a difference costs
-
-
-def worth_of(scaled):
-    """Return about what a coefficient of so many steps costs: its square, or its level's bits and the error left."""
-    costs = [scaled * scaled]
-    for level in range(max(1, int(scaled)), int(scaled) + 2):
-        bits = 6.3 if level == 1 else 6.5 + 1.6 * math.log2(level)
-        costs.append((scaled - level) ** 2 + RATE_WEIGHT * bits)
-    return min(costs)
-
-
-WORTH = np.array([worth_of(n / 16) for n in range(1024)], dtype=np.float32)
 
 
 def motion_bits(motion, inherited):
@@ -993,18 +1075,17 @@ class Decider:
         return self.fractions[which][(vertical & 3) * 4 + (horizontal & 3), top : top + size, left : left + size]
 
     def evaluate(self, y, x, size, motions):
-        """Return the costs of each motion in squared steps, without a residual and with one, as two lists."""
+        """Return what each motion costs in every unit, in squared steps, without and with a residual, as two arrays."""
         source = self.source[y : y + size, x : x + size]
         stack = np.empty((len(motions), size, size), dtype=np.float32)
         for place, motion in enumerate(motions):
             stack[place] = source - self.block(y, x, size, motion)
         part = size // 8
         blocks = stack.reshape(-1, part, 8, part, 8).swapaxes(2, 3).reshape(-1, 64)
-        scaled = np.abs(blocks @ KRONECKER[8]) * self.scale
-        worth = WORTH[np.minimum(scaled * 16, 1023).astype(np.int16)].sum(axis=1) + RATE_WEIGHT * 3.0
+        scaled = np.abs(blocks) * self.scale
+        worth = RATE_WEIGHT * (6.0 + 1.5 * scaled.sum(axis=1))
         empty = np.square(scaled).sum(axis=1)
-        coded = np.minimum(worth, empty).reshape(len(motions), -1).sum(axis=1)
-        return empty.reshape(len(motions), -1).sum(axis=1).tolist(), coded.tolist()
+        return empty.reshape(len(motions), -1), np.minimum(worth, empty).reshape(len(motions), -1)
 
     def cost(self, bit, context):
         """Return the bits of a flag."""
@@ -1021,13 +1102,27 @@ class Decider:
             own.append((2, *self.found["mean"][row][column]))
         return own
 
+    def quarter_motions(self, y, x):
+        """Return the motions that the search found for the four units of a macroblock."""
+        return [complete(0, *self.found[8][y - 1 + n // 2][x - 1 + n % 2], 0, 0) for n in range(4)]
+
+    def unit_motions(self, y, x):
+        """Return all motions that a unit of a macroblock may take, besides those of the macroblock as a whole."""
+        field = self.field
+        around = [field[y][x - 1], field[y + 1][x - 1], field[y - 1][x - 1], *field[y - 1][x : x + 3]]
+        before = [*self.previous[y][x : x + 2], *self.previous[y + 1][x : x + 2]]
+        return [STILL, *self.quarter_motions(y, x), *(motion for motion in around + before if motion is not None)]
+
     def leaf(self, row, column, units):
         """Return the least cost of a block of 4 or 2 units with one motion, that motion, and whether to skip it."""
         y, x = 2 * row + 1, 2 * column + 1
         inherited = candidates_at(self.field, self.previous, y, x, units)
         motions = list(inherited)
         motions += [m for m in dict.fromkeys(self.own_motions(row, column, units)) if m not in inherited]
-        empty, coded = self.evaluate(8 * (y - 1), 8 * (x - 1), 8 * units, motions)
+        tried = motions if units == 4 else list(dict.fromkeys(motions + self.unit_motions(y, x)))
+        empty, coded = self.evaluate(8 * (y - 1), 8 * (x - 1), 8 * units, tried)
+        self.known, self.bound = dict(zip(tried, coded.tolist())), coded.min(axis=0).sum()  # for the quarters
+        empty, coded = empty.sum(axis=1).tolist(), coded.sum(axis=1).tolist()
         around = self.skipped[row + 1][column] + self.skipped[row][column + 1]
         context = IS_SKIPPED + 3 * (units == 4) + around + 6 * self.finer
         skip_bits, other_bits = self.cost(1, context), self.cost(0, context)
@@ -1056,6 +1151,7 @@ class Decider:
         picture = self.picture
         at = row * picture.columns + column
         worthwhile = least > RATE_WEIGHT * 10 and not (skip and least < RATE_WEIGHT * 8)
+        worthwhile = worthwhile and self.bound + RATE_WEIGHT * LEAST_SPLIT < least
         total = self.decide_quarters(row, column, least) if worthwhile else None
         picture.split[at] = total is not None
         if total is not None:
@@ -1068,12 +1164,13 @@ class Decider:
     def decide_quarters(self, row, column, bound):
         """Give each quarter of a macroblock a motion; return their cost, or None if it exceeds a bound."""
         total = RATE_WEIGHT * 3.5
+        own_motions = self.quarter_motions(2 * row + 1, 2 * column + 1)
         for part in range(4):
             y, x = 2 * row + 1 + part // 2, 2 * column + 1 + part % 2
             inherited = candidates_at(self.field, self.previous, y, x, 1)
-            own = complete(0, *self.found[8][y - 1][x - 1], 0, 0)
+            own = own_motions[part]
             motions = inherited if own in inherited else [*inherited, own]
-            _, coded = self.evaluate(8 * (y - 1), 8 * (x - 1), 8, motions)
+            coded = [self.known[motion][part] for motion in motions]
             costs = [
                 cost + RATE_WEIGHT * (0.8 + 0.9 * n if n < len(inherited) else 1 + motion_bits(own, inherited))
                 for n, cost in enumerate(coded)
@@ -1232,10 +1329,9 @@ class FrameSyntax:
         return complete(mode, last_y, last_x, older_y, older_x)
 
     def modes(self, row, column, at):
-        """Code the intra modes of a macroblock and whether its luma is one block."""
+        """Code the intra modes of a macroblock."""
         coder, picture, field = self.coder, self.picture, self.mode_field
         y, x = 2 * row + 1, 2 * column + 1
-        picture.large[at] = coder.code(int(picture.large[at]), IS_LARGE)
         for part, (part_y, part_x) in enumerate(((y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1))):
             if part and picture.large[at]:
                 picture.modes[at, part] = field[part_y][part_x] = field[y][x]
@@ -1299,27 +1395,10 @@ class FrameSyntax:
             if not self.flag(picture.luma[at].any() or picture.chroma[at].any(), IS_EMPTY, *contexts, 6):
                 self.chroma_busy[column + 1] = [0, 0]
                 return
-            contexts = energy, size, around + 3 * texture
-            picture.large[at] = self.flag(picture.large[at], IS_LARGE + 1, *contexts, 7)
-        if picture.large[at]:
-            self.whole(y, x, at, intra, (energy + 4 * intra, size + 5 * intra, around + 3 * texture))
-        else:
-            for part in range(4):
-                self.quarter(y + part // 2, x + part % 2, at, part, intra, size, was)
+        for part in range(4):
+            self.quarter(y + part // 2, x + part % 2, at, part, intra, size, was)
         total = busy[y][x] + busy[y][x + 1] + busy[y + 1][x] + busy[y + 1][x + 1]
         self.chroma(column, at, intra, (total > 0) + (total > 3) + (total > 12), texture)
-
-    def whole(self, y, x, at, intra, contexts):
-        """Code the levels of a luma block of 16 x 16."""
-        picture, busy = self.picture, self.busy
-        count = 0
-        if self.flag(picture.luma[at].any(), IS_CODED, *contexts, 8 + intra):
-            neighbours = self.energy(y, x), self.hints(at, 16), self.hints.texture(at), self.counts(y, x)
-            levels = code_levels(self.coder, picture.luma[at].tolist(), 16, KIND[16] + intra, *neighbours)
-            picture.luma[at] = levels
-            count = sum(1 for level in levels if level)
-        share = (count + 3) // 4
-        busy[y][x] = busy[y][x + 1] = busy[y + 1][x] = busy[y + 1][x + 1] = share
 
     def quarter(self, y, x, at, part, intra, size, was):
         """Code the levels of a luma block of 8 x 8."""
@@ -1385,13 +1464,22 @@ MODE_BITS, SAME_MODE_BITS = 3.0, 0.5  # about what a mode costs, and one like it
 MODE_WEIGHT = 0.4  # absolute coefficient that a bit of a mode is worth, in steps
 
 
+def spectra_of_modes(size):
+    """Return the matrix from the samples around a block to its coefficients in all modes, side by side."""
+    modes = MODES[size].reshape(3 * size + 1, MODE_COUNT, size * size) @ KRONECKER[size]
+    return modes.reshape(3 * size + 1, -1)
+
+
+MODE_SPECTRA = {size: spectra_of_modes(size) for size in SIZES if size > 4}
+
+
 def rank_modes(source, samples, size, count, expected, penalty):
-    """Return the predictions in all modes, and what each would leave: the sum of coefficients and the mode's bits."""
-    predictions = predict_modes(samples, size, count)
-    flat = (source[:, None] - predictions).reshape(-1, size * size).astype(np.float32)
-    costs = np.abs(flat @ KRONECKER[size]).reshape(len(source), count, -1).sum(axis=2) + MODE_BITS * penalty
+    """Return what all modes would leave: the sum of coefficients and the mode's bits."""
+    wanted = source.reshape(len(source), 1, -1).astype(np.float32) @ KRONECKER[size]
+    spectra = samples.astype(np.float32) @ MODE_SPECTRA[size][:, : count * size * size]
+    costs = np.abs(wanted - spectra.reshape(len(source), count, -1)).sum(axis=2) + MODE_BITS * penalty
     costs[np.arange(len(source)), expected] -= (MODE_BITS - SAME_MODE_BITS) * penalty
-    return predictions, costs
+    return costs
 
 
 class IntraEncoder:
@@ -1414,7 +1502,7 @@ class IntraEncoder:
 
     def settle(self, size, residual, prediction):
         """Return levels, costs and reconstruction of blocks, none of which is coded where that does not pay."""
-        levels, cost, empty = self.quantisers[size].choose(forward_fast(residual), self.step)
+        levels, cost, empty = self.quantisers[size].choose(residual, self.step)
         levels[empty < cost] = 0
         return levels, np.minimum(empty, cost), rebuild(prediction, levels, self.step)
 
@@ -1422,17 +1510,15 @@ class IntraEncoder:
         """Return mode, levels, cost and reconstruction of blocks of one size."""
         original = get_blocks(self.source[0], top, left, size)
         samples = neighbour_samples(self.planes[0], top, left, size, reach)
-        predictions, costs = rank_modes(original, samples, size, self.modes, expected, self.penalty)
-        rows = np.arange(len(top))
+        costs = rank_modes(original, samples, size, self.modes, expected, self.penalty)
         modes = np.argmin(costs, axis=1)
-        prediction = predictions[rows, modes]
+        prediction = predict_mode(samples, size, modes)
         return modes, *self.settle(size, original - prediction, prediction)
 
     def encode_luma(self, at, top, left):
         """Encode the luma of the macroblocks of one wave."""
         picture = self.picture
         expected = picture.modes[np.where(left > 0, at - 1, at), 0]
-        large = self.best_mode(16, top, left, 32, expected)
         total = np.full(len(at), 4 * RATE_WEIGHT)
         for part, (down, right, reach) in enumerate(QUARTERS):
             y, x = top + down, left + right
@@ -1443,12 +1529,6 @@ class IntraEncoder:
             put_blocks(self.planes[0], y, x, blocks)
             picture.luma[at, 64 * part : 64 * part + 64] = levels
             total += cost
-        modes, levels, cost, blocks = large
-        large = cost <= total
-        picture.large[at] = large
-        picture.modes[at[large]] = modes[large, None]
-        picture.luma[at[large]] = levels[large].reshape(-1, 256)
-        put_blocks(self.planes[0], top[large], left[large], blocks[large])
 
     def encode_chroma(self, at, top, left, index):
         """Encode one chroma plane of the macroblocks of one wave, in the mode of their first quarter."""
@@ -1456,7 +1536,7 @@ class IntraEncoder:
         samples = neighbour_samples(self.planes[index], top, left, 8, 16)
         prediction = predict_mode(samples, 8, self.picture.modes[at, 0])
         residual = get_blocks(self.source[index], top, left, 8) - prediction
-        levels, cost, empty = self.chroma_quantiser.choose(forward_fast(residual), step)
+        levels, cost, empty = self.chroma_quantiser.choose(residual, step)
         levels[empty < cost + RATE_WEIGHT] = 0
         self.picture.chroma[at, index - 1] = levels.reshape(-1, 64)
         put_blocks(self.planes[index], top, left, rebuild(prediction, levels, step))
@@ -1471,10 +1551,7 @@ def decode_intra(planes, picture, step):
     """Reconstruct the intra macroblocks wave by wave from their modes and levels."""
     for rows, columns in waves(picture):
         at = rows * picture.columns + columns
-        large = picture.large[at] == 1
-        if large.any():
-            decode_block(planes[0], at[large], 16 * rows[large], 16 * columns[large], picture, 0, 16, 32, step)
-        others = np.flatnonzero(~large)
+        others = np.arange(len(at))
         for part, (down, right, reach) in enumerate(QUARTERS):
             decode_quarters(planes[0], at[others], rows[others], columns[others], picture, part, step)
         for index in (1, 2):
@@ -1513,7 +1590,7 @@ def choose_kinds(picture, source, prediction, step):
     if not len(doubtful):
         return
     rows, columns = np.divmod(doubtful, picture.columns)
-    size = 16
+    size = 8
     samples = neighbour_samples(source[0], 16 * rows, 16 * columns, size, 2 * size)  # of the source: a guess
     blocks = get_blocks(source[0], 16 * rows, 16 * columns, size)
     remains = np.abs(blocks[:, None] - predict_modes(samples, size, FEW_MODES)).sum(axis=(2, 3)).min(axis=1)
@@ -1561,7 +1638,7 @@ class InterEncoder:
     def settle(self, kind, residuals, step, coded_bits, empty_bits):
         """Return levels, costs and costs without levels of blocks, none of which is coded where that does not pay."""
         quantiser = Quantiser(self.model, kind, residuals.shape[-1])
-        levels, cost, empty = quantiser.choose(forward_fast(residuals), step)
+        levels, cost, empty = quantiser.choose(residuals, step)
         cost = cost + RATE_WEIGHT * coded_bits
         keep = cost < empty
         levels[~keep] = 0
@@ -1575,11 +1652,6 @@ class InterEncoder:
         levels, cost, empty = self.settle(KIND[8], quarters, self.step, 1.5, 0.6)
         levels, cost = levels.reshape(-1, 256), cost.reshape(-1, 4).sum(axis=1)
         empty = empty.reshape(-1, 4).sum(axis=1)
-        large_levels, large_cost, _ = self.settle(KIND[16], blocks, self.step, 1.0, 0.0)
-        large = large_cost <= cost
-        picture.large[here] = large
-        levels = np.where(large[:, None], large_levels.reshape(-1, 256), levels)
-        cost = np.minimum(large_cost, cost)
         return levels, cost, empty
 
 
@@ -1619,8 +1691,6 @@ def reconstruct_inter(prediction, picture, step):
     luma = np.where(inter, picture.luma, 0)
     quarters = residual_blocks(luma.reshape(-1, 8, 8), step)
     residual = whole_of(quarters)
-    large = picture.large == 1
-    residual[large] = residual_blocks(luma[large].reshape(-1, 16, 16), step)
     planes = [(prediction[0] + join_blocks(residual, 16 * rows, 16 * columns)).clip(0, 255)]
     for index in (1, 2):
         levels = np.where(inter, picture.chroma[:, index - 1], 0).reshape(-1, 8, 8)
@@ -1629,7 +1699,7 @@ def reconstruct_inter(prediction, picture, step):
     return planes
 
 
-# ---- large frames: plain blocks, so that a call ends in time --------------------------------------
+# ---- large frames of noise or without detail: plain blocks, so that a call ends in time ----------
 
 
 def plain_blocks(planes):
@@ -1646,37 +1716,56 @@ def plain_planes(blocks, height, width):
     return [luma, blue, red]
 
 
-def encode_plain(sequence, source, step):
-    """Return the packet of a large frame and remember it: each block differs from the last frame's, or from grey."""
+def plain_levels(sequence, source, step):
+    """Return the levels of a large frame (n, 8, 8) and, by block, whether they begin at grey, not at the last frame."""
     blocks, before = plain_blocks(source), plain_blocks(sequence.planes or grey_planes(sequence))
-    difference, whole = forward(blocks - before), forward(blocks - 128)
+    difference, whole = forward_fast(blocks - before), forward_fast(blocks - 128)
     changed = np.abs(difference).sum(axis=(1, 2)) > np.abs(whole).sum(axis=(1, 2))
-    expected = np.where(changed[:, None, None], 128, before)
-    scaled = np.where(changed[:, None, None], whole, difference) * 16 / step
-    levels = (np.sign(scaled) * np.floor(np.abs(scaled) + 0.4)).astype(np.int32)
-    folded = np.where(levels > 0, 2 * levels - 1, -2 * levels).reshape(-1, 64).T  # by frequency
-    halves = [(folded & 255).astype(np.uint8).tobytes(), (folded >> 8).astype(np.uint8).tobytes()]
-    remember_plain(sequence, expected, levels, step)
-    return zlib.compress(b"".join([np.packbits(changed).tobytes(), *halves]), 5)
+    scaled = np.where(changed[:, None, None], whole, difference) * np.float32(16 / step)
+    return changed, (np.sign(scaled) * np.floor(np.abs(scaled) + np.float32(0.4))).astype(np.int32)
+
+
+def is_plain(changed, levels):
+    """Return whether a large frame is coded as plain blocks: it has too many levels for one call, or no detail."""
+    if levels.reshape(-1, 64)[:, 1:].any():
+        return np.count_nonzero(levels) > levels.size // 3
+    return len(pack_plain(changed, levels)) <= SHORT_PACKET
+
+
+def pack_plain(changed, levels):
+    """Return what `levels` takes as bytes: by frequency, up to the last one that any block has."""
+    folded = np.where(levels > 0, 2 * levels - 1, -2 * levels).reshape(-1, 64).T
+    used = int(np.flatnonzero(np.append(True, folded.any(axis=1)))[-1])
+    halves = [(folded[:used] & 255).astype(np.uint8).tobytes(), (folded[:used] >> 8).astype(np.uint8).tobytes()]
+    return zlib.compress(b"".join([bytes([used]), np.packbits(changed).tobytes(), *halves]), 5)
+
+
+def encode_plain(sequence, changed, levels, step):
+    """Return the packet of a large frame and remember it: each block differs from the last frame's, or from grey."""
+    remember_plain(sequence, changed, levels, step)
+    return pack_plain(changed, levels)
 
 
 def decode_plain(sequence, data, step):
     """Remember the frame that `encode_plain` packed."""
+    count = 6 * sequence.rows * sequence.columns
+    symbols = np.frombuffer(zlib.decompress(data), dtype=np.uint8)
+    used, flags = int(symbols[0]), 1 + -(-count // 8)
+    changed = np.unpackbits(symbols[1:flags])[:count] == 1
+    low, high = symbols[flags:].astype(np.int32).reshape(2, used, count)
+    folded = np.zeros((count, 64), dtype=np.int32)
+    folded[:, :used] = (low + 256 * high).T
+    levels = np.where(folded % 2 == 1, (folded + 1) // 2, -(folded // 2)).reshape(-1, 8, 8)
+    remember_plain(sequence, changed, levels, step)
+
+
+def remember_plain(sequence, changed, levels, step):
+    """Keep the reconstruction of a large frame, which has no symbols."""
     before = plain_blocks(sequence.planes or grey_planes(sequence))
-    count = len(before)
-    symbols = np.frombuffer(zlib.decompress(data), dtype=np.uint8).astype(np.int32)
-    flags = -(-count // 8)
-    changed = np.unpackbits(symbols[:flags].astype(np.uint8))[:count] == 1
-    low, high = symbols[flags:].reshape(2, 64, count)
-    folded = (low + 256 * high).T.reshape(-1, 8, 8)
-    levels = np.where(folded % 2 == 1, (folded + 1) // 2, -(folded // 2))
-    remember_plain(sequence, np.where(changed[:, None, None], 128, before), levels, step)
-
-
-def remember_plain(sequence, expected, levels, step):
-    """Keep the reconstruction of a large frame."""
+    expected = np.where(changed[:, None, None], 128, before)
     blocks = (expected + inverse(dequantise(levels, step))).clip(0, 255)
-    sequence.planes = plain_planes(blocks, 16 * sequence.rows, 16 * sequence.columns)
+    sequence.forget_symbols()
+    sequence.keep(plain_planes(blocks, 16 * sequence.rows, 16 * sequence.columns))
 
 
 # ---- codec ---------------------------------------------------------------------------------------
@@ -1693,10 +1782,14 @@ class Sequence:
         self.height, self.width = height, width
         self.rows, self.columns = -(-height // 16), -(-width // 16)
         self.planes = None
-        self.kind_field = self.busy = None
         self.step, self.finer = 0, False
         self.model = Model()
         self.frames, self.fractions = [], []
+        self.forget_symbols()
+
+    def forget_symbols(self):
+        """Forget the symbols of the last frame."""
+        self.kind_field = self.busy = None
         self.previous = [[None] * (2 * self.columns + 3) for _ in range(2 * self.rows + 3)]
 
     def take_step(self, step):
@@ -1705,11 +1798,21 @@ class Sequence:
 
     def remember(self, planes, syntax):
         """Keep the reconstruction of a frame and its symbols; the next frames are predicted from it."""
-        self.planes = planes
+        self.keep(planes)
         self.kind_field, self.busy = syntax.kind_field, syntax.busy
         self.previous = syntax.field
+
+    def keep(self, planes):
+        """Keep the reconstruction of a frame."""
+        self.planes = planes
         self.frames = [planes, *self.frames[:1]]
-        self.fractions = [fraction_planes(planes[0]), *self.fractions[:1]]
+        self.fractions = [None, *self.fractions[:1]]
+
+    def interpolate(self):
+        """Make the reconstructions that are kept ready for prediction."""
+        for n, planes in enumerate(self.frames):
+            if self.fractions[n] is None:
+                self.fractions[n] = fraction_planes(planes[0])
 
 
 SENT = Sequence()
@@ -1725,6 +1828,7 @@ def encode_picture(sequence, source, step):
     """Return all symbols of a frame, its prediction (None without an earlier frame) and its reconstruction."""
     picture = Picture(sequence.rows, sequence.columns)
     if sequence.frames:
+        sequence.interpolate()
         found = search_motion(sequence, source[0], step)
         Decider(sequence, picture, source[0], found, step).decide()
         prediction = predict_planes(sequence, picture.motion())
@@ -1746,6 +1850,55 @@ def finish_picture(sequence, picture, planes, step, syntax, prediction, source=N
     sequence.remember(planes, syntax)
 
 
+BITS = {"headers": 0, "modes": 0, "motion": 0, "luma": 0, "chroma": 0, "filter": 0}  # of all packets, by syntax element
+
+
+class CountedSyntax(FrameSyntax):
+    """Codes a frame and counts the bits of its elements."""
+
+    def __init__(self, coder, picture, sequence):
+        super().__init__(coder, picture, sequence)
+        self.bits = dict.fromkeys(BITS, 0)
+
+    def counted(self, name, code, arguments):
+        """Add the bits of one call to an element."""
+        before = self.coder.place()
+        code(*arguments)
+        self.bits[name] += self.coder.place() - before
+
+    def walk(self, predicted):
+        """Code the kinds of the blocks, with modes and motion."""
+        self.counted("modes", super().walk, (predicted,))
+        self.bits["modes"] -= self.bits["motion"]
+
+    def motion(self, *arguments):
+        """Code the motion of one block."""
+        self.counted("motion", super().motion, arguments)
+
+    def residuals(self, hints):
+        """Code all levels."""
+        self.counted("luma", super().residuals, (hints,))
+        self.bits["luma"] -= self.bits["chroma"]
+
+    def chroma(self, *arguments):
+        """Code the levels of chroma in one macroblock."""
+        self.counted("chroma", super().chroma, arguments)
+
+    def account(self, packet, header):
+        """Add the elements to those of earlier packets; what is left of the packet is the filter's."""
+        left = 8 * len(packet)
+        self.bits["headers"] = 8 * len(header)
+        for name, bits in self.bits.items():
+            part = left if name == "filter" else min(bits, left)
+            BITS[name] += part
+            left -= part
+
+
+def bits_report():
+    """Return the bits of all packets by syntax element; a probe asks for them."""
+    return dict(BITS)
+
+
 def compress_video_frame(frame, frame_index, config):
     """Return the packet of one RGB frame (height, width, 3) uint8; frame 0 starts a new sequence."""
     sequence = SENT
@@ -1755,15 +1908,20 @@ def compress_video_frame(frame, frame_index, config):
     step = quantiser_step(config, frame_index)
     sequence.take_step(step)
     source = split_planes(frame, 16 * sequence.rows, 16 * sequence.columns)
-    if source[0].size > MOST_SAMPLES:
-        return header + encode_plain(sequence, source, step)
+    if source[0].size > ASKED_SAMPLES:
+        changed, levels = plain_levels(sequence, source, step)
+        if source[0].size > MOST_SAMPLES or is_plain(changed, levels):
+            return header + b"\1" + encode_plain(sequence, changed, levels, step)
+        header += b"\0"
     coder = RangeEncoder(sequence.model)
     picture, prediction, planes = encode_picture(sequence, source, step)
-    syntax = FrameSyntax(coder, picture, sequence)
+    syntax = CountedSyntax(coder, picture, sequence)
     syntax.walk(bool(sequence.frames))
     syntax.residuals(Hints(prediction, picture, step))
     finish_picture(sequence, picture, planes, step, syntax, prediction, source)
-    return header + (coder.finish() or b"\0")
+    packet = header + (coder.finish() or b"\0")
+    syntax.account(packet, header)
+    return packet
 
 
 def decompress_video_frame(data, frame_index, config):
@@ -1774,13 +1932,17 @@ def decompress_video_frame(data, frame_index, config):
         data = data[4:]
     step = quantiser_step(config, frame_index)
     sequence.take_step(step)
-    if 256 * sequence.rows * sequence.columns > MOST_SAMPLES:
+    plain = False
+    if 256 * sequence.rows * sequence.columns > ASKED_SAMPLES:
+        plain, data = data[0], data[1:]
+    if plain:
         decode_plain(sequence, data, step)
         return join_planes(sequence.planes, sequence.height, sequence.width)
     coder = RangeDecoder(sequence.model, data)
     picture = Picture(sequence.rows, sequence.columns)
     syntax = FrameSyntax(coder, picture, sequence)
     syntax.walk(bool(sequence.frames))
+    sequence.interpolate()
     prediction = predict_planes(sequence, picture.motion()) if sequence.frames else None
     syntax.residuals(Hints(prediction, picture, step))
     planes = grey_planes(sequence) if prediction is None else reconstruct_inter(prediction, picture, step)

@@ -5,16 +5,17 @@
 * cosine transforms of 16 x 16, 8 x 8 and 4 x 4
 * binary arithmetic coding with mixed contexts that begin trained
 * levels chosen by rate and distortion
+* signs hidden in the parity of magnitudes
 * motion compensation of 32 x 32, 16 x 16 and 8 x 8 blocks in quarter samples with long filters
 * motions inherited from neighbours, and blocks skipped
 * motion and partition chosen by the cost of the residual's coefficients
-* two earlier frames, or their mean
+* the last frame and the last finer one, or their mean
 * overlapped motion compensation
 * deblocking inside the prediction loop
-* a trained, classified filter inside the prediction loop
+* a trained, classified filter of all planes inside the prediction loop
 """
 
-# genome 2: {"prediction": "motion", "intra": "some", "intra_trials": 2, "transform": "three", "contexts": "mixed", "beginnings": "trained", "quantisation": "rate-distortion", "reconstruction_bias": 2, "chroma_step": 0.6, "partition": "three", "decision": "transform", "interpolation": "long", "references": 2, "overlap": true, "first_step": 0.65, "cascade": 4, "cascade_step": 1.3, "deblocking": 0.25, "loop_filter": "trained"}
+# genome 2: {"prediction": "motion", "intra": "some", "intra_trials": 2, "transform": "three", "contexts": "mixed", "beginnings": "trained", "memory": 60, "mixing_shift": 16, "ending": "short", "quantisation": "rate-distortion", "rate_weight": 0.075, "signs": "hidden", "reconstruction_bias": 2, "chroma_step": 0.6, "enlarging": "matched", "partition": "three", "decision": "transform", "interpolation": "long", "chroma_taps": 4, "references": 2, "older": "finer", "overlap": true, "first_step": 0.65, "cascade": 8, "cascade_step": 1.5, "bit_worth": "graded", "deblocking": 0.25, "loop_filter": "trained", "chroma_filter": "trained", "pace": "quick"}
 
 import base64
 import lzma
@@ -27,15 +28,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 # ---- settings ------------------------------------------------------------------------------------
 
-RATE_WEIGHT = 0.09  # squared quantiser steps that a bit is worth
+RATE_WEIGHT = 0.075  # squared quantiser steps that a bit is worth
 CHROMA_STEP = 0.6  # times the luma step
 RECONSTRUCTION_BIAS = 2  # towards zero, in 1/32 of a step
 FIRST_STEP = 0.65  # the first frame's step relative to the others, which are predicted from it
-CASCADE = 4  # every so many frames, one is finer
-CASCADE_STEP = 1.3  # the step of the others, relative to it
+CASCADE = 8  # every so many frames, one is finer
+CASCADE_STEP = 1.5  # the step of the others, relative to it
+FINER_WEIGHT, OTHER_WEIGHT = 0.8, 1.1  # times the rate weight; what a finer frame gains, the others inherit
 VECTOR_WEIGHT = 0.4  # absolute difference that a bit of a vector is worth, in steps
 DEBLOCKING = 0.25  # largest change of a sample beside an edge, in steps
-MOST_SAMPLES = 600000  # luma samples; larger frames are coded as plain blocks, so that a call ends in time
+MOST_SAMPLES = 2400000  # luma samples; larger frames are coded as plain blocks, so that a call ends in time
+ASKED_SAMPLES = 600000  # luma samples; of larger frames the packet says whether they are coded as plain blocks
+SHORT_PACKET = 500  # bytes; a large frame without detail takes no more as plain blocks, and hardly any time
 
 
 # ---- colour --------------------------------------------------------------------------------------
@@ -58,9 +62,17 @@ def split_planes(frame, height, width):
     return [np.rint(plane).clip(0, 255).astype(np.int32) for plane in planes]
 
 
+SHARPENING = 0.15  # undoes the blur of (1, 6, 1) / 8 that enlarging and averaging make
+
+
 def enlarge(plane):
-    """Return a chroma plane at twice its size; each new sample lies a quarter of the way to its other neighbour."""
+    """Return a chroma plane at twice its size, in linear steps between its samples.
+
+    The samples are sharpened first, because the mean of four new ones would otherwise be a blurred old one.
+    """
     for _ in (0, 1):  # rows, then columns
+        padded = np.pad(plane, ((1, 1), (0, 0)), mode="edge")
+        plane = plane + SHARPENING * (2 * plane - padded[:-2] - padded[2:])
         padded = np.pad(plane, ((1, 1), (0, 0)), mode="edge")
         doubled = np.empty((2 * plane.shape[0], plane.shape[1]))
         doubled[0::2] = 0.75 * plane + 0.25 * padded[:-2]
@@ -218,98 +230,69 @@ class Model:
 
 
 BEGINNINGS = (
-    "{Wp48S^xk9=GL@E0stWa8~^|S5YJf5;RAmhMqL0P5JSQtGzb8&(k0IZX%4%lPDA4SLpjMuNZ>V6#?MEutfbyZp03{jb%fZgpN|fu"
-    "2ElnkZBb`?160lFFu7OQ<~U;pcM0@=R5Z+I;lGBg^2ZYFF#6>>P;N&J!jex96NnNjq5EM*2j`F_q~^BZ^LjTdU^6lF3!G3c7XhN~"
-    "gH4TJ`1p3vX*G?#)?{QV*eL6iB-ZlvLY@w$@PYuFv(leg8on&1^4i@0=6r9&fqU0>KtAq+!4J#?mF0Dl=vhd^rDd`Tg*>W6?00)H"
-    "s@t*O0zQH@vG$vWA~7!~_UQsBnOYjV@!vye{t9Z;`tO`U|1lL-$bV{igu_!a=850VuIHJOQVD54Om7r|d|>>sL&UX4x;4_UPYL(8"
-    "CCVLR-y*Q(`m9R#Nbqf@8Bc}ziQa0kFD!jG(6`u=7ii<|sKWxBL9H@-Np6faG<d%nJil;qodISWeB<cTSuhQXSk?3K>0IMyl|1+y"
-    "oHo78WX6k_*yt{FkMyAfhom4o0-boBM$r66qobIOO-D=KMFxK}7blKCerHA4pNzm;ds&dIy5|Djvij#ECwhPUWwGuEdqv!cbF3JF"
-    "22SQ*&_KI>8QFTw<9%a@ZVs{CX5aLB`tx%NIQCB46Rkyq;dL&NALK`^$K(5t!b0;($wXjvBh{dh8)(Lf7@TDXfil$BpS6ov`{<M+"
-    "&mB&<V7cD1xz6$B8%mx)M1v!>b%~>rLG1V{(sCO_=k}DKIw!W+A^4-WL`>`)Fv!?ASrIgaM78Uyk{sHeZpIz@gLY|4Y7i`IwU6i$"
-    "96)Mrh;d!w<VDm}sO#&UV{w&4$QsZ8J9}lAGQHPQYVY>dnNvY;5He<AjmBu(orr(sAH9e~W5Oo?*S)rsJozsonOcyW6t7>XDP=ph"
-    "z+C)20#sd-bIgwr5W!7QQ7LNB#!o0jg>c>T`-FirQ+Cl|-5S<2j4&+ggMgYq*MNc0B6)!T_eU|@fWXE=^@hJRLqUUua0Si<7~n3q"
-    "s|GZpZVq2K5rfEjYyGLE;Lu0%uzFIiH1?`zthMUx-~8nDZv+4$!y+uQYMA4`c8a21_}aRjXay8rbcsfsbGc)c5rI$#*~k2Ve6tO8"
-    "FHj3WMf`j=soeW;J)64r$RF16t2Y#A(s9?@d#mlto0P?gmhX-O=hYJ0M2A!2u~w}iQ}Kb&&@HwQN-ZZ;hyH3YPx_v^W1gffRS^(Z"
-    "%&|pPA)!}v50NOg^>rr2-K0A(5}-+&V@-F^g{8h`qJj#dUy+2u?V^Fuuv*)0dPC~ipFaI4!lT9kifnyIGsoj#5>Kw(k|?Rp2lNv#"
-    "hMfkn<f(L>&UumXH+w|j&!q$%g-XL*o+}3|jk_R_2|swQL~WK7mNOU^m>8;K!~2N&dJ#?YA|B=m3<%bW4L6iOsr*1pZE7dhNr;F#"
-    ";!0`;uT@M5*lM`l74~}xqtutOFHE!u*J=sEcBr^k2#|U-pK5;Roe^O7V&_l1GYkN1#J7JRW?%9NQniM+Q<-hBJ{0LiEeUO{=v+lw"
-    "+1aR#4Xi`Z8yPNCC*!1R-Vep}xA>;gkGVt)iS<0)$CanV@tnCU)oN|0=S@OK&oEw4g33zHu9~T0L+U~UM1!E*M%6SuqaR)7ASu~+"
-    "C=k5Deb8ue6bX=gCrSsP{iUBjKrTk6-et#uFC8ZIg2Wc22jbvQFF1_Jo$gi+DoM0$`O*qy%jhB&(R$BJGm6=m>i%PC1ez6loh=>w"
-    ">&XG=L>Y)j82nyKjED;gs_eFIj^`2nJv=G?!kF!HOpB8FbGyW@wESVV&yK7%io64hZ}1y<Bw%id86+|@>Rc!sG>z;P&IYaIeRgRk"
-    "?$RwN_R1_T(fCo^%&mq+-75b#u%m?h*NCHEPx)NRx-BmrG`VKNKg!7{v6`P~fwH@@mI+4aplBlf)&Z)*%jKk1`z#+JD~HPD%(gd)"
-    "M9pp!W9YfXRHZ_)j8>i1OL9GN%|nwsLnEOfV7W()+7r>3OK(=RQZ=I@mKU_049ETbimQnbl+n2gRRi7wvIEoPmx#1Ky*@N2mbMp3"
-    "zpO)yUijodRwW*4?ac#I9AN4;los1Qr77qpudfy4ppc*g-QL)gJ>?;_&ecFo!T%DS%!Dn5ZR@-udgixPy-Si?Yp?AbT?Qn$vTZ;~"
-    "%~T_vO&YW&J7ulS0w^uImL@DSO!@OVnhOMc;Cr%ViC^M43FQ`>a7o%`ujc$urnZ&vm4oJSm;`Tizh9_h2IuW$aU17Y!(Ii@N&9>j"
-    "7&oX@4qV?y*fBfT*6k+4`71Xlmablh6$KBzZH`irNktt*C)5Gbn;><;DXbA3%eUPTKfn3@yD;&!PTqPg_m}Apr>wIn4iy^Xcn^1H"
-    "pZ5m1*<K_<wg3kwf`3EjDa@g3o%5(xszXQVF@U+Un@1RC=>a*8r0q4h>D*>(@btQ^rt`4El;@$m9Cx{-k%jj#|Ko^1tB`3kF&4LB"
-    "e8#93+))n%;`Yf+<~h$>Y)*}ai(SH6LamF}>x9EG7+$Q(9OOVLx*Tn%Ci>L(>u?b*nvXNPvvGb?t{dKyh|X-2rl?efh5w`^Eg&-{"
-    "O?8P-6px7s0@x^cn2f`j9ge6+@{}xE4P6sN;4zIE!e*($pt>O{z&ij@c-H;tvk3C3xp=M+7xm{U6yL9l<5h0MWFCFziPtyw{dr+&"
-    "Ph9e{Ue%tHmv|?W79*6SWm-q?j_{JHxBo!QKq%NbEB#E=P%HY2Eg;*TT}77HRH%{tRz^BFn-QNP7h^Jgj)FVymgQ_C>@un48xg|u"
-    "Rj)C>W;pXOBFgfHRo>ToVNzkA*$MuVCW#f%a)5`SQ41-9z-yMtWMuXh^JIMi)@1w57I6<VxMyn+NrIMTA`ERmiNrkN6{V9;5KI&H"
-    "8*tC>d^BPpM4a!cpmi$@rk=%I5d2KFf^?o9EF^>bVfshhm-<+us<YiAI%pq}gZoiD+XKAZeq*QSWKQ5Z?sZLoHB(%44E^JaK}+g4"
-    "jA4Uy);yOdGUvC=bSCv`L-^n@xH_v418NUJP-;ogyw)byuWv*vHq(=p?hiUqS3(_|7v09tb8Y15b7VJ=s4R&EWg>vZ&Hk`$V83q&"
-    "?1Mjb0<h?FzlH-!TIwm=Ph={!yE)F^mlzs=VN2ZLooYyZc7{_{2jHDhm*fwZWD~(|Gn&jN;{!~q7==t>P)?a0U+MavJo`;@Bi%|V"
-    "u*?muwR0`$ENvnPe$4qc@O0o1bz`~;jS3Dq64(A?K;(v=MYzh6d(#|xhU8+|^I99y=+VHSUsO(S%uxsKMkq>s==XUW!jO<sv^m)x"
-    "D0<^m*h#l|L#4}_Yc|7#Zil^7G`?VWFB)|&g_Ar8Y|us?%p(z=w!G_(8a_qqZgxXlXa>yf2S_j*f`{V|23L0_m`ju}Y5fbJTAp@W"
-    "N8dE>E%@0P!~a_dcWXWZjd<*DUcpqE1j{~t>_9z2^@{=MRVnKKV=Nsz+$%L8om$+dJngk4*h!{l()c*I5-Fqy1vh9@#8}HWAc{>3"
-    "r|#*PreyfBj+t+!rU;&eXTIGm5|~%R-0kea^Dcx<!C(zpwYL{;%_V_ebHLT2ydC_dgJdH_{BfAd4?Rs<%1)u#RfCb7Pc4lDHd3zG"
-    "HXTK{gDg%jQ6rqc2xL8JWP1>Xfq3_Ku%YC1YORc7#KpOlS|B65j5{-1I#Ef~D0K0aZXb;71)DLey*=>u)@3=38D_##&Ts?L&nfBq"
-    ">J&|XOy2yuX7sc`|L!Z#=9!cd1a1bJ{@A>hnL8HAxB`IiML48)UMS=r>xV;#Bs%d;!Gl`>6U)iCfUJYtliff9N-Vc^lqIVjZ~+b3"
-    "d$<zDD1LpEV#_PCEpEkUrmhZQ*T^5R9;#e~kuB1wDuJ2PQJg1StODvR4V$<k&nmTz?pxbq_HzC>$7XKTr-sNHYwZPsc_%)Q!FCD1"
-    "R#9y{`)5NgN7Ui~gT6Vmc1V}aT`_@^nh)|4NM@&^$tms;CEW_isg2%lIWPp&Wh%0k14ytM!^81)4-LijH<@v8ysU9bLM;VAk9($G"
-    "1wwu1<~gh%gBfceIX+aL2_e{z%u3rx*9Z1!=9%XZbvR*|<iS2qVdu5PV~Er!lRIN0$^Q9)S_0sS=d>&YekR`ncG8{t3RR=|QS(B2"
-    "@v2K%6H9;3W|zvJpCKMwt<tje76`HIjhLF((7z8g48HkxzhWnk{4xkD)^V-QsFvOexH?d;IaYYUU<(+tih6$nw@N%TeV2<AB?6Bh"
-    "zdx~1M`pjCtNfmSp%ix%a~pb^%TSc5jLUhHKVeZ75WaLdgaB{(02Qm-K=SG-J>DG?R}Q=@hzV9rlIOvNt8KGeXy8^bN+>JYvOdO;"
-    "&g_~#9Idbed_Pc0a13f@#U(_HuFNI1bm>qQ-N7NfAJN{psafiBBgxks{wZhn8D*^b245R8aIrY3Ew0zkn9g5nos6AHXv-XU(O%$v"
-    "wAxKv%D5)3y;2_a{OhhL!8~!aX*PqDP`|wNwh5-x3RJVg?ae^WCRnJ^;+XYH=$|4;%v!c}9yZIGKZjhcY&F9S<01l*MUZ^Lu4m>J"
-    "1tsPnAU>q((w|2gui7=5cemcGSC-U0nWbHdVnHX=b7LhoH5Im^h+QfQf1Mj`ayf8MI_2@%+HWee4_;76KVq?Jl$%D~m6z1{Y<|0i"
-    "BxQ)iElxaf4K&2)7(Ih4rM8Tx2v^p&3gj@~IS{i%6(9knl6#Db<rVoNx~iy94DqXx{c57l0EzpOcmQnMxgg8u0|%PtU@Dd7dCM_f"
-    "(U-Iv;NQ(`Ei9=&n?<G)VI^?UK&o8R%vgz%d_UsX>OQ(To{Q=keoHIyto}{qMt-;;l)@bml0+H!FcT{~`Ya~eTsX`W_zYfADhhg-"
-    "cC<m|=}`xFA3tNv6hILnWwMV^t4@!lwp*tjuA*k{<=cR!LEZ784e|y*hZ0Qx+eB6+j3mpNP4;Q^MZt&HLZ~RG4~Z-(Y&SkA&x@cj"
-    "M1E`~9~GdAYVnmh83vOt6Dt#c;CKMxZ`-il>py*i&gy-8l4Yd5Q-?oq^$VGA*9tYQ6ovaAh^wE93^IiWj(q3)2k<F46BY#3!9)ol"
-    "_M6sx2iFCmjS%d^^0)*loP83WkLx?!lzg(J$3zlu^zi7xI;aG(DS`-fIqB7xOiuO(^7_#ZB7nV0>4#8aCj%1%ewP#)7JHT$6PV^n"
-    "*rx7fkx0SMGh_BrT=tKft2dxuGE{f{U2K+m>1k=O1uIh7sSGgOMrB<8EW#V#=+n!*D&)5hJ_mvKDL~ml1p(Ced!gYX3*XL_%m5<L"
-    "?X&}-AY)o~vf?!hZl%vQDbrT58t$r%k}B9rIur()7)>#6pEM&w7ETONyX*Nvw_Tm#bi5ejVxxh&tX&d!{@MF4EY~)sO@ZSTS4ED>"
-    "6hC8)&}bYhT<AW6SHO@v^k+<PQalo}GE{>H7h~PoOFptV70n6<4CkKP<n+wQHm_l9_e#`=l$PM_z*I;D+D!`q$P5+HlS`mc)@>uz"
-    "s-I4Al0Tsflvk2!+2q%Yd<1^zRlJ|oShG-dv4RoXLQrm}<7MwYtOselUGDO<c|M8d6-<>Wdf|zh%PSdKGPQ!>2pRSQOhbn<H^)|h"
-    "S_nW-`A0uL5tYybouL<RmMByLxB+u8w=MtT8Rk%~(B8VNHb$!9BvfWe^SNXo6Y*2Ya<J@6{yJ*hTCkQ@ZYEX_={T5fXaWPH^~Adc"
-    "*T15@w4@8B12%fN8!h5h`<613m#&znv6Q6_9&Mu^){1#vUEU0lVO=9ogOA?;MRuIS1|4@7a;Xp-b)oNHyv7SkLHQ!2^k@|D<WWoU"
-    "$B;0ek<zB9n%-$XtyG+-6_FkcM|)P7Ta++C&<eOgB6)cOvJqy|4`<s0&cb?f&NoSf#%lCT=eilP#p|{PjGZK}#!~Of;q)OQ^p7J5"
-    "OkbgV{%F?#Z{p+$O52sR;G)``*>G5M>B0Z;ROg#isscxOKXGCahoM{bi1~<YVst(ZtDVjWD7E2We@pJNfS#arM|(GcN?Gdv7YM)@"
-    "RhnRCkrbgumheCmKFx<3iwXgIqmx>5WeCyp>HqH$ri#hrfUyl~DWPGH<eb2{@kysjeWc|@T6dJjeY>z~<8ofKEMdKmhYH+Oc!{>="
-    "5hcGWQi`qk_zCn}MyuuUYueC21Rf7W&jWO%02@z4cq>ukI<v?e9%7kRu^2xDP*q|)-Kcd!g?j|pFA^zKuV?Jl%15vJc_RO0C2+g%"
-    "R%B&3@|7UZ!b2rEDN9&;x};y>X5c%B%ed+Sc5kfrH~doYiMxxz0Db@yk~!>C=oNyg;P2m8NeW3W+MSG9g5JLuRCEWV=3QnjZLLdf"
-    "k$>?2we|fp;agBb$LDR+v&AFW$)Ve|bk@Qj9DG_5iX#c$pxN^#tn6`fx@&!2iqZ@@++5rr@A!V^k;p6a4W3{d5d%y#DiAJBQK$ra"
-    "_FI?cCR7&6BSL9bc5(+v#sN5JsL2bC)fSK%?YsSQy1<ySP$|HioD`E?qGufM)FS!dG(Y~exI8WEcvd;+1PE452fk<=y0&wA%z_jL"
-    "5pov#vJ2UIix<a0CU*V0{anPcjXYd?dcj~|AXvF9bQL*CH6_-^H1qW?+;%Oi|Cw*ZZ8bOf)%WhP<yAM(S9U$h+AW6s+V@mP#5`p_"
-    "JL>t`i%g8hV{JbzpvlfZf2Vjmht6>*BI(BN&z%5=--%x>wyk4;)B*Y77!Y^9-w%u<%?Rk*M(Z0D_@+28dqju%Y9qS(+xfxwZS-T~"
-    "I_fl>^bl2JRlHlTtjGbg_fhz!K=7@wAG&ja08c(tVL9EgKvTz5U)w<HrL(Vk>RsX4s!%O{J{Rph7~kv~f+yK`N5gH)4jr1rK)5J="
-    "gW&>Gt!;Rh?WKJB#0V^iF}_bDy}-=)R%opMc`L-*#c0?WTjWez14LouoA6(k15Mn-I_H&xTZ&KYn9)HZhxA^iC#4PhZRG^45$=Ds"
-    "%Yo6ajzd?lntR?^f29$A+&bGy66b~5NXws+r$4(rHiq}CV9ph3qgf=AxphNaZ!kz_kdy+J-tiK1`N#IgH~5b@Q3?aQ_jJF+RRh4y"
-    "f13pGt>z*U>Tl-T6d^oS9zyXpLPM;%&NekNML&&hVZG1yBxP7`A)h#8_oK?4&`SLwG>$p>0Vwmro>l704jHCJeBXFyjj3MPIxJmT"
-    "QWSJCH8(S1HmKv-|FU2QSMeAyPY^+1K|M2xe!RI>L>^CU#+Mw8R0Tj?Cg~i6JnX27-bnD>jWzI-Y{iR^-5S*|mGU=bN&VR@D>uCM"
-    "<`a(CPOi;}0W%w1Z78&=xP6RBc}L((O(W4>!Ain05knEBT4hT3GI|e6N>8X~Rgxaqbk-StSu1CC6dRFap4hfzVZPA2GS;lC!uGo^"
-    "kG#ugqd2&NfUU)iA-8CPn0j5dh`XiwEy?4bdul@;H96KymgBZeXwHAf7LoO&B9C!Mi%8&F;K=rCYyhqVeH#4NqE^@wr!8}yT2nl%"
-    ";og-myy{<0J=4DY2gUIi$DQw$b4?RQlK@pEcaN%A%a!w=R9q^-lqxyLYs;kJAKF;u!LOydsc7m*_QKSqGC?)Kr?j*}(y=9ZS51D_"
-    "AqO6@6_^(F3R26v-&X+LjUhFu1gY;yPm;KVl!g|V74M|wrw~!@6`HN<yrIJhZ-2I}6IkJ=c3tXwrg7I}me&{GWNaVu%rD{-eKXGz"
-    "z=j3zuSIVjnVlnvR?`~pdq=fp=kir)QWxXKMTDB;Kb=RO0gDbKmv$X7-k>H3H|dLH$&ZUXJ!;_!Y=?J<aKvb1&A?#(*szTZ2p*~b"
-    "XVn_oewjvD9NhX4>BPPPz=@*il^5jU1Ot$@DuCB(h|%z?hyzUTB@AO@(%QQ}GtG;#8zzS<U$D)<gLK%pY5?qJH;lB#%0xcRAqTKu"
-    "wo!-a6e1-+8#M-57LPcjWO3P_8wwWm^m%6Uul+6Cu_h%@RSv+EAk8{g`Eix0d`5O=FyIf%yX~sc#zhu;x>*{(B-c})Sj?KB53qAo"
-    "tG$O^jnhkOtxeJ2Jb^^LlL?8b3>5s3FK5N<$yOI{+)I(^3`~q6fe*H!^~IkW4T~zH0Sj3?XwC9RZNzZ}`Tp%7#${q&hy=5f3d0QO"
-    "5c_3^Zk+_~Teth52B%q>thR)sm<R}~qhmYVZofT+%r$5#8qVDJ2BKT!;$s|bY@-^#Zguf46d&!b7y)+g7OyaYVm|0;z(d%>PkZE}"
-    "q!7nwlH6@HXL3v&INV;84<snHC-XyUU+6^#>MOSQ#=~2*=;8}*b8Qy7))tb4f6;iOorQvV?S9%4jrgn}$IwJ<=BQX6L2g07?#zN6"
-    "Cam7luyCFDdDG74DSRmWDl4zaJjK`E9jBP1$;qu|X!!Toudm}?eOaZL1?{F04aI;rZg<A~2xpu2E^O()#Eox&Y6s9qtm^Byzfib2"
-    "(`3ooVE)TIIeNk+rGbA!+3(#XU5Nn~@!BoMQd<r~$fr`jaGgCCe=L#Y*Zf-*F)krszMY|^O7+%_OUHIAYE8!jdS~d8xx%%z$(Io-"
-    "l;i(tbJ!^q3E%2pLv98W6TC*OE8Lfhznm9%KEPN2#rxEf5UEp<f;?zEVBWg#b6dxWH?O%fo!g72&T2WU+P~UabgXZ0wF2AIA3U@R"
-    "k@zlD9oC?ptsgSP(lPGW5H~1E)H~T^l#+RC4<eRZp-wr<VenPRpN0kj0e6_g=Pmt)HNwF@r6nJDOMrUJE*~_=#&bGO)!u*<u@yzl"
-    "*wB!c@Iq#n2y6IM<a5+helj2dG6e{q0L{(Xr%oPSHYRf}-6(VuAFh9W577K`Y^3lHDQNhG*rh>p+mW)PeNdFbZIKZ&BTfs>9*Y4L"
-    "3E2$wf+eCf3l(PFc(Cp%Q<mio@6;^<5BI72^r!f7fRzT^a~7zY_+OE=9DeZGo<tvWV#Xzh@VNYqo8^bjygN0>l_e>J{Q4hLob?qc"
-    ";@nf#aPe#Wz>4qh_{$N?q67iIFq8+OCn9C8{IRx$<PHDEr&7r@5hx0B6rq&D@*lJkQV<(WQ>wH&&Ncz8-eZ_?gwm$e(GlLdn0R^5"
-    "i4Z2Xv#IM&NJk#4W(EBstlv7I0jrsl7pbz;2}<F^Ud*k^%!$7NOtPBeWnN$BJL8|V<?r6p6$|`MQ;Sp}Hlv8gO0drtNotr-kEI0o"
-    "C1fmf#||mC#i`Vpbwl~}Z4w^X{&x5_H>Og7e6eeBh3h+xg-{QM6GKXMxrh>GOlk;XEoT$+lcW=PHBHT2op`5hyQDp|pDRyKL34NO"
-    "H*xNR?>Ohgw9yETsa#qM?LRFkYNhNQw>`h$7Y;W6!JSS*;{~@O-LP(+jna9Jy(tIpZ_+b%qy<{t7Jeq79Sa$afnGCqk->chCADFB"
-    "93qvKV{3{YpL!1A1)+e|Kozi8Xo_K$h9g`CgrrOKMz6<5Y>VD;IRb*VK)9lS1rytn1Y^Ti&`8W{<KGJ&++)8=0ssI2IyUpnVFik!"
-    "00H7SfQJMCDdWdvvBYQl0ssI200dcD"
+    "000001poj4|NsC0{{SFrK)v8Hfi$gh^Q^Ytx{_xT`W#=FF~gb2!;@#+i>Q64TuKG~=2d|MB90`cf9`|zWt()^F||ge*tl4QO5+vb"
+    "RWo(#aF2v;72a-u6J{s+w}upxqd}`%FkK;G`tS8JBzKK1X?<}H&I@H|)O0~BVc948rP<fCZVxTh9nvx85QV|po!KV|FRv)|{D%yX"
+    ">Dp1D$1Y1SQg&^`UiBr1u_`qHA%+&K8bJ_EL7?EEsxHcn3ICK9xD0Vtki8a_d}8OD-5K;BI1es-M;0kxWmA5SEBJdG;o_-EbN-VQ"
+    "`AqRCza|#*&ptH!uUXx1Wa>gmO6UdnF?)#tr*?a;Z>s{9N98AH^t`&EB+0GqUbFMiP&)h`Q3YFw#pZ&QkrPiC&DxhMxziVRccZQW"
+    "u2i)@wA<pu(@~+xhb|Q7zDw!aj0F=xSJ{{vUsdR7D?6h2Ouf+v6z_Qtf$a5EmFqS~M$0jG!y`_{RI)I{9a{?s@A1yV_jJ-aiS3ju"
+    "K*c&RN%Au3pf%pcRSJS%^I{vR`R_MD+g|nR^G{sY=09E=!Ip9qEuAEUg=eNiR`$&)tI=-dz@NBZ$`W+qj=w1I<YSd|o=T@k2!#&1"
+    "E1z0YyUIDYJabKK!x8*3I4*HEil}Ma5#Nx7g8~qYwt!YIT3D*E$$lD8=)yl}2CIDmCsQ6yll@RTCry|W?XNg0rI@XzcB@$j3Yd58"
+    "+UT;h-nRXN=;i)2(n<kD<nkL89;ONCD;$l576dD)j#`t+xGWSODc7@0@QqmB-6_4h>fnmwhmHUq-g<@ozE?Y^PzKRG$-e-9iXK4D"
+    "5QUD*v9Q?hg5_}6oR|JvH3<qwFl?To@3F4FsOxJ{STE3x;%AWRodn>2ze47-x8?q(J7c7{sji*-3p(-)f6sERV2GZ{EcMCp%&AIG"
+    "nnqQYHIzF)-l9W5ElLz$&+2pLI)RsC$mpy&q@pV>eA?m*_oRFIW7608h}S9YgUFGVKH%!|c?M|>FcmR0uY45UxGcp;Ondxrdn|~0"
+    "g;OJNVOeoJjWKoROW^lp8jC+fKD+<Dn+uv3FaicmEfLZDN#e938%%q15eCQXFC*OFmOKOHf;cMkG=1!304C8o_!AyaQ+k+NhNA_F"
+    "eqd?u2iIlRB1pE&|4&Vo!_u(14PREPuh9heI5t-f(@zzt_L}00Q`a{uq?L5!#2y#Eg)q7)K{>6=ot;oURA_JK*FJgW<CzB5x;1G#"
+    "wP|8<C-afYqq!nRt7LHj^ioutY?Sb?OBqc=hTzRiG_{Q;yKXcbD*yA?n54?^OiRRatS*uftA;C2Q(w0ILO?^n!EJK?7_~?XQ-_w{"
+    "s8+Q?FvZGAxXIuU5K88l3{wvr()aw3c=T<`Z@;{mA1M!Lh=m!NL*tY`0PVjUOa9nZB>(Vv`FG|y1*i?4+d%nzcaP8VHhwM0^fB}F"
+    "u~0IGuTkePlhV9&Zc1@B)o9g$*)U6ERQ#{-S)oF)jSWqsq6e1bwydSZR&H|UnZx7RME#W4&3jz2H9W=og)$0Lg9pr4e(mKtYU+Qt"
+    "o&6nYnsF0*DP$Vlmd|A7f7DVx4O%bL-ECA;NQP89XgPOeEhz&DM{KoTEu61AeE&`f{bB=`!eNlBM2ab9mtVl=s1I#-6yrx2%ZoNd"
+    "fv>Hn%P#pCgc5XKFmDuA<P*kn{5N3OjTZ!ivsZ)s#HCeCI8?`kzy*e9wk;X)X|{4FDQIH4*^eZ{FL7ZGCnCX&Mb?`AG4-!z<+g6I"
+    "LYhhR!fD=QaH^FED<1@rJth{jSIieM8h%o=b}wOe+(P!s`@2a3;kq3-3U=msOxE8Lka*H;ZUNzoz}ChtEiE`m&?(g1=_V*WPj<uR"
+    "?J%$3xi$}tFsdIAi<f+-X@G{>Ir6_`<YO#JmMi=`2iYq++E}y{LjdHAKYVo?$fAfRPZo0rf5z);k5NJsyFw^|<?Z7^GU>sd%{M7="
+    ";}j9W(pBqF7S_>2lc@oDxZwNp%)GjLhRU?|+XbL_=>nh>nfeT+H#_S1o7>mw*Q_Ln8%cZN)eKs~`X`999tw|^;|VBjSxL;pQ03U$"
+    "_8|T6_eVgZG>GsO+amds^2y7osb4n<RZb;A@{crDHp6yGAuyoKeaM46nep4lwFT{8F#OVcry;O>V<*|u3DQX5W*nH|Buz$iyp5h4"
+    "=a{P00IwwM@E&aLjEcQZ>bVpUGEL5^5KPetiviTgv7yL^aS1^{v`R1vzBgSrt3?&mX_+yF_1?5-?Z#TpClq6c7$vF*M$PQm{D$NL"
+    "&J~|B^7K}jU-I8jKpFVdEUB#fDe;IsL1w#a@$elseg}X7u4nE5qKG1o(TC!PIy6sFSV)99y$9(n6qWRAvqFUL-alR);u+hETAs-c"
+    "d>=k3Sh%DNjSMF|U3h&_gjz_&wV;dRteS*4#EPc*iet3pfaMsik6V$|zM5$2c+Q`=w^~8|vFg!W7LYSj2^IQei=WIaizeY!?AL!`"
+    "!PmAQO8s*rg@)mIyieul_vG^BR`iT$7ltQf*<FVgj`qh1O<Ef`>Sg)srO;JI=h%aBL2~>v$Jv~XT~cPVfdVb$5-%IE@gV`D;U~kF"
+    "h}MsqgT_M1E6Mrrj#PwMb32MYC_a8^C4u9}G04HjGyEDWpA>3E%(wdK7$)eBr?(%_I~8iAoDyyaYdFn9&S$hWOJbR)9Ob)HUs@$;"
+    "{^3-h;`)T#3R;k~X$K`T>t-VZx!6|)LBO*9=y`3*RH26NH2KPlxTg2upcUQG6bjxClMu!Ix}<+YvCNYqR1$bF8;Dey<c?li%89|k"
+    "O=G#cuZpA9WlWU?G4Z&j4+%-uINnY9^QP%#JwssCUqIs%XAkvSVwD{X8z<cwww?dA2p|PZz$r#i4Ofjd`l-zx%v+X-?+g7fBi0$w"
+    "oAF6CxK`B*fdvulJ|gI1O8#5lS|SUh2enKzpQzx^j@VB9F8GV53J2G2Wp)^2*q3StNyk*O@o{>Lw-?O7a(CE5HP?l-SqNdKL#rsl"
+    "C2-!E`uD`IEhTuWgJevmz)u%ER&oxcebAsbn}kJ_{uaddpGIn}>94~jAF=gG1TZ2;MG2YK!M}9sM$x~xlX@7NrlvRBPH;WQW2;ji"
+    "b?+<28kmQcE+9j={=yM)064^w(#<>;#wGMCwfuBZGeC|tGu)(tgH)C+BixJ^%T;bK<-%RI19!wEvSv#HZzgY7(7)Wp<f>WmGMqi!"
+    "D6VPh<~U<pzrl87E{0)bHMBn!>FxIJG5#z>R8G4*?v^ja{pu?neANU-nT3-s%R9Ez)<^>+2zzn3zaHXy*84iy$|KdZZtDEfR)UyO"
+    "39Y<~Y5(FMLiCClFNHr8mxGBEPoJVwlv3<I7egX>EkrP<gQ*-|D20~D11ICv%4Fu>Otpd?n;M`m&_Pva-#uPGhS^Ed*wD%TP>*ni"
+    "y{=f0gb_~a7M>1$XTD2X$N^Fd=Y4OhO;&2Yp045p;*cf1q)*9!k+AxWbO7Yy^%dtlz}P6LDW4g(jiz#;*dwnXpn-QuaZ$?<H7MML"
+    "lEW%Ddm{3*HZ?-sr{VevP9Vcpi<pAQ1ygpK6YNuogLWqYS2Gu<Y_>C}|E9E&I<4{e(jMrsi24=KUF1K?Gm^aLj+kC#H<|#vL!6;u"
+    "zUCR(fouPfj;!SnFOOh)F=o6|^qUORlk!TYR)3w8EWd!G+()|K)8c|>03+?9EUNVXH@GG>S+xG4<KRs&pQBEFvtL4VU$r9Ku@@-0"
+    "1u2dn_KX)JxwBQ{@8_XmbTUC54RB@JRt~g@`iwMX=qd)&F~5Y?u6)dZyHf45jhfE3?~G4jsz5m?zliYv*mZ17EG?N6W^kbuEnP3U"
+    "4ybRxAUs|!QiQyXI^QruTU|o|dBcD%GGM#L&q@Iu;0JeHr~kn9<T|qRGH6_dIDi(>q|6+4+_>qz!b@ICJA_i=K*y;C6#hRP7YXK<"
+    "GKwyTYf54D-7O-52hF@Mt_U;2+Gm#^wi>noJX@qaFsXHN5UTqa+a5dzaSZ=fTEvZBPmFN-8R+3jpdLVXlBXf@#-UNh>43y<ej9N5"
+    "rZf7l8&t{qn|-^f{4AcKl`YDoka`>SEBqTqyV$~6$l1J+zb3898;iPb5}?ZV&~NUgJYX7DXx40hUr2_TiK@#uUD|YeUZXW69RNhx"
+    "754rNUruSowiXPN^tmS<&|F_pHn{TN^n*-jyvf7kS{5xe`qjy_KWlSotjYgO=YS^nl;A#}urDGF5t++VbyES|Zn&kSCn6!PA@Lq@"
+    ">(V=koJ0ry&gbjWvaTdfn2elJ24N&wRJniXOEQ)rsrbk1>@;CoNauyuZVE(M72|Hq;YSU6e<#Q2JD3TMLp>+az>NJN>ybIr-T^w)"
+    "*i{^#M<OdiZ|f+}@^I{6w|&hyMTK3X6nb~)<?UxLMaDfkR~(+7$$wn(usk6a5)TGqihh(M(KM?JnM-zcC(=)j?gznjsbvt;p_YIQ"
+    "4#=O!+{kK#N*lC_X)l+?)G%9Csp$i9mMs*XQl-eInQ9d$`%kK`?M~8yX5pM>WVN<kmAp1bYSuA5w$RN!{s@Tj^U`e$Ts4-rl|u<m"
+    "MDrKe9`1r(NH8<N1|cLJjaJ<!xt9o%+}#<?&p6+y9Na&5x99Nd3Jq&VNtup=J*IdbjDdS9hH!9_wBx(0Ndw14WjT<5kQ|jutPBTe"
+    "dsm)K;d+&|$PEU=Bh@WKoQe86{OIlPT3qaMAZ<V9e##EKlA<)zFTNsq1lP=vByY~bAY4isZ?7-egv_X+vGn=#$zE;xVqzB&ShuH+"
+    "!72uTgR3N|9yjU8>XfhDVn4`r87m#v+8hzgbW%6Ux0zfPNi%sJNEL&QoD8iqI-YC1{#6vv1iub&n@Kl_(kM5ultfG5g1|em8CI(G"
+    "z>K|*24;e;okEAtC&yZ4pj8x&5b>-V2p(deY^2=QIoulpxgsA&IX!QT)r(ijDVQHqM)S0{!$OP}?tF9|kE&GmIdC-?vy?v57^Y{p"
+    "n>Le^M+5o9_#)jxNqZvkU3UEb^Kuzu_!12!IGYh=@>O%Djww%6oD=AY8I$&~xcma$(2cQC4nn+2goR=oW-L>U*DNhh!g~n`TEHL9"
+    "vD|5X(dTA}?gDjt*z1&*(!mRfH5!UDm9Hl0d#cwnxT}wa4!(_yG7SV$AaEjkPYiWZ`AQ<bK4rk(%iJIgQGouS>2yb>SCsGFo@=dz"
+    "2#^7tQ4v-=2ucj8gt5NQs<JEc6w&pI-(Y2`>r)`wso;#5M1UHUo>`jfdtEiN$pyCWvPNI%bOZ%{4!Q=C+w)on@dDugVPKGM0nMog"
+    "*aC}xH*Pu=Oog4sL-eenn+HYh0&*&nWXRL7p2-Q?$p=nkv9M&WsZb-7HvB(iJA+o(K^#9%*N%%D_An`C?e6ui^Kqu7n}^ATl9I<K"
+    "JJ)dic5k`~J78{e!_Eyp<tgoFBbJ|zb30*bnd`9$EL+y!V>4r0w8Bos_3vj}RX;(<3?r=hPPU@iUjqoURS2xZ8)s_lu`tf3KKdid"
+    "5lQ^;rfzT0ij|!E*z+wIntby!5|x~IEW0zU*JR6i>q}0ZI9*%~ACH2Vb}7-0&mbPirV^K?5Fe;Qr7;D8V~_%wc#BUh?yPhSNPcq;"
+    "q)=5o@SV5e9`uM$bWQ}u0yt+xOkyb+`}N&_G}C6i=NVpjk+jX(NtVq~V_b6UfcTFrvsI?iBE46~3*C%F2A|VE+MvQogq-l93{gQL"
+    "{#nh7gMUeCat`?eg^!|zMA_*Cm@1cE;YEMy{hP5#UD6BkAWi1BsOKf*Dpgaggh1*XM>HE)<}BK5#FS<22`HiZark@4Kc!t=h51|6"
+    "e+v5erd%?DXz`uc#Pu{KuiglJLeJ*xtQQFGE-|I7XN(?BXG!%RcpeFI-|^1iOxH#mi%&b`TPs8OS&U6FWeqPI15{4^j;oijPFkE_"
+    "DA7P!W9>Dzv+Az9<c~BOOWUxmR7WenQ3WUVc2|ORhq8Gvf40$58Z&XB06FWW;=yi<fU{R+9L^|{nbMx?gkz+T#*|W=O>q|O$1aq2"
+    "<_&lMBcXv)CZ5Mw0T_-!1eB(L5vdbf=oA$};26}kI+%*MW0L#RJwsu1#CrvS#;b|BCUfuTjuVcfIl?Qe@TJ%@>=DV9ALL<r#oGRy"
+    "$73E`TLN}$GaGa_Z;#lDJ#<I5!z9+Pt^hlgTLDNz>QDc>W^BzA?j33Ug4#-&L6_7lf^UKc-$>}%d$&9;a6-0<#F4Q-ooj~#g_ev^"
+    "r3+PV5Aw$L?ZI0zYe(qv{s3}PnGj}Q(rVU4vUaD0omqV~9cI8?#;(b|zpD@qA+(D2*DFM5ewg=`XD-BMq@|KVtEOuWoSnIgXqhUe"
+    "?wfS&NqN~Pz1>Nct3A5XI&Vk6S)XZHClZ^o9q#z{a~4OZIuHcLqrx*&ZehlBl8K_C>&N>igI2>xld+nuf|gT6wY;Ow|4<w92S~nm"
+    "${*q~RYegRL3K~y9sfk;-K;H`PKbD;jv=sP9I=DWuGA42(@_Po`mnPn|JELOn*"
 )
 """Trained on windows of the training clips: log odds and confidence of every context, then the weights."""
 
@@ -330,10 +313,10 @@ def trained_beginnings():
 
 # ---- entropy coding ------------------------------------------------------------------------------
 
-MEMORY = 120  # bits over which a context averages in the end
+MEMORY = 60  # bits over which a context averages in the end
 LEARNING = [65536 // (2 + min(seen, MEMORY - 2)) for seen in range(256)]  # by bits seen
 COST = [-math.log2((p + 0.5) / 256) for p in range(256)]  # bits of a zero of probability p / 256
-MIXING_SHIFT = 15  # weights learn the slower, the larger it is
+MIXING_SHIFT = 16  # weights learn the slower, the larger it is
 LOG_ODDS = [round(128 * math.log((p + 0.5) / (4095.5 - p))) for p in range(4096)]  # in 1/128
 PROBABILITY = [min(65440, max(96, round(65536 / (1 + math.exp(-x / 128))))) for x in range(-1024, 1025)]
 
@@ -343,168 +326,14 @@ class Coder:
 
     def code(self, bit, context):
         """Code one bit and let its context learn."""
-        model = self.model
-        zero = model.zero[context]
-        seen = model.seen[context]
-        bit = self.put(bit, min(65440, max(96, zero)))
+        zero, seen = self.zero[context], self.seen[context]
+        bit = self.put(bit, 96 if zero < 96 else 65440 if zero > 65440 else zero)
         if bit:
-            model.zero[context] = zero - (zero * LEARNING[seen] >> 16)
+            self.zero[context] = zero - (zero * LEARNING[seen] >> 16)
         else:
-            model.zero[context] = zero + ((65536 - zero) * LEARNING[seen] >> 16)
+            self.zero[context] = zero + ((65536 - zero) * LEARNING[seen] >> 16)
         if seen < 255:
-            model.seen[context] = seen + 1
-        return bit
-
-    def mix_3(self, bit, contexts, mixer):
-        """Code one bit from 3 contexts; a weighted sum of their log odds learns whom to trust."""
-        zero, seen, weights = self.model.zero, self.model.seen, self.model.weights[mixer]
-        a, b, c = contexts
-        zero_a = zero[a]
-        odds_a = LOG_ODDS[zero_a >> 4]
-        zero_b = zero[b]
-        odds_b = LOG_ODDS[zero_b >> 4]
-        zero_c = zero[c]
-        odds_c = LOG_ODDS[zero_c >> 4]
-        weight_a, weight_b, weight_c = weights
-        odds = weight_a * odds_a
-        odds += weight_b * odds_b
-        odds += weight_c * odds_c
-        odds >>= 16
-        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
-        bit = self.put(bit, mixed)
-        if bit:
-            error = -mixed
-            zero[a] = zero_a - (zero_a * LEARNING[seen[a]] >> 16)
-            zero[b] = zero_b - (zero_b * LEARNING[seen[b]] >> 16)
-            zero[c] = zero_c - (zero_c * LEARNING[seen[c]] >> 16)
-        else:
-            error = 65536 - mixed
-            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen[a]] >> 16)
-            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen[b]] >> 16)
-            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen[c]] >> 16)
-        if seen[a] < 255:
-            seen[a] += 1
-        if seen[b] < 255:
-            seen[b] += 1
-        if seen[c] < 255:
-            seen[c] += 1
-        weights[:] = (
-            weight_a + (error * odds_a >> MIXING_SHIFT),
-            weight_b + (error * odds_b >> MIXING_SHIFT),
-            weight_c + (error * odds_c >> MIXING_SHIFT),
-        )
-        return bit
-
-    def mix_4(self, bit, contexts, mixer):
-        """Code one bit from 4 contexts; a weighted sum of their log odds learns whom to trust."""
-        zero, seen, weights = self.model.zero, self.model.seen, self.model.weights[mixer]
-        a, b, c, d = contexts
-        zero_a = zero[a]
-        odds_a = LOG_ODDS[zero_a >> 4]
-        zero_b = zero[b]
-        odds_b = LOG_ODDS[zero_b >> 4]
-        zero_c = zero[c]
-        odds_c = LOG_ODDS[zero_c >> 4]
-        zero_d = zero[d]
-        odds_d = LOG_ODDS[zero_d >> 4]
-        weight_a, weight_b, weight_c, weight_d = weights
-        odds = weight_a * odds_a
-        odds += weight_b * odds_b
-        odds += weight_c * odds_c
-        odds += weight_d * odds_d
-        odds >>= 16
-        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
-        bit = self.put(bit, mixed)
-        if bit:
-            error = -mixed
-            zero[a] = zero_a - (zero_a * LEARNING[seen[a]] >> 16)
-            zero[b] = zero_b - (zero_b * LEARNING[seen[b]] >> 16)
-            zero[c] = zero_c - (zero_c * LEARNING[seen[c]] >> 16)
-            zero[d] = zero_d - (zero_d * LEARNING[seen[d]] >> 16)
-        else:
-            error = 65536 - mixed
-            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen[a]] >> 16)
-            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen[b]] >> 16)
-            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen[c]] >> 16)
-            zero[d] = zero_d + ((65536 - zero_d) * LEARNING[seen[d]] >> 16)
-        if seen[a] < 255:
-            seen[a] += 1
-        if seen[b] < 255:
-            seen[b] += 1
-        if seen[c] < 255:
-            seen[c] += 1
-        if seen[d] < 255:
-            seen[d] += 1
-        weights[:] = (
-            weight_a + (error * odds_a >> MIXING_SHIFT),
-            weight_b + (error * odds_b >> MIXING_SHIFT),
-            weight_c + (error * odds_c >> MIXING_SHIFT),
-            weight_d + (error * odds_d >> MIXING_SHIFT),
-        )
-        return bit
-
-    def mix_6(self, bit, contexts, mixer):
-        """Code one bit from 6 contexts; a weighted sum of their log odds learns whom to trust."""
-        zero, seen, weights = self.model.zero, self.model.seen, self.model.weights[mixer]
-        a, b, c, d, e, f = contexts
-        zero_a = zero[a]
-        odds_a = LOG_ODDS[zero_a >> 4]
-        zero_b = zero[b]
-        odds_b = LOG_ODDS[zero_b >> 4]
-        zero_c = zero[c]
-        odds_c = LOG_ODDS[zero_c >> 4]
-        zero_d = zero[d]
-        odds_d = LOG_ODDS[zero_d >> 4]
-        zero_e = zero[e]
-        odds_e = LOG_ODDS[zero_e >> 4]
-        zero_f = zero[f]
-        odds_f = LOG_ODDS[zero_f >> 4]
-        weight_a, weight_b, weight_c, weight_d, weight_e, weight_f = weights
-        odds = weight_a * odds_a
-        odds += weight_b * odds_b
-        odds += weight_c * odds_c
-        odds += weight_d * odds_d
-        odds += weight_e * odds_e
-        odds += weight_f * odds_f
-        odds >>= 16
-        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
-        bit = self.put(bit, mixed)
-        if bit:
-            error = -mixed
-            zero[a] = zero_a - (zero_a * LEARNING[seen[a]] >> 16)
-            zero[b] = zero_b - (zero_b * LEARNING[seen[b]] >> 16)
-            zero[c] = zero_c - (zero_c * LEARNING[seen[c]] >> 16)
-            zero[d] = zero_d - (zero_d * LEARNING[seen[d]] >> 16)
-            zero[e] = zero_e - (zero_e * LEARNING[seen[e]] >> 16)
-            zero[f] = zero_f - (zero_f * LEARNING[seen[f]] >> 16)
-        else:
-            error = 65536 - mixed
-            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen[a]] >> 16)
-            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen[b]] >> 16)
-            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen[c]] >> 16)
-            zero[d] = zero_d + ((65536 - zero_d) * LEARNING[seen[d]] >> 16)
-            zero[e] = zero_e + ((65536 - zero_e) * LEARNING[seen[e]] >> 16)
-            zero[f] = zero_f + ((65536 - zero_f) * LEARNING[seen[f]] >> 16)
-        if seen[a] < 255:
-            seen[a] += 1
-        if seen[b] < 255:
-            seen[b] += 1
-        if seen[c] < 255:
-            seen[c] += 1
-        if seen[d] < 255:
-            seen[d] += 1
-        if seen[e] < 255:
-            seen[e] += 1
-        if seen[f] < 255:
-            seen[f] += 1
-        weights[:] = (
-            weight_a + (error * odds_a >> MIXING_SHIFT),
-            weight_b + (error * odds_b >> MIXING_SHIFT),
-            weight_c + (error * odds_c >> MIXING_SHIFT),
-            weight_d + (error * odds_d >> MIXING_SHIFT),
-            weight_e + (error * odds_e >> MIXING_SHIFT),
-            weight_f + (error * odds_f >> MIXING_SHIFT),
-        )
+            self.seen[context] = seen + 1
         return bit
 
     def raw(self, bit):
@@ -538,7 +367,7 @@ class Coder:
         size = 0
         digits = value.bit_length() - 1
         first, second, third = bases
-        while size < 8 and self.mix_3(int(size < digits), (first + size, second + size, third + size), mixer):
+        while size < 8 and self.mix_3(size < digits, mixer, first + size, second + size, third + size):
             size += 1
         return self.digits(value, size, first + 16) - 1
 
@@ -554,7 +383,7 @@ class RangeEncoder(Coder):
     """Writes bits by narrowing a range (Martin, 1979), with carries."""
 
     def __init__(self, model):
-        self.model = model
+        self.zero, self.seen, self.weights = model.zero, model.seen, model.weights
         self.low = 0
         self.range = 0xFFFFFFFF
         self.output = bytearray()
@@ -567,10 +396,186 @@ class RangeEncoder(Coder):
             self.range -= bound
         else:
             self.range = bound
+        if self.range < 0x1000000:
+            self.empty()
+        return bit
+
+    def place(self):
+        """Return how many bits have been written, to a bit."""
+        return 8 * len(self.output) + 32 - self.range.bit_length()
+
+    def mix_3(self, bit, mixer, a, b, c):
+        """Write one bit from 3 contexts; a weighted sum of their log odds learns whom to trust."""
+        zero, seen = self.zero, self.seen
+        zero_a, seen_a = zero[a], seen[a]
+        odds_a = LOG_ODDS[zero_a >> 4]
+        zero_b, seen_b = zero[b], seen[b]
+        odds_b = LOG_ODDS[zero_b >> 4]
+        zero_c, seen_c = zero[c], seen[c]
+        odds_c = LOG_ODDS[zero_c >> 4]
+        weight_a, weight_b, weight_c = self.weights[mixer]
+        odds = (
+            weight_a * odds_a
+            + weight_b * odds_b
+            + weight_c * odds_c
+        ) >> 16
+        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
+        bound = (self.range >> 16) * mixed
+        if bit:
+            self.low += bound
+            self.range -= bound
+            error = -mixed
+            zero[a] = zero_a - (zero_a * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b - (zero_b * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c - (zero_c * LEARNING[seen_c] >> 16)
+        else:
+            self.range = bound
+            error = 65536 - mixed
+            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen_c] >> 16)
+        if seen_a < 255:
+            seen[a] = seen_a + 1
+        if seen_b < 255:
+            seen[b] = seen_b + 1
+        if seen_c < 255:
+            seen[c] = seen_c + 1
+        self.weights[mixer] = (
+            weight_a + (error * odds_a >> MIXING_SHIFT),
+            weight_b + (error * odds_b >> MIXING_SHIFT),
+            weight_c + (error * odds_c >> MIXING_SHIFT),
+        )
+        if self.range < 0x1000000:
+            self.empty()
+        return bit
+
+    def mix_4(self, bit, mixer, a, b, c, d):
+        """Write one bit from 4 contexts; a weighted sum of their log odds learns whom to trust."""
+        zero, seen = self.zero, self.seen
+        zero_a, seen_a = zero[a], seen[a]
+        odds_a = LOG_ODDS[zero_a >> 4]
+        zero_b, seen_b = zero[b], seen[b]
+        odds_b = LOG_ODDS[zero_b >> 4]
+        zero_c, seen_c = zero[c], seen[c]
+        odds_c = LOG_ODDS[zero_c >> 4]
+        zero_d, seen_d = zero[d], seen[d]
+        odds_d = LOG_ODDS[zero_d >> 4]
+        weight_a, weight_b, weight_c, weight_d = self.weights[mixer]
+        odds = (
+            weight_a * odds_a
+            + weight_b * odds_b
+            + weight_c * odds_c
+            + weight_d * odds_d
+        ) >> 16
+        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
+        bound = (self.range >> 16) * mixed
+        if bit:
+            self.low += bound
+            self.range -= bound
+            error = -mixed
+            zero[a] = zero_a - (zero_a * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b - (zero_b * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c - (zero_c * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d - (zero_d * LEARNING[seen_d] >> 16)
+        else:
+            self.range = bound
+            error = 65536 - mixed
+            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d + ((65536 - zero_d) * LEARNING[seen_d] >> 16)
+        if seen_a < 255:
+            seen[a] = seen_a + 1
+        if seen_b < 255:
+            seen[b] = seen_b + 1
+        if seen_c < 255:
+            seen[c] = seen_c + 1
+        if seen_d < 255:
+            seen[d] = seen_d + 1
+        self.weights[mixer] = (
+            weight_a + (error * odds_a >> MIXING_SHIFT),
+            weight_b + (error * odds_b >> MIXING_SHIFT),
+            weight_c + (error * odds_c >> MIXING_SHIFT),
+            weight_d + (error * odds_d >> MIXING_SHIFT),
+        )
+        if self.range < 0x1000000:
+            self.empty()
+        return bit
+
+    def mix_6(self, bit, mixer, a, b, c, d, e, f):
+        """Write one bit from 6 contexts; a weighted sum of their log odds learns whom to trust."""
+        zero, seen = self.zero, self.seen
+        zero_a, seen_a = zero[a], seen[a]
+        odds_a = LOG_ODDS[zero_a >> 4]
+        zero_b, seen_b = zero[b], seen[b]
+        odds_b = LOG_ODDS[zero_b >> 4]
+        zero_c, seen_c = zero[c], seen[c]
+        odds_c = LOG_ODDS[zero_c >> 4]
+        zero_d, seen_d = zero[d], seen[d]
+        odds_d = LOG_ODDS[zero_d >> 4]
+        zero_e, seen_e = zero[e], seen[e]
+        odds_e = LOG_ODDS[zero_e >> 4]
+        zero_f, seen_f = zero[f], seen[f]
+        odds_f = LOG_ODDS[zero_f >> 4]
+        weight_a, weight_b, weight_c, weight_d, weight_e, weight_f = self.weights[mixer]
+        odds = (
+            weight_a * odds_a
+            + weight_b * odds_b
+            + weight_c * odds_c
+            + weight_d * odds_d
+            + weight_e * odds_e
+            + weight_f * odds_f
+        ) >> 16
+        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
+        bound = (self.range >> 16) * mixed
+        if bit:
+            self.low += bound
+            self.range -= bound
+            error = -mixed
+            zero[a] = zero_a - (zero_a * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b - (zero_b * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c - (zero_c * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d - (zero_d * LEARNING[seen_d] >> 16)
+            zero[e] = zero_e - (zero_e * LEARNING[seen_e] >> 16)
+            zero[f] = zero_f - (zero_f * LEARNING[seen_f] >> 16)
+        else:
+            self.range = bound
+            error = 65536 - mixed
+            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d + ((65536 - zero_d) * LEARNING[seen_d] >> 16)
+            zero[e] = zero_e + ((65536 - zero_e) * LEARNING[seen_e] >> 16)
+            zero[f] = zero_f + ((65536 - zero_f) * LEARNING[seen_f] >> 16)
+        if seen_a < 255:
+            seen[a] = seen_a + 1
+        if seen_b < 255:
+            seen[b] = seen_b + 1
+        if seen_c < 255:
+            seen[c] = seen_c + 1
+        if seen_d < 255:
+            seen[d] = seen_d + 1
+        if seen_e < 255:
+            seen[e] = seen_e + 1
+        if seen_f < 255:
+            seen[f] = seen_f + 1
+        self.weights[mixer] = (
+            weight_a + (error * odds_a >> MIXING_SHIFT),
+            weight_b + (error * odds_b >> MIXING_SHIFT),
+            weight_c + (error * odds_c >> MIXING_SHIFT),
+            weight_d + (error * odds_d >> MIXING_SHIFT),
+            weight_e + (error * odds_e >> MIXING_SHIFT),
+            weight_f + (error * odds_f >> MIXING_SHIFT),
+        )
+        if self.range < 0x1000000:
+            self.empty()
+        return bit
+
+    def empty(self):
+        """Move bytes out until the range is wide again."""
         while self.range < 0x1000000:
             self.range <<= 8
             self.shift()
-        return bit
 
     def shift(self):
         """Move the top byte out; a carry ripples back over the bytes already there."""
@@ -586,8 +591,11 @@ class RangeEncoder(Coder):
 
     def finish(self):
         """Return the bytes; zeros at the end are left out, because the decoder supplies them."""
-        self.low += self.range >> 1
-        self.shift()
+        for unit in (1 << 32, 1 << 24):  # the roundest number in the range; there is always one of the second kind
+            end = -(-self.low // unit) * unit
+            if end < self.low + self.range:
+                self.low = end
+                break
         self.shift()
         return bytes(self.output).rstrip(b"\0")
 
@@ -596,7 +604,7 @@ class RangeDecoder(Coder):
     """Reads what RangeEncoder wrote."""
 
     def __init__(self, model, data):
-        self.model = model
+        self.zero, self.seen, self.weights = model.zero, model.seen, model.weights
         self.data = data
         self.at = 4
         self.range = 0xFFFFFFFF
@@ -612,13 +620,188 @@ class RangeDecoder(Coder):
             self.value -= bound
             self.range -= bound
             bit = 1
+        if self.range < 0x1000000:
+            self.fill()
+        return bit
+
+    def mix_3(self, bit, mixer, a, b, c):
+        """Read one bit from 3 contexts; a weighted sum of their log odds learns whom to trust."""
+        zero, seen = self.zero, self.seen
+        zero_a, seen_a = zero[a], seen[a]
+        odds_a = LOG_ODDS[zero_a >> 4]
+        zero_b, seen_b = zero[b], seen[b]
+        odds_b = LOG_ODDS[zero_b >> 4]
+        zero_c, seen_c = zero[c], seen[c]
+        odds_c = LOG_ODDS[zero_c >> 4]
+        weight_a, weight_b, weight_c = self.weights[mixer]
+        odds = (
+            weight_a * odds_a
+            + weight_b * odds_b
+            + weight_c * odds_c
+        ) >> 16
+        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
+        bound = (self.range >> 16) * mixed
+        bit = self.value >= bound
+        if bit:
+            self.value -= bound
+            self.range -= bound
+            error = -mixed
+            zero[a] = zero_a - (zero_a * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b - (zero_b * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c - (zero_c * LEARNING[seen_c] >> 16)
+        else:
+            self.range = bound
+            error = 65536 - mixed
+            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen_c] >> 16)
+        if seen_a < 255:
+            seen[a] = seen_a + 1
+        if seen_b < 255:
+            seen[b] = seen_b + 1
+        if seen_c < 255:
+            seen[c] = seen_c + 1
+        self.weights[mixer] = (
+            weight_a + (error * odds_a >> MIXING_SHIFT),
+            weight_b + (error * odds_b >> MIXING_SHIFT),
+            weight_c + (error * odds_c >> MIXING_SHIFT),
+        )
+        if self.range < 0x1000000:
+            self.fill()
+        return bit
+
+    def mix_4(self, bit, mixer, a, b, c, d):
+        """Read one bit from 4 contexts; a weighted sum of their log odds learns whom to trust."""
+        zero, seen = self.zero, self.seen
+        zero_a, seen_a = zero[a], seen[a]
+        odds_a = LOG_ODDS[zero_a >> 4]
+        zero_b, seen_b = zero[b], seen[b]
+        odds_b = LOG_ODDS[zero_b >> 4]
+        zero_c, seen_c = zero[c], seen[c]
+        odds_c = LOG_ODDS[zero_c >> 4]
+        zero_d, seen_d = zero[d], seen[d]
+        odds_d = LOG_ODDS[zero_d >> 4]
+        weight_a, weight_b, weight_c, weight_d = self.weights[mixer]
+        odds = (
+            weight_a * odds_a
+            + weight_b * odds_b
+            + weight_c * odds_c
+            + weight_d * odds_d
+        ) >> 16
+        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
+        bound = (self.range >> 16) * mixed
+        bit = self.value >= bound
+        if bit:
+            self.value -= bound
+            self.range -= bound
+            error = -mixed
+            zero[a] = zero_a - (zero_a * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b - (zero_b * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c - (zero_c * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d - (zero_d * LEARNING[seen_d] >> 16)
+        else:
+            self.range = bound
+            error = 65536 - mixed
+            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d + ((65536 - zero_d) * LEARNING[seen_d] >> 16)
+        if seen_a < 255:
+            seen[a] = seen_a + 1
+        if seen_b < 255:
+            seen[b] = seen_b + 1
+        if seen_c < 255:
+            seen[c] = seen_c + 1
+        if seen_d < 255:
+            seen[d] = seen_d + 1
+        self.weights[mixer] = (
+            weight_a + (error * odds_a >> MIXING_SHIFT),
+            weight_b + (error * odds_b >> MIXING_SHIFT),
+            weight_c + (error * odds_c >> MIXING_SHIFT),
+            weight_d + (error * odds_d >> MIXING_SHIFT),
+        )
+        if self.range < 0x1000000:
+            self.fill()
+        return bit
+
+    def mix_6(self, bit, mixer, a, b, c, d, e, f):
+        """Read one bit from 6 contexts; a weighted sum of their log odds learns whom to trust."""
+        zero, seen = self.zero, self.seen
+        zero_a, seen_a = zero[a], seen[a]
+        odds_a = LOG_ODDS[zero_a >> 4]
+        zero_b, seen_b = zero[b], seen[b]
+        odds_b = LOG_ODDS[zero_b >> 4]
+        zero_c, seen_c = zero[c], seen[c]
+        odds_c = LOG_ODDS[zero_c >> 4]
+        zero_d, seen_d = zero[d], seen[d]
+        odds_d = LOG_ODDS[zero_d >> 4]
+        zero_e, seen_e = zero[e], seen[e]
+        odds_e = LOG_ODDS[zero_e >> 4]
+        zero_f, seen_f = zero[f], seen[f]
+        odds_f = LOG_ODDS[zero_f >> 4]
+        weight_a, weight_b, weight_c, weight_d, weight_e, weight_f = self.weights[mixer]
+        odds = (
+            weight_a * odds_a
+            + weight_b * odds_b
+            + weight_c * odds_c
+            + weight_d * odds_d
+            + weight_e * odds_e
+            + weight_f * odds_f
+        ) >> 16
+        mixed = PROBABILITY[odds + 1024 if -1024 < odds < 1024 else 2048 if odds > 0 else 0]
+        bound = (self.range >> 16) * mixed
+        bit = self.value >= bound
+        if bit:
+            self.value -= bound
+            self.range -= bound
+            error = -mixed
+            zero[a] = zero_a - (zero_a * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b - (zero_b * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c - (zero_c * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d - (zero_d * LEARNING[seen_d] >> 16)
+            zero[e] = zero_e - (zero_e * LEARNING[seen_e] >> 16)
+            zero[f] = zero_f - (zero_f * LEARNING[seen_f] >> 16)
+        else:
+            self.range = bound
+            error = 65536 - mixed
+            zero[a] = zero_a + ((65536 - zero_a) * LEARNING[seen_a] >> 16)
+            zero[b] = zero_b + ((65536 - zero_b) * LEARNING[seen_b] >> 16)
+            zero[c] = zero_c + ((65536 - zero_c) * LEARNING[seen_c] >> 16)
+            zero[d] = zero_d + ((65536 - zero_d) * LEARNING[seen_d] >> 16)
+            zero[e] = zero_e + ((65536 - zero_e) * LEARNING[seen_e] >> 16)
+            zero[f] = zero_f + ((65536 - zero_f) * LEARNING[seen_f] >> 16)
+        if seen_a < 255:
+            seen[a] = seen_a + 1
+        if seen_b < 255:
+            seen[b] = seen_b + 1
+        if seen_c < 255:
+            seen[c] = seen_c + 1
+        if seen_d < 255:
+            seen[d] = seen_d + 1
+        if seen_e < 255:
+            seen[e] = seen_e + 1
+        if seen_f < 255:
+            seen[f] = seen_f + 1
+        self.weights[mixer] = (
+            weight_a + (error * odds_a >> MIXING_SHIFT),
+            weight_b + (error * odds_b >> MIXING_SHIFT),
+            weight_c + (error * odds_c >> MIXING_SHIFT),
+            weight_d + (error * odds_d >> MIXING_SHIFT),
+            weight_e + (error * odds_e >> MIXING_SHIFT),
+            weight_f + (error * odds_f >> MIXING_SHIFT),
+        )
+        if self.range < 0x1000000:
+            self.fill()
+        return bit
+
+    def fill(self):
+        """Read bytes until the range is wide again."""
         while self.range < 0x1000000:
             self.range <<= 8
             self.value <<= 8
             if self.at < len(self.data):
                 self.value |= self.data[self.at]
             self.at += 1
-        return bit
 
 
 # ---- levels of one block -------------------------------------------------------------------------
@@ -676,6 +859,7 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
         LAST_BY_COUNTS + 16 * (9 * kind + counts),
     )
     last = coder.last_place(last, bases, MIX_LAST + kind)
+    hidden = last >= HIDDEN_FROM
     magnitudes = [0] * (row * row + 2)
     plane = 2 * (kind >= 6) + (kind & 1)
     by_band = SIGNIFICANT_BY_BAND + 96 * kind
@@ -688,7 +872,7 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
     larger_by_place = LARGER_BY_PLACE + 256 * plane - 1
     larger_by_band = LARGER_BY_BAND + 768 * plane + 192 * energy - 1
     larger_by_hint = LARGER_BY_HINT + 1152 * plane - 1
-    mixer = MIX_SIGNIFICANT + 12 * kind
+    mixer, mix_larger = MIX_SIGNIFICANT + 12 * kind, MIX_LARGER + 8 * plane
     count = 0
     mix_4, mix_6 = coder.mix_4, coder.mix_6
     for index in range(last, -1, -1):
@@ -701,19 +885,17 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
         if index < last:
             few = near if near < 3 else 3
             gap = last - index
-            contexts = (
+            few_right, few_below = right if right < 2 else 2, below if below < 2 else 2
+            if not mix_6(
+                level != 0,
+                mixer + band,
                 by_band + 8 * band + crowd,
                 by_place + 4 * place + few,
                 by_gap + 8 * crowd + (gap if gap < 7 else 7),
                 by_hint + 48 * hint + 4 * band + few,
-                by_count
-                + 108 * (count if count < 7 else 7)
-                + 9 * band
-                + 3 * (right if right < 2 else 2)
-                + (below if below < 2 else 2),
+                by_count + 108 * (count if count < 7 else 7) + 9 * band + 3 * few_right + few_below,
                 by_hint_place + 64 * hint + place,
-            )
-            if not mix_6(int(level != 0), contexts, mixer + band):
+            ):
                 continue
         target = abs(level)
         magnitude = 1
@@ -722,17 +904,54 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
         third = larger_by_band + 16 * band
         fourth = larger_by_hint + 192 * hint + 16 * band
         while magnitude < 14 and mix_4(
-            int(target > magnitude),
-            (first + magnitude, second + magnitude, third + magnitude, fourth + magnitude),
-            MIX_LARGER + 8 * plane + (magnitude if magnitude < 7 else 7),
+            target > magnitude,
+            mix_larger + (magnitude if magnitude < 7 else 7),
+            first + magnitude,
+            second + magnitude,
+            third + magnitude,
+            fourth + magnitude,
         ):
             magnitude += 1
         count += 1
         if magnitude == 14:
             magnitude += coder.number(max(0, target - 14), LARGE_LEVEL + 48 * plane)
         magnitudes[at] = magnitude
-        block[position] = -magnitude if coder.raw(int(level < 0)) else magnitude
+        sent = index < last or not hidden
+        block[position] = -magnitude if sent and coder.raw(int(level < 0)) else magnitude
+    if hidden and sum(magnitudes) % 2:
+        block[scan[last][0]] *= -1
     return block
+
+
+# ---- hidden signs --------------------------------------------------------------------------------
+#
+# The sign of a block's last level is not coded: the sum of the block's magnitudes is odd where it is negative (sign
+# data hiding of HEVC). Where it is not so, the encoder changes the magnitude whose change costs least.
+
+HIDDEN_FROM = 4  # place of the last level, in scan order, from which on its sign is hidden
+
+
+def hide_signs(quantiser, levels, costs, scaled, negative):
+    """Change one magnitude by one in every block whose sum contradicts the sign of its last level.
+
+    Magnitudes, coefficients in steps and their signs have one row a frequency and one column a block; levels and costs
+    are changed in place.
+    """
+    last = len(levels) - 1 - np.argmax(levels[::-1] > 0, axis=0)
+    hidden = np.flatnonzero((last >= HIDDEN_FROM) & (levels > 0).any(axis=0))
+    costs[hidden] -= RATE_WEIGHT  # the bit of the sign
+    odd = levels[:, hidden].sum(axis=0) % 2 == 1
+    here = hidden[odd != negative[last[hidden], hidden]]
+    if not len(here):
+        return
+    now, last, rows = levels[:, here], last[here], np.arange(len(levels))[:, None]
+    before, larger, smaller = quantiser.prices(scaled[:, here], now)
+    smaller[(now == 0) | ((rows == last) & (now == 1))] = NEVER  # the last level stays the last
+    changes = np.concatenate([larger, smaller]) - np.concatenate([before, before])
+    changes[np.concatenate([rows, rows]) > last] = NEVER
+    best = np.argmin(changes, axis=0)
+    costs[here] += changes[best, np.arange(len(here))]
+    levels[best % len(now), here] += np.where(best < len(now), 1, -1)
 
 
 # ---- rate-distortion optimised quantisation ------------------------------------------------------
@@ -741,27 +960,42 @@ FIRST_NONE = (0.75, 0.45, 0.35, 0.28, 0.22, 0.2, 0.18, 0.15)  # probability of n
 FIRST_NONE_BY_BAND = (1.2, 1, 1, 0.9, 0.8, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3)  # times the probability of one
 FIRST_STOP = (0.85, 0.75, 0.65, 0.55, 0.5, 0.45, 0.4, 0.3)  # of no larger magnitude, by crowd
 GUESS_COUNTS = 8  # a first guess counts as much as so many bits
+LEAST_LEVEL = 0.5  # steps; smaller coefficients have no level
+FEW_BLOCKS = 64  # at which the number of calls counts more than the length of the arrays
+NEVER = 1e9  # a cost that nothing has
 
 
 class Quantiser:
-    """Chooses levels by their squared error and their bits, which it reads from the probabilities so far."""
+    """Chooses levels by their squared error and their bits, which it reads from the probabilities so far.
+
+    Its arrays have one row a frequency, in the order of the scan, and one column a block, and are contiguous.
+    """
 
     def __init__(self, model, kind, size):
         self.size = size
         self.order = np.array([entry[0] for entry in SCANS[size]])
-        self.band = np.array([entry[2] for entry in SCANS[size]])
+        self.padded = np.array([entry[1] for entry in SCANS[size]])
+        self.basis = np.ascontiguousarray(KRONECKER[size].T[self.order])
+        self.band = 8 * np.array([entry[2] for entry in SCANS[size]])[:, None]
         guess = 1 - (1 - np.array(FIRST_NONE)) * np.array(FIRST_NONE_BY_BAND)[:, None]
         none = self.live(model, SIGNIFICANT_BY_BAND + 96 * kind, guess.clip(0.05, 0.97))
-        self.none = -np.log2(none).astype(np.float32)  # bits of no level, by band and crowd
-        self.some = -np.log2(1 - none).astype(np.float32)
+        self.none = self.worth(none).reshape(-1)  # what no level costs, by band and crowd
+        self.some = self.worth(1 - none).reshape(-1)
         plane = 2 * (kind >= 6) + (kind & 1)
         guess = np.array(FIRST_STOP)[:, None] * np.ones(16)
         stop = self.live(model, LARGER_BY_CROWD + 128 * plane, guess)
         reach = np.concatenate([np.zeros((8, 1)), np.cumsum(-np.log2(1 - stop), axis=1)], axis=1)
-        self.magnitude = np.zeros((8, 16), dtype=np.float32)  # bits of a magnitude with its sign, by crowd
-        self.magnitude[:, 1:14] = 1 + reach[:, :13] - np.log2(stop[:, :13])
-        self.magnitude[:, 14:] = self.magnitude[:, 13:14] + (1, 2)
-        self.last_bits = (1.5 + 1.6 * np.log2(1 + np.arange(size * size))).astype(np.float32)
+        bits = np.zeros((8, 16))  # of a magnitude with its sign, by crowd
+        bits[:, 1:14] = 1 + reach[:, :13] - np.log2(stop[:, :13])
+        bits[:, 14:] = bits[:, 13:14] + (1, 2)
+        bits[:, 0] = NEVER / RATE_WEIGHT
+        self.magnitude = (RATE_WEIGHT * bits).astype(np.float32).reshape(-1)
+        self.last = (RATE_WEIGHT * (1.5 + 1.6 * np.log2(1 + np.arange(size * size)))).astype(np.float32)
+
+    @staticmethod
+    def worth(probability):
+        """Return what a symbol of this probability costs, in squared steps."""
+        return (-RATE_WEIGHT * np.log2(probability)).astype(np.float32)
 
     @staticmethod
     def live(model, start, guess):
@@ -772,57 +1006,105 @@ class Quantiser:
         return (zero * seen + guess * GUESS_COUNTS) / (seen + GUESS_COUNTS)
 
     def crowd(self, levels):
-        """Return the sum of the magnitudes coded before each one nearby, at most 7, in scan order."""
-        size = self.size
-        padded = np.zeros((len(levels), size + 2, size + 2), dtype=np.int16)
-        padded[:, :size, :size] = levels
-        near = padded[:, :-2, 1:-1] + padded[:, :-2, 2:] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 1:-1]
-        near += padded[:, 2:, :-2]
-        return np.minimum(near, 7).reshape(len(levels), -1)[:, self.order]
+        """Return the sum of the magnitudes coded before each one nearby, at most 7."""
+        row = self.size + 2
+        grid = np.zeros((levels.shape[1], row * row), dtype=np.uint8)
+        grid[:, self.padded[: len(levels)]] = np.minimum(levels, 16).T
+        flat = grid.reshape(-1)
+        near = np.zeros(grid.shape, dtype=np.uint8)
+        count = len(flat) - 2 * row
+        total = near.reshape(-1)[:count]
+        for offset in (1, 2, row, row + 1, 2 * row):
+            total += flat[offset : offset + count]
+        np.minimum(near, 7, out=near)
+        return np.ascontiguousarray(near.T[self.padded[: len(levels)]])
 
-    def choose(self, coefficients, step):
+    def choose(self, residuals, step):
         """Return levels (n, size, size) and the costs of each block, coded and empty, in squared steps."""
-        count, size = len(coefficients), self.size
-        magnitudes = np.abs(coefficients).reshape(count, -1)[:, self.order]
-        scaled = (magnitudes * (16 / step)).astype(np.float32)
-        levels = np.floor(scaled + 0.33)
-        for _ in (0, 1):  # the crowd depends on the levels: once more with better ones
-            grid = np.zeros((count, size * size), dtype=np.int16)
-            grid[:, self.order] = np.minimum(levels, 16)
-            levels, cost, last_levels, last_cost = self.best(scaled, self.crowd(grid.reshape(count, size, size)))
-        squares = scaled * scaled
-        empty = squares.sum(axis=1)
-        # the cost of stopping at each place: levels before it, itself significant, nothing after it
-        after = empty[:, None] - np.cumsum(squares, axis=1)
-        total = np.cumsum(cost, axis=1) - cost + last_cost + after + RATE_WEIGHT * self.last_bits
-        last = np.argmin(total, axis=1)
-        rows = np.arange(count)
-        coded = total[rows, last]
-        levels = np.where(np.arange(size * size) < last[:, None], levels, 0)
-        levels[rows, last] = last_levels[rows, last]
-        levels = np.where((coded < 1e8)[:, None], levels, 0)
+        count, size = len(residuals), self.size
+        coefficients = self.basis @ residuals.reshape(count, -1).T.astype(np.float32)
+        coefficients *= np.float32(16 / step)
+        scaled = np.abs(coefficients)
+        empty = np.einsum("ij,ij->j", scaled, scaled)
+        coded = np.full(count, NEVER, dtype=np.float32)
+        levels = np.zeros((size * size, count), dtype=np.float32)
+        possible = scaled >= LEAST_LEVEL
+        if count < FEW_BLOCKS:
+            rows = np.flatnonzero(possible.any(axis=1))
+            if len(rows):
+                high = rows[-1] + 1
+                levels[:high], coded = self.settle(scaled[:high], empty, coefficients[:high] < 0)
+        else:
+            reach = np.where(possible.any(axis=0), size * size - np.argmax(possible[::-1], axis=0), 0)
+            for low, high in zip((0, 10, 36), (10, 36, size * size)):
+                here = np.flatnonzero((reach > low) & (reach <= high))
+                if len(here):
+                    high = reach[here].max()
+                    negative = coefficients[:high].take(here, axis=1) < 0
+                    values = scaled[:high].take(here, axis=1)
+                    levels[:high, here], coded[here] = self.settle(values, empty[here], negative)
         result = np.zeros((count, size * size), dtype=np.int32)
-        result[:, self.order] = levels
-        return result.reshape(count, size, size) * np.sign(coefficients).astype(np.int32), coded, empty
+        result[:, self.order] = np.copysign(levels, coefficients).T
+        return result.reshape(count, size, size), coded, empty
 
-    def best(self, scaled, crowd):
-        """Return the best level of every coefficient and its cost, then the same if it must not be zero."""
-        some = RATE_WEIGHT * self.some[self.band, crowd]
-        cost = scaled * scaled + RATE_WEIGHT * self.none[self.band, crowd]
-        levels = np.zeros_like(scaled)
-        last_levels, last_cost = np.zeros_like(scaled), np.full_like(scaled, 1e9)
+    def settle(self, scaled, empty, negative):
+        """Return magnitudes (frequencies, n) and costs of blocks with at least one possible level."""
         upper = np.floor(scaled + 0.5)
-        for level in (upper, upper - 1):
-            bits = self.magnitude[crowd, level.clip(0, 15).astype(np.int16)]
-            error = scaled - np.maximum(level - RECONSTRUCTION_BIAS / 32, 0)
-            here = np.where(level >= 1, error * error + RATE_WEIGHT * bits, 1e9)
-            better = here < last_cost
-            last_cost = np.where(better, here, last_cost)
-            last_levels = np.where(better, level, last_levels)
-            better = here + some < cost
-            cost = np.where(better, here + some, cost)
-            levels = np.where(better, level, levels)
-        return levels, cost, last_levels, last_cost
+        at = np.flatnonzero(upper)
+        value, highest = scaled.reshape(-1)[at], upper.reshape(-1)[at]
+        bias = np.float32(RECONSTRUCTION_BIAS / 32)
+        errors = np.square(value - highest + bias), np.square(value - highest + (1 + bias))
+        numbers = np.minimum(highest, 15).astype(np.int64)
+        squares = scaled * scaled
+        levels = np.floor(scaled + np.float32(0.33))
+        for _ in (0, 1):  # the crowd depends on the levels: once more with better ones
+            crowd = self.crowd(levels)
+            key = self.band[: len(scaled)] + crowd
+            cost = squares + self.none[key]
+            place = 16 * crowd.reshape(-1)[at].astype(np.int64) + numbers
+            first, second = errors[0] + self.magnitude[place], errors[1] + self.magnitude[place - 1]
+            alone = np.minimum(first, second)  # must be significant
+            best = np.where(second < first, highest - 1, highest)
+            some = alone + self.some[key.reshape(-1)[at]]
+            none = cost.reshape(-1)[at]
+            levels = np.zeros_like(scaled)
+            levels.reshape(-1)[at] = np.where(some < none, best, 0)
+            cost.reshape(-1)[at] = np.minimum(some, none)
+        levels, cost = self.end(levels, cost, squares, at, alone, best, empty)
+        hide_signs(self, levels, cost, scaled, negative)
+        return levels, cost
+
+    def prices(self, scaled, levels):
+        """Return what levels (frequencies, n) cost as they are, each one larger, and each one smaller."""
+        crowd = self.crowd(levels)
+        key, place = self.band[: len(levels)] + crowd, 16 * crowd.astype(np.int64)
+        some, none = self.some[key], scaled * scaled + self.none[key]
+        costs = []
+        for others in (levels, levels + 1, levels - 1):
+            bits = self.magnitude[place + others.clip(0, 15).astype(np.int64)]
+            error = np.square(scaled - others + np.float32(RECONSTRUCTION_BIAS / 32))
+            costs.append(np.where(others > 0, error + some + bits, none))
+        return costs
+
+    def end(self, levels, cost, squares, at, alone, best, empty):
+        """Return levels and costs with the best last level: levels before it, itself significant, nothing after it."""
+        row, column = np.divmod(at, cost.shape[1])
+        saved = cost - squares
+        if cost.shape[1] < FEW_BLOCKS:
+            saved = np.cumsum(saved, axis=0)
+        else:  # faster for long rows
+            for above, here in zip(saved, saved[1:]):
+                here += above
+        total = np.full_like(cost, NEVER)
+        chosen = cost.reshape(-1)[at]
+        total.reshape(-1)[at] = saved.reshape(-1)[at] - chosen + alone + empty[column] + self.last[row]
+        last = np.argmin(total, axis=0)
+        columns = np.arange(cost.shape[1])
+        forced = np.zeros_like(cost)
+        forced.reshape(-1)[at] = best
+        levels[np.arange(len(levels))[:, None] > last] = 0
+        levels[last, columns] = forced[last, columns]
+        return levels, total[last, columns]
 
 
 # ---- prediction from the neighbours in the same frame --------------------------------------------
@@ -870,7 +1152,7 @@ def mode_weights(size):
     return np.concatenate([mean, surface, *(ray_weights(size, *ray) for ray in RAYS)], axis=1)
 
 
-MODES = {size: mode_weights(size) for size in SIZES}
+MODES = {size: np.float32(mode_weights(size) / 64) for size in SIZES}  # exact: 64ths of integers
 MODE_COUNT = 2 + len(RAYS)
 FEW_MODES = 4  # tried to decide whether a block is predicted in its own frame, and in large frames
 
@@ -899,13 +1181,19 @@ def neighbour_samples(plane, rows, columns, size, reach):
 def predict_modes(samples, size, count):
     """Return the predictions of the first modes, (n, count, size, size)."""
     weights = MODES[size][:, : count * size * size]
-    predictions = np.floor(samples.astype(np.float64) @ weights / 64 + 0.5)
+    predictions = np.floor(samples.astype(np.float32) @ weights + np.float32(0.5))
     return predictions.reshape(len(samples), count, size, size).astype(np.int32)
 
 
 def predict_mode(samples, size, modes):
     """Return the prediction of each block in its own mode, (n, size, size)."""
-    return predict_modes(samples, size, int(modes.max()) + 1)[np.arange(len(samples)), modes]
+    area = size * size
+    values = samples.astype(np.float32)
+    predictions = np.empty((len(samples), area), dtype=np.int32)
+    for mode in set(modes.tolist()):
+        here = modes == mode
+        predictions[here] = np.floor(values[here] @ MODES[size][:, mode * area : (mode + 1) * area] + np.float32(0.5))
+    return predictions.reshape(-1, size, size)
 
 
 def put_blocks(plane, rows, columns, blocks):
@@ -1000,7 +1288,7 @@ def macroblock_groups(picture):
 # ---- motion compensation -------------------------------------------------------------------------
 #
 # A unit is 8 x 8 luma samples. Its motion is (mode, y, x, older y, older x) in quarters of a sample: mode 0 predicts
-# from the last frame, 1 from the one before, 2 from the mean of both.
+# from the last frame, 1 from the last finer one before it, 2 from the mean of both.
 # What a mode does not use is derived, so that it can be inherited.
 
 PEL = 4  # vectors count in 1/PEL of a luma sample
@@ -1046,21 +1334,28 @@ def candidates_at(field, previous, y, x, size):
     return found[:MOST_CANDIDATES]
 
 
-def shifted(plane, quarters):
-    """Return a plane moved left by a number of quarters of a sample."""
+def shifted(plane, quarters, axis):
+    """Return a plane int16 moved left or up by a number of quarters of a sample; no sum exceeds 16 bits."""
     if quarters == 0:
         return plane
-    padded = np.pad(plane, ((0, 0), (3, 4)), mode="edge")
-    width = plane.shape[1]
-    total = sum(tap * padded[:, n : n + width] for n, tap in enumerate(TAPS[quarters]) if tap)
-    return ((total + 32) >> 6).clip(0, 255)
+    padded = np.pad(plane, [(3, 4) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
+    total = np.full(plane.shape, 32, dtype=np.int16)
+    for n, tap in enumerate(TAPS[quarters]):
+        if tap:
+            total += np.int16(tap) * (padded[:, n : n + plane.shape[1]] if axis else padded[n : n + plane.shape[0]])
+    total >>= 6
+    return total.clip(0, 255, out=total)
 
 
 def fraction_planes(luma):
     """Return the extended reference at every fraction of a sample, (PEL * PEL, height, width) int16."""
-    extended = np.pad(luma, MARGIN, mode="edge").astype(np.int32)
-    across = [shifted(extended, n) for n in range(PEL)]
-    return np.stack([shifted(plane.T, n).T for n in range(PEL) for plane in across]).astype(np.int16)
+    extended = np.pad(luma, MARGIN, mode="edge").astype(np.int16)
+    fractions = np.empty((PEL * PEL, *extended.shape), dtype=np.int16)
+    for across in range(PEL):
+        plane = shifted(extended, across, 1)
+        for down in range(PEL):
+            fractions[PEL * down + across] = shifted(plane, down, 0)
+    return fractions
 
 
 def fetch(fractions, vectors, size):
@@ -1079,21 +1374,24 @@ def predict_luma(fractions, vectors):
     return blocks.swapaxes(1, 2).reshape(vectors.shape[0] * 8, vectors.shape[1] * 8).astype(np.int32)
 
 
+CHROMA_TAPS = ((0, 64, 0, 0), (-2, 58, 10, -2), (-4, 54, 16, -2), (-6, 46, 28, -4), (-4, 36, 36, -4))
+CHROMA_TAPS = np.array([*CHROMA_TAPS, *(taps[::-1] for taps in CHROMA_TAPS[3:0:-1])])
+"""Interpolation filters by eighth of a chroma sample, in 1/64, from one sample before to two after (those of HEVC)."""
+
+
 def predict_chroma(plane, vectors):
-    """Return the chroma plane that the vectors of all units predict, at half their length and bilinear."""
+    """Return the chroma plane that the vectors of all units predict, at half their length."""
     size, unit = 4, 2 * PEL
     extended = np.pad(plane, MARGIN, mode="edge")
     rows, columns = vectors.shape[:2]
     whole, part = vectors // unit, vectors % unit
-    width = extended.shape[1]
-    start = (MARGIN + size * np.arange(rows)[:, None] + whole[..., 0]) * width
-    start = start + MARGIN + size * np.arange(columns) + whole[..., 1]
-    at = start[..., None, None] + np.arange(size)[:, None] * width + np.arange(size)
-    flat = extended.reshape(-1)
-    down, right = part[..., 0, None, None], part[..., 1, None, None]
-    upper = (unit - right) * flat[at] + right * flat[at + 1]
-    lower = (unit - right) * flat[at + width] + right * flat[at + width + 1]
-    blocks = ((unit - down) * upper + down * lower + unit * unit // 2) // (unit * unit)
+    y = MARGIN - 1 + size * np.arange(rows)[:, None] + whole[..., 0]
+    x = MARGIN - 1 + size * np.arange(columns) + whole[..., 1]
+    around = sliding_window_view(extended, (size + 3, size + 3))[y, x]
+    down, right = CHROMA_TAPS[part[..., 0]], CHROMA_TAPS[part[..., 1]]
+    across = sum(right[..., n, None, None] * around[..., n : n + size] for n in range(4))
+    total = sum(down[..., n, None, None] * across[..., n : n + size, :] for n in range(4))
+    blocks = ((total + 2048) >> 12).clip(0, 255)
     return blocks.swapaxes(1, 2).reshape(rows * size, columns * size)
 
 
@@ -1164,10 +1462,10 @@ def overlap(sequence, motion, luma):
 
 # ---- motion search -------------------------------------------------------------------------------
 
-
-def vector_bits(difference):
-    """Return about how many bits the difference of a vector (..., 2) from its prediction costs."""
-    return (2 * np.log2(1 + np.abs(difference)) + (difference != 0)).sum(axis=-1)
+QUIET = 0.02  # mean difference, in steps, at which a block needs no better vector
+AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
+VECTOR_BITS = (2 * np.log2(1 + np.arange(4 * RANGE * PEL)) + (np.arange(4 * RANGE * PEL) > 0)).astype(np.float32)
+"""About what a component's difference from its prediction costs."""
 
 
 def coarse_search(source, reference):
@@ -1180,125 +1478,146 @@ def coarse_search(source, reference):
     small, reach = shrink(source), RANGE // 4
     padded = np.pad(shrink(reference), reach, mode="edge")
     height, width = small.shape
-    best_cost = np.full((height // 4, width // 4), np.inf)
-    best = np.zeros((height // 4, width // 4, 2), dtype=np.int64)
-    for y in range(-reach, reach + 1):
-        for x in range(-reach, reach + 1):
-            moved = padded[reach + y : reach + y + height, reach + x : reach + x + width]
-            cost = np.abs(small - moved).reshape(height // 4, 4, width // 4, 4).sum(axis=(1, 3)) + abs(y) + abs(x)
-            better = cost < best_cost
-            best_cost[better] = cost[better]
-            best[better] = (4 * PEL * y, 4 * PEL * x)
-    return best
+    offsets = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
+    costs = np.empty((len(offsets), height // 4, width // 4), dtype=np.float32)
+    for cost, (y, x) in zip(costs, offsets.tolist()):
+        moved = np.abs(small - padded[reach + y : reach + y + height, reach + x : reach + x + width])
+        lines = moved[0::4] + moved[1::4] + moved[2::4] + moved[3::4]
+        cost[:] = lines[:, 0::4] + lines[:, 1::4] + lines[:, 2::4] + lines[:, 3::4] + (abs(y) + abs(x))
+    return 4 * PEL * offsets[np.argmin(costs, axis=0)]
 
 
 class Search:
-    """Block matching of all blocks of a frame at once; the cost is the difference plus the vector's bits."""
+    """Block matching of all blocks of a frame at once; the cost is the difference plus the vector's bits.
 
-    def __init__(self, source, fractions, size, weight):
-        height, width = source.shape
-        self.blocks = source.reshape(height // size, size, width // size, size).swapaxes(1, 2).astype(np.int16)
-        self.fractions = fractions
-        self.size = size
-        self.weight = weight
+    With `other`, the blocks (n, size, size) are predicted by the mean with these.
+    """
+
+    def __init__(self, source, fractions, size, step, other=None):
+        self.rows, self.columns = source.shape[0] // size, source.shape[1] // size
+        self.blocks = split_blocks(source, size).astype(np.int16).reshape(-1, size * size)
+        self.other = other
+        self.windows = sliding_window_view(fractions, (size, size), axis=(1, 2))
+        y, x = np.divmod(np.arange(len(self.blocks)), self.columns)
+        self.corners = MARGIN + size * np.stack([y, x], axis=1)
+        self.weight = np.float32(VECTOR_WEIGHT * step / 16)
+        self.quiet = QUIET * size * size * step / 16
 
     def start(self, vectors):
-        """Begin with one vector a block."""
-        self.best = vectors.copy()
+        """Begin with one vector a block, (rows, columns, 2)."""
+        self.best = vectors.reshape(-1, 2).copy()
         self.expect()
 
     def expect(self):
         """Predict every vector as the median of its neighbours, and price the best ones anew."""
-        padded = np.pad(self.best, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        around = np.stack([padded[1:-1, :-2], padded[:-2, 1:-1], padded[:-2, 2:]])
-        self.expected = np.median(around, axis=0).astype(np.int64)
-        self.cost = self.price(self.best)
+        left, above, beyond = self.beside(0, -1), self.beside(-1, 0), self.beside(-1, 1)
+        self.expected = np.maximum(np.minimum(left, above), np.minimum(np.maximum(left, above), beyond))
+        self.cost = self.price(self.best, slice(None))
 
-    def price(self, vectors):
-        """Return the cost of one vector a block."""
-        difference = np.abs(self.blocks - fetch(self.fractions, vectors, self.size))
-        return difference.sum(axis=(2, 3), dtype=np.int32) + self.weight * vector_bits(vectors - self.expected)
+    def beside(self, down, right):
+        """Return the best vectors of the blocks beside."""
+        grid = np.pad(self.best.reshape(self.rows, self.columns, 2), ((1, 1), (1, 1), (0, 0)), mode="edge")
+        return grid[1 + down : 1 + down + self.rows, 1 + right : 1 + right + self.columns].reshape(-1, 2)
 
-    def consider(self, vectors):
-        """Take the vectors that are better than the best so far."""
+    def fetch(self, vectors, at):
+        """Return the reference blocks (n, size * size) that a vector each points to, for some blocks."""
+        y, x = (self.corners[at] + (vectors >> 2)).T
+        return self.windows[(vectors[:, 0] & 3) * PEL + (vectors[:, 1] & 3), y, x].reshape(len(vectors), -1)
+
+    def price(self, vectors, at):
+        """Return the cost of one vector each for some blocks."""
+        predicted = self.fetch(vectors, at)
+        if self.other is not None:
+            predicted = (predicted + self.other[at] + 1) >> 1
+        difference = np.abs(self.blocks[at] - predicted).view(np.uint16)
+        lines = difference.reshape(-1, min(256, difference.shape[1]))  # a sum of 256 differences fits 16 bits
+        total = lines.sum(axis=1, dtype=np.uint16).reshape(len(vectors), -1).sum(axis=1, dtype=np.int32)
+        return total + self.weight * VECTOR_BITS[np.abs(vectors - self.expected[at])].sum(axis=1)
+
+    def consider(self, vectors, at):
+        """Take the vectors (n, 2) that are better than the best so far of blocks `at`."""
         vectors = vectors.clip(-RANGE * PEL, RANGE * PEL)
-        cost = self.price(vectors)
-        better = cost < self.cost
-        self.best[better] = vectors[better]
-        self.cost[better] = cost[better]
+        cost = self.price(vectors, at)
+        better = cost < self.cost[at]
+        self.best[at[better]], self.cost[at[better]] = vectors[better], cost[better]
+
+    def loud(self):
+        """Return the blocks that may gain from a better vector."""
+        return np.flatnonzero(self.cost > self.quiet)
 
     def consider_neighbours(self):
         """Try the vectors of the four blocks around, and their median."""
-        padded = np.pad(self.best, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        for vectors in (padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]):
-            self.consider(vectors)
-        self.consider(self.expected)
+        at = self.loud()
+        for vectors in (*(self.beside(y, x) for y, x in AROUND), self.expected):
+            other = at[(vectors[at] != self.best[at]).any(axis=1)]
+            if len(other):
+                self.consider(vectors[other], other)
 
     def refine(self, distances):
         """Walk to the best of eight neighbours at each of some distances, in quarters of a sample."""
-        for distance in distances:
-            centre = self.best.copy()
+        at = self.loud()
+        for distance in distances if len(at) else ():
+            centre = self.best[at]
             for y in (-distance, 0, distance):
                 for x in (-distance, 0, distance):
                     if y or x:
-                        self.consider(centre + (y, x))
+                        self.consider(centre + (y, x), at)
+
+    def vectors(self):
+        """Return the best vectors, (rows, columns, 2)."""
+        return self.best.reshape(self.rows, self.columns, 2)
 
 
 def search_motion(sequence, source, step):
     """Return vectors by the size of blocks, (rows, columns, 2); under "older" and "mean", those of the older frame."""
-    weight = VECTOR_WEIGHT * step / 16
     fractions = sequence.fractions[0]
-    previous = previous_vectors(sequence)
-    search = Search(source, fractions, 16, weight)
-    search.start(np.zeros_like(previous))
-    search.consider(previous)
-    search.consider(coarse_search(source, sequence.frames[0][0]))
+    search = Search(source, fractions, 16, step)
+    every = np.arange(len(search.blocks))
+    search.start(np.zeros((search.rows, search.columns, 2), dtype=np.int64))
+    search.consider(previous_vectors(sequence).reshape(-1, 2), every)
+    search.consider(coarse_search(source, sequence.frames[0][0]).reshape(-1, 2), every)
     search.expect()
     search.consider_neighbours()
-    search.refine((2 * PEL, PEL))
-    search.expect()
-    search.consider_neighbours()
-    search.refine((2, 1))
-    found = {16: search.best}
-    quarters = Search(source, fractions, 8, weight)
-    quarters.start(search.best.repeat(2, axis=0).repeat(2, axis=1))
+    search.refine((2 * PEL, PEL, 2, 1))
+    found = {16: search.vectors()}
+    quarters = Search(source, fractions, 8, step)
+    quarters.start(found[16].repeat(2, axis=0).repeat(2, axis=1))
     quarters.consider_neighbours()
-    quarters.refine((PEL, PEL // 2, 1))
-    found[8] = quarters.best
+    quarters.refine((PEL, 2, 1))
+    found[8] = quarters.vectors()
     height, width = source.shape[0] // 32 * 32, source.shape[1] // 32 * 32
     if height and width:
-        large = Search(source[:height, :width], fractions, 32, weight)
-        part = search.best[: height // 16, : width // 16]
+        large = Search(source[:height, :width], fractions, 32, step)
+        every = np.arange(len(large.blocks))
+        part = found[16][: height // 16, : width // 16]
         large.start(part[::2, ::2])
         for y, x in ((0, 1), (1, 0), (1, 1)):
-            large.consider(part[y::2, x::2])
+            large.consider(part[y::2, x::2].reshape(-1, 2), every)
         large.consider_neighbours()
         large.refine((2, 1))
-        found[32] = large.best
+        found[32] = large.vectors()
     if len(sequence.frames) > 1:
-        found |= search_older(sequence, source, search.best, weight)
+        found |= search_older(sequence, source, search, step)
     return found
 
 
-def search_older(sequence, source, vectors, weight):
-    """Return vectors into the older frame, alone and for the mean with the last one, given those into the last one."""
+def search_older(sequence, source, search, step):
+    """Return vectors into the older frame, alone and for the mean with the last one, after a search in that."""
     last, before = sequence.fractions
-    older = Search(source, before, 16, weight)
-    older.start((2 * vectors).clip(-RANGE * PEL, RANGE * PEL))
-    older.consider(vectors)
-    older.consider(np.zeros_like(vectors))
+    every = np.arange(len(search.blocks))
+    older = Search(source, before, 16, step)
+    older.start((2 * search.vectors()).clip(-RANGE * PEL, RANGE * PEL))
+    older.consider(search.best, every)
+    older.consider(np.zeros_like(search.best), every)
     older.consider_neighbours()
     older.refine((PEL, 2, 1))
-    # The mean is good where each half predicts what the other one leaves of twice the source.
-    second = Search(source, before, 16, 2 * weight)
-    second.blocks = 2 * second.blocks - fetch(last, vectors, 16)
-    second.start(older.best)
+    second = Search(source, before, 16, step, search.fetch(search.best, every))
+    second.start(older.vectors())
     second.refine((2, 1))
-    first = Search(source, last, 16, 2 * weight)
-    first.blocks = 2 * first.blocks - fetch(before, second.best, 16)
-    first.start(vectors)
+    first = Search(source, last, 16, step, older.fetch(second.best, every))
+    first.start(search.vectors())
     first.refine((2, 1))
-    return {"older": older.best, "mean": np.concatenate([first.best, second.best], axis=2)}
+    return {"older": older.vectors(), "mean": np.concatenate([first.vectors(), second.vectors()], axis=2)}
 
 
 def previous_vectors(sequence):
@@ -1310,6 +1629,7 @@ def previous_vectors(sequence):
 
 # ---- decisions on motion -------------------------------------------------------------------------
 
+LEAST_SPLIT = 6.7  # bits of a macroblock whose quarters all inherit their motions
 SIGNED_BITS = [0.7] + [2.2 + 1.7 * math.log2(n) for n in range(1, 600)]  # about what a difference costs
 
 
@@ -1355,6 +1675,7 @@ class Decider:
         self.skipped = [[0] * (picture.columns + 2) for _ in range(picture.rows + 2)]
         self.scale = 16.0 / step
         self.finer = int(sequence.finer)
+        self.basis = KRONECKER[8] * np.float32(self.scale)
 
     def block(self, y, x, size, motion):
         """Return the luma prediction of a block; y, x and size in samples."""
@@ -1372,18 +1693,17 @@ class Decider:
         return self.fractions[which][(vertical & 3) * 4 + (horizontal & 3), top : top + size, left : left + size]
 
     def evaluate(self, y, x, size, motions):
-        """Return the costs of each motion in squared steps, without a residual and with one, as two lists."""
+        """Return what each motion costs in every unit, in squared steps, without and with a residual, as two arrays."""
         source = self.source[y : y + size, x : x + size]
         stack = np.empty((len(motions), size, size), dtype=np.float32)
         for place, motion in enumerate(motions):
             stack[place] = source - self.block(y, x, size, motion)
         part = size // 8
         blocks = stack.reshape(-1, part, 8, part, 8).swapaxes(2, 3).reshape(-1, 64)
-        scaled = np.abs(blocks @ KRONECKER[8]) * self.scale
-        worth = WORTH[np.minimum(scaled * 16, 1023).astype(np.int16)].sum(axis=1) + RATE_WEIGHT * 3.0
-        empty = np.square(scaled).sum(axis=1)
-        coded = np.minimum(worth, empty).reshape(len(motions), -1).sum(axis=1)
-        return empty.reshape(len(motions), -1).sum(axis=1).tolist(), coded.tolist()
+        scaled = np.abs(blocks @ self.basis)
+        worth = WORTH.take(np.minimum(scaled * 16, 1023).astype(np.int64)).sum(axis=1) + RATE_WEIGHT * 3.0
+        empty = np.einsum("ij,ij->i", scaled, scaled)
+        return empty.reshape(len(motions), -1), np.minimum(worth, empty).reshape(len(motions), -1)
 
     def cost(self, bit, context):
         """Return the bits of a flag."""
@@ -1402,13 +1722,27 @@ class Decider:
             own.append((2, *self.found["mean"][row][column]))
         return own
 
+    def quarter_motions(self, y, x):
+        """Return the motions that the search found for the four units of a macroblock."""
+        return [complete(0, *self.found[8][y - 1 + n // 2][x - 1 + n % 2], 0, 0) for n in range(4)]
+
+    def unit_motions(self, y, x):
+        """Return all motions that a unit of a macroblock may take, besides those of the macroblock as a whole."""
+        field = self.field
+        around = [field[y][x - 1], field[y + 1][x - 1], field[y - 1][x - 1], *field[y - 1][x : x + 3]]
+        before = [*self.previous[y][x : x + 2], *self.previous[y + 1][x : x + 2]]
+        return [STILL, *self.quarter_motions(y, x), *(motion for motion in around + before if motion is not None)]
+
     def leaf(self, row, column, units):
         """Return the least cost of a block of 4 or 2 units with one motion, that motion, and whether to skip it."""
         y, x = 2 * row + 1, 2 * column + 1
         inherited = candidates_at(self.field, self.previous, y, x, units)
         motions = list(inherited)
         motions += [m for m in dict.fromkeys(self.own_motions(row, column, units)) if m not in inherited]
-        empty, coded = self.evaluate(8 * (y - 1), 8 * (x - 1), 8 * units, motions)
+        tried = motions if units == 4 else list(dict.fromkeys(motions + self.unit_motions(y, x)))
+        empty, coded = self.evaluate(8 * (y - 1), 8 * (x - 1), 8 * units, tried)
+        self.known, self.bound = dict(zip(tried, coded.tolist())), coded.min(axis=0).sum()  # for the quarters
+        empty, coded = empty.sum(axis=1).tolist(), coded.sum(axis=1).tolist()
         around = self.skipped[row + 1][column] + self.skipped[row][column + 1]
         context = IS_SKIPPED + 3 * (units == 4) + around + 6 * self.finer
         skip_bits, other_bits = self.cost(1, context), self.cost(0, context)
@@ -1437,6 +1771,7 @@ class Decider:
         picture = self.picture
         at = row * picture.columns + column
         worthwhile = least > RATE_WEIGHT * 10 and not (skip and least < RATE_WEIGHT * 8)
+        worthwhile = worthwhile and self.bound + RATE_WEIGHT * LEAST_SPLIT < least
         total = self.decide_quarters(row, column, least) if worthwhile else None
         picture.split[at] = total is not None
         if total is not None:
@@ -1449,12 +1784,13 @@ class Decider:
     def decide_quarters(self, row, column, bound):
         """Give each quarter of a macroblock a motion; return their cost, or None if it exceeds a bound."""
         total = RATE_WEIGHT * 3.5
+        own_motions = self.quarter_motions(2 * row + 1, 2 * column + 1)
         for part in range(4):
             y, x = 2 * row + 1 + part // 2, 2 * column + 1 + part % 2
             inherited = candidates_at(self.field, self.previous, y, x, 1)
-            own = complete(0, *self.found[8][y - 1][x - 1], 0, 0)
+            own = own_motions[part]
             motions = inherited if own in inherited else [*inherited, own]
-            _, coded = self.evaluate(8 * (y - 1), 8 * (x - 1), 8, motions)
+            coded = [self.known[motion][part] for motion in motions]
             costs = [
                 cost + RATE_WEIGHT * (0.8 + 0.9 * n if n < len(inherited) else 1 + motion_bits(own, inherited))
                 for n, cost in enumerate(coded)
@@ -1512,7 +1848,7 @@ class FrameSyntax:
 
     def flag(self, bit, base, first, second, third, mixer):
         """Code a flag from three contexts of 32 values each."""
-        return self.coder.mix_3(int(bit), (base + first, base + 32 + second, base + 64 + third), MIX_FLAGS + mixer)
+        return self.coder.mix_3(int(bit), MIX_FLAGS + mixer, base + first, base + 32 + second, base + 64 + third)
 
     def walk(self, predicted):
         """Code kinds, motion and modes of all macroblocks; `predicted` tells whether there is an earlier frame."""
@@ -1854,13 +2190,22 @@ MODE_WEIGHT = 0.4  # absolute coefficient that a bit of a mode is worth, in step
 TRIALS = 2  # modes with the smallest coefficients, of which the cheapest after quantisation is taken
 
 
+def spectra_of_modes(size):
+    """Return the matrix from the samples around a block to its coefficients in all modes, side by side."""
+    modes = MODES[size].reshape(3 * size + 1, MODE_COUNT, size * size) @ KRONECKER[size]
+    return modes.reshape(3 * size + 1, -1)
+
+
+MODE_SPECTRA = {size: spectra_of_modes(size) for size in SIZES if size > 4}
+
+
 def rank_modes(source, samples, size, count, expected, penalty):
-    """Return the predictions in all modes, and what each would leave: the sum of coefficients and the mode's bits."""
-    predictions = predict_modes(samples, size, count)
-    flat = (source[:, None] - predictions).reshape(-1, size * size).astype(np.float32)
-    costs = np.abs(flat @ KRONECKER[size]).reshape(len(source), count, -1).sum(axis=2) + MODE_BITS * penalty
+    """Return what all modes would leave: the sum of coefficients and the mode's bits."""
+    wanted = source.reshape(len(source), 1, -1).astype(np.float32) @ KRONECKER[size]
+    spectra = samples.astype(np.float32) @ MODE_SPECTRA[size][:, : count * size * size]
+    costs = np.abs(wanted - spectra.reshape(len(source), count, -1)).sum(axis=2) + MODE_BITS * penalty
     costs[np.arange(len(source)), expected] -= (MODE_BITS - SAME_MODE_BITS) * penalty
-    return predictions, costs
+    return costs
 
 
 class IntraEncoder:
@@ -1883,7 +2228,7 @@ class IntraEncoder:
 
     def settle(self, size, residual, prediction):
         """Return levels, costs and reconstruction of blocks, none of which is coded where that does not pay."""
-        levels, cost, empty = self.quantisers[size].choose(forward_fast(residual), self.step)
+        levels, cost, empty = self.quantisers[size].choose(residual, self.step)
         levels[empty < cost] = 0
         return levels, np.minimum(empty, cost), rebuild(prediction, levels, self.step)
 
@@ -1891,11 +2236,10 @@ class IntraEncoder:
         """Return mode, levels, cost and reconstruction of blocks of one size."""
         original = get_blocks(self.source[0], top, left, size)
         samples = neighbour_samples(self.planes[0], top, left, size, reach)
-        predictions, costs = rank_modes(original, samples, size, self.modes, expected, self.penalty)
-        rows = np.arange(len(top))
+        costs = rank_modes(original, samples, size, self.modes, expected, self.penalty)
         best = None
         for modes in np.argsort(costs, axis=1, kind="stable")[:, :TRIALS].T:
-            prediction = predictions[rows, modes]
+            prediction = predict_mode(samples, size, modes)
             levels, cost, blocks = self.settle(size, original - prediction, prediction)
             cost = cost + RATE_WEIGHT * np.where(modes == expected, SAME_MODE_BITS, MODE_BITS + 1.5)
             if best is None:
@@ -1956,7 +2300,7 @@ class IntraEncoder:
         samples = neighbour_samples(self.planes[index], top, left, 8, 16)
         prediction = predict_mode(samples, 8, self.picture.modes[at, 0])
         residual = get_blocks(self.source[index], top, left, 8) - prediction
-        levels, cost, empty = self.chroma_quantiser.choose(forward_fast(residual), step)
+        levels, cost, empty = self.chroma_quantiser.choose(residual, step)
         levels[empty < cost + RATE_WEIGHT] = 0
         self.picture.chroma[at, index - 1] = levels.reshape(-1, 64)
         put_blocks(self.planes[index], top, left, rebuild(prediction, levels, step))
@@ -2068,7 +2412,7 @@ class InterEncoder:
     def settle(self, kind, residuals, step, coded_bits, empty_bits):
         """Return levels, costs and costs without levels of blocks, none of which is coded where that does not pay."""
         quantiser = Quantiser(self.model, kind, residuals.shape[-1])
-        levels, cost, empty = quantiser.choose(forward_fast(residuals), step)
+        levels, cost, empty = quantiser.choose(residuals, step)
         cost = cost + RATE_WEIGHT * coded_bits
         keep = cost < empty
         levels[~keep] = 0
@@ -2214,20 +2558,23 @@ UNIT_SHIFT = 8  # weights count in 1/256
 STRENGTHS = 3  # none, half and all of the correction
 
 
-def filter_features(plane, prediction, step):
-    """Return the features, (FEATURES, height, width)."""
-    padded = np.pad(plane, 3, mode="edge").astype(np.float32)
-    height, width = plane.shape
-    centre = padded[3 : 3 + height, 3 : 3 + width]
-    features = np.empty((FEATURES, height, width), dtype=np.float32)
+STRIP = 65536  # samples that are filtered at a time; as many fit a processor's cache
+
+
+def filter_features(padded, prediction, step):
+    """Yield the features, each (height, width), of a plane that is extended by 3 on every side."""
+    height, width = prediction.shape
+    flat, both = padded.reshape(-1), np.zeros(padded.size, dtype=np.float32)
+    inner = both.reshape(padded.shape)[3 : 3 + height, 3 : 3 + width]
     narrow, wide = 1 + (step + 32) // 64, 4 + (step + 8) // 16
-    for n, (y, x) in enumerate(OFFSETS):
-        one = padded[3 + y : 3 + y + height, 3 + x : 3 + x + width] - centre
-        other = padded[3 - y : 3 - y + height, 3 - x : 3 - x + width] - centre
-        features[2 * n] = np.clip(one, -narrow, narrow) + np.clip(other, -narrow, narrow)
-        features[2 * n + 1] = np.clip(one, -wide, wide) + np.clip(other, -wide, wide)
-    features[-1] = np.clip(prediction - centre, -wide, wide)
-    return features
+    for y, x in OFFSETS:
+        offset = y * padded.shape[1] + x
+        ahead = flat[offset:] - flat[:-offset]  # the difference to the sample before is a negative of one of these
+        for reach in (narrow, wide):
+            clipped = np.maximum(np.minimum(ahead, np.float32(reach)), np.float32(-reach))
+            np.subtract(clipped[offset:], clipped[:-offset], out=both[offset:-offset])
+            yield inner
+    yield np.clip(prediction - padded[3 : 3 + height, 3 : 3 + width], -wide, wide)
 
 
 def filter_classes(plane, coded, step):
@@ -2255,35 +2602,34 @@ def coded_units(picture):
 
 
 FILTER = (
-    "{Wp48S^xk9=GL@E0stWa8~^|S5YJf5;0_N6v0VTFZ~gq8E!72q!xK5Bg1^0a!8sn^e@NlE`$pBUvy#rmR0Y*eVXZI5^<Q-yq4_^z"
-    "j7q|_Ffm;U<-#u>Ijr1CxsA06fexR<>5>#OXzg^GA$-nRSIjCpecbAcmnpPEia*OMORx(}ztHn$FOY}XhSgrQ5+)fcL|0&{_iB2x"
-    "2!m<dSBS3;yw0gdCa)~%)`@ygPWZ-N!!}4@ZO(8;6I2icy>JA|`FkSg^mOvJf4)k*)wUgg;n>5^hM<j-oxw)yt~;a12%)e<QMEI%"
-    "aczR1aCZE!zcan!L_*I-dOZlgw8LC+MR(@f<@5gzLR9+b@G2?#K3A&!yrWczk)<-(6}<onOYn#2k3&H*%Jkh1k@>5E(gs`T9uV`4"
-    "etF|^|L~nOjjD+&X4GRA0tSa5BTzCQ>sC{!U)#@E#)~I6YUgV<k095nft%`CYF(N~qz;0m{TSg8+K1n-!j<$!__)dhH+**yE@mxY"
-    "6_mX>^(QEjjI4ikK=-21J9W*WgvI0Id20tq75w-1O&=9SN9qH|tx!DvaxjIgjmL77_80=c&>oujc8_$aiN$y8=MORJ(k4BR2=C>m"
-    "=E;uM<p;kN?7c%2agn%{dB0B<p9Ng>%)O8^gb9xQ41xO?5b@m5E)`G&&0Yw*ligX&(i6h}^Z&S7mpFiDvoEpubLqy8JPufs<UGT<"
-    "oX?m14rp}f-oK4M82V|6KcQJ+y~)l&y2ed9{|Amfk^B^N#@R8m#NCY8fc?Hc<`4X&v7Xc*i47Kb#?s>glyn@r4jd?I{_rgWL9|6D"
-    "{gD*@`Q#rZnzvkeEu7>W4zid8Gsn3Rwa47yEXMFl2P~ffPXV>0Vcj(#oruw|$Kh|waoOISCFX+EP{Hl8tvRQ|;<_=~V+K~(Zp?e;"
-    "-aqpt+$lC6`Ood_HG$Yp4|x3MAxh@_*Bi=ej48-XdfFQ<!qbB(yRbL1sKYv@oIF*MA~sGR3fiH&(}k;Pz^SA6)^B4h&=X%$rrT)1"
-    "v9agKIFpQ1i^4v&QO{dwk0QbP8vvv>*7F)V(ldiJ=EdL$%ZA*Mgf)iAHq@v-f=K1OED&D`U70qgLk9+sw8$GlCh}Vhmw8^Bg%L}K"
-    "4F=+G-uZ;oW^7CHmBg0gA0uqaojHy6OA+D2rXM)l2!W1Bo`M9P^<#i&s;hRXOCAIz;n#d-y%RqDAnEEMwV3TNWKkOCK8IQ@d7JMa"
-    "od2ZCads1ehS~W%8t_U1VFAi_+zNZ0jJM*kA->$#D|tymBZjMEEQ~eFF`&S*p!IZ+V5H*UVemgxO4{KVh*)jwa?VcNEr}-BXzR6F"
-    "Q@eW8=A25dGn6A#XV-0mLcYT14Aju0cMN<%)!%jGLy29Y(q20-B2bWVZ7i_!mRud{ix8Ux20i~)gfqF>eaZ3vroNUQxUS>NzyXIl"
-    "vJM4nCve!|1<`wNrf8mUQWmv>YP|BZGM|QzdUOfE4I+n4e1!p2erV<gcP)N@#QgDq2NT~m4NO$C1LUNgofainob7#y<s*|bSa#a4"
-    "fZY{MVzuaWv>0_&Y|<Et6~+TU^t#zF1{gQMQj&DIoqX2}18sJHL)bt+TKj2guL@ijQ#o-!5;`eKX5}PUjcumNj}zLOl<YQl_6b7E"
-    "{EBG=?OFjo&t$O&&~km|MZUj8W46?&ejE@)vh;5S4@#>yHK7HuaRKAt6rg*#8vKH0Mb*W}wy^pEDKrFNpipeh$uZq4%ukJe1Rr5E"
-    "yegq5vQV~u_{v(B?vy<E0wuULC@*7!p)#7&Lq0V26T1%P_1-Q3+R7)kJhi30qpyRABE|I2aL%JXwQ}b_PZwOsE9YHL%Qn#$_<1H0"
-    "K|TwWo}Jq40iJUY;2N)^F<JsaZl>5F>?a<7_M?1OFhtQiBIq7zG8={NW~3o1-;~$?LWkV|Na0K=xo?IAK2^CGe(y6w&pFh8LjoE5"
-    "@~EI#v$$T@A2#?2Lllyr${!rK(<=9i#FSjL0%UDevHZ8Wfr-3Q|I4ly9?oPyU4CT(GVM|=l8B_yRR^|Ko_cX`{Q=Y<Kk1eIE1!vJ"
-    "wigvI9c`vv6jlItkyOYGwD$N0^BNe@bWw#si|~7zncT;=gBki0dXcx0eC<+aXo5g2=L*DSBN}FoW~mlT0XpOKlnf2e!($Xj&3SS-"
-    "rv2*-Vkt8a5|R>iRNyctIK5kFPp8=Gs%U*z%F&6eazl(2ws`9dpHyGRTUnEl-s*Jo<?8UWCngb33D#8kdQk<yJV+*nPzOP+F-VIE"
-    "fe!=L#b$u_v}xz^e`Wu@1=*$5xn+sP+1?Wq5RrS8>k^r*&!WRK_(B9%52o$Wa-xdkCnsK4!^<qnd-WudL9r|#Ec|c&A^Qo&oXYpx"
-    "o@+^#X|R%7n4**TV5SsRC7y=F_3!b8W*BgP?d$!_fj)t&)i#v9b7F0AH*B%Km_On~+=!O<p9%oh%;`{um6ZgOyuyP|!$vy;dGRv<"
-    "&2=B?%a57Z%m~R?)<Ap8o|IauaVx*@tnxUmwYW%Iu}_Vd<pdRYZa5kGnq#)9EnQbdnH9f2*`HN)U~rw8*%I*btgvE3p3u<1Yx#<4"
-    "!URrCLpyd`v>yhib`^F#56zT$mQ6$fc(c>cT$l_y$|A09z)riTAi2x=dd$TN-g4;`>IslolTD3MsryHe2D5z!$Jv}=f2hiw%`y;9"
-    "%GiR-TBlC?O1e+7QXaWq>8tNUvzZmuw|N@$*ge@)IVcoNZW{>`w~a*k6*~I~K!H=Iy*Fj$>l#u|l}##41hb8K+IJf*hf!R47uLzs"
-    "(cop?rGzu=UH<d<2VyN5!EvX&%qVx3B#N480mh3wl<Go&J+<x}2S(2?=n_rWWj|TvH8y4a!7aC8F<h_ggUfh<)u?Z#{BEV-{V{p^"
-    "K`@;_7+EIR26aP?$;QY400000RIG{x)ac(~00GSrkQ@L2HQe8uvBYQl0ssI200dcD"
+    "000001poj4|NsC0{{R4Refqds6D8M4d7rnQ8g!MNeTu&{Mqd}NqD`2Z(v`~IwFp9fhp+0-6Zq?QXPs|<TFc57v>lU8c1s9wb?Idi"
+    "D5;O3W9jLVBYy^4cc1%HjO^6z7do_RI>Wh-PeR0Y3dO~wVq_;>AL+~(LLh=FzF96=$Nla&u0uG$13`%^r$gqrm`~=)K7;tw5)}g7"
+    "qVGnOU8q?Wdn<q>%_VK!BsuXQTJY#(8Yr-xLo_j4pWX)K#y2-1b|~mtO2dFs49VGqiVn3Ju1-e}Hd2&fV2HnI4p48c_bH0Dtk#!v"
+    "eDRXv=3;hWwwk>dKULbN&qv!OG_H6{2CY*+0@KFts#^)I`9cXz)5*^1S0fBOYf4p9t;xptZH%vfrrBLv=$Mfun1N~soPwVA!+Lw@"
+    "^1onOEgQ}nf&Xpzm`czoK(vFJaF0}VVuU(3$PTMs%GR_ox6hzwl=qH-i%iC&5gg#)tmV4lR)UpTuIRoDCKZIc<{t`7icn1%?4`2W"
+    "*KV|pvpgdrR9ydOsS6NG3$C3C=_lZ1%zTXTAnmA?!DPWwb75iI-NIlPw;{M<T;a~!G1f0Ss53uWOzte5@6#N-^oCubsDkLD6P9b%"
+    "4VtHB(G2I=(CK-=j%ewB?<C8o1cL;1xpF3Q{Q886cKDgqBgB~4+Kr{TK>vS?WO+uXBp=d55+|im;C=&h6G2Pr$R2v9gSd#<2N!R!"
+    "r@0kgel(NCQ$?xeN%FTZ8n#>>8CmhUfTyIEhPp~+;Ayr8`eqLBH(bCGIULPI?_;Mwf7q;db!la2Uxt{?Bup$kV2(jV&#=Lf=vcs~"
+    "s6;uTWTmna)^TFiuu$I-IMciQYFTD)$PoUGJW-OlL0cc&=)Tp0WYGT!OTGhG6MVXJJ~{Psc9#0_<UXn~@-lnu?(ZMln5O7rQmGXd"
+    "bO(xmUp~rUVkj~uBn7#4Qsl|(;+PYr0zczFz6RJnbs=tshtaA-#Cw#*gk@9$BJ<vxkz~X}5c#DxJW`{WM1m~t9j`O7CVOefdQ&Du"
+    "X#UXkt5)qFE<ZaQ2dHtuEN_0UTB(F{o!e<IynR4)V?;9P22RoOD3%AEvh-prP8FsI12;5HTZXy&c4R|)E7q*dk*D8!MV&ex<9kQa"
+    "o^n!?d)0e*)J<FWO)Z(-i9r84r%86F<4VC2?=bWS?RR!)68WUnR2O#cF6OFxU1A>l7}IG5RIOkQS}i`}aHWW1WOio|P1dsKCTw&("
+    "#Qy*#j*93MTwNa&P4FI{2z4~IVJh{27c@M}hltBR#pUrpV>;qC9Jcv7%i-!OGGe+4*APXASsHBJ_uiYLzTon13g-qdQ5e~j(u)ni"
+    "X8~F)Haa6b?d&GZq|rzFCwajBpi>{B>UzeyOcC2o)=vePWw@_0azLue+<mTCvW;qxiA<C~+676U645dx(|;l?1yzAoU%VTo-`jht"
+    "rFG8j(H@pf|Mmx$iNvCq)bD-T@XITuH)k}+g@!9vB*l^OD?^d}C7s(fGqh^{j`E50Yl|3!z#{=+iN314YNpN3d@&??Pu{|ssInPP"
+    "5ym}4&>$dQYtTg=z1yh}sHUaCyS+6vxbPZj>`G!wcC!~wadvPXqlo9LNDHbTB?<)^!1DBpnyQ+KUHq5V16=q}yu+d<zrx>gV46gy"
+    "xY!^mLCjk~`bw&ng7&sa8GT&@(QwJe-+DxUFIGj}7eI8UM9X^F44E6dXEt-k9aD~pYaA&uQ&T<AfqBaspwfO2?&=lH(Z^J*j-uEG"
+    "`2c&!D6OHs`?!zeb+D5yo|}6aV(E?f)Xz8S_=mb~Q~|H}Z;Df<9vAgzl7k67vmO~GJ)B<e^iAY{NtY)JvMW58c1s{MP&D2cD1B_P"
+    "T+3bJJn0dIg*Tg6IJx9kij=9U&F#H^!#%|WD@eTD8cUo3IyxJaOwZfKQwq;F$~_&#|9f(V?ix>@RwITwff-Z31}d~Lup4sIQs;8+"
+    "iIk>aqo{%<^p*fXbHr=u-jw-w8m@ZZ@L2^dUT6+a=sI}e3NL`O=A{I4TJjpBld6SVg-}v3>9*8s<;!a(SLDELa%D4_C1*XB@_gIF"
+    "Yyxxjb98XmCM~drcrILs5>`$xKVn+khi9HHg|5ivQx4;nA8V>1K2Kea9~}ARB65WxmD*X~Yce_{g!rnsjf6KzF_=EtFkmG>cB4bx"
+    "A2`CLev1yaffA28J{JyS?x~I21U|+7Q?SKL{gK!K4|lppMpsur{T*~2Jow8C%ISFH?fNNq`L$8XDuOrpu1(=FH*v)#*qmUYg-FqC"
+    "Y?T`i<dXC19Yh2D-xNOOZbqQHuldHqZ}ZgN=n35^a`Y!v0WFXfS3Co;LrSDRBd^(<eC7OEdSQM`%4$iM9z6+)`3oi|FRuUOMPO9F"
+    "G1;V<EO#ll&&e$7k*t)44%XH|J-XA!NGmQQfw8#uNFS7=`l>@E_S^(%uB-mE(mf4hKIb1R`Nt>Nib8n%Z{ry{sa9jcv>E2#>3#4`"
+    "rp8YO)QV}u-_#QL-jH1!dQq=`kKjm;?R;Ym7bH4N=V(h+LD7MXEATG3ySqse|HI%?I|@QK<Mrc6_PAFwcHB%t;iil2$pF-e$ISwE"
+    "Voe|_`_8csWk_3jsq_{xzSnvm!NfG~rD&Z#r^fV@j1y6Rf(kt$T38a5&v+E~-v+mfWAPrcV5c@@TPHDRW!o?)?<>X>&WCl50z%3M"
+    "WtR)XagJ*u{z)GAjR&ucyZ|f$Tw%f`dd7WrO5-4&^>1Kc@x|H=AyB2mtV%w{Ha;7RD|Va|NU@NGfHeB+jl<Ds6Gx)h&9r2Q2kt+F"
+    "O>%p+N|=3~U;b?+pa"
 )
 """Weights by group of steps, class and feature, int8."""
 
@@ -2294,11 +2640,21 @@ WEIGHTS = WEIGHTS.reshape(-1, CLASSES, FEATURES).astype(np.float32)
 def filter_correction(plane, prediction, coded, step):
     """Return what the filter would add to a luma plane, in 1/256 of a sample."""
     group = sum(step > edge for edge in STEP_EDGES)
-    classes = filter_classes(plane, coded, step).repeat(4, axis=0).repeat(4, axis=1)
-    total = np.zeros(plane.shape, dtype=np.float32)
-    for feature, weights in zip(filter_features(plane, prediction, step), WEIGHTS[group].T):
-        total += feature * weights[classes]
-    return total.astype(np.int32)
+    height, width = plane.shape
+    padded = np.pad(plane, 3, mode="edge").astype(np.float32)
+    prediction = prediction.astype(np.float32)
+    classes = filter_classes(plane, coded, step).repeat(4, axis=1)
+    correction = np.empty((height // 4, 4, width), dtype=np.int32)
+    rows = max(1, STRIP // (4 * width))
+    for top in range(0, len(correction), rows):
+        here = classes[top : top + rows]
+        total = np.zeros((len(here), 4, width), dtype=np.float32)
+        start, end = 4 * top, 4 * (top + len(here))
+        features = filter_features(padded[start : end + 6], prediction[start:end], step)
+        for feature, weights in zip(features, WEIGHTS[group].T):
+            total += feature.reshape(total.shape) * weights.take(here)[:, None]
+        correction[top : top + rows] = total
+    return correction.reshape(height, width)
 
 
 def strengthen(plane, correction, strength):
@@ -2307,26 +2663,110 @@ def strengthen(plane, correction, strength):
     return (plane + ((correction * strength + (1 << (shift - 1))) >> shift)).clip(0, 255)
 
 
-def apply_filter(sequence, picture, planes, prediction, step, coder, source):
-    """Filter luma with the strength that the encoder, which knows the source, finds best and codes."""
-    luma = planes[0]
-    if prediction is None:
-        expected = luma
-    else:
-        intra = (picture.kinds == INTRA).reshape(picture.rows, picture.columns)
-        expected = np.where(intra.repeat(16, axis=0).repeat(16, axis=1), luma, prediction[0])
-    correction = filter_correction(luma, expected, coded_units(picture), step)
+def filtered(plane, correction, source, coder, base):
+    """Return a plane filtered with the strength that the encoder, which knows the source, finds best and codes."""
     strength = 0
     if source is not None:
-        errors = [float(np.square(source[0] - strengthen(luma, correction, n)).sum()) for n in range(STRENGTHS)]
+        errors = [float(np.square(source - strengthen(plane, correction, n)).sum()) for n in range(STRENGTHS)]
         strength = errors.index(min(errors))
-    if coder.code(int(strength > 0), FILTER_STRENGTH):
-        strength = 1 + coder.code(int(strength > 1), FILTER_STRENGTH + 1)
-        planes = [strengthen(luma, correction, strength), *planes[1:]]
+    if not coder.code(int(strength > 0), base):
+        return plane
+    return strengthen(plane, correction, 1 + coder.code(int(strength > 1), base + 1))
+
+
+def apply_filter(sequence, picture, planes, prediction, step, coder, source):
+    """Filter luma, then both chroma planes."""
+    intra = (picture.kinds == INTRA).reshape(picture.rows, picture.columns)
+    expected = planes
+    if prediction is not None:
+        masks = [intra.repeat(size, axis=0).repeat(size, axis=1) for size in (16, 8, 8)]
+        expected = [np.where(*each) for each in zip(masks, planes, prediction)]
+    source = source or [None] * 3
+    correction = filter_correction(planes[0], expected[0], coded_units(picture), step)
+    planes = [filtered(planes[0], correction, source[0], coder, FILTER_STRENGTH), *planes[1:]]
+    features = chroma_features(planes, expected, step)
+    for index in (0, 1):
+        classes = chroma_classes(planes[1 + index], picture, index, step)
+        correction = chroma_correction(features[index], classes, index, step)
+        base = FILTER_STRENGTH + 2 + 2 * index
+        planes[1 + index] = filtered(planes[1 + index], correction, source[1 + index], coder, base)
     return planes
 
 
-# ---- large frames: plain blocks, so that a call ends in time --------------------------------------
+# ---- trained loop filter for chroma --------------------------------------------------------------
+#
+# Every chroma sample is moved as those of luma are, by differences in its own plane, in luma at half its size, which
+# is filtered already, and in the other chroma plane.
+
+CHROMA_OFFSETS = OFFSETS[:6]
+CHROMA_FEATURES = 3 * (len(CHROMA_OFFSETS) + 1)
+CHROMA_CLASSES = 6  # 2 by residual, 3 by busyness
+
+
+CHROMA_FILTER = (
+    "000001poj4|NsC0{{Rk#kBLy2%-&It*DkEIJA**R;wU012V7eQlCpTMV?z%9k7&Src~dE~`3@8Rk<&AmU!WmmU8+Kbv-kF7*wwKL"
+    "=%2;#&ejqy$mH>3wX1jaxNW5URejJYtkT}6IMZ63VAK#A^9=Ri3pola{AE;E%Z`U1+252&HXObp@*LY<%Xi<kg{iUUl@Zk1`@T@s"
+    "lhSnyP98z{j;Afb^kJfx5}7B*tZz|JPkGPX;RQ%uB47wyMfb(*5a=Dy#m1log(ur~{9#a8M7(EG(hil9JAfHz=jcL}@PbTB(^NiN"
+    "2?Gejdkm<#X*b3#UJu&=J?TOWCZjqWR67V@FQ59)G=dr)(TNgonxu2c>Xfh*{4O-fW@_vB|3`3r!&c@$j?j!zx(XvnOMFQva7;b9"
+    "dz6F$6N;c3Zd;<P=e`mDA{!03A6-&ZwW-e^gK?6vdHv_lYCPQ9c0m=t1*Zx@V&Rf{3qCPbGG@l<OV;N%5jEogRJQ_77C*=XrVU)m"
+    "=NB@_lTecoRG~c(IT8j4Qqf3R8R4SkUrg~j_csJ|ivM<hc*HLOx*+Yi(B57{ux3@V-x75O5bWy=eAPq8^Pl@TGwJ=U%Wgqh7pP8r"
+    "xjAn_W$So}e-5THV@kYS>aD@IV$j$mr0=VRyIXOx&8K6)I?wLrg1Cl>5pk4LHb?|<*KQq6$%m1T-Y%((o&C<sahG(E+&hl&sqQM_"
+    "Hy*RDcG5?!;x?ujpFz>ACkT@)Br|}hO^Pz(FFy~>e-$R)ZOT&?%_s}M$-H`rmsrQ$M3>{O$lcpe;b)EfCI&ZG<T!p(oh{8^rUVFO"
+    "89K+OQN$eKECXj5Dw1GA`hWfm(AN"
+)
+"""Weights by group of steps, plane, class and feature, int8."""
+
+CHROMA_WEIGHTS = np.frombuffer(lzma.decompress(base64.b85decode("".join(CHROMA_FILTER))), dtype=np.int8)
+CHROMA_WEIGHTS = CHROMA_WEIGHTS.reshape(-1, 2, CHROMA_CLASSES, CHROMA_FEATURES).astype(np.float32)
+
+
+def halved(plane):
+    """Return a plane at half its size."""
+    lines = plane[0::2] + plane[1::2]
+    return (lines[:, 0::2] + lines[:, 1::2] + 2) >> 2
+
+
+def plane_features(plane, prediction, step):
+    """Return clipped differences to samples around and to the prediction, (features, height, width)."""
+    height, width = plane.shape
+    padded = np.pad(plane, 2, mode="edge").astype(np.float32)
+    flat, both = padded.reshape(-1), np.zeros(padded.size, dtype=np.float32)
+    reach = np.float32(4 + (step + 8) // 16)
+    features = np.empty((len(CHROMA_OFFSETS) + 1, height, width), dtype=np.float32)
+    for feature, (y, x) in zip(features, CHROMA_OFFSETS):
+        offset = y * padded.shape[1] + x
+        ahead = np.clip(flat[offset:] - flat[:-offset], -reach, reach)
+        np.subtract(ahead[offset:], ahead[:-offset], out=both[offset:-offset])
+        feature[:] = both.reshape(padded.shape)[2 : 2 + height, 2 : 2 + width]
+    features[-1] = np.clip(prediction - plane, -reach, reach)
+    return features
+
+
+def chroma_features(planes, expected, step):
+    """Return the features of the blue and of the red plane, (2, CHROMA_FEATURES, height, width)."""
+    luma = plane_features(halved(planes[0]), halved(expected[0]), step)
+    blue, red = (plane_features(planes[n], expected[n], chroma_step(step)) for n in (1, 2))
+    return np.stack([np.concatenate([blue, luma, red]), np.concatenate([red, luma, blue])])
+
+
+def chroma_classes(plane, picture, index, step):
+    """Return the class of every 4 x 4 block of a chroma plane, 0 for blue and 1 for red."""
+    coded = picture.chroma[:, index].any(axis=1).reshape(picture.rows, picture.columns).astype(np.int64)
+    return filter_classes(plane, coded, chroma_step(step)) // 6  # without direction, and two grades in one
+
+
+def chroma_correction(features, classes, index, step):
+    """Return what the filter would add to a chroma plane, in 1/256 of a sample."""
+    weights = CHROMA_WEIGHTS[sum(step > edge for edge in STEP_EDGES), index]
+    classes = classes.repeat(4, axis=1)
+    total = np.zeros(features.shape[1:], dtype=np.float32)
+    lines = total.reshape(-1, 4, total.shape[1])
+    for feature, shares in zip(features, weights.T):
+        lines += feature.reshape(lines.shape) * shares.take(classes)[:, None]
+    return total.astype(np.int32)
+
+
+# ---- large frames of noise or without detail: plain blocks, so that a call ends in time ----------
 
 
 def plain_blocks(planes):
@@ -2343,37 +2783,56 @@ def plain_planes(blocks, height, width):
     return [luma, blue, red]
 
 
-def encode_plain(sequence, source, step):
-    """Return the packet of a large frame and remember it: each block differs from the last frame's, or from grey."""
+def plain_levels(sequence, source, step):
+    """Return the levels of a large frame (n, 8, 8) and, by block, whether they begin at grey, not at the last frame."""
     blocks, before = plain_blocks(source), plain_blocks(sequence.planes or grey_planes(sequence))
-    difference, whole = forward(blocks - before), forward(blocks - 128)
+    difference, whole = forward_fast(blocks - before), forward_fast(blocks - 128)
     changed = np.abs(difference).sum(axis=(1, 2)) > np.abs(whole).sum(axis=(1, 2))
-    expected = np.where(changed[:, None, None], 128, before)
-    scaled = np.where(changed[:, None, None], whole, difference) * 16 / step
-    levels = (np.sign(scaled) * np.floor(np.abs(scaled) + 0.4)).astype(np.int32)
-    folded = np.where(levels > 0, 2 * levels - 1, -2 * levels).reshape(-1, 64).T  # by frequency
-    halves = [(folded & 255).astype(np.uint8).tobytes(), (folded >> 8).astype(np.uint8).tobytes()]
-    remember_plain(sequence, expected, levels, step)
-    return zlib.compress(b"".join([np.packbits(changed).tobytes(), *halves]), 5)
+    scaled = np.where(changed[:, None, None], whole, difference) * np.float32(16 / step)
+    return changed, (np.sign(scaled) * np.floor(np.abs(scaled) + np.float32(0.4))).astype(np.int32)
+
+
+def is_plain(changed, levels):
+    """Return whether a large frame is coded as plain blocks: it has too many levels for one call, or no detail."""
+    if levels.reshape(-1, 64)[:, 1:].any():
+        return np.count_nonzero(levels) > levels.size // 3
+    return len(pack_plain(changed, levels)) <= SHORT_PACKET
+
+
+def pack_plain(changed, levels):
+    """Return what `levels` takes as bytes: by frequency, up to the last one that any block has."""
+    folded = np.where(levels > 0, 2 * levels - 1, -2 * levels).reshape(-1, 64).T
+    used = int(np.flatnonzero(np.append(True, folded.any(axis=1)))[-1])
+    halves = [(folded[:used] & 255).astype(np.uint8).tobytes(), (folded[:used] >> 8).astype(np.uint8).tobytes()]
+    return zlib.compress(b"".join([bytes([used]), np.packbits(changed).tobytes(), *halves]), 5)
+
+
+def encode_plain(sequence, changed, levels, step):
+    """Return the packet of a large frame and remember it: each block differs from the last frame's, or from grey."""
+    remember_plain(sequence, changed, levels, step)
+    return pack_plain(changed, levels)
 
 
 def decode_plain(sequence, data, step):
     """Remember the frame that `encode_plain` packed."""
+    count = 6 * sequence.rows * sequence.columns
+    symbols = np.frombuffer(zlib.decompress(data), dtype=np.uint8)
+    used, flags = int(symbols[0]), 1 + -(-count // 8)
+    changed = np.unpackbits(symbols[1:flags])[:count] == 1
+    low, high = symbols[flags:].astype(np.int32).reshape(2, used, count)
+    folded = np.zeros((count, 64), dtype=np.int32)
+    folded[:, :used] = (low + 256 * high).T
+    levels = np.where(folded % 2 == 1, (folded + 1) // 2, -(folded // 2)).reshape(-1, 8, 8)
+    remember_plain(sequence, changed, levels, step)
+
+
+def remember_plain(sequence, changed, levels, step):
+    """Keep the reconstruction of a large frame, which has no symbols."""
     before = plain_blocks(sequence.planes or grey_planes(sequence))
-    count = len(before)
-    symbols = np.frombuffer(zlib.decompress(data), dtype=np.uint8).astype(np.int32)
-    flags = -(-count // 8)
-    changed = np.unpackbits(symbols[:flags].astype(np.uint8))[:count] == 1
-    low, high = symbols[flags:].reshape(2, 64, count)
-    folded = (low + 256 * high).T.reshape(-1, 8, 8)
-    levels = np.where(folded % 2 == 1, (folded + 1) // 2, -(folded // 2))
-    remember_plain(sequence, np.where(changed[:, None, None], 128, before), levels, step)
-
-
-def remember_plain(sequence, expected, levels, step):
-    """Keep the reconstruction of a large frame."""
+    expected = np.where(changed[:, None, None], 128, before)
     blocks = (expected + inverse(dequantise(levels, step))).clip(0, 255)
-    sequence.planes = plain_planes(blocks, 16 * sequence.rows, 16 * sequence.columns)
+    sequence.forget_symbols()
+    sequence.keep(plain_planes(blocks, 16 * sequence.rows, 16 * sequence.columns))
 
 
 # ---- codec ---------------------------------------------------------------------------------------
@@ -2390,10 +2849,15 @@ class Sequence:
         self.height, self.width = height, width
         self.rows, self.columns = -(-height // 16), -(-width // 16)
         self.planes = None
-        self.kind_field = self.busy = None
         self.step, self.finer = 0, False
         self.model = Model()
         self.frames, self.fractions = [], []
+        self.is_finer = self.was_finer = False
+        self.forget_symbols()
+
+    def forget_symbols(self):
+        """Forget the symbols of the last frame."""
+        self.kind_field = self.busy = None
         self.previous = [[None] * (2 * self.columns + 3) for _ in range(2 * self.rows + 3)]
 
     def take_step(self, step):
@@ -2402,11 +2866,23 @@ class Sequence:
 
     def remember(self, planes, syntax):
         """Keep the reconstruction of a frame and its symbols; the next frames are predicted from it."""
-        self.planes = planes
+        self.keep(planes)
         self.kind_field, self.busy = syntax.kind_field, syntax.busy
         self.previous = syntax.field
-        self.frames = [planes, *self.frames[:1]]
-        self.fractions = [fraction_planes(planes[0]), *self.fractions[:1]]
+
+    def keep(self, planes):
+        """Keep the reconstruction of a frame."""
+        self.planes = planes
+        kept = 0 if self.was_finer or len(self.frames) < 2 else 1  # the last frame, or the finer one before it
+        self.frames = [planes, *self.frames[kept : kept + 1]]
+        self.fractions = [None, *self.fractions[kept : kept + 1]]
+        self.was_finer = self.is_finer
+
+    def interpolate(self):
+        """Make the reconstructions that are kept ready for prediction."""
+        for n, planes in enumerate(self.frames):
+            if self.fractions[n] is None:
+                self.fractions[n] = fraction_planes(planes[0])
 
 
 SENT = Sequence()
@@ -2422,6 +2898,7 @@ def encode_picture(sequence, source, step):
     """Return all symbols of a frame, its prediction (None without an earlier frame) and its reconstruction."""
     picture = Picture(sequence.rows, sequence.columns)
     if sequence.frames:
+        sequence.interpolate()
         found = search_motion(sequence, source[0], step)
         Decider(sequence, picture, source[0], found, step).decide()
         prediction = predict_planes(sequence, picture.motion())
@@ -2445,6 +2922,61 @@ def finish_picture(sequence, picture, planes, step, syntax, prediction, source=N
     sequence.remember(planes, syntax)
 
 
+def weigh_bits(frame_index):
+    """Set what a bit is worth in the decisions on a frame; the decoder needs no such weight."""
+    global RATE_WEIGHT
+    RATE_WEIGHT = 0.075 * (FINER_WEIGHT if frame_index % CASCADE == 0 else OTHER_WEIGHT)
+
+
+BITS = {"headers": 0, "modes": 0, "motion": 0, "luma": 0, "chroma": 0, "filter": 0}  # of all packets, by syntax element
+
+
+class CountedSyntax(FrameSyntax):
+    """Codes a frame and counts the bits of its elements."""
+
+    def __init__(self, coder, picture, sequence):
+        super().__init__(coder, picture, sequence)
+        self.bits = dict.fromkeys(BITS, 0)
+
+    def counted(self, name, code, arguments):
+        """Add the bits of one call to an element."""
+        before = self.coder.place()
+        code(*arguments)
+        self.bits[name] += self.coder.place() - before
+
+    def walk(self, predicted):
+        """Code the kinds of the blocks, with modes and motion."""
+        self.counted("modes", super().walk, (predicted,))
+        self.bits["modes"] -= self.bits["motion"]
+
+    def motion(self, *arguments):
+        """Code the motion of one block."""
+        self.counted("motion", super().motion, arguments)
+
+    def residuals(self, hints):
+        """Code all levels."""
+        self.counted("luma", super().residuals, (hints,))
+        self.bits["luma"] -= self.bits["chroma"]
+
+    def chroma(self, *arguments):
+        """Code the levels of chroma in one macroblock."""
+        self.counted("chroma", super().chroma, arguments)
+
+    def account(self, packet, header):
+        """Add the elements to those of earlier packets; what is left of the packet is the filter's."""
+        left = 8 * len(packet)
+        self.bits["headers"] = 8 * len(header)
+        for name, bits in self.bits.items():
+            part = left if name == "filter" else min(bits, left)
+            BITS[name] += part
+            left -= part
+
+
+def bits_report():
+    """Return the bits of all packets by syntax element; a probe asks for them."""
+    return dict(BITS)
+
+
 def compress_video_frame(frame, frame_index, config):
     """Return the packet of one RGB frame (height, width, 3) uint8; frame 0 starts a new sequence."""
     sequence = SENT
@@ -2453,16 +2985,23 @@ def compress_video_frame(frame, frame_index, config):
     header = struct.pack("<HH", sequence.height, sequence.width) if sequence.planes is None else b""
     step = quantiser_step(config, frame_index)
     sequence.take_step(step)
+    sequence.is_finer = frame_index % CASCADE == 0
     source = split_planes(frame, 16 * sequence.rows, 16 * sequence.columns)
-    if source[0].size > MOST_SAMPLES:
-        return header + encode_plain(sequence, source, step)
+    if source[0].size > ASKED_SAMPLES:
+        changed, levels = plain_levels(sequence, source, step)
+        if source[0].size > MOST_SAMPLES or is_plain(changed, levels):
+            return header + b"\1" + encode_plain(sequence, changed, levels, step)
+        header += b"\0"
+    weigh_bits(frame_index)
     coder = RangeEncoder(sequence.model)
     picture, prediction, planes = encode_picture(sequence, source, step)
-    syntax = FrameSyntax(coder, picture, sequence)
+    syntax = CountedSyntax(coder, picture, sequence)
     syntax.walk(bool(sequence.frames))
     syntax.residuals(Hints(prediction, picture, step))
     finish_picture(sequence, picture, planes, step, syntax, prediction, source)
-    return header + (coder.finish() or b"\0")
+    packet = header + (coder.finish() or b"\0")
+    syntax.account(packet, header)
+    return packet
 
 
 def decompress_video_frame(data, frame_index, config):
@@ -2473,13 +3012,18 @@ def decompress_video_frame(data, frame_index, config):
         data = data[4:]
     step = quantiser_step(config, frame_index)
     sequence.take_step(step)
-    if 256 * sequence.rows * sequence.columns > MOST_SAMPLES:
+    sequence.is_finer = frame_index % CASCADE == 0
+    plain = False
+    if 256 * sequence.rows * sequence.columns > ASKED_SAMPLES:
+        plain, data = data[0], data[1:]
+    if plain:
         decode_plain(sequence, data, step)
         return join_planes(sequence.planes, sequence.height, sequence.width)
     coder = RangeDecoder(sequence.model, data)
     picture = Picture(sequence.rows, sequence.columns)
     syntax = FrameSyntax(coder, picture, sequence)
     syntax.walk(bool(sequence.frames))
+    sequence.interpolate()
     prediction = predict_planes(sequence, picture.motion()) if sequence.frames else None
     syntax.residuals(Hints(prediction, picture, step))
     planes = grey_planes(sequence) if prediction is None else reconstruct_inter(prediction, picture, step)
