@@ -72,8 +72,8 @@ STRICT = CurveMetric(
 class ClipRow:
     """One clip's figures; None where a curve does not allow them.
 
-    Those against the incumbent are means over `windows`; the rate (Mbps at 1080p30, at 36 dB) and the BD-rate
-    against HEVC are of window 0 alone.
+    Those against the incumbent are means over `windows`; the rate (Mbps at 1080p30, at the reference quality) and the
+    BD-rate against HEVC are those of record.
     """
 
     clip: str
