@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.emulator import REGION, answers
+from infra.local.host_files import write_json
 
 FILE = "session.json"
 """Its name in the state directory."""
@@ -23,9 +24,7 @@ ANSWER_S = 10.0
 def announce(state_dir: Path, facts: Mapping[str, Any]) -> Path:
     """Write down the facts of a session of this process; returns the file, to be deleted when the session ends."""
     path = state_dir / FILE
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps({"pid": os.getpid(), **facts}))
-    unfinished.rename(path)
+    write_json(path, {"pid": os.getpid(), **facts})
     return path
 
 

@@ -17,7 +17,7 @@ from infra.errors import UserError
 from infra.local.synthesis import ROOT
 from infra.progress import Progress
 from infra.workbench.clips_setup import ensure_clips
-from infra.workbench.references import ANCHOR, ENCODERS, code_point
+from infra.workbench.references import ANCHOR, ANCHOR_ENCODER, code_point
 from infra.workbench.whole_file import write_whole
 
 FILE = ROOT / "layers/common/python/codec_evolution/widgets/reference_pictures.json"
@@ -41,11 +41,10 @@ def make_reference_pictures(directory: Path, progress: Progress) -> dict[str, An
     if clip is None:
         raise UserError("no training clip has a licence that allows pictures")
     window = clip.windows[SHOWN_WINDOW]
-    anchor = next(each for each in ENCODERS if each.name == ANCHOR)
     frames = clips.load(window)
     pictures = []
     for parameter in CRF:
-        point, decoded = code_point(anchor, parameter, frames, window.fps)
+        point, decoded = code_point(ANCHOR_ENCODER, parameter, frames, window.fps)
         progress(f"{ANCHOR}, CRF {parameter}: {point['bitrate_mbps']:.2f} Mbps, {point['psnr_db']:.2f} dB")
         figures = {name: point[name] for name in ("bitrate_mbps", "psnr_db")}
         pictures.append({"name": f"x265, CRF {parameter}", **figures, "jpeg": jpeg(crop(decoded))})

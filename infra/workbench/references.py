@@ -148,6 +148,8 @@ ENCODERS = (
 )
 """All reference encoders; `ANCHOR` is the anchor of BD-rates."""
 
+ANCHOR_ENCODER = next(each for each in ENCODERS if each.name == ANCHOR)
+
 
 def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict[str, Any]:
     """Measure one point of an encoder on a window: `code_point` without the decoded frames."""

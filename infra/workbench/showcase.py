@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from codec_evolution.widgets.pictures import spread
 from codec_sandbox.clips import CLIP_DIRECTORY, Clip, ClipSet
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
@@ -22,16 +22,12 @@ from infra.progress import Progress
 from infra.workbench.chosen_codec import ChosenCodec
 from infra.workbench.clips_setup import ensure_clips
 from infra.workbench.coding import CodecFailed
-from infra.workbench.references import ENCODERS
-from infra.workbench.video import decode_planes, encode, planes_to_rgb
+from infra.workbench.references import ANCHOR_ENCODER, code_point
 
-STRIP_VERSIONS = 6
-"""Most versions in the strip of a lineage: the first, the last, and some between them."""
 TOTAL_CPU_S = 1800.0
 """CPU seconds that all processes of one window may use together."""
 
 _CRF_TENTHS = (100, 480)
-_X265 = next(each for each in ENCODERS if each.name == "x265_zerolatency")
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,7 @@ def _showcase(clip: Clip, takes: _Takes, lineage: Sequence[ChosenCodec], quality
     def bits(take: Take) -> float:
         return math.log(take.size_bytes / ours.size_bytes)
 
-    chosen = [lineage[round(i)] for i in _spread(len(lineage))]
+    chosen = [lineage[place] for place in spread(len(lineage))]
     older = [
         closest(functools.partial(takes.of_codec, codec), (0, 100), bits, rising=True)
         for codec in chosen[:-1]
@@ -141,11 +137,6 @@ def _showcase(clip: Clip, takes: _Takes, lineage: Sequence[ChosenCodec], quality
         closest(takes.of_x265, _CRF_TENTHS, lambda take: take.psnr_db - ours.psnr_db, rising=False),
         [*older, ours],
     )
-
-
-def _spread(count: int) -> list[float]:
-    shown = min(count, STRIP_VERSIONS)
-    return [count - 1.0] if shown == 1 else [i * (count - 1) / (shown - 1) for i in range(shown)]
 
 
 def closest(
@@ -197,15 +188,8 @@ class _Takes:
     def of_x265(self, tenths: int) -> Take:
         """Code with x265 medium, zero latency, at a CRF in tenths."""
         if tenths not in self._x265:
-            height, width = self.frames.shape[1:3]
-            options = [each.format(parameter=f"{tenths / 10:g}") for each in _X265.options]
-            with tempfile.TemporaryDirectory() as scratch:
-                stream = Path(scratch) / "stream.hevc"
-                encode(list(self.frames), self._fps, [*options, "-f", _X265.stream], stream)
-                planes = decode_planes(stream, width, height, raw_format=_X265.stream)
-                decoded = [planes_to_rgb(each) for each in planes]
-                size = stream.stat().st_size
-            self._x265[tenths] = self._take(f"x265, CRF {tenths / 10:g}", decoded, size)
+            point, decoded = code_point(ANCHOR_ENCODER, tenths / 10, self.frames, self._fps)
+            self._x265[tenths] = self._take(f"x265, CRF {tenths / 10:g}", decoded, point["bytes"])
         return self._x265[tenths]
 
     def _take(self, name: str, decoded: list[np.ndarray], size_bytes: int) -> Take:

@@ -12,22 +12,11 @@ from codec_evolution.ports import LoopState
 from codec_evolution.record import ProposalFacts
 
 from tests.integration.support import report
+from tests.unit.test_contracts import ITEM
 
 SHA = "a" * 64
 FACTS = ProposalFacts.from_item({"source_sha256": SHA})
 FAILURE = {"stage": "measure", "kind": "runtime", "message": "IndexError on frame 7 of city"}
-ITEM = {
-    "attempt_id": "2026-11-21T22:00:00.000Z#00",
-    "lineage": "main",
-    "cycle_id": "2026-11-21T22:00:00.000Z",
-    "slot": 0,
-    "kind": "candidate",
-    "version": 0,
-    "release": "r",
-    "seed": "s",
-    "tools": False,
-    "budget_usd": 1.0,
-}
 
 
 def ruled(kind: str = "candidate", **fields: Any) -> Ruling:
