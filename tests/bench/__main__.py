@@ -15,7 +15,7 @@ PARTS = {
     "sandbox": "what isolation costs",
     "benchmark": "what measuring costs",
     "probe": "how well the probe ranks 32 codecs (half an hour)",
-    "control": "the search beside random draws and best of n, at equal evaluations and compute (an hour)",
+    "control": "the search beside random draws and best of n, at equal evaluations and compute (a quarter of an hour)",
     "entropy": "what the package constriction is worth: its range coder beside the grammar's (20 seconds)",
     "parts": "what each coding tool of the grammar costs in CPU time (a minute and a half)",
     "gains": "what each coding tool of the grammar saves (a quarter of an hour)",

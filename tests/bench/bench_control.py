@@ -38,7 +38,7 @@ from codec_sandbox.request import Request
 from infra.workbench.benchmark import local_benchmark
 
 EVALUATIONS, SEEDS = 6, 3
-"""Probes of each strategy and seed, and seeds: about an hour on two idle cores, less with a cache."""
+"""Probes of each strategy and seed, and seeds: about a quarter of an hour on two cores, less with a cache."""
 WINDOWS_SEED = "control"
 """Of the contest's windows: the same for all."""
 CPU_S = 300.0
