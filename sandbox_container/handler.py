@@ -51,7 +51,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     Parameters
     ----------
     event : dict
-        ``execution``, ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``, and for `probe`
+        ``execution``, ``attempt_id``, ``envelope``, ``stages``, ``split``, ``seed``, ``limits``, and for `train` a
+        ``trainer`` (``source_zb64``); for `probe`
         perhaps ``configs`` (settings of the candidate's own, with each of which it is measured); ``windows_of``, stages
         whose windows the report lists, and ``window``, the only one to measure; or ``control: true`` with ``stages``,
         which measures version 0 of this image and so tells a broken sandbox from a candidate that breaks it; or

@@ -168,6 +168,7 @@ class Slot:
             "train",
             envelope="$states.input.request.envelope",
             configs=expression("$states.input.request.configs"),
+            trainer=optional("$states.input.request.trainer"),
             assign={"answer": expression(PAYLOAD), "round": expression("$round + 1")},
         )
         message = "'The sandbox ended without an answer: ' & $states.input.Error"

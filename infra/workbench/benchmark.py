@@ -17,11 +17,12 @@ from codec_evolution.judging.rate_distortion import coverage
 from codec_sandbox.clips import CLIP_DIRECTORY, ClipError, ClipSet
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.limits import Limits
+from codec_sandbox.parallel import Observer
 from codec_sandbox.policy import Policy, ceiling_text
 from codec_sandbox.references import References
 from codec_sandbox.report import build, point
 from codec_sandbox.request import STAGES, Request
-from codec_sandbox.stages import Benchmark, Observer
+from codec_sandbox.stages import Benchmark
 from codec_sandbox.supervisor import Supervisor
 
 from infra.errors import UserError

@@ -14,7 +14,7 @@ Run = tuple[Window, np.ndarray, list[np.ndarray]]
 
 @dataclass
 class Gallery:
-    """Observes a benchmark (`codec_sandbox.stages.Observer`) and keeps what was decoded of one window of each clip.
+    """Observes a benchmark (`codec_sandbox.parallel.Observer`) and keeps what was decoded of one window of each clip.
 
     Attributes
     ----------

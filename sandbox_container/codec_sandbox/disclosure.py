@@ -22,8 +22,8 @@ MAX_WORD = 40
 """Longest word, in characters; names are shorter, encoded data is not."""
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_PLACE = re.compile(r"line \d{1,6}, in \w{1,100}: (.*)")
-"""A line of a traceback, as `codec_sandbox.worker` writes it."""
+_PLACE = re.compile(r"(?:trainer )?line \d{1,6}, in \w{1,100}: (.*)")
+"""A line of a traceback, as `codec_sandbox.worker` writes it, and `codec_sandbox.training` after it."""
 
 
 def disclosed(fault: Fault, source: bytes) -> Fault:

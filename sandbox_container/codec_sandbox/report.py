@@ -138,6 +138,8 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
     report |= _bits(outcome) | _picture(outcome)
+    if outcome.trained is not None:
+        report["trained"] = outcome.trained.report()
     if request.windows_of:
         report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:

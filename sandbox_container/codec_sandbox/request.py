@@ -17,12 +17,13 @@ from codec_sandbox.policy import Policy, ceiling_text
 STAGES = ("validate", "smoke", "screen", "measure", "sealed")
 """The stages of the benchmark, in the order in which they run."""
 
-KNOWN_STAGES = ("validate", "smoke", "screen", "probe", "measure", "sealed")
-"""`STAGES`, and the probe with which a planner tries a draft."""
+KNOWN_STAGES = ("validate", "smoke", "screen", "train", "probe", "measure", "sealed")
+"""`STAGES`, and those with which a planner trains a draft's constants and tries it."""
 
 MAX_SOURCE_BYTES = 1024 * 1024
 """Largest source in a request. What a candidate may have is less, and `validate` says so."""
 
+MAX_TRAINER_BYTES = 32 * 1024
 MAX_POLICY_BYTES = 256 * 1024
 MAX_CONFIGS = 16
 MAX_SETTINGS = 8
@@ -67,6 +68,8 @@ class Request:
         CPU seconds that all workers of one stage may use together.
     configs : tuple of mapping
         Values of the candidate's own settings; `probe` measures the candidate with each of them.
+    trainer : bytes
+        Source of the trainer that `train` runs; `probe` then measures the candidate with the trained constants.
     window : str
         The only window that is measured (``clip/index``), by the one of `stages` that it belongs to; empty for all.
     windows_of : tuple of str
@@ -86,6 +89,7 @@ class Request:
     limits: Limits
     total_cpu_s: float
     configs: tuple[Mapping[str, float], ...] = ()
+    trainer: bytes = b""
     window: str = ""
     windows_of: tuple[str, ...] = ()
     policy_sha256: str = ""
@@ -137,11 +141,24 @@ def parse(event: Any) -> Request:
         limits=limits,
         total_cpu_s=total_cpu_s,
         configs=_configs(event.get("configs") or []),
+        trainer=_trainer(event, stages),
         window=window,
         windows_of=_named(event.get("windows_of") or [], "windows_of", WINDOW_STAGES),
         policy_sha256=policy_sha256,
         execution=_text(event, "execution"),
     )
+
+
+def _trainer(event: Fields, stages: tuple[str, ...]) -> bytes:
+    """Return the trainer's source, nothing where none is asked for."""
+    given = event.get("trainer")
+    if (given is None) == ("train" in stages):
+        raise RequestError("trainer must be given where stages has train, and only there")
+    if given is None:
+        return b""
+    if {"measure", "sealed"} & set(stages) or event.get("configs"):
+        raise RequestError("stages with train may also be validate, smoke, screen and probe, without configs")
+    return _unpacked(_object(given, "trainer"), "source_zb64", MAX_TRAINER_BYTES, "trainer")
 
 
 def _configs(given: Any) -> tuple[Mapping[str, float], ...]:
@@ -204,19 +221,19 @@ def _envelope(envelope: Fields) -> tuple[bytes, Policy, str]:
     return source, Policy.from_toml(decoded, ceiling_text()), policy_sha256
 
 
-def _unpacked(fields: Fields, name: str, limit: int) -> bytes:
+def _unpacked(fields: Fields, name: str, limit: int, of: str = "envelope") -> bytes:
     packed = fields.get(name)
     if not isinstance(packed, str):
-        raise RequestError(f"envelope: {name} is missing")
+        raise RequestError(f"{of}: {name} is missing")
     inflater = zlib.decompressobj()
     try:
         data = inflater.decompress(base64.b64decode(packed, validate=True), limit + 1)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise RequestError(f"envelope: {name} is damaged: {error}") from None
+        raise RequestError(f"{of}: {name} is damaged: {error}") from None
     if len(data) > limit:
-        raise RequestError(f"envelope: {name} is larger than {limit} bytes")
+        raise RequestError(f"{of}: {name} is larger than {limit} bytes")
     if not inflater.eof:
-        raise RequestError(f"envelope: {name} is damaged: it ends too early")
+        raise RequestError(f"{of}: {name} is damaged: it ends too early")
     return data
 
 

@@ -6,71 +6,22 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from codec_sandbox.elements import read_bits
-from codec_sandbox.faults import CandidateFault, Violation
+from codec_sandbox.faults import CandidateFault
 from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
+from codec_sandbox.ports import CodecWorker, Config, Sandbox
 from codec_sandbox.worker import Role
-from codec_sandbox.worker_process import Decoded, Packet
-
-Config: TypeAlias = dict[str, Any]
-"""The ``config`` that a candidate's functions are called with."""
 
 FRAMING_BYTES = 2
 """Charged for every packet: its length field in a container. From 64 KiB on it is twice as long."""
 
 MAX_EDGES = 500
 """``config["max_edges"]`` of every call."""
-
-
-class CodecWorker(Protocol):
-    """What a run needs of `codec_sandbox.worker_process.Worker`, which documents the methods."""
-
-    load_cpu_s: float
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
-
-    def encode(self, frame: Frame, index: int, config: Config) -> Packet:
-        """Encode one frame."""
-        ...
-
-    def decode(self, data: bytes, index: int, config: Config, shape: tuple[int, int, int]) -> Decoded:
-        """Decode one packet."""
-        ...
-
-    def bits(self) -> Packet:
-        """Ask an encoder for its bits by syntax element."""
-        ...
-
-
-class Sandbox(Protocol):
-    """What the stages need of `codec_sandbox.supervisor.Supervisor`, which documents the members."""
-
-    layers: dict[str, str]
-    minimum: tuple[str, ...]
-    tampered: list[str]
-
-    def close(self) -> None:
-        """End every process."""
-        ...
-
-    def worker(self, role: Role, source: bytes, policy: Policy | None, limits: Limits) -> CodecWorker:
-        """Start a worker with the source loaded."""
-        ...
-
-    def validate(self, source: bytes, policy: Policy) -> list[Violation]:
-        """Return every violation of the policy in the source."""
-        ...
 
 
 class Stopped(Exception):

@@ -46,12 +46,19 @@ _CATEGORIES = {
 }
 
 
-def unreadable(source: bytes) -> Violation | None:
-    """Say what makes `source` impossible to read: it is too long, not UTF-8, or contains a null byte."""
-    if len(source) > MAX_SOURCE_BYTES:
+def unreadable(source: bytes, spare: int = 0) -> Violation | None:
+    """Say what makes `source` impossible to read: it is too long, not UTF-8, or contains a null byte.
+
+    Parameters
+    ----------
+    source : bytes
+    spare : int
+        Bytes above both limits: those of a trainer, which stands behind the candidate.
+    """
+    if len(source) > MAX_SOURCE_BYTES + spare:
         message = f"the source has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed"
         return Violation(0, 0, CONSTRUCT, message)
-    if (size := compressed_size(source)) > MAX_COMPRESSED_BYTES:
+    if (size := compressed_size(source)) > MAX_COMPRESSED_BYTES + spare:
         message = (
             f"the source has {size} bytes compressed with lzma; at most {MAX_COMPRESSED_BYTES} are allowed"
         )
@@ -70,6 +77,11 @@ def compressed_size(source: bytes) -> int:
     if len(source) <= MAX_COMPRESSED_BYTES:
         return len(source)
     return len(lzma.compress(source, check=lzma.CHECK_NONE, filters=_LZMA))
+
+
+def joined(source: bytes, trainer: bytes) -> bytes:
+    """Return the source that a trainer's process runs: the candidate, then the trainer."""
+    return source + (b"" if source.endswith(b"\n") else b"\n") + b"\n\n" + trainer
 
 
 def text_of(source: bytes) -> str:

@@ -3,30 +3,28 @@
 A candidate's fault ends its stage and is the result; a fault of the sandbox or of the clip set is an exception.
 """
 
-import hashlib
 import itertools
 import os
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from codec_sandbox.clips import ClipSet, Window
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import Violation, printable
-from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.measurement import Measurement, StageFailed, told
+from codec_sandbox.parallel import Observer, Parallel, Progress, repeated_job
 from codec_sandbox.picture import take
+from codec_sandbox.ports import Sandbox
 from codec_sandbox.probing import probe_jobs
 from codec_sandbox.quality import Quality, sequence_quality
 from codec_sandbox.references import References
 from codec_sandbox.request import Request, RequestError
-from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner, Sandbox, Stopped
+from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner
 from codec_sandbox.screening import hopeless
 from codec_sandbox.smoke import SMOKE_FPS, SMOKE_QUALITY, smoke_frames
+from codec_sandbox.training import Trained, train
 from codec_sandbox.worker import FUNCTIONS
 
 SCREEN_FRAMES = 4
@@ -40,12 +38,6 @@ FALL_TOLERANCE_DB = 0.5
 
 RUN_WALL_S = 840.0
 """Seconds for a whole run: the benchmark function has 900, and one call of 30 may still be running."""
-
-Progress: TypeAlias = Callable[[dict[str, Any]], None]
-"""Receives an event at the start of every stage and for every measured window."""
-
-Observer: TypeAlias = Callable[[Window, int, Frames, list[Frame]], None]
-"""Receives every measurement: the window, the quality, its frames, the decoded frames."""
 
 
 @dataclass
@@ -67,6 +59,8 @@ class Outcome:
         Of the window that people are shown, with its frames.
     failed_variants : dict
         Index of the settings with which the candidate failed in the probe -> how.
+    trained : Trained or None
+        The constants that were trained, with which the probe measures.
     """
 
     failure: StageFailed | None = None
@@ -76,6 +70,7 @@ class Outcome:
     timings_s: dict[str, float] = field(default_factory=dict[str, float])
     picture: Measurement | None = None
     failed_variants: dict[int, StageFailed] = field(default_factory=dict[int, StageFailed])
+    trained: Trained | None = None
 
 
 def _ignore(event: dict[str, Any]) -> None:
@@ -117,6 +112,7 @@ class Benchmark:
             "validate": self._validate,
             "smoke": self._smoke,
             "screen": self._screen,
+            "train": self._train,
             "probe": self._probe,
             "measure": self._measure,
             "sealed": self._sealed,
@@ -216,16 +212,24 @@ class Benchmark:
         windows = self.clips.choose(request.split, request.seed)
         return [*windows, self.clips.control(request.seed)] if request.split == "held_out" else windows
 
+    def _train(
+        self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
+    ) -> None:
+        outcome.trained = train(self.sandbox, self.clips, request, meter)
+
     def _probe(
         self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
     ) -> None:
         jobs = probe_jobs(self._windows(request))
+        source = outcome.trained.source if outcome.trained else request.source
         outcome.windows = list(dict.fromkeys(window for window, _ in jobs))
         for variant, config in enumerate(request.configs or ({},)):
             asks_bits = not request.configs
-            tuned = Runner(self.sandbox, request.source, request.policy, request.limits, config, asks_bits)
+            tuned = Runner(self.sandbox, source, request.policy, request.limits, config, asks_bits)
             try:
-                found = _Parallel(self, "probe", tuned, meter, progress, self.cores).run(jobs)
+                found = Parallel(self.clips, "probe", tuned, meter, progress, self.cores, self.observe).run(
+                    jobs
+                )
             except StageFailed as failure:
                 if not request.configs:
                     raise
@@ -263,7 +267,7 @@ class Benchmark:
         repeat = repeated_job(jobs, request.seed)
         own = [job for job in jobs if job[0] in windows]
         cores = self.window_cores if request.window else self.cores
-        parallel = _Parallel(self, stage, runner, meter, progress, cores)
+        parallel = Parallel(self.clips, stage, runner, meter, progress, cores, self.observe)
         measured = parallel.run(own, repeat if repeat in own else None)
         measured += parallel.run(self._extra_jobs(windows, measured))
         outcome.measurements += measured
@@ -279,98 +283,6 @@ class Benchmark:
                 self.references.range_db(window),
             )
         ]
-
-
-class _Parallel:
-    """Measures windows at qualities, several at a time; the first fault stops the others."""
-
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        stage: str,
-        runner: Runner,
-        meter: CpuMeter,
-        progress: Progress,
-        cores: int,
-    ) -> None:
-        self._benchmark, self._stage, self._cores = benchmark, stage, cores
-        self._runner, self._meter, self._progress = runner, meter, progress
-        self._lock, self._done, self._total = threading.Lock(), 0, 0
-
-    def run(
-        self, jobs: list[tuple[Window, int]], repeat: tuple[Window, int] | None = None
-    ) -> list[Measurement]:
-        """Measure `jobs`, and `repeat` a second time with the same result; returns measurements in their order."""
-        self._total += len(jobs)
-        todo = [*jobs, repeat] if repeat else jobs
-        with ThreadPoolExecutor(max_workers=self._cores) as pool:
-            futures = [pool.submit(self._one, job, index >= len(jobs)) for index, job in enumerate(todo)]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            except Exception:
-                self._meter.stopped = True
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise _first_failure(futures) from None
-        results = [future.result() for future in futures]
-        if repeat:
-            _check_repeated(self._stage, results[jobs.index(repeat)], results.pop())
-        return results
-
-    def _one(self, job: tuple[Window, int], again: bool) -> Measurement:
-        window, quality = job
-        frames = self._benchmark.clips.load(window)
-        try:
-            coded = self._runner.code(frames, window.fps, quality, self._meter)
-        except RunFailed as failure:
-            self._meter.stopped = True
-            raise StageFailed(self._stage, failure.fault, window.clip, quality) from failure
-        measurement = Measurement(
-            window, quality, replace(coded, frames=[]), sequence_quality(frames, coded.frames)
-        )
-        if not again:
-            if self._benchmark.observe is not None:
-                self._benchmark.observe(window, quality, frames, coded.frames)
-            self._report(measurement)
-        return measurement
-
-    def _report(self, measurement: Measurement) -> None:
-        with self._lock:
-            self._done += 1
-            self._progress(
-                {
-                    "stage": self._stage,
-                    "event": "measured",
-                    "done": self._done,
-                    "total": self._total,
-                    "measurement": measurement,
-                }
-            )
-
-
-def repeated_job(jobs: list[tuple[Window, int]], seed: str) -> tuple[Window, int]:
-    """Choose the job that is run twice. Candidates do not learn the seed, so none knows which one must agree."""
-    draws = {job: hashlib.sha256(f"{seed}\nrepeat\n{job[0].key}\n{job[1]}".encode()).digest() for job in jobs}
-    return min(jobs, key=draws.__getitem__)
-
-
-def _first_failure(futures: list[Future[Measurement]]) -> BaseException:
-    """Return the sandbox's own fault if there is one, else the fault of the earliest job."""
-    ended = [future.exception() for future in futures if future.done() and not future.cancelled()]
-    errors = [error for error in ended if error is not None]
-    ours = [error for error in errors if not isinstance(error, StageFailed | Stopped)]
-    theirs = [error for error in errors if isinstance(error, StageFailed)]
-    return (ours or theirs)[0]
-
-
-def _check_repeated(stage: str, first: Measurement, second: Measurement) -> None:
-    for what, name in (("packets", "packets_sha256"), ("decoded frames", "frames_sha256")):
-        if getattr(first.coded, name) != getattr(second.coded, name):
-            message = (
-                f"two runs of {first.window.key} at quality {first.quality} gave different {what}; "
-                "seed every random generator, and let nothing depend on time or on addresses"
-            )
-            raise StageFailed(stage, Fault("nondeterministic", message), first.window.clip, first.quality)
 
 
 def _check_rising(stage: str, windows: list[Window], measured: list[Measurement]) -> None:

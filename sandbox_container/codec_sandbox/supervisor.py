@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +14,9 @@ from codec_sandbox import layers, walls, worker
 from codec_sandbox.faults import CandidateFault, SandboxUnavailable, Violation, violations_from_worker
 from codec_sandbox.limits import Limits
 from codec_sandbox.policy import Policy
-from codec_sandbox.source import unreadable
+from codec_sandbox.source import joined, unreadable
 from codec_sandbox.sweep import throwaway_uids
+from codec_sandbox.trained_source import Edit
 from codec_sandbox.turns import Turns
 from codec_sandbox.worker import Role
 from codec_sandbox.worker_process import Decoded, Packet, Worker
@@ -131,6 +132,32 @@ class Supervisor:
         """Start a worker for `Worker.call`: as `worker`, but neither of the two functions is required."""
         return self._loaded(source, policy, limits, None)
 
+    def trainer(self, source: bytes, trainer: bytes, policy: Policy | None, limits: Limits) -> Worker:
+        """Start a worker for `Worker.show` and `Worker.train`, with a trainer behind the candidate's source.
+
+        Raises
+        ------
+        CandidateFault, SandboxUnavailable
+            As for `worker`.
+        """
+        code = joined(source, trainer)
+        return self._loaded(code, policy, limits, None, spare=len(code) - len(source))
+
+    def inscribe(self, source: bytes, texts: Mapping[str, str], note: str) -> list[Edit]:
+        """Return the edits that write trained constants into a source (`trained_source.edits`), made in a worker.
+
+        Raises
+        ------
+        CandidateFault
+            A constant is not in the source as it must be.
+        SandboxUnavailable
+            As for `worker`.
+        """
+        with self._start(_VALIDATE_LIMITS) as started:
+            meta = {"texts": dict(texts), "note": note}
+            found: list[Any] = json.loads(started.request(worker.INSCRIBE, meta, source).data)
+            return [(int(start), int(end), str(text)) for start, end, text in found]
+
     def validate(self, source: bytes, policy: Policy) -> list[Violation]:
         """Return every violation of `policy` in `source`, by position. Parsing is done in a worker.
 
@@ -162,14 +189,21 @@ class Supervisor:
                 self._zygote.close()
                 self._zygote = None
 
-    def _loaded(self, source: bytes, policy: Policy | None, limits: Limits, role: Role | None) -> Worker:
-        code = self._compiled(source, policy, limits)
-        if not code and (unfit := unreadable(source)) is not None:
+    def _loaded(
+        self, source: bytes, policy: Policy | None, limits: Limits, role: Role | None, spare: int = 0
+    ) -> Worker:
+        code = b"" if spare else self._compiled(source, policy, limits)
+        if not code and (unfit := unreadable(source, spare)) is not None:
             raise CandidateFault("syntax", str(unfit.message), line=unfit.line or None, violations=(unfit,))
         started = self._start(limits, role)
         try:
             function = worker.FUNCTIONS[role] if role is not None else None
-            meta = {"policy": _fields(policy), "function": function, "source_bytes": len(source)}
+            meta = {
+                "policy": _fields(policy),
+                "function": function,
+                "source_bytes": len(source),
+                "spare": spare,
+            }
             started.load_cpu_s = started.request(worker.LOAD, meta, source + code).cpu_s
         except BaseException:
             started.kill()

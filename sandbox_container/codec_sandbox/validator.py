@@ -30,7 +30,7 @@ _BUILTINS = frozenset(dir(builtins))
 
 
 def check(
-    source: bytes, policy: Policy | None, entry_points: tuple[str, ...] = ()
+    source: bytes, policy: Policy | None, entry_points: tuple[str, ...] = (), spare: int = 0
 ) -> tuple[ast.Module | None, list[Violation]]:
     """Parse `source` and check it against `policy`.
 
@@ -42,13 +42,15 @@ def check(
         None checks that it reads as it runs and parses, no more.
     entry_points : tuple of str
         Functions that the module must define with three positional parameters.
+    spare : int
+        As of `codec_sandbox.source.unreadable`.
 
     Returns
     -------
     tuple
         The tree, or None if it does not parse, and every violation in order of position.
     """
-    if (unreadable := source_text.unreadable(source)) is not None:
+    if (unreadable := source_text.unreadable(source, spare)) is not None:
         return None, [unreadable]
     text = source_text.text_of(source)
     found = source_text.misleading(text)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, Literal, TypeAlias
 
-from codec_sandbox import channel, elements, selftest, walls
+from codec_sandbox import channel, elements, selftest, trained_arrays, trained_source, walls
 from codec_sandbox.faults import CandidateFault, Violation
 from codec_sandbox.guard import guarded_builtins
 from codec_sandbox.limits import Limits
@@ -25,7 +25,7 @@ from codec_sandbox.renaming import SUFFIX, original, rename
 from codec_sandbox.source import CONSTRUCT, text_of
 from codec_sandbox.validator import check
 
-LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE, BITS, COMPILE = range(1, 9)
+LOAD, ENCODE, DECODE, CALL, VALIDATE, PROBE, BITS, COMPILE, SHOW, TRAIN, INSCRIBE = range(1, 12)
 """Operations of a request."""
 
 Role: TypeAlias = Literal["encoder", "decoder"]
@@ -88,6 +88,7 @@ class _Worker:
         self.line = line
         self.names: dict[str, Any] = {}
         self.source_lines: list[str] = []
+        self.videos: list[tuple[Any, float]] = []
 
     def serve(self) -> None:
         _, operation, length, _, _ = self.line.header()
@@ -105,6 +106,9 @@ class _Worker:
             PROBE: self.probe,
             BITS: self.bits,
             COMPILE: self.compile,
+            SHOW: self.show,
+            TRAIN: self.train,
+            INSCRIBE: self.inscribe,
         }[operation]
         try:
             self.reply(action(meta, payload))
@@ -138,7 +142,7 @@ class _Worker:
         source, code = bytes(payload[: meta["source_bytes"]]), payload[meta["source_bytes"] :]
         self.source_lines = text_of(source).split("\n")
         policy = _policy(meta)
-        compiled = marshal.loads(code) if len(code) else self.code_of(source, policy)
+        compiled = marshal.loads(code) if len(code) else self.code_of(source, policy, meta["spare"])
         module = types.ModuleType(MODULE)
         sys.modules[MODULE] = module  # dataclasses look their own module up
         self.names = module.__dict__
@@ -149,9 +153,9 @@ class _Worker:
             self.check_signature(meta["function"])
         return b"loaded"
 
-    def code_of(self, source: bytes, policy: Policy | None) -> CodeType:
+    def code_of(self, source: bytes, policy: Policy | None, spare: int = 0) -> CodeType:
         """Compile a source; raises `CandidateFault` if it does not parse or violates the policy."""
-        tree, violations = check(source, policy, entry_points=())
+        tree, violations = check(source, policy, entry_points=(), spare=spare)
         if tree is None or violations:
             hidden = any(violation.construct == CONSTRUCT for violation in violations)
             kind = "syntax" if tree is None or hidden else "policy"
@@ -211,6 +215,20 @@ class _Worker:
     def bits(self, meta: dict[str, Any], payload: memoryview) -> bytes:
         report = self.function(elements.FUNCTION)
         return b"" if report is None else json.dumps(report()).encode()[: elements.MAX_BYTES + 1]
+
+    def show(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        """Take one video for the trainer."""
+        self.videos.append((_frame(meta, payload), meta["fps"]))
+        return b""
+
+    def train(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        function = self.function("train")
+        if not callable(function):
+            raise CandidateFault("signature", "the trainer defines no function train(videos, config)")
+        return trained_arrays.pack(function(self.videos, meta["config"]))
+
+    def inscribe(self, meta: dict[str, Any], payload: memoryview) -> bytes:
+        return json.dumps(trained_source.edits(bytes(payload), meta["texts"], meta["note"])).encode()
 
     def probe(self, meta: dict[str, Any], payload: memoryview) -> bytes:
         return json.dumps(selftest.probes(meta["supervisor"], meta["zygote"])).encode()

@@ -18,7 +18,7 @@ import numpy as np
 
 from codec_sandbox import channel, worker
 from codec_sandbox.faults import MAX_MESSAGE, CandidateFault, SandboxUnavailable, fault_from_worker, printable
-from codec_sandbox.frames import Frame
+from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.limits import Limits
 from codec_sandbox.sweep import Sweep
 from codec_sandbox.tampering import ProcessState
@@ -196,6 +196,27 @@ class Worker:
             As for `encode`.
         """
         return self.request(worker.BITS, {}, b"")
+
+    def show(self, frames: Frames, fps: float) -> Packet:
+        """Give the trainer one video, (T, H, W, 3) uint8 RGB, and its frame rate.
+
+        Raises
+        ------
+        CandidateFault
+            As for `encode`.
+        """
+        meta = {"shape": list(frames.shape), "fps": fps}
+        return self.request(worker.SHOW, meta, np.ascontiguousarray(frames).data.cast("B"))
+
+    def train(self, config: dict[str, Any]) -> Packet:
+        """Run ``train(videos, config)`` of the trainer; returns what `trained_arrays.unpack` reads.
+
+        Raises
+        ------
+        CandidateFault
+            As for `encode`.
+        """
+        return self.request(worker.TRAIN, {"config": config}, b"")
 
     def call(self, function: str, frame: Frame, index: int, config: dict[str, Any]) -> str:
         """Run ``function(frame, index, config)`` of the candidate, and return type and ``repr`` of its result.

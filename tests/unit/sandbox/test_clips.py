@@ -19,18 +19,24 @@ from codec_sandbox.references import References
 def make_clip(directory, name, role, *, size=(16, 24), manifest="manifest.json", seed=0):
     """Eight windows of noise for one clip, entered in a manifest."""
     rng = np.random.default_rng([seed, *name.encode()])
-    windows = []
-    for index in range(8):
-        frames = rng.integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    windows = [rng.integers(0, 256, (2, *size, 3), dtype=np.uint8) for _ in range(8)]
+    enter_clip(directory, name, role, windows, manifest)
+
+
+def enter_clip(directory, name, role, windows, manifest="manifest.json"):
+    """Eight windows, each (T, H, W, 3), of one clip, entered in a manifest."""
+    rows = []
+    for index, frames in enumerate(windows):
         path = window_path(directory, name, index)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as stream:
             np.savez_compressed(stream, frames=frames)
-        windows.append({"frames": 2, "width": size[1], "height": size[0], "sha256": frames_sha256(frames)})
+        length, height, width, _ = frames.shape
+        rows.append({"frames": length, "width": width, "height": height, "sha256": frames_sha256(frames)})
     path = directory / manifest
     entries = json.loads(path.read_text())["clips"] if path.exists() else []
     entry = {"name": name, "role": role, "fps": 25.0, "content": "noise", "licence": "CC0", "pictures": True}
-    path.write_text(json.dumps({"clips": [*entries, {**entry, "windows": windows}]}))
+    path.write_text(json.dumps({"clips": [*entries, {**entry, "windows": rows}]}))
 
 
 @pytest.fixture

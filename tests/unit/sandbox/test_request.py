@@ -46,9 +46,29 @@ def test_settings_of_the_candidates_own_are_read_in_their_order():
     assert parse(event()).configs == ()
 
 
+def packed(text: bytes) -> dict:
+    return {"source_zb64": base64.b64encode(zlib.compress(text)).decode()}
+
+
+def test_a_trainer_comes_with_its_stage():
+    request = parse(event(stages=["validate", "train", "probe"], trainer=packed(b"def train(): 1")))
+    assert request.trainer == b"def train(): 1"
+    assert parse(event(trainer=None)).trainer == b""
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"stages": ["train"]}, "trainer must be given where stages has train, and only there"),
+        ({"trainer": packed(b"x")}, "trainer must be given where stages has train, and only there"),
+        ({"stages": ["train"], "trainer": 7}, "trainer is missing or not an object"),
+        ({"stages": ["train"], "trainer": {"source_zb64": "!"}}, "trainer: source_zb64 is damaged"),
+        (
+            {"stages": ["train"], "trainer": packed(bytes(40_000))},
+            "trainer: source_zb64 is larger than 32768",
+        ),
+        ({"stages": ["train", "measure"], "trainer": packed(b"x")}, "stages with train may also be"),
+        ({"stages": ["train"], "trainer": packed(b"x"), "configs": [{}]}, "without configs"),
         ({"stages": ["measure", "validate"]}, "stages must be"),
         ({"stages": []}, "stages must be"),
         ({"split": "all"}, "split must be one of train, held_out"),

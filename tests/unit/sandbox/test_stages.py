@@ -14,6 +14,7 @@ from codec_sandbox.clips import ClipSet
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import CandidateFault
 from codec_sandbox.limits import Limits
+from codec_sandbox.parallel import repeated_job
 from codec_sandbox.policy import Policy, ceiling_text
 from codec_sandbox.probing import MAX_PROBE_CLIPS, PROBE_QUALITIES, probe_jobs
 from codec_sandbox.references import References
@@ -21,7 +22,7 @@ from codec_sandbox.report import build, processor
 from codec_sandbox.request import Request
 from codec_sandbox.runs import FRAMING_BYTES, CpuMeter, Deadline, RunFailed, Runner, framed
 from codec_sandbox.smoke import smoke_frames
-from codec_sandbox.stages import Benchmark, repeated_job
+from codec_sandbox.stages import Benchmark
 
 from tests.unit.sandbox.test_clips import make_clip
 

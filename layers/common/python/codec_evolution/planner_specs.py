@@ -67,8 +67,9 @@ PLANNERS: dict[str, PlannerSpec] = {
 }
 """The planners by the name that the setting ``planner`` may have: one for each `PlannerName`."""
 
-SEARCH_TRIALS = {"quick": 0, "normal": 2, "deep": 5}
-"""Bundles that an attempt of the search probes, by the setting ``search_effort``; five rounds precede the last."""
+SEARCH_TRIALS = {"quick": 0, "normal": 2, "deep": 4}
+"""Bundles that an attempt of the search probes, by the setting ``search_effort``; one round more trains the best. Five
+rounds precede the last."""
 
 BASELINE = "baseline"
 OPERATOR = "operator"

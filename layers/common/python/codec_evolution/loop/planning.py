@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from codec_evolution import artifacts
-from codec_evolution.candidate import Candidate, SourceError, sha256_hex, source_key
+from codec_evolution.candidate import Candidate, SourceError, pack_text, sha256_hex, source_key
 from codec_evolution.contracts import Envelope, Item, Planned, PlanRequest
 from codec_evolution.framework import release
 from codec_evolution.judging.adoption import RULE
@@ -31,8 +31,8 @@ from codec_evolution.planners.novelty import changes, changes_text
 from codec_evolution.ports import Control, Objects, Record
 from codec_evolution.record import SKIPPED
 
-TRIED, PROBED = ("validate", "smoke"), ("probe",)
-"""The sandbox's stages for every draft, and for one that is probed besides."""
+TRIED, TRAINED, PROBED = ("validate", "smoke"), ("train",), ("probe",)
+"""The sandbox's stages for every draft, and for one that is trained and probed besides."""
 
 HISTORY_LIMIT = 200
 """Attempts in a briefing; bounds what one call reads, however long the history is."""
@@ -93,12 +93,8 @@ class PlanStage:
                 facts |= {"changes": changed, "cost_usd": step.cost_usd}
                 self._store(item, proposal.candidate, facts)
                 return _proposed(proposal.candidate, policy, step.cost_usd)
-            case Draft(candidate, probe=probe, configs=configs):
-                envelope = Envelope.seal(candidate.source, policy).model_dump(mode="json")
-                stages = [*TRIED, *(PROBED if probe else ())]
-                tried = [dict(each) for each in configs] if probe else []
-                asked = {"envelope": envelope, "stages": stages, "configs": tried}
-                return Planned(next="draft", request=asked, cost_usd=step.cost_usd)
+            case Draft() as draft:
+                return Planned(next="draft", request=_trial(draft, policy), cost_usd=step.cost_usd)
             case ToolRequest(asked):
                 return Planned(next="tool", request=dict(asked), cost_usd=step.cost_usd)
             case ContinueRound():
@@ -218,6 +214,17 @@ def describe(proposal: Proposal, policy_sha256: str, started_at: str) -> dict[st
         "origin_version": proposal.origin_version,
         "started_at": started_at,
     }
+
+
+def _trial(draft: Draft, policy: str) -> dict[str, Any]:
+    """Return what the sandbox is asked about a draft; without a probe, it is neither tuned nor trained."""
+    trainer = draft.trainer if draft.probe else ""
+    asked: dict[str, Any] = {
+        "envelope": Envelope.seal(draft.candidate.source, policy).model_dump(mode="json"),
+        "stages": [*TRIED, *(TRAINED if trainer else ()), *(PROBED if draft.probe else ())],
+        "configs": [dict(each) for each in draft.configs] if draft.probe else [],
+    }
+    return asked | ({"trainer": {"source_zb64": pack_text(trainer)}} if trainer else {})
 
 
 def _proposed(candidate: Candidate, policy: str, cost_usd: float) -> Planned:

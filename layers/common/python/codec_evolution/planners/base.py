@@ -146,6 +146,8 @@ class Draft:
         Why it is not, although the planner would have it measured.
     configs
         Settings of the candidate's own with which the probe measures it; empty for its defaults alone.
+    trainer
+        Source that trains the candidate's constants before the probe, which then measures it with them; "" for none.
     submission
         ``hypothesis`` and ``summary`` of a candidate that was submitted: if it passes, it becomes the proposal.
     """
@@ -155,6 +157,7 @@ class Draft:
     probe: bool = False
     no_probe: str = ""
     configs: tuple[Mapping[str, float], ...] = ()
+    trainer: str = ""
 
 
 @dataclass(frozen=True)
