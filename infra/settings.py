@@ -141,8 +141,8 @@ class Settings:
     search_seed : int
         Seed of the search planner, 0 to 2^31 - 1.
     search_effort : str
-        What an attempt of the search planner spends on its own trials: ``quick`` (none), ``normal`` (two probes) or
-        ``deep`` (five).
+        What an attempt of the search planner spends on its own trials: ``quick`` (none), ``normal`` (two probes,
+        and one with trained loop filters) or ``deep`` (four and one).
     lineage : str
         The lineage that the schedule evolves: lower-case letters, digits and hyphens, at most 32.
     islands : int

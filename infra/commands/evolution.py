@@ -49,7 +49,9 @@ class Effort(StrEnum):
 
 SearchEffort = Annotated[
     Effort,
-    typer.Option(help="Probes of a search attempt before it proposes: quick none, normal two, deep five."),
+    typer.Option(
+        help="Probes of a search attempt before it proposes: quick none, normal two, deep four, then one trained."
+    ),
 ]
 """``--effort``."""
 Model = Annotated[

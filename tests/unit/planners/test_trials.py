@@ -10,9 +10,11 @@ from codec_evolution.candidate import Candidate
 from codec_evolution.contracts import Item
 from codec_evolution.planners.base import Briefing, Draft, Outcome, Proposal, RoundContext
 from codec_evolution.planners.grammar.genome import Genome
-from codec_evolution.planners.grammar.writer import write_codec
+from codec_evolution.planners.grammar.writer import write_codec, write_trainer
 from codec_evolution.planners.parts import strongest
 from codec_evolution.planners.search import MOST_BLAMED, SearchPlanner, titles_of
+from codec_evolution.planners.training import MARK, trained_constants
+from codec_sandbox.trained_source import edits, with_edits
 
 from tests.support.memory_bucket import MemoryBucket
 
@@ -180,3 +182,76 @@ def test_slots_try_different_bundles() -> None:
     item = ITEM.model_copy(update={"attempt_id": briefing.attempt_id, "slot": 1})
     other = planner.step(replace(context(0), item=item, briefing=lambda: briefing)).outcome
     assert sources([first]) != sources([other])
+
+
+# -- training
+
+TEXTS = {"FILTER": "f" * 300, "CHROMA_FILTER": "c" * 300}
+
+
+def trained(source: str, rate: float) -> dict[str, Any]:
+    """Return the sandbox's report on a draft whose filters were trained."""
+    made = edits(source.encode(), TEXTS, "bunny/1 (12 frames each), seed 1, by the trainer x.")
+    found = {
+        "source_sha256": Candidate(with_edits(source.encode(), made).decode()).sha256,
+        "edits": [list(each) for each in made],
+        "arrays": {name: {"dtype": "int8", "shape": [9], "text_bytes": 300} for name in TEXTS},
+        "windows": ["bunny/1"],
+        "cpu_s": 9.0,
+    }
+    return report(rate, "probe") | {"trained": found, "timings_s": {"train": 9.0, "probe": 4.5}}
+
+
+def training(objects: MemoryBucket, rate: float, **changes: Any) -> tuple[list[Outcome], Candidate]:
+    """Run an attempt of one trial and a training; return its outcomes and the source that was trained."""
+    tuned = Candidate(write_codec(strongest()))
+    planner = SearchPlanner(objects, 1, 300.0, trains=True)
+    first = planner.step(context(0, None, tuned)).outcome
+    second = planner.step(context(1, report(-3.0, "probe"), tuned)).outcome
+    assert isinstance(first, Draft) and isinstance(second, Draft)
+    answer = trained(second.candidate.source, rate)
+    answer["trained"] |= changes
+    third = [planner.step(context(2, answer, tuned)).outcome for _ in range(2)]
+    assert third[0] == third[1]
+    return [first, second, third[0]], first.candidate
+
+
+def test_the_best_trial_is_trained_and_proposed_if_that_is_better() -> None:
+    objects = bucket(Candidate(write_codec(strongest())))
+    (_, second, third), source = training(objects, -3.4)
+    assert isinstance(second, Draft) and second.probe and "def train(videos, config):" in second.trainer
+    assert second.candidate == source
+    assert isinstance(third, Proposal)
+    assert set(trained_constants(third.candidate.source)) == set(TEXTS)
+    assert third.summary.endswith("Trained in this attempt: FILTER, CHROMA_FILTER.")
+    used = objects[artifacts.model_usage("main", ITEM.attempt_id)]
+    assert used["probes"] == 2, "a training is one of the attempt's experiments"
+
+
+def test_the_untrained_source_is_proposed_if_training_costs_rate() -> None:
+    (_, _, third), source = training(bucket(Candidate(write_codec(strongest()))), -2.9)
+    assert isinstance(third, Proposal) and third.candidate == source
+
+
+def test_edits_that_lead_to_another_source_than_the_measured_one_are_not_taken() -> None:
+    objects = bucket(Candidate(write_codec(strongest())))
+    (_, _, third), source = training(objects, -9.0, source_sha256="0" * 64)
+    assert isinstance(third, Proposal) and third.candidate == source
+    stored = objects[artifacts.trials("main", ITEM.attempt_id)]["trials"]
+    assert "do not lead to the source that was measured" in stored[1]["failure"]
+
+
+def test_only_a_codec_with_a_loop_filter_has_a_trainer() -> None:
+    assert write_trainer(strongest())
+    assert not write_trainer(strongest().with_genes(loop_filter="none"))
+    assert "CHROMA" not in write_trainer(strongest().with_genes(chroma_filter="none"))
+
+
+def test_codecs_of_a_trained_lineage_begin_with_its_constants() -> None:
+    source = write_codec(strongest())
+    parent = Candidate(with_edits(source.encode(), edits(source.encode(), TEXTS, "bunny/1.")).decode())
+    proposal = SearchPlanner().propose(Briefing(ITEM.attempt_id, "main", 2, parent, 7))
+    assert isinstance(proposal, Proposal)
+    child = proposal.candidate.source
+    assert trained_constants(child) == trained_constants(parent.source)
+    assert child.count(MARK) == 2 and child.count("\nFILTER = ") == 1

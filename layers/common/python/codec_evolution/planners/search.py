@@ -21,8 +21,9 @@ from codec_evolution.planners.base import (
 )
 from codec_evolution.planners.grammar.genome import Genome, origin_of, read_genome
 from codec_evolution.planners.grammar.moves import FOUNDATION, TOOLS, Move, setting_moves
-from codec_evolution.planners.grammar.writer import describe, write_codec
+from codec_evolution.planners.grammar.writer import describe, write_codec, write_trainer
 from codec_evolution.planners.memory import Memory
+from codec_evolution.planners.training import with_constants_of
 from codec_evolution.planners.trials import Notebook, Trial
 from codec_evolution.ports import Objects
 
@@ -130,11 +131,14 @@ class SearchPlanner:
         bundle is proposed at once.
     benchmark_cpu_s
         CPU seconds that the whole benchmark of a candidate may take.
+    trains
+        Whether the loop filters of the best trial are trained, in one more trial.
     """
 
     objects: Objects | None = None
     trials: int = 0
     benchmark_cpu_s: float = float("inf")
+    trains: bool = False
 
     def step(self, context: RoundContext) -> Step:
         """Draft the next trial, or propose the best one."""
@@ -148,7 +152,7 @@ class SearchPlanner:
     def _tried(self, context: RoundContext, notebook: Notebook) -> Step:
         notebook.hear(context.round - 1, context.answer or {}, context.incumbent.sha256, self.benchmark_cpu_s)
         if context.round < len(notebook.trials):
-            return Step(Draft(self._candidate(notebook.trials[context.round]), probe=True))
+            return Step(self._draft(notebook.trials[context.round]))
         if len(notebook.trials) < self.trials:
             proposal = self.propose(context.briefing(), notebook.trials)
             if isinstance(proposal, Proposal):
@@ -157,6 +161,8 @@ class SearchPlanner:
         best = notebook.best()
         if best is None:
             return Step(self.propose(context.briefing(), notebook.trials))
+        if self.trains and not notebook.trained and self._trainer(best):
+            return Step(self._draft(notebook.add_training(best)))
         return Step(Proposal(self._candidate(best), best.hypothesis, best.summary, SEARCH))
 
     def propose(self, briefing: Briefing, trials: Sequence[Trial] = ()) -> Proposal | NoProposal:
@@ -178,13 +184,22 @@ class SearchPlanner:
             if len(written) > MAX_WRITTEN:
                 break
             written.add(child)
-            candidate = Candidate(write_codec(child))
+            candidate = Candidate(with_constants_of(write_codec(child), briefing.incumbent.source))
             if candidate.normalised_sha256 in briefing.tried or candidate.normalised_sha256 in probed:
                 continue
             if not ahead:
                 return Proposal(candidate, _hypothesis(moves), _summary(genome, child, origin), SEARCH)
             ahead -= 1
         return NoProposal("every codec within reach of the incumbent was tried")
+
+    def _draft(self, trial: Trial) -> Draft:
+        trainer = self._trainer(trial) if trial.trains else ""
+        return Draft(self._candidate(trial), probe=True, trainer=trainer)
+
+    def _trainer(self, trial: Trial) -> str:
+        """Return the trainer of a trial's codec, "" if it has nothing to train."""
+        genome = read_genome(self._candidate(trial).source)
+        return write_trainer(genome) if genome else ""
 
     def _candidate(self, trial: Trial) -> Candidate:
         assert self.objects is not None  # it holds the trials

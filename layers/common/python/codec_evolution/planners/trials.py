@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from codec_evolution import artifacts
+from codec_evolution.candidate import SourceError
 from codec_evolution.contracts import Item, Report
 from codec_evolution.judging.probe import probe_figures
 from codec_evolution.planner_specs import SEARCH
 from codec_evolution.planners.base import Proposal
+from codec_evolution.planners.training import BadTrainer, read_trained
 from codec_evolution.ports import Objects
 from codec_evolution.pricing import compute_cost, load_prices
 
@@ -35,6 +37,8 @@ class Trial:
         How it failed; "" if it did not.
     seconds
         What the sandbox took.
+    trains
+        Whether its constants are trained first; its source has them once the sandbox has answered.
     """
 
     source_sha256: str
@@ -46,6 +50,7 @@ class Trial:
     rate: float | None = None
     failure: str = ""
     seconds: float = 0.0
+    trains: bool = False
 
     def hear(self, report: Report, incumbent: Report | None, budget_cpu_s: float) -> None:
         """Take the sandbox's answer.
@@ -83,6 +88,11 @@ class Notebook:
         stored = objects.get_json(artifacts.trials(item.lineage, item.attempt_id)) or {}
         return cls(objects, item, [Trial(**each) for each in stored.get("trials", ())])
 
+    @property
+    def trained(self) -> bool:
+        """Whether a trial has trained its constants, or tried to."""
+        return any(trial.trains for trial in self.trials)
+
     def best(self) -> Trial | None:
         """Return the trial with the lowest rate, or None if none has one."""
         measured = [
@@ -100,6 +110,8 @@ class Notebook:
         incumbent = artifacts.load_report(self.objects, curve)
         if "source_sha256" in answer:
             self.trials[number].hear(Report.model_validate(answer), incumbent, budget_cpu_s)
+            if self.trials[number].trains:
+                self._take_constants(self.trials[number], answer)
         else:
             failure: Mapping[str, Any] = answer.get("failure") or {}
             self.trials[number].heard = True
@@ -120,6 +132,27 @@ class Notebook:
             )
         )
         self._store()
+
+    def add_training(self, best: Trial) -> Trial:
+        """Note, before it runs, a trial of the best source so far with constants that are trained first."""
+        trial = replace(best, heard=False, rate=None, failure="", seconds=0.0, trains=True)
+        self.trials.append(trial)
+        self._store()
+        return trial
+
+    def _take_constants(self, trial: Trial, answer: Mapping[str, Any]) -> None:
+        """Give a trial the source with the constants that the sandbox has trained and measured."""
+        try:
+            found = read_trained(answer)
+            if found is None:
+                return
+            made = found.applied_to(artifacts.load_source(self.objects, trial.source_sha256))
+        except (BadTrainer, SourceError) as problem:
+            trial.rate, trial.failure = None, str(problem)
+            return
+        self.objects.put_text(artifacts.source(made.sha256), made.source)
+        trial.source_sha256, trial.normalised_sha256 = made.sha256, made.normalised_sha256
+        trial.summary += f" Trained in this attempt: {', '.join(found.arrays)}."
 
     def _store(self) -> None:
         lineage, attempt_id = self.item.lineage, self.item.attempt_id

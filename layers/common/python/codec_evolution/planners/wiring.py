@@ -16,7 +16,8 @@ Builder = Callable[[Connections], RoundPlanner | NoProposal]
 def build_search(connections: Connections) -> SearchPlanner:
     """Return the offline search; it needs no credential."""
     trials = SEARCH_TRIALS[connections.settings["SEARCH_EFFORT"]]
-    return SearchPlanner(connections.objects, trials, float(connections.settings["BENCHMARK_CPU_S"]))
+    cpu_s = float(connections.settings["BENCHMARK_CPU_S"])
+    return SearchPlanner(connections.objects, trials, cpu_s, trains=trials > 0)
 
 
 BUILDERS: Mapping[str, Builder] = {CLAUDE: build_claude, SEARCH: build_search}

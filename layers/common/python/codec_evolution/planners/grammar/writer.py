@@ -75,6 +75,14 @@ def write_codec(
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip("\n") + "\n"
 
 
+def write_trainer(genome: Genome) -> str:
+    """Return the trainer of a codec's loop filters; "" for a codec that has none, or works at plain pace."""
+    genome = genome.canonical()
+    if genome.loop_filter != "trained" or not genome.quick:
+        return ""
+    return _environment().get_template("trainer.py.j2").render(g=genome).lstrip("\n")
+
+
 def _sections(genome: Genome) -> list[str]:
     """Return the names of a codec's templates, in the order of its text."""
     search = "quick_search" if genome.quick else "motion_search"
