@@ -93,6 +93,11 @@ def _picture(outcome: Outcome) -> dict[str, dict[str, Any]]:
     }
 
 
+def _trained(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return what was trained, nothing where nothing was."""
+    return {} if outcome.trained is None else {"trained": outcome.trained.report()}
+
+
 def processor() -> str:
     """Return the model of this machine's processor: where it differs, floats may differ in their last bit."""
     with contextlib.suppress(OSError):
@@ -137,9 +142,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "total_cpu_s": request.total_cpu_s,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
-    report |= _bits(outcome) | _picture(outcome)
-    if outcome.trained is not None:
-        report["trained"] = outcome.trained.report()
+    report |= _bits(outcome) | _picture(outcome) | _trained(outcome)
     if request.windows_of:
         report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:
