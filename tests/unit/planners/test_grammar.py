@@ -111,9 +111,10 @@ def test_a_quick_codec_shows_about_what_a_plain_one_does_at_about_its_rate(genes
     sizes, qualities = [], []
     for pace in ("plain", "quick"):
         source = source_of(STRONG.with_genes(pace=pace, **genes))
-        packets, _ = encode(source, FRAMES, 50)
-        sizes.append(sum(map(len, packets)))
-        qualities.append(psnr(FRAMES, decode(source, packets, FRAMES, 50)[0]))
+        runs = [(quality, encode(source, FRAMES, quality)[0]) for quality in (40, 60)]
+        sizes.append(sum(len(packet) for _, packets in runs for packet in packets))
+        shown = [psnr(FRAMES, decode(source, packets, FRAMES, quality)[0]) for quality, packets in runs]
+        qualities.append(sum(shown) / len(shown))
     assert sizes[1] == pytest.approx(sizes[0], rel=0.05)
     assert qualities[1] == pytest.approx(qualities[0], abs=0.25)
 
@@ -307,6 +308,20 @@ def test_quick_codecs_predict_the_motion_of_high_definition_and_pack_what_is_lar
     assert (
         load(source_of(Genome(pace="quick")))["MOST_SAMPLES"] < full_hd
     )  # without motion, nothing is gained
+
+
+@pytest.mark.slow
+def test_quick_codecs_follow_far_motion_where_a_frame_is_larger_than_those_of_a_contest() -> None:
+    draw = np.random.default_rng(1)
+    scene = sum(
+        np.kron(draw.normal(0, 2 * np.sqrt(size), (512 // size, 512 // size)), np.ones((size, size)))
+        for size in (4, 16, 64)
+    )
+    scene = np.stack([scene + 128] * 3, axis=2).clip(0, 255).astype(np.uint8)
+    frames = [scene[y : y + 288, x : x + 384] for y, x in ((0, 0), (37, 45), (74, 90))]
+    source = source_of(STRONG.with_genes(pace="quick"))
+    first, second, third = (len(packet) for packet in encode(source, frames, 50)[0])
+    assert max(second, third) < first / 2
 
 
 def test_quick_codecs_pack_large_frames_of_noise_or_without_detail_and_search_the_motion_of_all_others() -> (
