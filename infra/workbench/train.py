@@ -9,8 +9,6 @@ Contests draw these windows, so only held-out clips and sealed windows tell what
 
 from __future__ import annotations
 
-import base64
-import lzma
 import math
 import random
 import sys
@@ -18,13 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from codec_evolution.planners.grammar import trained
-from codec_evolution.planners.grammar.writer import write_codec
+from codec_evolution.planners.grammar.writer import write_codec, write_trainer
 from codec_evolution.planners.parts import strongest
 from codec_sandbox.clips import SEALED_WINDOW, ClipSet
+from codec_sandbox.trained_arrays import packed_text
 
 CLIPS = ("bunny", "carphone")
 """The training clips; the sealed window of each is left out, because figures of record are measured there."""
@@ -49,12 +48,6 @@ LEAST_GAIN = 12.0
 _GRADES = (0, 6, 20)
 """What the bytes of confidence stand for in the codec."""
 
-_PACKING = ({"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0},)
-"""The smallest of what `lzma.decompress` reads: numbers have no neighbours as letters have."""
-
-RIDGE = 0.002
-FILTER_UNIT = 256
-
 
 class Counting:
     """Counts the bits of one sequence by context, as the codec's coder codes them."""
@@ -77,85 +70,6 @@ class Counting:
             return result
 
         setattr(coder, name, counted)
-
-
-class Equations:
-    """Normal equations of a filter, one set for every place: a group of steps, a class, or more."""
-
-    def __init__(self, *shape: int) -> None:
-        *places, features = shape
-        self.products = np.zeros((*places, features, features))
-        self.targets = np.zeros((*places, features))
-
-    def add(self, places: tuple[int, ...], classes: Any, features: Any, target: Any, step: int) -> None:
-        """Add a plane whose 4 x 4 blocks have classes; errors count in steps, so that coarse frames do not outweigh."""
-        classes = classes.repeat(4, axis=0).repeat(4, axis=1).reshape(-1)
-        features, target = features.reshape(len(features), -1), target.astype(np.float32).reshape(-1)
-        weight = (16 / step) ** 2
-        for place in np.unique(classes):
-            here = features[:, classes == place]
-            self.products[(*places, place)] += weight * (here @ here.T)
-            self.targets[(*places, place)] += weight * (here @ target[classes == place])
-
-    def solve(self) -> str:
-        """Return the weights as they stand in a source."""
-        weights = np.zeros(self.targets.shape)
-        for place in np.ndindex(*self.targets.shape[:-1]):
-            matrix = self.products[place]
-            ridge = np.trace(matrix) / len(matrix) * RIDGE + 1e-6
-            weights[place] = np.linalg.solve(matrix + ridge * np.eye(len(matrix)), self.targets[place])
-        return packed(np.clip(np.rint(weights * FILTER_UNIT), -127, 127).astype(np.int8).tobytes())
-
-
-class Filters:
-    """The equations of both loop filters."""
-
-    def __init__(self, codec: Any) -> None:
-        groups = len(codec.STEP_EDGES) + 1
-        self.luma = Equations(groups, codec.CLASSES, codec.FEATURES)
-        self.chroma = Equations(groups, 2, codec.CHROMA_CLASSES, codec.CHROMA_FEATURES)
-
-    def watch(self, codec: Any) -> None:
-        """Collect from every frame that the codec filters."""
-        apply, luma, classes_of = codec.apply_filter, codec.filter_correction, codec.chroma_classes
-        chroma = codec.chroma_correction
-        source: list[Any] = []
-        planes: list[Any] = []
-
-        def begin(*arguments: Any) -> Any:
-            source[:] = arguments[-1]
-            return apply(*arguments)
-
-        def collect_luma(plane: Any, prediction: Any, coded: Any, step: int) -> Any:
-            padded = np.pad(plane, 3, mode="edge").astype(np.float32)
-            features = codec.filter_features(padded, prediction.astype(np.float32), step)
-            stacked = np.stack([feature.copy() for feature in features])
-            classes = codec.filter_classes(plane, coded, step)
-            self.luma.add((group_of(codec, step),), classes, stacked, source[0] - plane, step)
-            return luma(plane, prediction, coded, step)
-
-        def keep_plane(plane: Any, *arguments: Any) -> Any:
-            planes[:] = [plane]
-            return classes_of(plane, *arguments)
-
-        def collect_chroma(features: Any, classes: Any, index: int, step: int) -> Any:
-            target = source[1 + index] - planes[0]
-            self.chroma.add((group_of(codec, step), index), classes, features, target, step)
-            return chroma(features, classes, index, step)
-
-        codec.apply_filter, codec.filter_correction = begin, collect_luma
-        codec.chroma_classes, codec.chroma_correction = keep_plane, collect_chroma
-
-
-def group_of(codec: Any, step: int) -> int:
-    """Return the group of steps to which a step belongs."""
-    return sum(step > edge for edge in codec.STEP_EDGES)
-
-
-def packed(data: bytes) -> str:
-    """Return bytes as they stand in a source."""
-    packed = lzma.compress(data, format=lzma.FORMAT_ALONE, filters=_PACKING)
-    return base64.b85encode(packed).decode("ascii")
 
 
 def sequences() -> Iterator[tuple[np.ndarray, int]]:
@@ -205,7 +119,9 @@ def beginnings(zeros: np.ndarray, ones: np.ndarray, weights: list[list[float]], 
     steps[best == 0] = 0
     packed_weights = np.clip(np.rint(100 + 100 * np.concatenate(weights) / unit), 0, 255)
     grades = np.array([_GRADES.index(confidence) for confidence in CONFIDENCES])[best]
-    return packed(b"".join(part.astype(np.uint8).tobytes() for part in (steps + 64, grades, packed_weights)))
+    return packed_text(
+        b"".join(part.astype(np.uint8).tobytes() for part in (steps + 64, grades, packed_weights))
+    )
 
 
 _LOG_GAMMA = np.frompyfunc(math.lgamma, 1, 1)
@@ -226,16 +142,24 @@ def _adaptive_cost(zeros: np.ndarray, ones: np.ndarray, probability: np.ndarray,
     return cost.sum(axis=0)
 
 
-def run_pass(source: str, *, carry: bool) -> tuple[np.ndarray, np.ndarray, list[list[float]], Filters, int]:
-    """Encode all sequences; return counts, mean mixing weights, the filters' equations and all bytes."""
+Pass: TypeAlias = tuple[np.ndarray, np.ndarray, list[list[float]], dict[str, Any], int]
+
+
+def run_pass(source: str, *, carry: bool) -> Pass:
+    """Encode all sequences; return counts, mean mixing weights, the filters' equations and all bytes.
+
+    The grammar's own trainer stands behind the codec and watches its filters.
+    """
     zeros, ones, history, size = [], [], [], 0
-    codec = load(source)
-    filters = Filters(codec)
+    watched = f"{source}\n{write_trainer(TRAINED_ON)}"
+    codec = load(watched)
+    codec.begin_equations()
+    equations: dict[str, Any] = codec.EQUATIONS
     weights: list[list[int]] = []
     for frames, quality in sequences():
-        codec = load(source)
+        codec = load(watched)
+        codec.EQUATIONS = equations
         counting = Counting(codec)
-        filters.watch(codec)
         if carry and weights:
             _begin_with(codec, weights)
         size += encode(codec, frames, quality)
@@ -245,7 +169,12 @@ def run_pass(source: str, *, carry: bool) -> tuple[np.ndarray, np.ndarray, list[
         ones.append(counting.ones)
     late = history[len(history) // 3 :]
     mean = [np.mean(each, axis=0).tolist() for each in zip(*late, strict=True)]
-    return np.stack(zeros), np.stack(ones), mean, filters, size
+    return np.stack(zeros), np.stack(ones), mean, equations, size
+
+
+def solved(equations: Any) -> str:
+    """Return the solution of a filter's equations as it stands in a source."""
+    return packed_text(equations.solve(np.zeros(equations.targets.shape)).tobytes())
 
 
 def _begin_with(codec: Any, weights: list[list[int]]) -> None:
@@ -263,17 +192,21 @@ def main(path: Path = Path(trained.__file__)) -> None:
     """Train, and write the constants into the grammar."""
     start = time.process_time()
     neutral = TRAINED_ON.with_genes(beginnings="even")
-    zeros, ones, weights, filters, size = run_pass(write_codec(neutral, "", "", ""), carry=True)
-    luma = filters.luma.solve()
+    zeros, ones, weights, equations, size = run_pass(write_codec(neutral, "", "", ""), carry=True)
+    luma = solved(equations["luma"])
     print(f"pass 1: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
     unit = load(write_codec(neutral)).UNIT_WEIGHT
     first = beginnings(zeros, ones, weights, unit)
     source = write_codec(TRAINED_ON.with_genes(beginnings="trained"), first, luma, "")
-    zeros, ones, weights, filters, size = run_pass(source, carry=True)
+    zeros, ones, weights, equations, size = run_pass(source, carry=True)
     print(f"pass 2: {size} bytes, {time.process_time() - start:.0f} CPU s", file=sys.stderr)
     text = Path(trained.__file__).read_text("utf-8")
     second = beginnings(zeros, ones, weights, unit)
-    for name, value in (("BEGINNINGS", second), ("FILTER", luma), ("CHROMA_FILTER", filters.chroma.solve())):
+    for name, value in (
+        ("BEGINNINGS", second),
+        ("FILTER", luma),
+        ("CHROMA_FILTER", solved(equations["chroma"])),
+    ):
         text = _replaced(text, name, value)
     path.write_text(text, "utf-8")
 

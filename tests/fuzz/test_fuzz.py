@@ -165,6 +165,12 @@ EVENT = {
 }
 HUGE = {**EVENT, "configs": [{"BLOCK": 10**400}]}
 """JSON has integers that no float holds."""
+TRAINING = {
+    **EVENT,
+    "stages": ["train", "probe"],
+    "configs": [],
+    "trainer": {"source_zb64": EVENT["envelope"]["source_zb64"]},
+}
 POLICIES = st.binary(max_size=60) | st.lists(
     st.sampled_from(
         [
@@ -198,7 +204,7 @@ def parsed(event: Any) -> None:
 
 @drawn(120)
 @example(HUGE)
-@given(JSON | damaged(EVENT))
+@given(JSON | damaged(EVENT) | damaged(TRAINING))
 def test_a_request_of_the_sandbox_is_read_or_refused_by_name(event):
     parsed(event)
 

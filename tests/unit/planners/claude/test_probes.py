@@ -2,7 +2,7 @@
 
 import pytest
 from codec_evolution import artifacts
-from codec_evolution.candidate import sha256_hex
+from codec_evolution.candidate import sha256_hex, unpack_text
 from codec_evolution.contracts import Envelope
 from codec_evolution.judging.probe import SYNTAX_ELEMENTS
 from codec_evolution.planners.claude.experiments import LONGEST_S
@@ -209,6 +209,86 @@ def test_a_tuning_whose_source_is_best_keeps_it_and_one_that_failed_throughout_s
 )
 def test_ranges_that_cannot_be_tuned_cost_a_round_and_no_probe(measured, given, word):
     run = measured(given, GIVES_UP)
+    assert run.plan().next == "again"
+    run.plan(1)
+    assert word in run.last_message()
+    assert run.transcript()["experiments"] == {}
+
+
+WEIGHED = CODEC + '\nWEIGHTS = ""\n'
+TRAINER = "def train(videos, config):\n    return {}\n"
+
+
+def trains(source: str = WEIGHED, trainer: str = TRAINER) -> dict:
+    return uses("train", source=source, base=None, edits=None, trainer=trainer)
+
+
+def learnt(source: str, seconds: float = 60.0, **changes) -> dict:
+    """Return the report on a training that fills `WEIGHTS`."""
+    text = source.encode()
+    edits = [[text.index(b"WEIGHTS"), len(text) - 1, '# Trained on bunny/1.\nWEIGHTS = "abc"']]
+    made = source.replace('WEIGHTS = ""', '# Trained on bunny/1.\nWEIGHTS = "abc"')
+    found = {
+        "source_sha256": sha256_hex(made),
+        "edits": edits,
+        "arrays": {"WEIGHTS": {"dtype": "int8", "shape": [2, 3], "text_bytes": 3}},
+        "windows": ["bunny/1", "carphone/4"],
+        "cpu_s": 41.0,
+    }
+    return BETTER | {"trained": found | changes, "timings_s": {"train": seconds, "probe": 5.0}}
+
+
+def test_a_training_writes_its_constants_into_the_draft_and_is_measured_with_them(measured):
+    run = measured(trains(), submits(None, base="draft", edits=[]))
+    asked = run.plan().request
+    assert asked["stages"] == ["validate", "smoke", "train", "probe"]
+    assert unpack_text(asked["trainer"]["source_zb64"], "trainer", 10_000) == TRAINER
+    planned = run.plan(1, learnt(WEIGHED))
+    told = run.last_message()
+    assert "Trained in 41 CPU seconds on bunny/1, carphone/4: WEIGHTS int8 (2, 3), 3 characters." in told
+    assert (
+        "Mean change of rate against the incumbent: -5.1 %" in told
+        and "Probes left in this attempt: 2." in told
+    )
+    assert "abc" not in told, "the text itself never passes through the model"
+    source = Envelope.model_validate(planned.request["envelope"]).source()
+    assert source == WEIGHED.replace('WEIGHTS = ""', '# Trained on bunny/1.\nWEIGHTS = "abc"')
+
+
+def test_a_repeated_round_asks_for_the_same_training(measured):
+    run = measured(trains(), GIVES_UP)
+    assert run.plan().request == run.plan().request
+
+
+def test_a_training_is_paid_as_a_probe_even_if_it_fails(measured):
+    run = measured(trains(), trains(), GIVES_UP, probes=1)
+    run.plan()
+    failure = {"stage": "train", "kind": "return_type", "message": "WEIGHTS has values that are not finite"}
+    again = run.plan(1, {"outcome": "failed", "failure": failure, "timings_s": {"train": 30.0}}).request
+    assert "not finite" in run.last_message()
+    assert again["stages"] == ["validate", "smoke"] and "trainer" not in again
+    kept = run.objects.get_json(artifacts.model_usage(LINEAGE, ATTEMPT))
+    cost = compute_cost(load_prices(), plan_s=0.0, benchmark_s=30.0)
+    assert (kept["probes"], kept["probe_cost_usd"]) == (1, pytest.approx(cost, abs=1e-6))
+
+
+def test_constants_that_make_another_source_than_the_measured_one_are_told_as_a_failure(measured):
+    run = measured(trains(), GIVES_UP)
+    run.plan()
+    run.plan(1, learnt(WEIGHED, source_sha256="0" * 64))
+    assert "do not lead to the source that was measured" in run.last_message()
+
+
+@pytest.mark.parametrize(
+    ("trainer", "word"),
+    [
+        ("def fit(): pass", "no function train"),
+        ("def (", "bad_trainer"),
+        ("#" * 40_000, "the limit is 32768"),
+    ],
+)
+def test_a_text_that_is_no_trainer_costs_a_round_and_no_probe(measured, trainer, word):
+    run = measured(trains(trainer=trainer), GIVES_UP)
     assert run.plan().next == "again"
     run.plan(1)
     assert word in run.last_message()

@@ -249,6 +249,7 @@ def test_framework_tools_are_only_offered_to_the_slot_that_has_them(harness):
         "submit_codec",
         "evaluate_draft",
         "tune",
+        "train",
         "inspect_attempt",
         "inspect_part",
         "give_up",
@@ -271,7 +272,7 @@ def test_the_tools_that_carry_a_source_stream_their_input_as_it_is_written(harne
     run = harness(GIVES_UP)
     run.plan()
     eager = {tool["name"] for tool in run.script.calls[0]["tools"] if tool.get("eager_input_streaming")}
-    assert eager == {"submit_codec", "evaluate_draft", "tune"}
+    assert eager == {"submit_codec", "evaluate_draft", "tune", "train"}
 
 
 def test_the_last_round_of_a_model_that_always_thinks_keeps_its_tools_and_takes_two(harness):

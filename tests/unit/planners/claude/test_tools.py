@@ -18,7 +18,7 @@ from codec_evolution.planners.claude import toolbox
 from pydantic import Field
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "tools.json"
-OWN = ["submit_codec", "evaluate_draft", "tune", "inspect_attempt", "inspect_part", "give_up"]
+OWN = ["submit_codec", "evaluate_draft", "tune", "train", "inspect_attempt", "inspect_part", "give_up"]
 
 
 def written(tools: list) -> str:

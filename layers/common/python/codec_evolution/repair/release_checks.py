@@ -42,6 +42,12 @@ PROBED = ProbeFigures(
 """Any figures of a probe."""
 VARIED = (Variant({}, PROBED), Variant({"name": 1.0}, None, "failure"))
 """Any settings that were tried."""
+LEARNT: dict[str, Any] = {
+    "arrays": {"NAME": {"dtype": "int8", "shape": [2, 3], "text_bytes": 8}},
+    "windows": ["clip/1"],
+    "cpu_s": 1.0,
+}
+"""Any training."""
 NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "no_tool_call"},
     {"notice": "cut_off", "max_tokens": 1},
@@ -49,9 +55,10 @@ NOTICES_GIVEN: tuple[dict[str, Any], ...] = (
     {"notice": "not_offered", "tool": "tool", "last": False},
     {"notice": "refused", "reason": "reason", "nearest": "line"},
     {"notice": "draft_failed", "report": "report", "submitted": True},
-    {"notice": "draft_passed", "probe": None, "no_probe": "", "probes_left": 0},
-    {"notice": "draft_passed", "probe": None, "no_probe": "reason", "probes_left": 0},
-    {"notice": "draft_passed", "probe": PROBED, "no_probe": "", "probes_left": 1},
+    {"notice": "draft_passed", "probe": None, "no_probe": "", "trained": None, "probes_left": 0},
+    {"notice": "draft_passed", "probe": None, "no_probe": "reason", "trained": None, "probes_left": 0},
+    {"notice": "draft_passed", "probe": PROBED, "no_probe": "", "trained": None, "probes_left": 1},
+    {"notice": "draft_passed", "probe": PROBED, "no_probe": "", "trained": LEARNT, "probes_left": 1},
     {"notice": "tuned", "variants": [], "best": None, "probes_left": 0},
     {"notice": "tuned", "variants": VARIED, "best": {}, "probes_left": 0},
     {"notice": "tuned", "variants": VARIED, "best": {"name": 1.0}, "probes_left": 1},

@@ -12,8 +12,8 @@ from codec_evolution.pricing import compute_cost, load_prices
 
 LONGEST_S = 900.0
 """Seconds that the benchmark function may take for one draft; a test holds it to the function's own limit."""
-PROBE = "probe"
-"""The sandbox's stage."""
+STAGES = ("train", "probe")
+"""The sandbox's stages that count against the attempt's number of probes."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Laboratory:
         if timings:
             entry.seconds = sum(timings.values())
             entry.cost_usd = compute_cost(load_prices(), plan_s=0.0, benchmark_s=entry.seconds)
-            entry.used = PROBE in timings
+            entry.used = any(stage in timings for stage in STAGES)
         entry.state = SETTLED
         # Stored before it is settled: after a crash in between, too much is booked, and nothing twice.
         self.save()

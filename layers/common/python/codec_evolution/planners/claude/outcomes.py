@@ -27,7 +27,8 @@ def stored_outcome(objects: Objects, outcome: Outcome, talk: Transcript) -> dict
         submission = dict(outcome.submission or {})
         kept = {"kind": "draft", "source_sha256": candidate.sha256, "submission": submission}
         configs = [dict(each) for each in outcome.configs]
-        return {**kept, "probe": outcome.probe, "no_probe": outcome.no_probe, "configs": configs}
+        more = {"trainer": outcome.trainer} if outcome.trainer else {}
+        return {**kept, "probe": outcome.probe, "no_probe": outcome.no_probe, "configs": configs, **more}
     return {
         "kind": "proposal",
         "source_sha256": candidate.sha256,
@@ -45,7 +46,7 @@ def restored(objects: Objects, stored: dict[str, Any]) -> Outcome:
     if stored["kind"] == "again":
         return ContinueRound()
     if stored["kind"] == "draft":
-        probe = {name: stored[name] for name in ("probe", "no_probe") if name in stored}
+        probe = {name: stored[name] for name in ("probe", "no_probe", "trainer") if name in stored}
         configs = tuple(stored.get("configs", ()))
         return Draft(candidate_of(objects, stored), stored["submission"], **probe, configs=configs)
     return proposal_of(objects, stored, stored["model"])

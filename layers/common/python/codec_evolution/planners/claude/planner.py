@@ -11,10 +11,9 @@ from typing import Any
 from codec_evolution import artifacts
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.clock import day_of
-from codec_evolution.contracts import MAX_ROUNDS, Item, Report
+from codec_evolution.contracts import MAX_ROUNDS, Item
 from codec_evolution.framework.ports import Modifications
 from codec_evolution.framework.rendering import Part
-from codec_evolution.judging.probe import ProbeFigures, best_variant, probe_figures, tuned_figures
 from codec_evolution.planner_specs import CLAUDE
 from codec_evolution.planners.base import (
     Draft,
@@ -29,6 +28,7 @@ from codec_evolution.planners.claude.asking import Asker, write_off
 from codec_evolution.planners.claude.budget import AttemptBudget, BudgetSpent
 from codec_evolution.planners.claude.distilling import Distiller
 from codec_evolution.planners.claude.experiments import Laboratory
+from codec_evolution.planners.claude.findings import Findings
 from codec_evolution.planners.claude.language_model import (
     LanguageModel,
     ModelAnswer,
@@ -36,7 +36,6 @@ from codec_evolution.planners.claude.language_model import (
     ModelFault,
 )
 from codec_evolution.planners.claude.outcomes import (
-    candidate_of,
     proposal_of,
     restored,
     stored_outcome,
@@ -44,10 +43,8 @@ from codec_evolution.planners.claude.outcomes import (
 from codec_evolution.planners.claude.reading import REFUSAL, AnswerReader
 from codec_evolution.planners.claude.settings import ClaudeSettings
 from codec_evolution.planners.claude.transcript import Transcript
-from codec_evolution.planners.constants import with_constants
 from codec_evolution.planners.evidence import EvidenceReader, Reading, cycle_context
 from codec_evolution.planners.failures import FailureAnalyst, find_stagnation
-from codec_evolution.planners.inspection import failure_text
 from codec_evolution.planners.memory import Memory, Notes
 from codec_evolution.planners.prompts import (
     CYCLE,
@@ -246,29 +243,14 @@ class ClaudePlanner:
             return None
         if before.get("kind") != "draft":
             return None
+        findings = Findings(reader, talk, self.objects, context.item.seed, laboratory.left)
         if answer.get("outcome") == "passed":
             talk.passed.append(before["source_sha256"])
             if before["submission"]:
                 return proposal_of(self.objects, before, talk.model)
-            if before.get("configs") and before.get("probe"):
-                self._tuned(reader, answer, talk, context, before, laboratory.left)
-                return None
-            figures = self._figures(answer, talk, context) if before.get("probe") else None
-            reader.notify(
-                "draft_passed",
-                error=False,
-                probe=figures,
-                no_probe=before.get("no_probe", ""),
-                probes_left=laboratory.left,
-            )
-            return None
-        failure = answer.get("failure") or {"message": "the sandbox gave no report"}
-        reader.notify(
-            "draft_failed",
-            error=True,
-            report=failure_text(failure),
-            submitted=bool(before["submission"]),
-        )
+            findings.passed(before, answer)
+        else:
+            findings.failed(before, answer)
         return None
 
     def _probed(self, outcome: Outcome, talk: Transcript, context: RoundContext) -> Outcome:
@@ -277,35 +259,6 @@ class ClaudePlanner:
             return outcome
         reason = self._laboratory(talk, context).reserve(context.round)
         return replace(outcome, probe=not reason, no_probe=reason)
-
-    def _figures(
-        self, answer: Mapping[str, Any], talk: Transcript, context: RoundContext
-    ) -> ProbeFigures | None:
-        """Return the figures of a probe beside those of the incumbent that the prompt shows."""
-        curve = artifacts.training_curve(talk.incumbent, context.item.seed)
-        return probe_figures(Report.model_validate(answer), artifacts.load_report(self.objects, curve))
-
-    def _tuned(
-        self,
-        reader: AnswerReader,
-        answer: Mapping[str, Any],
-        talk: Transcript,
-        context: RoundContext,
-        before: dict[str, Any],
-        left: int,
-    ) -> None:
-        """Show what a tuning has measured; the source with the best numbers becomes the draft."""
-        curve = artifacts.training_curve(talk.incumbent, context.item.seed)
-        incumbent = artifacts.load_report(self.objects, curve)
-        found = tuned_figures(Report.model_validate(answer), incumbent)
-        best = best_variant(found)
-        source = candidate_of(self.objects, before).source
-        if best is not None and best.config:
-            source = with_constants(source, best.config)
-        talk.draft = sha256_hex(source)
-        self.objects.put_text(artifacts.source(talk.draft), source)
-        config = dict(best.config) if best is not None else None
-        reader.notify("tuned", error=best is None, variants=found, best=config, probes_left=left)
 
     def _laboratory(self, talk: Transcript, context: RoundContext) -> Laboratory:
         item = context.item

@@ -30,6 +30,7 @@ from codec_evolution.planners.inspection import attempt_report
 from codec_evolution.planners.novelty import changes, restored_loser
 from codec_evolution.planners.parts import UnknownPart, part_source
 from codec_evolution.planners.prompts import NOTICES, Prompts
+from codec_evolution.planners.training import BadTrainer, check_trainer
 from codec_evolution.planners.units import UnknownUnit, unit_text
 from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
@@ -139,7 +140,7 @@ class AnswerReader:
                 return self._continue("inspection", "", error=False, text=part_source(given.part.strip()))
             if isinstance(given, toolbox.SourceInput):
                 return self._source_sent(given)
-        except (BadInput, EditFailed, RequestRefused, UnknownPart, UnknownUnit) as problem:
+        except (BadInput, BadTrainer, EditFailed, RequestRefused, UnknownPart, UnknownUnit) as problem:
             nearest = problem.nearest if isinstance(problem, EditFailed) else ""
             return self._continue("refused", str(problem), reason=str(problem), nearest=nearest)
         arguments = given.model_dump()
@@ -151,12 +152,15 @@ class AnswerReader:
             candidate = Candidate(self._source_of(given))
         except SourceError as error:
             raise RequestRefused(f"bad_source: {error}") from None
-        # The incumbent itself may be tuned, a tested source too: what comes out has other numbers.
-        refusal = "" if isinstance(given, toolbox.Tuning) else self.context.refusal(candidate)
-        if refusal:
-            raise RequestRefused(refusal)
+        # The incumbent itself may be tuned or trained, a tested source too: what comes out has other numbers.
         if isinstance(given, toolbox.Tuning):
             return self._tuning(candidate, given)
+        if isinstance(given, toolbox.Training):
+            check_trainer(given.trainer)
+            return Draft(candidate, trainer=given.trainer)
+        refusal = self.context.refusal(candidate)
+        if refusal:
+            raise RequestRefused(refusal)
         self._warn(candidate)
         if not isinstance(given, toolbox.Submission):
             return Draft(candidate)

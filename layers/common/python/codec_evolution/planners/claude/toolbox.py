@@ -11,6 +11,7 @@ from codec_evolution.framework.tool_specs import FRAMEWORK_TOOLS, ToolInput, Too
 SUBMIT = "submit_codec"
 DRAFT = "evaluate_draft"
 TUNE = "tune"
+TRAIN = "train"
 INSPECT = "inspect_attempt"
 INSPECT_PART = "inspect_part"
 GIVE_UP = "give_up"
@@ -71,6 +72,17 @@ class Tuning(SourceInput):
     ranges: list[RangeInput] = Field(description="One to four constants with their ranges.")
 
 
+class Training(SourceInput):
+    """Input of `TRAIN`."""
+
+    trainer: str = Field(
+        description="Python that runs behind the source, in its namespace: it may call its functions, and redefine one "
+        "to watch it. It defines train(videos, config), which returns a dict of numpy arrays (int8 to float32, finite) "
+        "by the name of the constant. videos is a list of (frames, fps), frames uint8 (T, H, W, 3); config has seed "
+        "and max_edges."
+    )
+
+
 class Inspection(ToolInput):
     """Input of `INSPECT`."""
 
@@ -117,6 +129,16 @@ PLANNER_TOOLS: tuple[ToolSpec[ToolInput], ...] = (
         "constants, each read as config.get('name', number), drawn from the ranges that you give. Returns a table of "
         "rate and time against the incumbent, and keeps the source with the best numbers as 'draft'. Costs one round "
         "and one probe.",
+        eager=True,
+    ),
+    ToolSpec(
+        TRAIN,
+        Training,
+        "Fit constants of a source (filter weights, tables of probabilities, a network) to the training clips: the "
+        "sandbox runs your trainer on windows that are not in this contest, writes what it returns into the source, "
+        'and probes the result. Each constant must stand in the source as NAME = "..." at the top level, perhaps '
+        "empty, and is read as np.frombuffer(lzma.decompress(base64.b85decode(NAME)), dtype). Returns the sizes and "
+        "the figures of evaluate_draft, and keeps the trained source as 'draft'. Costs one round and one probe.",
         eager=True,
     ),
     ToolSpec(
