@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from codec_evolution.planners.constants import VARIANTS, named_constants
+from codec_evolution.planners.novelty import changes, changes_text
 
 from tests.integration.test_claude_cycle import KEY, ROOT, run
 from tests.support.messages_api import MessagesApi, Script
@@ -125,8 +126,9 @@ def test_the_trained_table_is_in_the_adopted_source_and_never_passes_through_the
     assert re.search(
         r"Trained in \d+ CPU seconds on bunny/\d, carphone/\d.*: BIAS int8 \(64\), \d+ characters", told
     )
-    print(json.dumps(record)[:4000])
-    assert "BIAS" in record["changes"]
+    untrained = changes_text(changes(BASELINE.read_text("utf-8"), tunable()))
+    empty, found = (re.search(r"\bBIAS (->\w+);", text) for text in (untrained, record["changes"]))
+    assert empty and found and found[1] != empty[1]
 
 
 def test_its_probes_are_paid_like_the_models_dollars(attempt):
