@@ -44,7 +44,9 @@ test: setup ## Check everything: format, lint, types and every test
 lint: style types templates ## Check format, lint, types and the CloudFormation templates
 
 coverage: setup ## Measure the branch coverage of the pure rooms by the unit tests alone
-	$(PY) -m pytest --numprocesses auto tests/unit --cov
+	@$(PY) -m pytest --numprocesses auto tests/unit --cov
+	@$(PY) -m coverage json -q -o - | $(PY) -c 'import json, sys; \
+	  print("branches of the pure rooms:", json.load(sys.stdin)["totals"]["percent_branches_covered_display"], "%")'
 
 bench: setup ## Measure stage times, isolation cost and measuring cost; prints JSON
 	$(PY) -m tests.bench

@@ -20,14 +20,18 @@ from typer.testing import CliRunner
 import infra.cli
 from infra.commands.codec_tables import print_benchmark, print_comparison
 from infra.errors import UserError
-from infra.workbench import comparison
-from infra.workbench.benchmark import benchmark_file, local_benchmark, validate_file
+from infra.workbench import benchmark, comparison
+from infra.workbench.benchmark import benchmark_file, local_benchmark, measure_source, validate_file
 from infra.workbench.clips_setup import ensure_clips
 from infra.workbench.comparison import compare_codecs
 from infra.workbench.named_codecs import NamedCodec, named_codecs
 from infra.workbench.plots import draw_rate_distortion, draw_side_by_side
 from infra.workbench.references import ENCODERS
 from tests.integration.codecs import honest, version_0
+from tests.integration.reports import (
+    assert_bd_rates_are_those_of_an_independent_computation,
+    assert_small_and_complete,
+)
 from tests.integration.support import adopted_record
 
 VERSION_0 = NamedCodec.of_file(CONTROL_SOURCE)
@@ -38,15 +42,41 @@ def outcome(tmp_path_factory):
     """Version 0, benchmarked once with all that can be asked for."""
     folder = tmp_path_factory.mktemp("benchmark")
     lines = []
-    result = benchmark_file(
-        CONTROL_SOURCE,
-        lines.append,
-        plot=folder / "curves",
-        picture=folder / "picture.png",
-        anchors=True,
-        with_vmaf=True,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "measure_source", noted)
+        result = benchmark_file(
+            CONTROL_SOURCE,
+            lines.append,
+            plot=folder / "curves",
+            picture=folder / "picture.png",
+            anchors=True,
+            with_vmaf=True,
+        )
     return result, lines, folder
+
+
+_reports = []
+
+
+def noted(*arguments, **options):
+    """Measure, and keep the sandbox's own report."""
+    _reports.append(measure_source(*arguments, **options))
+    return _reports[-1]
+
+
+@pytest.fixture
+def raw(outcome):
+    """The sandbox's own report behind `outcome`."""
+    (report,) = _reports
+    return report
+
+
+def test_the_printed_bd_rates_of_version_0_agree_with_an_independent_computation(raw):
+    assert_bd_rates_are_those_of_an_independent_computation(raw)
+
+
+def test_the_report_on_the_shipped_clips_is_small_and_complete(raw):
+    assert_small_and_complete(raw, ClipSet())
 
 
 def test_a_benchmark_prints_what_the_contract_of_the_command_line_names(outcome):
@@ -204,10 +234,9 @@ def test_a_comparison_shows_held_out_windows_where_they_were_measured():
     assert "held-out" not in printed(print_comparison, {"verdict": {**verdict, "held_out_rows": []}})
 
 
-def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path):
-    ensure_clips()
+def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path, short_clips, on_short_clips):
     better = tmp_path / "better.py"
-    better.write_text(honest("wavelet", ClipSet()))
+    better.write_text(honest("wavelet", ClipSet(short_clips)))
     result = compare_codecs(NamedCodec.of_file(better), VERSION_0, plot=tmp_path / "both.png")
     assert result["verdict"]["decision"] == "confirm"
     assert result["verdict"]["bd_rate_vs_incumbent"] < -10
@@ -217,8 +246,20 @@ def test_two_files_are_compared_by_the_rule_with_one_plot(tmp_path):
 
 @pytest.fixture
 def on_short_clips(monkeypatch, short_clips):
-    """Compare on the short clips, where one side fails and how the other one does is not looked at."""
+    """Compare on the short clips, and measure no source twice there."""
     monkeypatch.setattr(comparison, "local_benchmark", functools.partial(local_benchmark, short_clips))
+    monkeypatch.setattr(comparison, "measure_source", measured_once)
+
+
+_measured = {}
+
+
+def measured_once(benchmark, source, **options):
+    """Measure a source, or return what came of it before on these clips."""
+    key = source, options["stages"]
+    if key not in _measured:
+        _measured[key] = measure_source(benchmark, source, **options)
+    return _measured[key]
 
 
 @pytest.mark.parametrize("side", ["candidate", "incumbent"])

@@ -1,6 +1,7 @@
 """Tables fit the terminal: no line is too wide, no column is squeezed, and text cannot steer the terminal."""
 
 import io
+from functools import cache
 from typing import Any
 
 import pytest
@@ -177,17 +178,23 @@ def shown(show: Any, answer: Any, width: int = 80) -> list[str]:
     return console.export_text().splitlines()
 
 
+@cache
+def listing(name: str, width: int = 80) -> list[str]:
+    """Return the lines of a listing, which takes longer to print than to look at."""
+    return shown(*LISTINGS[name], width=width)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", LISTINGS)
 def test_no_line_of_a_listing_is_wider_than_the_terminal(name, width):
-    lines = shown(*LISTINGS[name], width=width)
+    lines = listing(name, width)
     assert lines
     assert max(map(cell_len, lines)) <= width
 
 
 @pytest.mark.parametrize("name", LISTINGS)
 def test_long_text_takes_as_many_lines_as_it_needs_and_no_more(name):
-    words = [line.split() for line in shown(*LISTINGS[name])]
+    words = [line.split() for line in listing(name)]
     prose = [line for line in words if set(line) & set(LONG.split())]
     total = sum(len(line) for line in prose)
     # A squeezed column has one or two words a line; a line of 24 characters holds five of these.
@@ -196,9 +203,8 @@ def test_long_text_takes_as_many_lines_as_it_needs_and_no_more(name):
 
 @pytest.mark.parametrize("name", ["history", "lineage", "modifications"])
 def test_an_id_is_never_folded_or_cut(name):
-    show, answer = LISTINGS[name]
     whole = MODIFICATION["modification_id"] if name == "modifications" else ATTEMPT
-    assert sum(whole in line for line in shown(show, answer)) == 200
+    assert sum(whole in line for line in listing(name)) == 200
 
 
 def test_a_text_column_wraps_where_there_is_room_and_moves_below_the_row_where_there_is_none():

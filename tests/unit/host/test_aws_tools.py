@@ -8,8 +8,6 @@ import pytest
 from codec_evolution.host.guard import Guard, GuardError
 from codec_evolution.loop.metrics import LINEAGE, METRICS
 
-from infra.capabilities.aws_tools import ADJUSTABLE_ALARMS, CONFIGURABLE
-from infra.capabilities.functions import AMENDABLE, SIZES
 from tests.unit.host.conftest import GUARD, SEARCH
 
 RULES = Guard.load(GUARD).aws
@@ -127,6 +125,10 @@ def test_the_metrics_of_the_guard_are_those_of_the_loop_by_lineage():
 
 
 def test_the_tables_of_the_guard_are_the_rights_of_the_function_that_makes_the_changes():
+    # Late, here and below: the CDK starts a process of Node.js.
+    from infra.capabilities.aws_tools import ADJUSTABLE_ALARMS, CONFIGURABLE
+    from infra.capabilities.functions import AMENDABLE
+
     kinds = [key.split(".") for key in RULES.config]
     assert {rest[0] for kind, *rest in kinds if kind == "function"} == set(CONFIGURABLE)
     assert {rest[0] for kind, *rest in kinds if kind == "alarm"} == set(ADJUSTABLE_ALARMS)
@@ -134,6 +136,9 @@ def test_the_tables_of_the_guard_are_the_rights_of_the_function_that_makes_the_c
 
 
 def test_every_deployed_size_is_within_its_bounds_and_no_timeout_may_grow():
+    from infra.capabilities.aws_tools import CONFIGURABLE
+    from infra.capabilities.functions import SIZES
+
     for name in CONFIGURABLE:
         assert RULES.config[f"function.{name}.memory_mb"].allow(SIZES[name].memory_mb)
         assert RULES.config[f"function.{name}.timeout_s"].most == SIZES[name].timeout_s

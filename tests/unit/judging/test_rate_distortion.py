@@ -3,7 +3,6 @@
 import math
 import random
 
-import bjontegaard
 import numpy as np
 import pytest
 from codec_evolution.judging.rate_distortion import (
@@ -37,6 +36,8 @@ def curve(pairs, ms_ssim=0.95):
 
 
 def package(anchor, test):
+    import bjontegaard  # with scipy and matplotlib: half a second of each process that collects the tests
+
     return bjontegaard.bd_rate(
         [p.rate for p in sorted(anchor, key=lambda p: p.rate)],
         [p.psnr_db for p in sorted(anchor, key=lambda p: p.rate)],

@@ -18,8 +18,13 @@ POLICY_TEXT = (
     Path(__file__).resolve().parents[3] / "layers/common/python/codec_evolution/data/language_policy.toml"
 ).read_text(encoding="utf-8")
 POLICY = Policy.from_toml(POLICY_TEXT, ceiling_text())
-warm.import_torchvision()  # as the zygote does; the whole package would not load beside a CPU build of torch
-warm.import_packages(str(Path(np.__file__).parents[1]))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def libraries():
+    """Import as the zygote does: the whole of torchvision would not load beside a CPU build of torch."""
+    warm.import_torchvision()
+    warm.import_packages(str(Path(np.__file__).parents[1]))
 
 
 def violations(source: str, policy: Policy = POLICY):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from codec_sandbox.quality import PSNR_CAP_DB, ms_ssim, psnr_yuv, sequence_quality
 
 RNG = np.random.default_rng(7)
@@ -55,6 +54,8 @@ def test_identical_frames_are_capped_so_that_they_cannot_lift_a_mean():
 
 def reference_ms_ssim(x, y):
     """The same definition by torch convolutions."""
+    import torch  # late: it takes longer than these tests, and every process collects this file
+
     kernel = torch.exp(-((torch.arange(11.0, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
     kernel = (kernel / kernel.sum())[:, None] * (kernel / kernel.sum())[None, :]
 

@@ -1,4 +1,4 @@
-"""A planner at work: real tables and a real bucket (moto), the real SDK, a scripted Messages API."""
+"""A planner at work: real tables (moto), a bucket in memory, the real SDK, a scripted Messages API."""
 
 import json
 import time
@@ -14,7 +14,6 @@ import pytest
 from codec_evolution import artifacts
 from codec_evolution.adapters.claude_api import ClaudeApi, anthropic_client
 from codec_evolution.adapters.modifications import FrameworkModifications
-from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
 from codec_evolution.candidate import sha256_hex
 from codec_evolution.contracts import Item, Planned, PlanRequest
@@ -28,6 +27,7 @@ from codec_evolution.record import Attempt
 from moto.backends import get_backend
 
 from tests.support.aws import aws_in_process
+from tests.support.memory_bucket import WrittenBucket
 from tests.support.messages_api import MessagesApi, Script
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -76,7 +76,7 @@ class PlanHarness:
 
     record: EvolutionRecord
     control: LoopControl
-    objects: ArtifactBucket
+    objects: WrittenBucket
     modifications: FrameworkModifications
     release: str
     script: Script
@@ -184,7 +184,7 @@ def _any_client() -> Any:
 
 
 @pytest.fixture(scope="module")
-def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
+def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, WrittenBucket]]:
     """Tables and bucket as the data stack has them.
 
     No longer than a module: while it lives, every AWS client of the process talks to it, those of other tests too.
@@ -197,8 +197,7 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, ArtifactBucket]]:
             ("modifications", "host", "modification_id", {}),
         ):
             client.create_table(**_table(table, partition, sort, indexes))
-        boto3.client("s3").create_bucket(Bucket="artifacts")
-        yield EvolutionRecord("record"), LoopControl("control", "record"), ArtifactBucket("artifacts")
+        yield EvolutionRecord("record"), LoopControl("control", "record"), WrittenBucket()
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +215,7 @@ def shipped(tables) -> str:
 def harness(tables, shipped) -> Iterator[Any]:
     """Return a maker of harnesses: ``harness(turn, turn, ...)`` scripts what Claude answers."""
     record, control, objects = tables
-    _empty(but=artifacts.release(shipped, ""))
+    _empty(objects, but=artifacts.release(shipped, ""))
     servers = []
 
     def make(*turns: dict[str, Any], **changes: Any) -> PlanHarness:
@@ -237,7 +236,7 @@ def harness(tables, shipped) -> Iterator[Any]:
         server.__exit__()
 
 
-def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, ArtifactBucket]) -> None:
+def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, WrittenBucket]) -> None:
     _, control, objects = tables
     sha = sha256_hex(INCUMBENT)
     objects.put_text(artifacts.source(sha), INCUMBENT)
@@ -261,13 +260,12 @@ def _adopt_baseline(tables: tuple[EvolutionRecord, LoopControl, ArtifactBucket])
         )
 
 
-def _empty(but: str) -> None:
+def _empty(objects: WrittenBucket, but: str) -> None:
     """Remove all items and objects, except for those below a prefix."""
     for table in get_backend("dynamodb")["123456789012"]["us-east-1"].tables.values():
         table.items.clear()
-    kept = get_backend("s3")["123456789012"]["aws"].buckets["artifacts"].keys
-    for key in [each for each in kept if not each.startswith(but)]:
-        kept.pop(key)
+    for key in [each for each in objects if not each.startswith(but)]:
+        del objects[key]
 
 
 def _table(name: str, partition: str, sort: str, indexes: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from codec_evolution.planners.constants import VARIANTS
 from codec_evolution.pricing import compute_cost, load_prices
 from codec_sandbox.elements import ELEMENTS, OTHER
 
-from infra.capabilities.benchmark import TIMEOUT_S
 from tests.unit.planners.claude.conftest import ATTEMPT, CLIPS, INCUMBENT, LINEAGE, SEED
 from tests.unit.planners.claude.test_rounds import CODEC, FAILED, GIVES_UP, PASSED, drafts, submits, uses
 
@@ -149,6 +148,8 @@ def test_an_attempt_that_cannot_pay_for_a_probe_goes_on_without_and_says_why(mea
 
 
 def test_the_worst_case_is_the_benchmark_functions_own_limit():
+    from infra.capabilities.benchmark import TIMEOUT_S  # late: the CDK starts a process of Node.js
+
     assert LONGEST_S == TIMEOUT_S
 
 

@@ -138,6 +138,7 @@ def shipped_templates(folder: Path) -> dict[str, str]:
     return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))}
 
 
+@lru_cache(maxsize=1)
 def policy_summary(policy_toml: str) -> dict[str, Any]:
     """Return what the language policy allows, in the order in which it is written.
 

@@ -334,5 +334,5 @@ class ClaudePlanner:
     def _save(self, item: Item, talk: Transcript) -> None:
         # In the order in which it was made: tools or blocks with their keys sorted would be another prompt to the
         # provider's cache, and another conversation to the thinking that is bound to it.
-        text = json.dumps(talk.to_json(), indent=1)
+        text = json.dumps(talk.to_json())
         self.objects.put_text(artifacts.transcript(item.lineage, item.attempt_id), text)
