@@ -18,6 +18,7 @@ from constructs import Construct
 
 from infra.assets import layers
 from infra.capabilities.alarms import Alarms
+from infra.capabilities.audit import Audit
 from infra.capabilities.aws_tools import serve_aws_tools
 from infra.capabilities.benchmark import NAME as BENCHMARK
 from infra.capabilities.benchmark import Benchmark
@@ -63,6 +64,7 @@ class AppStack(Stack):
         self.benchmark = self._benchmark(settings)
         lost = self._dead_letters("LostEvents", "EventBridge and asynchronous invocations")
         self._repair(data, settings, lost)
+        self.audit = self._audit(data, settings)
         self.cycle = self._cycle(settings, name)
         missed = self._dead_letters("MissedTicks", "the schedule")
         self._schedules(schedules, missed)
@@ -84,6 +86,18 @@ class AppStack(Stack):
             pinned={each: self.functions.functions[each] for each in PINNED},
             settings=settings,
             state_machine_name=name,
+            audit=self.audit.state_machine,
+        )
+
+    def _audit(self, data: DataStack, settings: Settings) -> Audit:
+        return Audit(
+            self,
+            "Audit",
+            data=data,
+            settings=settings,
+            functions={"Conclude": self.functions.aliases["Conclude"], BENCHMARK: self.benchmark.alias},
+            conclude=self.functions.functions["Conclude"],
+            state_machine_name=f"{self.node.id}-Audit",
         )
 
     def _names(self, settings: Settings, schedules: list[str]) -> None:
@@ -93,6 +107,7 @@ class AppStack(Stack):
             "Islands": ",".join(settings.lineages),
             "StateMachineArn": self.cycle.state_machine.state_machine_arn,
             "StateMachineAliasArn": self.cycle.live_arn,
+            "AuditMachineArn": self.audit.state_machine.state_machine_arn,
             "ScheduleName": ",".join(schedules),
             "ScheduleInput": json.dumps(_cycle_input(settings.lineage)),
         }.items():
@@ -153,6 +168,7 @@ class AppStack(Stack):
             prefix=self.node.id,
             settings=settings,
             machine=self.cycle.state_machine,
+            audit=self.audit.state_machine,
             missed_ticks=missed,
             services=service_rules(
                 watched,

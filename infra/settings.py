@@ -35,10 +35,11 @@ FRAMEWORK_TOOLS = ("on", "approve_all", "off")
 FRAMEWORK_AUTONOMIES = ("data", "code")
 FRAMEWORK_HOSTS = ("on_demand", "always")
 IMAGE_BUILDS = ("local", "codebuild")
+AUDITS = ("on", "off")
 PROVIDERS = ("anthropic", "bedrock")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-"""Values of `framework_tools`, `framework_autonomy`, `framework_host`, `image_build`, `planner_provider` and
-`planner_effort`."""
+"""Values of `framework_tools`, `framework_autonomy`, `framework_host`, `image_build`, `audit`, `planner_provider`
+and `planner_effort`."""
 BENCHMARK_CALL_S = int(Limits.call_s)
 BENCHMARK_MEMORY_MB = Limits.memory_mb
 """Limits of a candidate's process; the state machine passes them to the sandbox, and the prompt states them."""
@@ -46,6 +47,8 @@ LIBRARY_CODECS = "CODEC_SANDBOX_LIBRARY_CODECS"
 """Environment variable of the setting `library_codecs`, for OpenCycle and the sandbox."""
 INLINE_SLOTS = 40
 """Step Functions runs at most 40 iterations of an inline Map at the same time."""
+AUDIT_AT_ONCE = 2
+"""Segments of one audit that are measured at the same time, each by its own invocation."""
 MAX_SLOTS = 99
 """Above `INLINE_SLOTS`, the slots are a Distributed Map. Two digits of an attempt's id number its slot."""
 
@@ -55,6 +58,7 @@ _CHOICES = {
     "framework_autonomy": FRAMEWORK_AUTONOMIES,
     "framework_host": FRAMEWORK_HOSTS,
     "image_build": IMAGE_BUILDS,
+    "audit": AUDITS,
     "planner": tuple(PLANNERS),
     "planner_provider": PROVIDERS,
     "planner_effort": EFFORTS,
@@ -158,6 +162,9 @@ class Settings:
         Evaluations on the held-out clips per day, 0 to 10 000.
     benchmark_cpu_s : float
         CPU seconds for the codec of one attempt, 10 to 800.
+    audit : str
+        ``on``: each adopted version is audited at native size, on the segments that the image holds; ``off``: only
+        by command.
     alarm_email : str
         Mail address that the alarms notify, which has to confirm the subscription; empty for none.
     image_build : str
@@ -197,6 +204,7 @@ class Settings:
     max_attempts_per_day: int = 1440
     confirm_looks_per_day: int = 48
     benchmark_cpu_s: float = Limits.cpu_s
+    audit: str = "off"
     alarm_email: str = ""
     image_build: str = "local"
     github_repository: str = ""
@@ -280,13 +288,15 @@ class Settings:
                 raise UserError(f"planner_models: {unknown}") from None
 
     @property
+    def benchmarks_at_once(self) -> int:
+        """Invocations of the benchmark by cycles and by the audits that they start, at the same time."""
+        audits = AUDIT_AT_ONCE if self.audit == "on" else 0
+        return self.islands * (self.slots_at_once * self.windows_at_once + audits)
+
+    @property
     def reserved_concurrency(self) -> int | None:
-        """Environments reserved for the benchmark: each slot's windows, and one for checks of images and releases."""
-        return (
-            self.islands * self.slots_at_once * self.windows_at_once + 1
-            if self.reserve_benchmark_concurrency
-            else None
-        )
+        """Environments reserved for the benchmark: `benchmarks_at_once`, and one for checks of images and releases."""
+        return self.benchmarks_at_once + 1 if self.reserve_benchmark_concurrency else None
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Settings:

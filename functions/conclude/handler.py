@@ -1,4 +1,7 @@
-"""Conclude: keeps what each window of an attempt gave, judges the attempt, and writes it to the evolution record."""
+"""Conclude: keeps what each window of an attempt gave, judges the attempt, and writes it to the evolution record.
+
+For the full-size audit of an adopted version, it says what to measure, and keeps the figures.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from codec_evolution.adapters.traces import traced
 from codec_evolution.clock import utc_now
 from codec_evolution.contracts import ConcludeRequest, parse, to_payload
 from codec_evolution.loop import metrics
+from codec_evolution.loop.audits import AuditRequest, Audits
 from codec_evolution.loop.conclusion import Concluder
 from codec_evolution.loop.windows import WindowRequest, Windows
 
@@ -23,15 +27,19 @@ logger = make_logger("conclude")
 @traced("conclude")
 @logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status; for a window, ``go``."""
+    """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status; for the rest, ``go``."""
     record_table = os.environ["EVOLUTION_RECORD_TABLE"]
     control = LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table, home=os.environ["LINEAGE"])
     objects = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
     if "window" in event:
         return answer(parse(WindowRequest, event, "window"), Windows(control, objects))
+    record = EvolutionRecord(record_table)
+    if "audit" in event:
+        audits = Audits(record, control, objects, float(os.environ["DAILY_BUDGET_USD"]))
+        return audited(parse(AuditRequest, event, "audit"), audits)
     request = parse(ConcludeRequest, event, "conclude")
     concluder = Concluder(
-        record=EvolutionRecord(record_table),
+        record=record,
         control=control,
         objects=objects,
         now=utc_now,
@@ -57,3 +65,11 @@ def answer(request: WindowRequest, windows: Windows) -> dict[str, Any]:
     facts = {"split": request.split, "measured": request.measured is not None, "go": answered.go}
     logger.info("window", extra={"attempt_id": request.item.attempt_id, **facts})
     return to_payload(answered, "window")
+
+
+def audited(request: AuditRequest, audits: Audits) -> dict[str, Any]:
+    """Answer about the audit of a version."""
+    answered = audits.answer(request)
+    facts = {"version": answered.version, "go": answered.go, "reason": answered.reason, "note": answered.note}
+    logger.info("audit", extra={"lineage": answered.lineage, "segments": answered.segments, **facts})
+    return to_payload(answered, "audit")

@@ -63,12 +63,13 @@ class Alarms(Construct):
         prefix: str,
         settings: Settings,
         machine: sfn.IStateMachine,
+        audit: sfn.IStateMachine,
         missed_ticks: sqs.IQueue,
         services: Mapping[str, Rule],
         host_instance_id: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
-        self._machine = machine
+        self._machine, self._audit = machine, audit
         self.topic = self._topic(settings.alarm_email)
         notify = cast(cw.IAlarmAction, actions.SnsAction(cast(sns.ITopic, self.topic)))
         first, *islands = (LineageMetrics(each) for each in settings.lineages)
@@ -134,6 +135,13 @@ class Alarms(Construct):
                 1,
                 "A cycle ran for three hours and was stopped. Look which state hung; lower slots or "
                 "benchmark_cpu_s if the benchmark is too slow.",
+            ),
+            "AuditsFailed": Rule(
+                self._audit.metric_failed(period=five, statistic="Sum"),
+                1,
+                "A full-size audit failed outside of what it can say of its segments; the loop goes on. Open the "
+                "execution in Step Functions, mend what the failed state names, and repeat the audit by command.",
+                pages=False,
             ),
             "NoVerdict": Rule(
                 of.no_verdict(),

@@ -20,6 +20,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from codec_evolution.contracts import LIVE_ALIAS
 from constructs import Construct
 
+from infra.capabilities.audit import AuditStarts
 from infra.capabilities.cycle_tasks import CAUSE_CHARS, PAYLOAD, CycleTasks, condition, expression
 from infra.capabilities.log_groups import log_group
 from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow
@@ -57,6 +58,8 @@ class Cycle(Construct):
         Number of parallel slots and windows, and the CPU budget of one attempt.
     state_machine_name : str
         Physical name; OpenCycle's role refers to it too.
+    audit : sfn.IStateMachine
+        Audits a version; a cycle starts it for what it has adopted if the settings say so.
 
     Attributes
     ----------
@@ -73,9 +76,10 @@ class Cycle(Construct):
         pinned: Mapping[str, lambda_.Function],
         settings: Settings,
         state_machine_name: str,
+        audit: sfn.IStateMachine,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._settings = settings
+        self._settings, self._audit = settings, audit
         versions = {name: cast(lambda_.IFunction, each.current_version) for name, each in pinned.items()}
         self._make = CycleTasks(self, {**functions, **versions}, cpu_s=settings.benchmark_cpu_s)
         self.state_machine = sfn.StateMachine(
@@ -175,7 +179,7 @@ class Cycle(Construct):
         prepared = (
             sfn.Choice.jsonata(self, "OnlyPrepared")
             .when(condition(f"$open.again = true and $pass < {MAX_PREPARATIONS}"), again)
-            .otherwise(close)
+            .otherwise(self._ended(close))
         )
         failed = expression("'commit_failed: ' & $states.errorOutput.Error")
         commit.add_catch(prepared, errors=["States.ALL"], outputs={}, assign={"waiting": failed})
@@ -183,6 +187,10 @@ class Cycle(Construct):
         again.next(open_cycle)
         open_cycle.next(may_run)
         return start.next(open_cycle)
+
+    def _ended(self, close: sfn.IChainable) -> sfn.IChainable:
+        """Return the state that ends the last pass: the start of audits, if the settings ask for them."""
+        return AuditStarts(self, self._audit).map(close) if self._settings.audit == "on" else close
 
     def _open_cycle(self) -> tasks.LambdaInvoke:
         task = self._make.invoke(

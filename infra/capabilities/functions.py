@@ -30,8 +30,6 @@ from infra.settings import (
 
 SHIPPED_DIR = "/opt"
 """Where Lambda unpacks the layer with prompts and version 0."""
-
-
 OPENED = ("execution", "cycle_id", "cycles", "due", "paused", "release", "attempts")
 CONCLUDED = (
     *("version", "incumbent", "incumbent_attempt", "prepared_version", "clip_set", "looks"),
@@ -232,7 +230,10 @@ class Functions(Grants):
     def _conclude(self) -> None:
         function = self._function(
             "Conclude",
-            {**self._loop_names(), **self._settings.variables("lineage", "confirm_looks_per_day")},
+            {
+                **self._loop_names(),
+                **self._settings.variables("lineage", "confirm_looks_per_day", "daily_budget_usd"),
+            },
         )
         # Put, not update: an attempt is written once.
         self._allow_table(function, self._data.evolution_record, [GET])

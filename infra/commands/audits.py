@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,8 +21,8 @@ from infra.commands.options import (
     print_json,
     progress,
 )
-from infra.commands.tables import Column, Row, number, print_paragraph, print_table
 from infra.commands.target import TargetName
+from infra.commands.version_audits import audit_version, print_audit
 from infra.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,12 +35,21 @@ app = typer.Typer()
 
 @app.command()
 def audit(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Your own video, best 1920x1080.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO|VERSION",
+            help="Your own video, best 1920x1080; or an adopted version, on the segments of `clips audit`.",
+        ),
+    ],
     version: Version = None,
     source: Source = None,
     segments: Annotated[int, typer.Option(min=1, max=100, help="Segments, spread over the video.")] = 3,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each segment.")] = 8,
     library_codecs: LibraryCodecs = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Of a VERSION on AWS: follow the audit to its end, and show it.")
+    ] = False,
     lineage: Lineage = "main",
     target: TargetOption = TargetName.LOCAL,
     state_dir: StateDir = DEFAULT_STATE_DIR,
@@ -49,10 +57,18 @@ def audit(
 ) -> None:
     """Measure a version on your own video at its native size, beside x265 on the same segments.
 
-    It runs on this machine, takes minutes to hours and decides nothing. The figures of a version are kept on its
-    record, here or with `--target aws` on the deployed one, and shown by `report` and the dashboard. Where
-    HEVC_HD_10Mbps.mp4, an encoding of the same video, lies beside it, the version is compared with that as well.
+    A VIDEO is measured on this machine, which takes minutes to hours. A VERSION is measured by the benchmark of the
+    target, locally or on AWS, on the segments that `clips audit` has stored. Neither decides anything. The figures of a
+    version are kept on its record, here or with `--target aws` on the deployed one, and shown by `report` and the
+    dashboard. Where HEVC_HD_10Mbps.mp4, an encoding of the same video, lies beside the video, the version is compared
+    with that as well.
     """
+    if what.isdecimal() and not Path(what).exists():
+        if version is not None or source is not None or library_codecs:
+            raise UserError("--version, --source and --library-codecs belong to the audit of a video")
+        audit_version(int(what), lineage, target, state_dir, wait=wait, as_json=as_json)
+        return
+    video = Path(what)
     from infra.workbench.chosen_codec import choose_codec
     from infra.workbench.coding import CodecFailed
     from infra.workbench.video import VideoError
@@ -117,37 +133,3 @@ def _keep(done: Audit, codec: ChosenCodec, target: TargetName, state_dir: Path) 
         attempt = evolution.record.of_version(codec.lineage, codec.version)
         if attempt is not None:
             evolution.record.set_audit(codec.lineage, attempt.attempt_id, done.figures(utc_now()))
-
-
-def print_audit(console: Console, found: Mapping[str, Any]) -> None:
-    """Print an audit for people."""
-    columns = [Column(name, "number") for name in ("from", "vs x265", "Mbps", "dB", "encode", "decode")]
-    rows = [
-        Row(
-            (
-                f"{each['start_s']:.1f} s",
-                number(each["bd_rate"], "+.1f", " %"),
-                number(each["bitrate_mbps"], ".2f"),
-                number(each["psnr_db"], ".1f"),
-                f"{each['encode_s']:.2f} s",
-                f"{each['decode_s']:.2f} s",
-            ),
-            (each["note"], _hevc_line(each["hevc_file"])),
-        )
-        for each in found["segments"]
-    ]
-    title = f"{found['codec']} on {found['video']}, {found['width']}x{found['height']}, {found['fps']:g} fps"
-    print_table(console, columns, rows, title=title)
-    print_paragraph(
-        console,
-        "Mbps: at the PSNR that x265 zerolatency reaches with 10 Mbps (1080p30); vs x265: BD-rate, below 0 is better; "
-        "encode, decode: CPU seconds a frame",
-        "dim",
-    )
-
-
-def _hevc_line(beside: Mapping[str, float | None] | None) -> str:
-    if beside is None:
-        return ""
-    ours = number(beside["codec_mbps"], ".2f", " Mbps") or "out of reach"
-    return f"HEVC_HD_10Mbps.mp4: {beside['bitrate_mbps']:.2f} Mbps, {beside['psnr_db']:.2f} dB; here {ours} for that"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,13 +49,35 @@ def clips_add(
         say(f"{name}: added")
 
 
+@app.command("audit")
+def clips_audit(
+    video: Annotated[Path, typer.Argument(metavar="FILE", help="Your own video, best 1920x1080.")],
+    name: Annotated[str, typer.Option(help="Name of the clip; by default it follows the file's.")] = "",
+    segments: Annotated[int, typer.Option(min=1, help="Segments, spread over the video.")] = 3,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each segment.")] = 8,
+    licence: Annotated[str, typer.Option(help="The licence, as shown in lists.")] = "not stated",
+) -> None:
+    """Store segments of your own video at native size, for full-size audits by the deployed benchmark.
+
+    No contest uses them and no planner sees them. The next deployment takes them into the benchmark's image. Where
+    HEVC_HD_10Mbps.mp4, an encoding of the same video, lies beside the file, audits compare with that as well.
+    """
+    from infra.workbench.clips_audit import add_audit_clip
+
+    added = add_audit_clip(
+        video, name=name, segments=segments, frames=frames, licence=licence, progress=progress
+    )
+    say(f"{added}: {segments} segments stored; `codec-evolution audit VERSION` measures a version on them")
+
+
 @app.command("list")
 def clips_list(as_json: AsJson = False) -> None:
     """List the clips with role, content and licence, and figures of a ready-made encoding."""
     from infra.commands.listings import print_clips
     from infra.workbench.clips_add import list_clips
+    from infra.workbench.clips_audit import list_audit_clips
 
-    clips = list_clips()
+    clips = [*list_clips(), *list_audit_clips()]
     if as_json:
         print_json({"clips": clips})
         return
@@ -65,6 +88,8 @@ def clips_list(as_json: AsJson = False) -> None:
 def clips_remove(name: Annotated[str, typer.Argument(help="Name of an added clip.")]) -> None:
     """Remove an added clip from the set."""
     from infra.workbench.clips_add import remove_clip
+    from infra.workbench.clips_audit import remove_audit_clip
 
-    remove_clip(name)
+    if not remove_audit_clip(name):
+        remove_clip(name)
     say(f"{name}: removed")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.decisions import FrameworkTool
-from codec_evolution.adapters.executions import StateMachineCycles
+from codec_evolution.adapters.executions import AuditExecutions, StateMachineCycles
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.schedule import MinuteSchedule
@@ -68,6 +68,7 @@ def _local_target(session: Session) -> Target:
             session.control, StateMachineCycles(deployment.state_machine_arn), None, utc_now, LINEAGE
         ),
         framework_tool=live_framework_tool(deployment.functions["FrameworkTool"]),
+        audits=AuditExecutions(deployment.audit_machine_arn),
         lineage=LINEAGE,
         pages={},
     )
@@ -102,6 +103,7 @@ def _aws_target() -> Target:
             outputs["Lineage"],
         ),
         framework_tool=live_framework_tool(outputs["FrameworkToolFunction"]),
+        audits=AuditExecutions(outputs["AuditMachineArn"]),
         lineage=outputs["Lineage"],
         pages={name: page for name, page in outputs.items() if name.endswith("Url")},
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from codec_evolution.adapters.decisions import FrameworkTool
+    from codec_evolution.adapters.executions import AuditExecutions
     from codec_evolution.adapters.modifications import FrameworkModifications
     from codec_evolution.adapters.objects import ArtifactBucket
     from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
@@ -56,10 +57,13 @@ class Target(Readable):
         Pauses and resumes the loop.
     framework_tool
         The deployed function that carries out tool calls and decisions.
+    audits
+        Starts and follows full-size audits of adopted versions.
     pages
         Addresses of console pages by the name of the stack's output; empty locally.
     """
 
     operator: Operator
     framework_tool: FrameworkTool
+    audits: AuditExecutions
     pages: Mapping[str, str]

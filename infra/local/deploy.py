@@ -66,6 +66,8 @@ class LocalDeployment:
         The input with which the (disabled) schedule would start an execution.
     functions : dict[str, str]
         Physical function names, by the names in `FUNCTIONS`.
+    audit_machine_arn : str
+        The state machine of which an audit is an execution.
     """
 
     endpoint: str
@@ -79,6 +81,7 @@ class LocalDeployment:
     state_machine_arn: str
     schedule_input: dict[str, Any]
     functions: dict[str, str]
+    audit_machine_arn: str = ""
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator, with timeouts."""
@@ -243,6 +246,7 @@ def _deployment(endpoint: str, outputs: Mapping[str, str]) -> LocalDeployment:
         anthropic_secret_arn=outputs["AnthropicSecretArn"],
         github_secret_arn=outputs["GithubSecretArn"],
         state_machine_arn=outputs["StateMachineArn"],
+        audit_machine_arn=outputs["AuditMachineArn"],
         schedule_input=json.loads(outputs["ScheduleInput"]),
         functions={name: outputs[f"{name}Function"] for name in FUNCTIONS},
     )

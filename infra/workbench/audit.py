@@ -7,24 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from codec_evolution.contracts import QualityRange
-from codec_evolution.judging.rate_distortion import (
-    MBPS_1080P30,
-    Point,
-    bd_rate,
-    geometric_mean,
-    mean_bd_rate,
-    ms_ssim_at,
-    rate_at,
-)
-from codec_evolution.record import Audited
+from codec_evolution.judging.audit import Audit, Segment, beside, real, to_real, with_figures
 from codec_sandbox.clips import ClipError, Window
 from codec_sandbox.curve import QUALITIES
 from codec_sandbox.limits import Limits
@@ -48,91 +38,6 @@ TOTAL_CPU_S = 24 * 3600.0
 """CPU seconds that all codings of a segment may use together."""
 MOST_FRAMES = 120
 """Most frames of a segment: 1080p frames take 6 MB each, and all of a segment's are held at once."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A short part of the video, and what was measured on it.
-
-    Attributes
-    ----------
-    start_s
-        Where it begins, in seconds.
-    points, anchor
-        Rate in Mbit/s at the video's own size and rate, PSNR-YUV in dB and MS-SSIM of the codec and of x265
-        zerolatency.
-    encode_s, decode_s
-        CPU seconds a frame.
-    bd_rate
-        Percent against x265; None where there is too little in the picture, which `note` then says.
-    bitrate_mbps, ms_ssim
-        Rate and MS-SSIM at the PSNR that x265 reaches with 10 Mbps (1080p30 equivalent); None out of reach.
-    psnr_db
-        That PSNR.
-    hevc_file
-        Rate and PSNR of `HEVC_FILE` on the segment, and the codec's rate at that PSNR.
-    """
-
-    start_s: float
-    points: list[dict[str, float]]
-    anchor: list[dict[str, float]]
-    encode_s: float
-    decode_s: float
-    bd_rate: float | None = None
-    bitrate_mbps: float | None = None
-    ms_ssim: float | None = None
-    psnr_db: float | None = None
-    note: str = ""
-    hevc_file: dict[str, float | None] | None = None
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The segments of one codec and one video.
-
-    Attributes
-    ----------
-    codec, source_sha256
-        The codec's name and source.
-    video, video_sha256
-        Name and hash of the file.
-    """
-
-    codec: str
-    source_sha256: str
-    video: str
-    video_sha256: str
-    width: int
-    height: int
-    fps: float
-    frames_a_segment: int
-    segments: list[Segment]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON of ``codec-evolution audit --json``: the fields, and means over the segments."""
-        rates = [each.bd_rate for each in self.segments if each.bd_rate is not None]
-        needed = [each.bitrate_mbps for each in self.segments if each.bitrate_mbps is not None]
-        return {
-            **asdict(self),
-            "bd_rate": round(mean_bd_rate(rates), 1) if rates else None,
-            "bitrate_mbps": round(geometric_mean(needed), 3) if needed else None,
-            "encode_s": round(float(np.mean([each.encode_s for each in self.segments])), 3),
-            "decode_s": round(float(np.mean([each.decode_s for each in self.segments])), 3),
-        }
-
-    def figures(self, now: str) -> Audited:
-        """Return what the version's record keeps; `now` is ISO 8601."""
-        found = self.as_dict()
-        return Audited.from_item(
-            {
-                "audit_bitrate_mbps": found["bitrate_mbps"],
-                "audit_bd_rate_vs_hevc": found["bd_rate"],
-                "audit_encode_s": found["encode_s"],
-                "audit_decode_s": found["decode_s"],
-                "audit_size": f"{self.width}x{self.height}",
-                "audited_at": now,
-            }
-        )
 
 
 class Auditor:
@@ -186,18 +91,10 @@ class Auditor:
             The film cannot be read, or x265 fails.
         """
         check_length(film, segments, frames)
-        if hevc is not None and (hevc.width, hevc.height, hevc.fps) != (film.width, film.height, film.fps):
-            raise UserError(
-                f"{HEVC_FILE} is not an encoding of {film.path.name}: {hevc.width}x{hevc.height} at "
-                f"{float(hevc.fps):g} fps, not {film.width}x{film.height} at {float(film.fps):g}"
-            )
-        spread = max(1, segments - 1)
-        starts = [
-            (film.frames - frames) * number // spread if segments > 1 else 0 for number in range(segments)
-        ]
+        check_beside(film, hevc)
         measured = [
-            self._segment(film, hevc, float(start / film.fps), frames, f"segment {number} of {segments}")
-            for number, start in enumerate(starts, start=1)
+            self._segment(film, hevc, start_s, frames, f"segment {number} of {segments}")
+            for number, start_s in enumerate(starts_of(film, segments, frames), start=1)
         ]
         return Audit(
             codec=self._codec.name,
@@ -224,19 +121,18 @@ class Auditor:
         own = {encoder.name: [] for encoder in self._encoders}
         for (encoder, _), point in zip(jobs, references, strict=True):
             own[encoder.name].append(point)
-        to_real = film.width * film.height * fps / 1e6 / MBPS_1080P30
+        factor = to_real(film.width, film.height, fps)
         times = [sum(point.pop(side) for point in points) / len(points) for side in ("encode_s", "decode_s")]
         segment = Segment(
             round(start_s, 3),
-            real(points, to_real),
-            real(own[ANCHOR], to_real),
+            real(points, factor),
+            real(own[ANCHOR], factor),
             round(times[0], 3),
             round(times[1], 3),
         )
         window = Window(film.path.name, "train", 0, count, film.width, film.height, fps, "")
-        return judged(
-            segment, window, own, points, to_real, self._beside(hevc, frames, start_s, points, to_real)
-        )
+        facts = None if hevc is None else hevc_facts(hevc, frames, start_s)
+        return judged(segment, window, own, points, factor, beside(facts, points, factor))
 
     def _point(
         self, frames: np.ndarray, fps: float, quality: int, meter: CpuMeter, name: str
@@ -260,25 +156,6 @@ class Auditor:
             "ms_ssim": round(result.ms_ssim, 7),
             "encode_s": seconds[0],
             "decode_s": seconds[1],
-        }
-
-    def _beside(
-        self,
-        hevc: Film | None,
-        frames: np.ndarray,
-        start_s: float,
-        points: list[dict[str, float]],
-        to_real: float,
-    ) -> dict[str, float | None] | None:
-        if hevc is None:
-            return None
-        decoded = list(read(hevc, start_s, len(frames)))
-        level = sequence_quality(frames, decoded).psnr_db
-        ours = rate_at(curve(points), level)
-        return {
-            "bitrate_mbps": round(hevc.path.stat().st_size * 8 / hevc.seconds / 1e6, 3),
-            "psnr_db": round(level, 3),
-            "codec_mbps": None if ours is None else round(ours * to_real, 3),
         }
 
 
@@ -308,42 +185,42 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def curve(points: Sequence[dict[str, float]]) -> list[Point]:
-    """Return measured points as a curve, in 1080p30 equivalents."""
-    return [Point(point["bitrate_mbps"], point["psnr_db"], point["ms_ssim"]) for point in points]
-
-
-def real(points: Sequence[dict[str, float]], to_real: float) -> list[dict[str, float]]:
-    """Return points with their rates in Mbit/s of the video itself."""
-    names = ("quality", "parameter", "psnr_db", "ms_ssim")
-    return [
-        {name: point[name] for name in names if name in point}
-        | {"bitrate_mbps": round(point["bitrate_mbps"] * to_real, 4)}
-        for point in points
-    ]
-
-
 def judged(
     segment: Segment,
     window: Window,
-    own: dict[str, list[dict[str, Any]]],
-    points: Sequence[dict[str, float]],
-    to_real: float,
+    own: Mapping[str, Sequence[Mapping[str, float]]],
+    points: Sequence[Mapping[str, float]],
+    factor: float,
     hevc_file: dict[str, float | None] | None,
 ) -> Segment:
     """Return a segment with its figures against x265, or with the reason why it has none."""
+    segment = replace(segment, hevc_file=hevc_file)
     try:
-        within = QualityRange(**quality_range(window, own[ANCHOR], own[RANGE_ANCHOR]))
+        within = quality_range(window, own[ANCHOR], own[RANGE_ANCHOR])
     except ClipError as flat:
-        return replace(segment, note=str(flat), hevc_file=hevc_file)
-    ours, anchor = curve(points), curve(own[ANCHOR])
-    rate, versus = rate_at(ours, within.reference_db), bd_rate(anchor, ours, within=within)
-    similarity = ms_ssim_at(ours, within.reference_db)
-    return replace(
-        segment,
-        bd_rate=None if versus is None else round(versus, 2),
-        bitrate_mbps=None if rate is None else round(rate * to_real, 4),
-        ms_ssim=None if similarity is None else round(similarity, 5),
-        psnr_db=within.reference_db,
-        hevc_file=hevc_file,
-    )
+        return replace(segment, note=str(flat))
+    return with_figures(segment, QualityRange(**within), points, own[ANCHOR], factor)
+
+
+def hevc_facts(hevc: Film, frames: np.ndarray, start_s: float) -> dict[str, float]:
+    """Return the rate in Mbit/s of an encoding of the same video, and its PSNR-YUV in dB on a segment's frames."""
+    decoded = list(read(hevc, start_s, len(frames)))
+    return {
+        "bitrate_mbps": round(hevc.path.stat().st_size * 8 / hevc.seconds / 1e6, 3),
+        "psnr_db": round(sequence_quality(frames, decoded).psnr_db, 3),
+    }
+
+
+def check_beside(film: Film, hevc: Film | None) -> None:
+    """Raise `UserError` if `HEVC_FILE` is not an encoding of the film beside it."""
+    if hevc is not None and (hevc.width, hevc.height, hevc.fps) != (film.width, film.height, film.fps):
+        raise UserError(
+            f"{HEVC_FILE} is not an encoding of {film.path.name}: {hevc.width}x{hevc.height} at "
+            f"{float(hevc.fps):g} fps, not {film.width}x{film.height} at {float(film.fps):g}"
+        )
+
+
+def starts_of(film: Film, segments: int, frames: int) -> list[float]:
+    """Return where segments begin that are spread evenly over a film, in seconds."""
+    spread = max(1, segments - 1)
+    return [float((film.frames - frames) * number // spread / film.fps) for number in range(segments)]

@@ -23,6 +23,7 @@ from codec_sandbox.clips import (
 )
 from codec_sandbox.quality import psnr_yuv
 from codec_sandbox.report import equivalent_mbps
+from codec_sandbox.segments import SEGMENTS_DIRECTORY, read_segments
 
 from infra.errors import UserError
 from infra.progress import Progress, silent
@@ -219,9 +220,7 @@ def _add(
 
 def _prepare(path: Path, scratch: Path, progress: Progress) -> dict[str, Any]:
     """Check one video, cut it into `scratch` and return its entry of the manifest, without its labels."""
-    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40]
-    if not name:
-        raise VideoError(f"{path.name}: its name has no letter or digit, which the clip's name needs")
+    name = clip_name(path)
     info = probe(path)
     for note in _notes(info):
         progress(f"{path.name}: {note}")
@@ -239,6 +238,14 @@ def _prepare(path: Path, scratch: Path, progress: Progress) -> dict[str, Any]:
         "scale": scale,
         "windows": [{**window, "sha256": hashes[index]} for index, window in enumerate(windows)],
     }
+
+
+def clip_name(path: Path) -> str:
+    """Return the name of a video's clip; raises `VideoError` if the file's name gives none."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40]
+    if not name:
+        raise VideoError(f"{path.name}: its name has no letter or digit, which the clip's name needs")
+    return name
 
 
 def _notes(info: VideoInfo) -> Iterator[str]:
@@ -327,7 +334,8 @@ def _anchor_curves(
 def _check(directory: Path, entries: list[dict[str, Any]]) -> None:
     """Refuse clips whose names or frames the set has already, and more clips of a role than fit into a report."""
     known = ClipSet(directory).clips
-    names = [clip.name for clip in known] + [entry["name"] for entry in entries]
+    audited = read_segments(directory / SEGMENTS_DIRECTORY / "manifest.json")
+    names = [clip.name for clip in known] + [entry["name"] for entry in (*entries, *audited)]
     for name in names:
         if names.count(name) > 1:
             raise ClipError(f"a clip named {name!r} is there already; remove it or rename the file")

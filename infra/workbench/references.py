@@ -277,24 +277,45 @@ def _rebuild_window(
     directory: Path, path: Path, window: Window, versions: dict[str, str], due: list[Encoder]
 ) -> None:
     stored, entry = _stored(path, window)
-    frames = read_window(directory, window)
-    jobs = [(encoder, parameter) for encoder in due for parameter in encoder.parameters]
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        points = list(pool.map(lambda job: measure_point(job[0], job[1], frames, window.fps), jobs))
-    for encoder in due:
-        if encoder.name not in versions:
-            versions[encoder.name] = encoder_version(encoder)
-        rows = [point for (e, _), point in zip(jobs, points, strict=True) if e is encoder]
-        entry["curves"][encoder.name] = {
-            "encoder": versions[encoder.name],
-            "command": encoder.command,
-            "points": sorted(rows, key=lambda row: row["bitrate_mbps"]),
-        }
+    entry["curves"] |= measure_curves(read_window(directory, window), window.fps, due, versions)
     if {ANCHOR, RANGE_ANCHOR} <= entry["curves"].keys():
         curves = (entry["curves"][name]["points"] for name in (ANCHOR, RANGE_ANCHOR))
         entry["quality_range"] = quality_range(window, *curves)
     stored["windows"][window.key] = entry
     write_references(path, stored)
+
+
+def measure_curves(
+    frames: np.ndarray, fps: float, encoders: Sequence[Encoder], versions: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the curves of encoders on frames by the encoder's name, as they are stored.
+
+    Parameters
+    ----------
+    frames, fps
+        (T, H, W, 3) uint8 RGB; frames per second.
+    versions
+        The versions of encoders that were asked before; the others are added.
+
+    Raises
+    ------
+    VideoError
+        An encoder fails or takes too long.
+    """
+    jobs = [(encoder, parameter) for encoder in encoders for parameter in encoder.parameters]
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        points = list(pool.map(lambda job: measure_point(job[0], job[1], frames, fps), jobs))
+    curves: dict[str, dict[str, Any]] = {}
+    for encoder in encoders:
+        if encoder.name not in versions:
+            versions[encoder.name] = encoder_version(encoder)
+        rows = [point for (e, _), point in zip(jobs, points, strict=True) if e is encoder]
+        curves[encoder.name] = {
+            "encoder": versions[encoder.name],
+            "command": encoder.command,
+            "points": sorted(rows, key=lambda row: row["bitrate_mbps"]),
+        }
+    return curves
 
 
 def quality_range(

@@ -1,6 +1,7 @@
 """What a stage gives: measurements, or the candidate's failure as it may be told."""
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 
 from codec_sandbox.clips import Window
@@ -8,6 +9,9 @@ from codec_sandbox.curve import QUALITIES
 from codec_sandbox.disclosure import disclosed
 from codec_sandbox.quality import Quality
 from codec_sandbox.runs import Coded, Fault
+
+FALL_TOLERANCE_DB = 0.5
+"""How much PSNR-YUV may fall, in dB, where `quality` rises."""
 
 PUBLIC_STAGES = ("validate", "smoke")
 """The stages without frames, or with frames that everybody knows; their failures are told in full."""
@@ -50,6 +54,19 @@ def told(failure: StageFailed, source: bytes) -> StageFailed:
     if failure.stage != "sealed":
         return StageFailed(failure.stage, fault, failure.clip, failure.quality)
     return StageFailed("sealed", Fault(fault.kind, "failed on the sealed windows"))
+
+
+def check_rising(stage: str, windows: list[Window], measured: list[Measurement]) -> None:
+    """Check that a higher `quality` does not give worse frames; raises `StageFailed`."""
+    for window in windows:
+        rows = sorted((m for m in measured if m.window == window), key=lambda m: m.quality)
+        for lower, higher in itertools.pairwise(rows):
+            if higher.distortion.psnr_db < lower.distortion.psnr_db - FALL_TOLERANCE_DB:
+                message = (
+                    f"quality {higher.quality} gives {higher.distortion.psnr_db:.2f} dB and quality {lower.quality} "
+                    f"{lower.distortion.psnr_db:.2f} dB on {window.key}: higher quality must not give worse frames"
+                )
+                raise StageFailed(stage, Fault("quality", message), window.clip, higher.quality)
 
 
 def sequence_sha256(measurements: list[Measurement], window: Window, name: str) -> str:

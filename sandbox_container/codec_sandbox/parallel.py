@@ -12,6 +12,7 @@ from codec_sandbox.frames import Frame, Frames
 from codec_sandbox.measurement import Measurement, StageFailed
 from codec_sandbox.quality import sequence_quality
 from codec_sandbox.runs import CpuMeter, Fault, RunFailed, Runner, Stopped
+from codec_sandbox.segments import Segments
 
 Progress: TypeAlias = Callable[[dict[str, Any]], None]
 """Receives an event at the start of every stage and for every measured window."""
@@ -25,7 +26,8 @@ class Parallel:
 
     Parameters
     ----------
-    clips : ClipSet
+    clips : ClipSet or Segments
+        Holds the frames.
     stage : str
         On whose behalf; faults and progress name it.
     runner : Runner
@@ -39,7 +41,7 @@ class Parallel:
 
     def __init__(
         self,
-        clips: ClipSet,
+        clips: ClipSet | Segments,
         stage: str,
         runner: Runner,
         meter: CpuMeter,

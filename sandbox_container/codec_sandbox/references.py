@@ -19,7 +19,8 @@ class References:
     Parameters
     ----------
     directory : Path
-        Holds ``references.json``, and ``windows/added_references.json`` for an operator's own clips.
+        Holds ``references.json``, for an operator's own clips ``windows/added_references.json``, and for the segments
+        of an audit ``audit/references.json``.
 
     Raises
     ------
@@ -29,7 +30,8 @@ class References:
 
     def __init__(self, directory: Path = CLIP_DIRECTORY) -> None:
         self._entries: dict[str, dict[str, Any]] = {}
-        for path in (directory / "references.json", directory / "windows" / "added_references.json"):
+        for name in ("references.json", "windows/added_references.json", "audit/references.json"):
+            path = directory / name
             if path.exists():
                 try:
                     self._entries.update(json.loads(path.read_text(encoding="utf-8"))["windows"])

@@ -12,6 +12,7 @@ from codec_sandbox.faults import MAX_MESSAGE, printable
 from codec_sandbox.measurement import Measurement, StageFailed, sequence_sha256
 from codec_sandbox.picture import crop, jpeg
 from codec_sandbox.request import Request
+from codec_sandbox.segments import AUDIT
 from codec_sandbox.stages import Benchmark, Outcome
 
 MAX_REPORT_BYTES = 30 * 1024
@@ -63,7 +64,7 @@ def point(measurement: Measurement) -> dict[str, Any]:
 
 
 def _role(window: Window) -> str:
-    return SEALED if window.index == SEALED_WINDOW else window.role
+    return SEALED if window.index == SEALED_WINDOW and window.role != AUDIT else window.role
 
 
 def _listed(benchmark: Benchmark, request: Request) -> list[dict[str, str]]:
@@ -96,6 +97,12 @@ def _picture(outcome: Outcome) -> dict[str, dict[str, Any]]:
 def _trained(outcome: Outcome) -> dict[str, dict[str, Any]]:
     """Return what was trained, nothing where nothing was."""
     return {} if outcome.trained is None else {"trained": outcome.trained.report()}
+
+
+def _segments(benchmark: Benchmark, outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return where the segments of an audit come from, nothing where none was measured."""
+    measured = [window for window in outcome.windows if window.role == AUDIT]
+    return {"segments": {each.key: benchmark.segments.facts(each) for each in measured}} if measured else {}
 
 
 def processor() -> str:
@@ -142,7 +149,7 @@ def build(benchmark: Benchmark, request: Request, outcome: Outcome) -> dict[str,
         "total_cpu_s": request.total_cpu_s,
         "timings_s": {stage: round(seconds, 3) for stage, seconds in outcome.timings_s.items()},
     }
-    report |= _bits(outcome) | _picture(outcome) | _trained(outcome)
+    report |= _bits(outcome) | _picture(outcome) | _trained(outcome) | _segments(benchmark, outcome)
     if request.windows_of:
         report["windows"] = _listed(benchmark, request) if outcome.failure is None else []
     if request.configs:

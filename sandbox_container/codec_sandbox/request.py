@@ -17,8 +17,8 @@ from codec_sandbox.policy import Policy, ceiling_text
 STAGES = ("validate", "smoke", "screen", "measure", "sealed")
 """The stages of the benchmark, in the order in which they run."""
 
-KNOWN_STAGES = ("validate", "smoke", "screen", "train", "probe", "measure", "sealed")
-"""`STAGES`, and those with which a planner trains a draft's constants and tries it."""
+KNOWN_STAGES = ("validate", "smoke", "screen", "train", "probe", "measure", "sealed", "audit")
+"""`STAGES`, those with which a planner trains a draft's constants and tries it, and the audit of a version."""
 
 MAX_SOURCE_BYTES = 1024 * 1024
 """Largest source in a request. What a candidate may have is less, and `validate` says so."""
@@ -27,8 +27,8 @@ MAX_TRAINER_BYTES = 32 * 1024
 MAX_POLICY_BYTES = 256 * 1024
 MAX_CONFIGS = 16
 MAX_SETTINGS = 8
-WINDOW_STAGES = ("measure", "sealed")
-"""The stages that run over the windows of a contest; only these can be split into one invocation a window."""
+WINDOW_STAGES = ("measure", "sealed", "audit")
+"""The stages that run over windows or segments; only these can be split into one invocation for each of them."""
 OWN_SETTINGS = ("quality", "max_edges", "width", "height", "fps", "frames")
 """What the benchmark itself passes in ``config``; no setting of a candidate may replace it."""
 MAX_CALL_S = 120.0

@@ -3,7 +3,6 @@
 A candidate's fault ends its stage and is the result; a fault of the sandbox or of the clip set is an exception.
 """
 
-import itertools
 import os
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from typing import Any
 from codec_sandbox.clips import ClipSet, Window
 from codec_sandbox.curve import QUALITIES, extra_qualities
 from codec_sandbox.faults import Violation, printable
-from codec_sandbox.measurement import Measurement, StageFailed, told
+from codec_sandbox.measurement import Measurement, StageFailed, check_rising, told
 from codec_sandbox.parallel import Observer, Parallel, Progress, repeated_job
 from codec_sandbox.picture import take
 from codec_sandbox.ports import Sandbox
@@ -23,6 +22,7 @@ from codec_sandbox.references import References
 from codec_sandbox.request import Request, RequestError
 from codec_sandbox.runs import Coded, CpuMeter, Deadline, Fault, RunFailed, Runner
 from codec_sandbox.screening import hopeless
+from codec_sandbox.segments import AUDIT, Segments
 from codec_sandbox.smoke import SMOKE_FPS, SMOKE_QUALITY, smoke_frames
 from codec_sandbox.training import Trained, train
 from codec_sandbox.worker import FUNCTIONS
@@ -32,9 +32,6 @@ SCREEN_FRAMES = 4
 
 MOST_REMEMBERED = 16
 """Sources of which it is known that they have passed the smoke stage here: drafts of an attempt, then a candidate."""
-
-FALL_TOLERANCE_DB = 0.5
-"""How much PSNR-YUV may fall, in dB, where `quality` rises."""
 
 RUN_WALL_S = 840.0
 """Seconds for a whole run: the benchmark function has 900, and one call of 30 may still be running."""
@@ -104,6 +101,7 @@ class Benchmark:
         window_cores: int = 0,
     ) -> None:
         self.sandbox, self.clips, self.references = sandbox, clips, references
+        self.segments = Segments(clips.directory)
         self.observe = observe
         self.cores = cores or len(os.sched_getaffinity(0))
         self.window_cores = window_cores or self.cores
@@ -116,6 +114,7 @@ class Benchmark:
             "probe": self._probe,
             "measure": self._measure,
             "sealed": self._sealed,
+            AUDIT: self._audit,
         }
 
     def run(self, request: Request, progress: Progress = _ignore, wall_s: float = RUN_WALL_S) -> Outcome:
@@ -158,7 +157,9 @@ class Benchmark:
         return outcome
 
     def windows(self, request: Request, stage: str) -> list[Window]:
-        """Return the windows that `measure` or `sealed` measures in this contest, whatever `request.window` is."""
+        """Return what a stage of `WINDOW_STAGES` measures in this contest, whatever `request.window` is."""
+        if stage == AUDIT:
+            return list(self.segments.windows)
         return self.clips.sealed() if stage == "sealed" else self._windows(request)
 
     def _stages_of(self, request: Request) -> list[str]:
@@ -250,6 +251,12 @@ class Benchmark:
         self._measure_windows("sealed", request, runner, meter, outcome, progress)
         outcome.picture = take(self.clips, outcome.measurements, runner, meter)
 
+    def _audit(
+        self, request: Request, runner: Runner, meter: CpuMeter, outcome: Outcome, progress: Progress
+    ) -> None:
+        """Measure the segments of an audit, at the same qualities whatever their curves cover."""
+        self._measure_windows(AUDIT, request, runner, meter, outcome, progress)
+
     def _measure_windows(
         self,
         stage: str,
@@ -267,11 +274,13 @@ class Benchmark:
         repeat = repeated_job(jobs, request.seed)
         own = [job for job in jobs if job[0] in windows]
         cores = self.window_cores if request.window else self.cores
-        parallel = Parallel(self.clips, stage, runner, meter, progress, cores, self.observe)
+        clips = self.segments if stage == AUDIT else self.clips
+        parallel = Parallel(clips, stage, runner, meter, progress, cores, self.observe)
         measured = parallel.run(own, repeat if repeat in own else None)
-        measured += parallel.run(self._extra_jobs(windows, measured))
+        if stage != AUDIT:
+            measured += parallel.run(self._extra_jobs(windows, measured))
         outcome.measurements += measured
-        _check_rising(stage, windows, measured)
+        check_rising(stage, windows, measured)
 
     def _extra_jobs(self, windows: list[Window], measured: list[Measurement]) -> list[tuple[Window, int]]:
         """Return further jobs for the windows whose curves do not cover their range of quality well."""
@@ -283,19 +292,6 @@ class Benchmark:
                 self.references.range_db(window),
             )
         ]
-
-
-def _check_rising(stage: str, windows: list[Window], measured: list[Measurement]) -> None:
-    """Check that a higher `quality` does not give worse frames."""
-    for window in windows:
-        rows = sorted((m for m in measured if m.window == window), key=lambda m: m.quality)
-        for lower, higher in itertools.pairwise(rows):
-            if higher.distortion.psnr_db < lower.distortion.psnr_db - FALL_TOLERANCE_DB:
-                message = (
-                    f"quality {higher.quality} gives {higher.distortion.psnr_db:.2f} dB and quality {lower.quality} "
-                    f"{lower.distortion.psnr_db:.2f} dB on {window.key}: higher quality must not give worse frames"
-                )
-                raise StageFailed(stage, Fault("quality", message), window.clip, higher.quality)
 
 
 def _violation_fault(violations: list[Violation]) -> Fault:

@@ -15,8 +15,10 @@ OTHER_HOST = Settings(
 )
 """Differs in what the host heeds as well; it has a repository and a lineage that is not the default one."""
 
-ALL_ALARMS = Settings(planner="search", github_repository="owner/name", alarm_email="operator@example.org")
-"""Every alarm is there, and somebody is told."""
+ALL_ALARMS = Settings(
+    planner="search", github_repository="owner/name", alarm_email="operator@example.org", audit="on"
+)
+"""Every alarm is there, somebody is told, and adopted versions are audited."""
 
 OTHER_SERVICES = Settings(framework_host="always", image_build="codebuild", planner_provider="bedrock")
 """A host that never stops, an image that the account builds, a model that Bedrock serves."""

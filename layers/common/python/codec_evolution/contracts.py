@@ -20,6 +20,7 @@ CAPS_BYTES = {
     "conclude": 2 * KIB,
     "commit": 2 * KIB,
     "close_cycle": 1 * KIB,
+    "audit": 140 * KIB,
 }
 INPUT_CAPS_BYTES = {
     "open_cycle": 4 * KIB,
@@ -30,6 +31,7 @@ INPUT_CAPS_BYTES = {
     "commit": 1 * KIB,
     "close_cycle": 2 * KIB,
     "publish_image": 1 * KIB,
+    "audit": 160 * KIB,  # a report of each segment
 }
 """What the input of each function may have; `CAPS_BYTES` is what the states before it may answer."""
 MAX_ROUNDS = 5
@@ -119,8 +121,7 @@ class CycleOpened(Contract):
     cycle_id: str
     version: int = -1
     release: str = ""
-    again: bool = False
-    """True for a preparation pass; the machine opens the same cycle again after it."""
+    again: bool = False  # a preparation pass, after which the machine opens the same cycle again
     shared: Shared | None = None
     slots: list[Slot] = Field(default_factory=list[Slot])
 
@@ -226,11 +227,9 @@ class MeasuredPoint(RatePoint):
     """A candidate's point on one window; bytes and CPU seconds are those of all its frames together."""
 
     clip: str
-    role: str
-    """``train``, ``held_out`` or ``sealed``."""
+    role: str  # ``train``, ``held_out`` or ``sealed``; ``audit`` for a segment
     window: int
-    quality: int
-    """What the candidate was asked for, 0 to 100."""
+    quality: int  # what the candidate was asked for, 0 to 100
     frames: int = 1
     width: int = 0
     height: int = 0
@@ -260,10 +259,10 @@ class QualityRange(Reported):
 
 
 class Window(Contract):
-    """A window of a contest (``clip/index``), which an invocation of its own measures."""
+    """A window of a contest, or a segment of an audit (``clip/index``), measured by an invocation of its own."""
 
     window: str = Field(max_length=200)
-    role: Literal["train", "held_out", "sealed"]
+    role: Literal["train", "held_out", "sealed", "audit"]
 
 
 class Report(Reported):
@@ -294,6 +293,7 @@ class Report(Reported):
     bits: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=dict, max_length=16)
     """Percent of a probe's bits by syntax element, as the candidate counts them."""
     picture: dict[str, Any] | None = None  # as `loop.pictures.Picture` has it
+    segments: dict[str, dict[str, Any]] = Field(default_factory=dict)  # as `judging.audit.Source` has them
     windows: list[Window] = Field(default_factory=list[Window])
     unmeasured: list[Window] = Field(default_factory=list[Window])
     """Windows still to be measured, in the report that lists them; those left out after a failure or certain loss."""

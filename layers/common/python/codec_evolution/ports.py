@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from codec_evolution.record import Attempt, Elite
+from codec_evolution.record import Attempt, Audited, Elite
 
 INCUMBENT_FAILED = "incumbent_failed"
 """Begins the reason of a pause that the loop made on its own account."""
@@ -111,6 +111,10 @@ class Record(Protocol):
 
     def set_deployment(self, lineage: str, attempt_id: str, status: str, commit_hash: str) -> None:
         """Set the deployment attributes of an adopted attempt."""
+        ...
+
+    def set_audit(self, lineage: str, attempt_id: str, audit: Audited) -> bool:
+        """Replace the figures of a version's last full-size audit, unless that is newer; returns whether it did."""
         ...
 
 

@@ -211,13 +211,18 @@ class Figures(Measured, frozen=True):
 
 
 class Audited(Attributes, frozen=True):
-    """A version at native size on a person's own clip, as its last audit measured it; it gates nothing."""
+    """A version at native size on a person's own clips, as its last audit measured it; it gates nothing."""
 
     audit_bitrate_mbps: Annotated[float | None, Exposure(public=True)] = None
     audit_bd_rate_vs_hevc: Annotated[float | None, Exposure(public=True)] = None
     audit_encode_s: Annotated[float | None, Exposure(public=True)] = None
     audit_decode_s: Annotated[float | None, Exposure(public=True)] = None
     audit_size: Annotated[str, Exposure(public=True)] = ""
+    audit_segments: Annotated[int | None, Exposure(public=True)] = None
+    audit_note: Text = ""
+    """Which segments could not be measured, and why."""
+    audit_cost_usd: float | None = None
+    """Dollars of the last audit's compute on AWS; `Attempt.compute_cost_usd` does not contain it."""
     audited_at: Annotated[Time | None, Exposure(public=True)] = None
 
 

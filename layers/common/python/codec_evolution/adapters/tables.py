@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from codec_evolution.adapters import record_format
 from codec_evolution.adapters.adoption_update import adoption_update
+from codec_evolution.adapters.audit_update import put_audit
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.adapters.dynamodb import (
     DIGITS,
@@ -139,19 +140,17 @@ class EvolutionRecord:
     def set_deployment(self, lineage: str, attempt_id: str, status: str, commit_hash: str) -> None:
         """Set the deployment attributes; the attributes of the verdict never change."""
         committed = {"github_committed": bool(commit_hash), "github_commit_hash": commit_hash}
-        self._set(lineage, attempt_id, {"deployment_status": status, **committed})
-
-    def set_audit(self, lineage: str, attempt_id: str, audit: Audited) -> None:
-        """Set the figures of a version's last full-size audit."""
-        self._set(lineage, attempt_id, audit.to_item())
-
-    def _set(self, lineage: str, attempt_id: str, values: Mapping[str, Any]) -> None:
+        values = {"deployment_status": status, **committed}
         self._table.update_item(
             Key={"lineage": lineage, "attempt_id": attempt_id},
             UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
             ConditionExpression=Attr("attempt_id").exists(),
             ExpressionAttributeValues=stored({f":{name}": value for name, value in values.items()}),
         )
+
+    def set_audit(self, lineage: str, attempt_id: str, audit: Audited) -> bool:
+        """Replace the figures of a version's last full-size audit; False when that is newer than this one."""
+        return put_audit(self._table, {"lineage": lineage, "attempt_id": attempt_id}, audit)
 
 
 class LoopControl:

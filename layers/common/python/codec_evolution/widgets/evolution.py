@@ -60,7 +60,7 @@ def _row(context: WidgetContext, attempt: Attempt) -> dict[str, Any]:
 def _audit(attempt: Attempt) -> str:
     """Return a version's figures at native size on a person's own clip, or "" without an audit."""
     if attempt.audited_at is None:
-        return ""
+        return f"Audit failed: {attempt.audit_note}" if attempt.audit_note else ""
     rate, gain = attempt.audit_bitrate_mbps, attempt.audit_bd_rate_vs_hevc
     return f"Audit at {attempt.audit_size}: {mbps(rate)}{THIN}Mbps, {percent(gain)} vs x265"
 
