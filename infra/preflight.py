@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.pricing import parse_models
+from codec_sandbox.segments import Segments
 
 from infra.errors import UserError
 from infra.settings import Settings
@@ -35,6 +37,8 @@ BOOTSTRAP = ("/cdk-bootstrap/hnb659fds/version", 6)
 """Parameter with the version of the CDK's bootstrap stack, and the least that the templates accept."""
 HOST_TYPE = "t4g.small"
 """Type of the framework host, which needs arm64 in the region."""
+IMAGE_CLIPS = Path(__file__).resolve().parents[1] / "sandbox_container" / "clips"
+"""The clip directory that the benchmark's image is built with."""
 SERVICES = ("scheduler", "stepfunctions", "lambda", "codebuild", "dynamodb", "ssm")
 """Services that the region must have, as boto3 names them."""
 
@@ -99,17 +103,18 @@ def _of_concurrency(account: Account, settings: Settings, deployed: bool) -> lis
             "quota of Lambda's concurrent executions"
         )
     slots, windows = settings.islands * settings.slots_at_once, settings.windows_at_once
-    needed = slots * windows + OTHER_FUNCTIONS
+    audits = settings.benchmarks_at_once - slots * windows
+    needed = slots * windows + audits + OTHER_FUNCTIONS
     available = account.concurrency if deployed else account.unreserved
     if available < needed:
-        fits = (available - OTHER_FUNCTIONS) // slots
+        fits = (available - audits - OTHER_FUNCTIONS) // slots
         advice = (
             f"set windows_at_once={fits}" if fits > 0 else "lower concurrency or slots, and windows_at_once"
         )
         found.append(
             f"this account has {available} concurrent executions of Lambda for the app, and {slots} x {windows} (slots "
-            f"x windows_at_once) with {OTHER_FUNCTIONS} for the other functions need {needed}: {advice}, or ask for a "
-            "higher quota"
+            f"x windows_at_once) with {f'{audits} for audits and ' if audits else ''}{OTHER_FUNCTIONS} for the other "
+            f"functions need {needed}: {advice}, or ask for a higher quota"
         )
     elif reserved and deployed and account.concurrency - reserved < UNRESERVED:
         found.append(
@@ -137,6 +142,14 @@ def _of_the_region(account: Account) -> list[str]:
             "planner_provider, or choose another region"
         )
     return found
+
+
+def check_segments(settings: Settings, clips: Path = IMAGE_CLIPS) -> None:
+    """Refuse audits of adopted versions where the image has nothing to measure them on; raises `UserError`."""
+    if settings.audit == "on" and not Segments(clips).windows:
+        raise UserError(
+            "audit=on needs segments in the benchmark's image: codec-evolution clips audit FILE, then deploy"
+        )
 
 
 def notices(account: Account) -> list[str]:
@@ -265,6 +278,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(where)
             return 0
         settings = settings_of(options.context)
+        if options.deploy:
+            check_segments(settings)
         session = boto3.Session()
         if session.region_name is None:
             print("no AWS region: set AWS_REGION, or a region in your profile", file=sys.stderr)

@@ -28,10 +28,11 @@ from infra.capabilities.roles import acknowledge_wildcard
 from infra.data_stack import DataStack
 from infra.settings import AUDIT_AT_ONCE, BENCHMARK_MEMORY_MB, Settings
 
-CALL_S = 60
-"""Seconds for one call of the codec; with the 20 for the report, a run then ends 820 s after it began at the latest."""
+CALL_S = 80
+"""Seconds for one call of the codec. A run ends so long, and 20 s for the report, before the function's 900 s are over:
+after 800 s, which the alarm on slow functions does not take for slow."""
 
-TOTAL_CPU_S = 1640
+TOTAL_CPU_S = 1600
 """CPU seconds that all codings of one segment may use together: two cores for that time."""
 
 TIMEOUT = Duration.hours(6)

@@ -25,6 +25,12 @@ WINDOWS_A_SLOT = 4
 """Windows of an attempt: those of the training clips that ship, as few attempts are confirmed."""
 STATES_A_WINDOW, CALLS_A_WINDOW, CONCLUDE_S_A_WINDOW = 6, 3, 0.4
 """State transitions, Lambda requests and seconds of Conclude for one window."""
+ADOPTIONS_A_DAY = 4
+"""Assumed adoptions of a running lineage, each of which is audited where the setting `audit` is on."""
+SEGMENTS_AN_AUDIT, SECONDS_A_SEGMENT = 3, 300.0
+"""Assumed segments of an audit, and seconds of the benchmark for each."""
+STATES_AN_AUDIT, CALLS_AN_AUDIT = 10, 3
+"""State transitions and Lambda requests of an audit, without those of its segments, of which each has one."""
 PUTS_A_WINDOW, GETS_A_WINDOW = 2, 12
 """S3 requests of one window: what it gave, and what the others gave until then."""
 WRITES_A_SLOT, READS_A_SLOT = 10, 160
@@ -46,7 +52,7 @@ IMAGE_GB = 2
 """GB of the benchmark image in ECR."""
 SECRETS = 2
 """The keys for Anthropic and GitHub."""
-ALARM_METRICS, COMPOSITE_ALARMS, DASHBOARDS = 64, 1, 1
+ALARM_METRICS, COMPOSITE_ALARMS, DASHBOARDS = 65, 1, 1
 """Resources in the template, which a test compares. An alarm costs as many alarm-metrics as it reads metrics."""
 ISLAND_ALARM_METRICS = 18
 """What each further island adds to `ALARM_METRICS`; it adds a dashboard as well."""
@@ -85,6 +91,8 @@ class Load:
         Seconds of the planner's and the benchmark's functions per attempt.
     host_hours
         Hours that the framework host runs, over all days.
+    audits
+        Full-size audits, over all days.
     """
 
     days: int
@@ -97,6 +105,7 @@ class Load:
     plan_s: float
     benchmark_s: float
     host_hours: float
+    audits: int = 0
 
 
 def usage_of(load: Load) -> list[Usage]:
@@ -110,11 +119,14 @@ def _running(load: Load) -> list[Usage]:
     states = opened * STATES_A_CYCLE + refused * STATES_A_REFUSED_TICK
     states += attempts * (STATES_A_SLOT + 2 * load.calls + WINDOWS_A_SLOT * STATES_A_WINDOW)
     states += load.children * STATES_A_CHILD
+    invocations += load.audits * (CALLS_AN_AUDIT + SEGMENTS_AN_AUDIT)
+    states += load.audits * (STATES_AN_AUDIT + SEGMENTS_AN_AUDIT)
+    benchmark_s = attempts * load.benchmark_s + load.audits * SEGMENTS_AN_AUDIT * SECONDS_A_SEGMENT
     small_s = opened * SMALL_FUNCTIONS_S + refused * SMALL_FUNCTIONS_S / 4
     small_s += attempts * WINDOWS_A_SLOT * CONCLUDE_S_A_WINDOW
     arm, x86 = "lambda_arm64_gb_second", "lambda_x86_gb_second"
     return [
-        Usage("Lambda, benchmark (x86)", attempts * load.benchmark_s * BENCHMARK_GB, "GB-second", x86),
+        Usage("Lambda, benchmark (x86)", benchmark_s * BENCHMARK_GB, "GB-second", x86),
         Usage("Lambda, planner (arm64)", attempts * load.plan_s * PLAN_GB, "GB-second", arm),
         Usage("Lambda, others (arm64)", small_s * SMALL_GB, "GB-second", arm),
         Usage("Lambda, requests", invocations / 1e6, "million", "lambda_million_requests"),

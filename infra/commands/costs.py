@@ -43,6 +43,7 @@ def cost_of(lineage: str, attempts: Iterable[Mapping[str, Any]], prices: PriceTa
     """Return the sums over attempts of the record, in USD: in all, and by model, cycle and attempt."""
     rows = [cost_row(attempt) for attempt in attempts]
     total, compute = total_of(rows, "llm_cost_usd"), total_of(rows, "compute_cost_usd")
+    audits = total_of(rows, "audit_cost_usd")
     calls = sum(row["llm_calls"] for row in rows)
     adopted = sum(1 for row in rows if row["adopted_version"])
     cycles: dict[str, float] = defaultdict(float)
@@ -56,11 +57,12 @@ def cost_of(lineage: str, attempts: Iterable[Mapping[str, Any]], prices: PriceTa
         "prices_as_of": prices.as_of,
         "llm_cost_usd": total,
         "compute_cost_usd": compute,
+        "audit_cost_usd": audits,
         "calls": calls,
         "usd_a_call": round(total / calls, 6) if calls else None,
         "usd_an_attempt": round(total / len(rows), 6) if rows else None,
         "adoptions": adopted,
-        "usd_an_adoption": round((total + compute) / adopted, 6) if adopted else None,
+        "usd_an_adoption": round((total + compute + audits) / adopted, 6) if adopted else None,
         "models": {name: round(usd, 6) for name, usd in sorted(models.items())},
         "cycles": [{"cycle_id": name, "llm_cost_usd": round(usd, 6)} for name, usd in sorted(cycles.items())],
         "attempts": rows,
@@ -84,6 +86,7 @@ def cost_row(attempt: Mapping[str, Any]) -> dict[str, Any]:
         "tokens_out": attempt.get("tokens_out", 0),
         "llm_cost_usd": attempt.get("llm_cost_usd", 0.0),
         "compute_cost_usd": attempt.get("compute_cost_usd", 0.0),
+        "audit_cost_usd": attempt.get("audit_cost_usd", 0.0),
         "plan_s": attempt.get("plan_s", 0.0),
         "benchmark_s": round(attempt.get("benchmark_s", stages_s), 3),
     }

@@ -11,6 +11,7 @@ from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.pricing import MILLION, PriceTable, UnknownPrice, load_prices, parse_models
 
 from infra.commands.aws_usage import (
+    ADOPTIONS_A_DAY,
     DAYS_A_MONTH,
     HOST_HOURS_A_USE,
     HOST_USES_A_DAY,
@@ -166,6 +167,7 @@ def _load_of(settings: Settings, days: int, cycles: int, each: Assumptions, atte
         plan_s=each.plan_s if PLANNERS[settings.planner].language_model else SEARCH_S,
         benchmark_s=each.benchmark_s,
         host_hours=days * _host_hours_a_day(settings),
+        audits=ADOPTIONS_A_DAY * settings.islands * days if settings.audit == "on" else 0,
     )
 
 
@@ -215,8 +217,8 @@ def _aws_lines(prices: PriceTable, load: Load, still: Load) -> list[Line]:
 
     `still` is the same load while nothing is evolved.
     """
-    paused = usage_of(replace(still, cycles=0, opened=0, attempts=0, children=0))
-    idle = usage_of(replace(still, opened=0, attempts=0, children=0))
+    still = replace(still, opened=0, attempts=0, children=0, audits=0)
+    paused, idle = usage_of(replace(still, cycles=0)), usage_of(still)
     lines = []
     for used, off, refused in zip(usage_of(load), paused, idle, strict=True):
         price, source = prices.aws[used.price], prices.sources[used.price]

@@ -145,6 +145,7 @@ def print_cost(console: Console, found: Item) -> None:
     for line in (
         f"language model: {found['llm_cost_usd']:.4f} USD in {found['calls']} calls",
         f"compute, as if on Lambda: {found['compute_cost_usd']:.4f} USD",
+        f"full-size audits, as if on Lambda: {found['audit_cost_usd']:.4f} USD",
         f"adoptions: {found['adoptions']}{each}",
         f"prices of {found['prices_as_of']}",
     ):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
+from tests.support.templates import named
 
 Resources = dict[str, dict[str, Any]]
 
@@ -53,7 +54,7 @@ def crowd_definition(crowd_resources: Resources) -> dict[str, Any]:
     return definition_of(crowd_resources)
 
 
-def definition_of(resources: Resources) -> dict[str, Any]:
-    machine = next(each for each in resources.values() if each["Type"] == "AWS::StepFunctions::StateMachine")
+def definition_of(resources: Resources, of: str = "CycleStateMachine") -> dict[str, Any]:
+    machine = named(resources, "AWS::StepFunctions::StateMachine", of)
     parts = machine["Properties"]["DefinitionString"]["Fn::Join"][1]
     return json.loads("".join(part if isinstance(part, str) else part.get("Ref", "arn") for part in parts))

@@ -21,6 +21,7 @@ KNOWN = {metric.name: metric for metric in metrics.METRICS}
 ALARMS = {
     "ExecutionsFailed",
     "ExecutionsTimedOut",
+    "AuditsFailed",
     "NoVerdict",
     "MissedTicks",
     "SandboxLayerLost",

@@ -79,7 +79,7 @@ def granted_to_children(resources: Resources) -> list[State]:
     (machine,) = [
         {"Ref": name}
         for name, each in resources.items()
-        if each["Type"] == "AWS::StepFunctions::StateMachine"
+        if each["Type"] == "AWS::StepFunctions::StateMachine" and name.startswith("Cycle")
     ]
     name = {"Fn::Select": [6, {"Fn::Split": [":", machine]}]}
     text = json.dumps(policy["Statement"]).replace(json.dumps(name), f'"{MACHINE.rsplit(":", 1)[1]}"')
@@ -164,14 +164,11 @@ def test_the_emulator_gets_the_same_states_inline(
 ) -> None:
     resources = copy.deepcopy(crowd_resources)
     make_inline(resources)
-    (machine,) = [each for each in resources.values() if each["Type"] == "AWS::StepFunctions::StateMachine"]
+    machine = named(resources, "AWS::StepFunctions::StateMachine", "Cycle")
     text = json.dumps(machine["Properties"]["DefinitionString"])
     assert "DISTRIBUTED" not in text
-    before = json.dumps(
-        next(each for each in crowd_resources.values() if each["Type"] == "AWS::StepFunctions::StateMachine")[
-            "Properties"
-        ]["DefinitionString"]
-    )
+    cycle = named(crowd_resources, "AWS::StepFunctions::StateMachine", "Cycle")
+    before = json.dumps(cycle["Properties"]["DefinitionString"])
     added, removed = r"\"Mode\":\"INLINE\"", r"\"Mode\":\"DISTRIBUTED\",\"ExecutionType\":\"STANDARD\""
     assert before.replace(removed, added) == text
 

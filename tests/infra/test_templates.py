@@ -60,6 +60,7 @@ def test_only_logging_tracing_network_interfaces_and_the_agent_name_no_resource(
         if set(listed(each["Action"])) != TRACES
     }
     assert {re.sub(r"RoleDefaultPolicy\w+$", "", name) for name in wide} == {
+        "AuditStateMachine",
         "CycleStateMachine",
         "FrameworkHost",
         "FunctionsFrameworkTool",
@@ -306,8 +307,8 @@ def test_functions_and_state_machine_are_traced_but_for_the_benchmark(app_resour
     for name in traced:
         granted = statements(app_resources, f"Functions{name}")
         assert decision(granted, action="xray:PutTraceSegments", resource="*") == "Allow"
-    (machine,) = of_type(app_resources, "AWS::StepFunctions::StateMachine")
-    assert machine["Properties"]["TracingConfiguration"] == {"Enabled": True}
+    machines = list(of_type(app_resources, "AWS::StepFunctions::StateMachine"))
+    assert [each["Properties"]["TracingConfiguration"] for each in machines] == [{"Enabled": True}] * 2
 
 
 def test_zip_functions_are_arm64_and_the_benchmark_is_an_x86_image(app_resources: Resources) -> None:
