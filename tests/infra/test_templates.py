@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import App, Stack
+from codec_evolution.record import Audited
 
 from infra import assets
 from infra.commands import aws_usage
@@ -207,14 +208,21 @@ def test_the_planner_sees_what_became_of_framework_changes_and_cannot_alter_it(
     assert granted == [["dynamodb:Query"]]
 
 
-def test_an_attempt_is_written_once_and_only_commit_may_add_to_it(app_resources: Resources) -> None:
-    updaters = [
-        role
+def test_an_attempt_is_written_once_and_only_commit_and_an_audit_may_add_to_it(
+    app_resources: Resources,
+) -> None:
+    added = {
+        role: set(each["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"])
         for role in ("OpenCycle", "Plan", "Conclude", "Commit", "CloseCycle")
         for each in statements(app_resources, f"Functions{role}")
         if "dynamodb:UpdateItem" in each["Action"] and "EvolutionRecord" in json.dumps(each["Resource"])
-    ]
-    assert updaters == ["Commit"]
+    }
+    key = {"lineage", "attempt_id"}
+    assert added == {
+        "Conclude": {*key, *Audited.model_fields},
+        "Commit": {*key, "deployment_status", "github_committed", "github_commit_hash"},
+    }
+    assert all(name.startswith("audit") for name in Audited.model_fields), "no verdict, no contest's figure"
 
 
 def test_what_draws_cannot_write_and_what_acts_reads_no_artifact(app_resources: Resources) -> None:
@@ -240,8 +248,8 @@ def test_nobody_deletes_items_or_objects(app_resources: Resources) -> None:
 
 def test_every_log_group_expires(app_resources: Resources) -> None:
     groups = list(of_type(app_resources, "AWS::Logs::LogGroup"))
-    assert len(groups) == 15, (
-        "ten functions, the state machine, two networks, the host's commands, image builds"
+    assert len(groups) == 16, (
+        "ten functions, two state machines, two networks, the host's commands, image builds"
     )
     assert {group["Properties"]["RetentionInDays"] for group in groups} == {90}
     for function in of_type(app_resources, "AWS::Lambda::Function"):

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from codec_sandbox.clips import Window
+from codec_evolution.contracts import Report
+from codec_evolution.judging.audit import audits_of
+from codec_sandbox.clips import ClipSet, Window
+from codec_sandbox.limits import Limits
+from codec_sandbox.references import References
+from codec_sandbox.report import build
+from codec_sandbox.request import Request
+from codec_sandbox.stages import Benchmark
+from codec_sandbox.supervisor import Supervisor
 from typer.testing import CliRunner, Result
 
 from infra.cli import app
 from infra.errors import UserError
 from infra.workbench import audit as audits
+from infra.workbench import clips_audit
 from infra.workbench.audit import Segment, check_length, judged
+from infra.workbench.clips_add import add_clips
+from infra.workbench.clips_audit import add_audit_clip, list_audit_clips, remove_audit_clip
 from infra.workbench.film import examine
 from infra.workbench.lineage_page import versions_of, write_page
 from tests.integration.test_films import X264, make
@@ -115,3 +127,77 @@ def test_the_page_of_a_version_shows_its_audits(found, tmp_path: Path):
     text = (tmp_path / "report.html").read_text("utf-8")
     assert f"{found['bd_rate']:+.1f} %" in text
     assert "<b>own</b>" not in text
+
+
+@pytest.fixture(scope="module")
+def stored(video, tmp_path_factory) -> Path:
+    """A clip directory with two segments of the video."""
+    directory = tmp_path_factory.mktemp("clips")
+    (directory / "manifest.json").write_text('{"clips": []}')
+    name = add_audit_clip(video, segments=SEGMENTS, frames=FRAMES, licence="own", directory=directory)
+    assert name == "own"
+    return directory
+
+
+def test_a_stored_segment_gives_the_figures_that_the_video_itself_gives(stored, found):
+    with Supervisor() as supervisor:
+        benchmark = Benchmark(supervisor, ClipSet(stored), References(stored))
+        request = Request(
+            "a", Path(VERSION_0).read_bytes(), None, ("audit",), "train", "s", Limits(), 600.0, window="own/1"
+        )
+        report = Report.model_validate(build(benchmark, request, benchmark.run(request)))
+    ((segment,),) = [audit.segments for audit in audits_of("v", {"own/1": report})]
+    expected = found["segments"][1]
+    timed = ("encode_s", "decode_s")
+    for name, value in asdict(segment).items():
+        if name not in timed:
+            assert value == pytest.approx(expected[name], abs=1e-3), name
+    assert segment.encode_s > 0
+
+
+def test_stored_segments_are_listed_and_removed_like_clips_and_no_clip_takes_their_name(
+    stored, video, tmp_path
+):
+    directory = tmp_path / "clips"
+    shutil.copytree(stored, directory)
+    (listed,) = list_audit_clips(directory)
+    assert (listed["name"], listed["role"], listed["windows"], listed["licence"]) == (
+        "own",
+        "audit",
+        2,
+        "own",
+    )
+    for repeat in (
+        lambda: add_audit_clip(video, directory=directory),
+        lambda: add_clips(str(video), "train", directory=directory),
+    ):
+        with pytest.raises(UserError, match="'own' is there already|too small|window needs"):
+            repeat()
+    assert remove_audit_clip("own", directory)
+    assert list_audit_clips(directory) == []
+    assert not remove_audit_clip("own", directory)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"segments": 3, "frames": 3}, "has 8 frames, 3 segments of 3 need 9"),
+        ({"frames": 17}, "--frames is at most 16"),
+        ({"segments": 25, "frames": 1}, "24 are audited at most"),
+        ({"name": "My Film"}, "no name of a clip"),
+    ],
+)
+def test_what_no_audit_can_measure_is_refused_and_leaves_nothing(video, tmp_path, options, says):
+    (tmp_path / "manifest.json").write_text('{"clips": []}')
+    with pytest.raises(UserError, match=says):
+        add_audit_clip(video, directory=tmp_path, **options)
+    assert list_audit_clips(tmp_path) == []
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_segments_larger_than_the_image_carries_are_refused(video, tmp_path, monkeypatch):
+    (tmp_path / "manifest.json").write_text('{"clips": []}')
+    monkeypatch.setattr(clips_audit, "MOST_BYTES", 1000)
+    with pytest.raises(UserError, match="the image carries"):
+        add_audit_clip(video, segments=1, frames=1, directory=tmp_path)
+    assert list_audit_clips(tmp_path) == []

@@ -214,3 +214,32 @@ def test_a_host_that_always_runs_is_paid_for_all_day_whatever_the_loop_does():
 def test_nobody_wakes_the_host_where_there_are_no_tools():
     found = estimate(Settings(framework_tools="off"), 30, 1440, Assumptions())
     assert {line["item"]: line["quantity"] for line in found["lines"]}["EC2, framework host"] == 0
+
+
+def test_audits_of_adopted_versions_are_estimated_and_can_be_checked_by_hand():
+    off, on = (
+        estimate(Settings(planner="search", audit=each), 30, 1440, Assumptions()) for each in ("off", "on")
+    )
+    benchmark = {
+        name: next(
+            line["quantity"] for line in found["lines"] if line["item"].startswith("Lambda, benchmark")
+        )
+        for name, found in (("off", off), ("on", on))
+    }
+    # Four adoptions on each of 30 days, with three segments of 300 s in 3,538 MiB.
+    assert benchmark["on"] - benchmark["off"] == pytest.approx(4 * 30 * 3 * 300 * 3538 / 1024, rel=1e-3)
+    assert (on["paused_usd"], on["idle_usd"]) == (off["paused_usd"], off["idle_usd"])
+
+
+def test_what_an_audit_cost_is_told_apart_and_belongs_to_the_price_of_an_adoption():
+    attempts = [
+        {
+            "attempt_id": "a",
+            "status": "adopted",
+            "adopted_version": 1,
+            "compute_cost_usd": 0.2,
+            "audit_cost_usd": 0.1,
+        }
+    ]
+    found = cost_of("main", attempts, load_prices())
+    assert (found["compute_cost_usd"], found["audit_cost_usd"], found["usd_an_adoption"]) == (0.2, 0.1, 0.3)
