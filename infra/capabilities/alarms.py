@@ -75,6 +75,7 @@ class Alarms(Construct):
         first, *islands = (LineageMetrics(each) for each in settings.lineages)
         rules = {
             **self._rules(settings, first, missed_ticks),
+            **self._audit_rules(),
             **self._island_rules(settings, islands, missed_ticks),
             **services,
             **self._host_rules(first, host_instance_id),
@@ -136,13 +137,6 @@ class Alarms(Construct):
                 "A cycle ran for three hours and was stopped. Look which state hung; lower slots or "
                 "benchmark_cpu_s if the benchmark is too slow.",
             ),
-            "AuditsFailed": Rule(
-                self._audit.metric_failed(period=five, statistic="Sum"),
-                1,
-                "A full-size audit failed outside of what it can say of its segments; the loop goes on. Open the "
-                "execution in Step Functions, mend what the failed state names, and repeat the audit by command.",
-                pages=False,
-            ),
             "NoVerdict": Rule(
                 of.no_verdict(),
                 1,
@@ -166,6 +160,17 @@ class Alarms(Construct):
                 1,
                 "A kernel layer round the candidates is gone that was there within the hour. Pause, look at layers "
                 "in the latest report, and ask whether Lambda's platform or the image has changed.",
+            ),
+        }
+
+    def _audit_rules(self) -> dict[str, Rule]:
+        return {
+            "AuditsFailed": Rule(
+                self._audit.metric_failed(period=Duration.minutes(5), statistic="Sum"),
+                1,
+                "A full-size audit failed outside of what it can say of its segments; the loop goes on. Open the "
+                "execution in Step Functions, mend what the failed state names, and repeat the audit by command.",
+                pages=False,
             ),
         }
 
