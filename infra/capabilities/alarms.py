@@ -69,14 +69,14 @@ class Alarms(Construct):
         host_instance_id: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
-        self._machine, self._audit = machine, audit
+        self._machine = machine
         self.topic = self._topic(settings.alarm_email)
         notify = cast(cw.IAlarmAction, actions.SnsAction(cast(sns.ITopic, self.topic)))
         first, *islands = (LineageMetrics(each) for each in settings.lineages)
         rules = {
             **self._rules(settings, first, missed_ticks),
-            **self._audit_rules(),
             **self._island_rules(settings, islands, missed_ticks),
+            **_audit_rules(audit),
             **services,
             **self._host_rules(first, host_instance_id),
         }
@@ -87,16 +87,17 @@ class Alarms(Construct):
             if rules[name].notifies:
                 alarm.add_alarm_action(notify)
                 alarm.add_ok_action(notify)
-        self.paging = cw.CompositeAlarm(
+        self.paging = self._paging(prefix, [self.alarms[name] for name, rule in rules.items() if rule.pages])
+        self.paging.add_alarm_action(notify)
+
+    def _paging(self, prefix: str, alarms: Sequence[cw.Alarm]) -> cw.CompositeAlarm:
+        return cw.CompositeAlarm(
             self,
             "Paging",
             composite_alarm_name=f"{prefix}-Paging",
             alarm_description="One of the alarms that should wake somebody; see which, and its runbook.",
-            alarm_rule=cw.AlarmRule.any_of(
-                *[self.alarms[name] for name, rule in rules.items() if rule.pages]
-            ),
+            alarm_rule=cw.AlarmRule.any_of(*alarms),
         )
-        self.paging.add_alarm_action(notify)
 
     def _island_rules(
         self, settings: Settings, islands: Sequence[LineageMetrics], missed_ticks: sqs.IQueue
@@ -160,17 +161,6 @@ class Alarms(Construct):
                 1,
                 "A kernel layer round the candidates is gone that was there within the hour. Pause, look at layers "
                 "in the latest report, and ask whether Lambda's platform or the image has changed.",
-            ),
-        }
-
-    def _audit_rules(self) -> dict[str, Rule]:
-        return {
-            "AuditsFailed": Rule(
-                self._audit.metric_failed(period=Duration.minutes(5), statistic="Sum"),
-                1,
-                "A full-size audit failed outside of what it can say of its segments; the loop goes on. Open the "
-                "execution in Step Functions, mend what the failed state names, and repeat the audit by command.",
-                pages=False,
             ),
         }
 
@@ -288,3 +278,15 @@ class Alarms(Construct):
         if email:
             topic.add_subscription(cast(sns.ITopicSubscription, subscriptions.EmailSubscription(email)))
         return topic
+
+
+def _audit_rules(machine: sfn.IStateMachine) -> dict[str, Rule]:
+    return {
+        "AuditsFailed": Rule(
+            machine.metric_failed(period=Duration.minutes(5), statistic="Sum"),
+            1,
+            "A full-size audit failed outside of what it can say of its segments; the loop goes on. Open the "
+            "execution in Step Functions, mend what the failed state names, and repeat the audit by command.",
+            pages=False,
+        ),
+    }

@@ -68,27 +68,34 @@ def audit(
             raise UserError("--version, --source and --library-codecs belong to the audit of a video")
         audit_version(int(what), lineage, target, state_dir, wait=wait, as_json=as_json)
         return
-    video = Path(what)
     from infra.workbench.chosen_codec import choose_codec
-    from infra.workbench.coding import CodecFailed
-    from infra.workbench.video import VideoError
 
     if target is TargetName.AWS and source is None:
         codec = _deployed_codec(version, lineage, state_dir)
     else:
         codec = choose_codec(version, source, state_dir, lineage, progress)
-    try:
-        done = _measure(video, codec, state_dir, segments, frames, library_codecs=library_codecs)
-    except VideoError as error:
-        raise UserError(str(error)) from error
-    except CodecFailed as error:
-        progress(str(error), style="red")
-        raise typer.Exit(FAILED) from None
+    done = _measured(Path(what), codec, state_dir, segments, frames, library_codecs=library_codecs)
     _keep(done, codec, target, state_dir)
     if as_json:
         print_json(done.as_dict())
     else:
         print_audit(Console(), done.as_dict())
+
+
+def _measured(
+    video: Path, codec: ChosenCodec, state_dir: Path, segments: int, frames: int, *, library_codecs: bool
+) -> Audit:
+    """Return the audit of a codec on a video; what cannot be measured ends the command with a sentence."""
+    from infra.workbench.coding import CodecFailed
+    from infra.workbench.video import VideoError
+
+    try:
+        return _measure(video, codec, state_dir, segments, frames, library_codecs=library_codecs)
+    except VideoError as error:
+        raise UserError(str(error)) from error
+    except CodecFailed as error:
+        progress(str(error), style="red")
+        raise typer.Exit(FAILED) from None
 
 
 def _measure(

@@ -177,16 +177,8 @@ def _cut(
         np.savez_compressed(path, frames=cut)
         progress(f"segment {index + 1} of {segments}: x265 on {frames} frames of {film.width}x{film.height}")
         curves = measure_curves(cut, window.fps, encoders, versions)
-        found: dict[str, Any] = {"sha256": window.sha256, "curves": curves}
-        note = ""
-        try:
-            found["quality_range"] = quality_range(
-                window, *(curves[each]["points"] for each in (ANCHOR, RANGE_ANCHOR))
-            )
-        except ClipError as flat:
-            note = str(flat)
-            progress(note)
-        references[window.key] = found
+        found, note = _range_of(window, curves)
+        references[window.key] = {"sha256": window.sha256, "curves": curves, **found}
         windows.append(
             {
                 "start_s": round(start_s, 3),
@@ -206,6 +198,15 @@ def _cut(
         "windows": windows,
     }
     return entry, references
+
+
+def _range_of(window: Window, curves: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Return the range of quality that codecs are compared in as it is stored, or why there is none."""
+    points = (curves[each]["points"] for each in (ANCHOR, RANGE_ANCHOR))
+    try:
+        return {"quality_range": quality_range(window, *points)}, ""
+    except ClipError as flat:
+        return {}, str(flat)
 
 
 def _store(

@@ -219,10 +219,8 @@ class Audited(Attributes, frozen=True):
     audit_decode_s: Annotated[float | None, Exposure(public=True)] = None
     audit_size: Annotated[str, Exposure(public=True)] = ""
     audit_segments: Annotated[int | None, Exposure(public=True)] = None
-    audit_note: Text = ""
-    """Which segments could not be measured, and why."""
-    audit_cost_usd: float | None = None
-    """Dollars of the last audit's compute on AWS; `Attempt.compute_cost_usd` does not contain it."""
+    audit_note: Text = ""  # which segments could not be measured, and why
+    audit_cost_usd: float | None = None  # of the last audit on AWS; not in `Attempt.compute_cost_usd`
     audited_at: Annotated[Time | None, Exposure(public=True)] = None
 
 
@@ -271,13 +269,11 @@ class Proposed(Attributes, frozen=True):
     """How role and model were drawn: the improvement for a dollar that was drawn for each, or the fixed weights."""
     inspirations: str = ""
     """Attempts of other families that the prompt showed, separated by commas."""
-    probes: int | None = None
-    """Drafts that were measured before the submission."""
+    probes: int | None = None  # drafts that were measured before the submission
     probe_cost_usd: float | None = None
     """Dollars of their compute; `Attempt.compute_cost_usd` contains it."""
     source_sha256: Annotated[str, Exposure(listed=20, public=True)] = ""
-    source_key: str = ""
-    """Under which a repeat of the source is found, by `candidate.source_key`."""
+    source_key: str = ""  # under which a repeat of the source is found, by `candidate.source_key`
     normalised_sha256: str = ""
     hypothesis: Annotated[Text, Exposure(public=True)] = ""
     changes: Text = ""
