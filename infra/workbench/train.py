@@ -143,6 +143,7 @@ def _adaptive_cost(zeros: np.ndarray, ones: np.ndarray, probability: np.ndarray,
 
 
 Pass: TypeAlias = tuple[np.ndarray, np.ndarray, list[list[float]], dict[str, Any], int]
+"""Zeros and ones by sequence and context, mixing weights, the filters' equations, and bytes."""
 
 
 def run_pass(source: str, *, carry: bool) -> Pass:
