@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from unittest.mock import patch
 
 import boto3
 from codec_evolution.adapters.modifications import FrameworkModifications
 from codec_evolution.adapters.objects import ArtifactBucket
 from codec_evolution.adapters.tables import EvolutionRecord, LoopControl
-from moto import mock_aws
+
+from tests.support.aws import aws_in_process
 
 RECORD, CONTROL, MODIFICATIONS, BUCKET = "record", "control", "modifications", "artifacts"
 
@@ -31,8 +29,7 @@ class Stores:
 @contextmanager
 def stores_in_process() -> Iterator[Stores]:
     """Yield the stores; the environment and every other client stay as they are."""
-    shell = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    with patch.dict(os.environ, {**shell, "AWS_DEFAULT_REGION": "us-east-1"}, clear=True), in_process():
+    with aws_in_process("us-east-1"):
         client = boto3.client("dynamodb")
         indexes = {
             "by_version": ("lineage", "adopted_version", "N"),
@@ -53,21 +50,6 @@ def stores_in_process() -> Iterator[Stores]:
             FrameworkModifications(MODIFICATIONS),
             ArtifactBucket(BUCKET),
         )
-
-
-@contextmanager
-def in_process() -> Iterator[None]:
-    """Answer from memory, with one session for all tests: a new one reads the descriptions of the services again."""
-    with (
-        mock_aws(config={"core": {"reset_boto3_session": False}}),
-        patch("boto3.DEFAULT_SESSION", _session()),
-    ):
-        yield
-
-
-@cache
-def _session() -> boto3.Session:
-    return boto3.Session("FOOBARKEY", "FOOBARSECRET", region_name="us-east-1")
 
 
 def _create(client, name: str, partition: str, sort: str, **indexes: tuple[str, str, str]) -> None:
