@@ -30,6 +30,9 @@ from infra.capabilities.windows import SANDBOX_DIED, STOPPED, Windows
 Caught = TypeVar("Caught", tasks.LambdaInvoke, sfn.Map)
 """A state that ends in Abandon when it fails."""
 
+DRAFT_STAGES = ("validate", "smoke", "train", "probe")
+"""Stages of the sandbox that a planner may ask for; the others give figures of a verdict."""
+
 _NOTHING_YET = ("answer", "reason", "envelope", "measure", "confirm", "fault", "stage")
 _FAULT = (
     "{'kind': 'infrastructure', 'error': $states.errorOutput.Error, 'cause': "
@@ -164,7 +167,8 @@ class Slot:
     def _try_draft(self, plan: sfn.IChainable) -> tasks.LambdaInvoke:
         draft = self._make.benchmark(
             "TryDraft",
-            expression("$states.input.request.stages"),
+            # Whatever Plan asks for, a draft is never shown the figures of a verdict.
+            expression(f"[$states.input.request.stages[$ in {list(DRAFT_STAGES)}]]"),
             "train",
             envelope="$states.input.request.envelope",
             configs=expression("$states.input.request.configs"),

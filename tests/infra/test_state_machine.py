@@ -28,6 +28,8 @@ QUALIFIED = r"^(Functions|Sandbox)|Live[0-9A-F]{8}$|CurrentVersion[0-9A-F]{8}[0-
 
 GATES = "{% $item.kind = 'incumbent' ? ['validate'] : ['validate', 'smoke', 'screen'] %}"
 """A new incumbent has passed the gates, and is measured on the windows of its next contest."""
+DRAFT_GATES = "{% [$states.input.request.stages[$ in ['validate', 'smoke', 'train', 'probe']]] %}"
+"""Plan may not ask for `measure`, `sealed` or `audit`: its code can be amended."""
 
 
 def levels(machine: State) -> Iterator[dict[str, State]]:
@@ -163,7 +165,7 @@ def test_a_task_waits_longer_than_its_function_may_run(
 @pytest.mark.parametrize(
     ("task", "stages", "split"),
     [
-        ("TryDraft", "{% $states.input.request.stages %}", "train"),
+        ("TryDraft", DRAFT_GATES, "train"),
         ("Measure", GATES, "train"),
         ("MeasureWindow", ["measure", "sealed"], "train"),
         ("Confirm", ["validate"], "held_out"),
