@@ -746,7 +746,7 @@ def macroblock_groups(picture):
 # What a mode does not use is derived, so that it can be inherited.
 
 PEL = 4  # vectors count in 1/PEL of a luma sample
-RANGE = 16  # samples; no vector is longer in either direction
+RANGE = 64  # samples; no vector is longer in either direction
 MARGIN = RANGE + 8  # the reference is extended by this much on every side
 TAPS = {1: (-1, 4, -10, 58, 17, -5, 1, 0), 2: (-1, 4, -11, 40, 40, -11, 4, -1), 3: (0, 1, -5, 17, 58, -10, 4, -1)}
 """Interpolation filters by quarter, in 1/64, from three samples before to four after (those of HEVC)."""
@@ -803,13 +803,14 @@ def shifted(plane, quarters, axis):
 
 def fraction_planes(luma):
     """Return the extended reference at every fraction of a sample, (PEL * PEL, height, width) int16."""
-    extended = np.pad(luma, MARGIN, mode="edge").astype(np.int16)
+    extended = np.pad(luma, 8, mode="edge").astype(np.int16)
     fractions = np.empty((PEL * PEL, *extended.shape), dtype=np.int16)
     for across in range(PEL):
         plane = shifted(extended, across, 1)
         for down in range(PEL):
             fractions[PEL * down + across] = shifted(plane, down, 0)
-    return fractions
+    rest = MARGIN - 8  # no filter reaches from there to the frame
+    return np.pad(fractions, ((0, 0), (rest, rest), (rest, rest)), mode="edge")
 
 
 def fetch(fractions, vectors, size):
@@ -869,28 +870,34 @@ def predict_plane(sequence, vectors, which, index):
 # ---- motion search -------------------------------------------------------------------------------
 
 QUIET = 0.02  # mean difference, in steps, at which a block needs no better vector
+NEAR_SAMPLES = 100000  # luma samples; in larger frames, motion of more than 16 samples is searched too
+COARSE = 4  # samples of a smaller plane, in either direction
 AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
 VECTOR_BITS = (2 * np.log2(1 + np.arange(4 * RANGE * PEL)) + (np.arange(4 * RANGE * PEL) > 0)).astype(np.float32)
 """About what a component's difference from its prediction costs."""
 
 
-def coarse_search(source, reference):
-    """Return a vector for each macroblock, found on planes of a quarter of the size."""
+def coarse_search(source, reference, scale):
+    """Return a vector for each macroblock, found on planes that are `scale` times smaller, 4, 8 or 16."""
 
     def shrink(plane):
-        height, width = plane.shape
-        return plane.reshape(height // 4, 4, width // 4, 4).mean(axis=(1, 3)).astype(np.float32)
+        extended = np.pad(plane, [(0, -size % (4 * scale)) for size in plane.shape], mode="edge")
+        height, width = extended.shape
+        return extended.reshape(height // scale, scale, width // scale, scale).mean(axis=(1, 3)).astype(np.float32)
 
-    small, reach = shrink(source), RANGE // 4
-    padded = np.pad(shrink(reference), reach, mode="edge")
+    small = shrink(source)
+    padded = np.pad(shrink(reference), COARSE, mode="edge")
     height, width = small.shape
-    offsets = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
+    steps = range(-COARSE, COARSE + 1)
+    offsets = np.array([(y, x) for y in steps for x in steps])
     costs = np.empty((len(offsets), height // 4, width // 4), dtype=np.float32)
     for cost, (y, x) in zip(costs, offsets.tolist()):
-        moved = np.abs(small - padded[reach + y : reach + y + height, reach + x : reach + x + width])
+        moved = np.abs(small - padded[COARSE + y : COARSE + y + height, COARSE + x : COARSE + x + width])
         lines = moved[0::4] + moved[1::4] + moved[2::4] + moved[3::4]
         cost[:] = lines[:, 0::4] + lines[:, 1::4] + lines[:, 2::4] + lines[:, 3::4] + (abs(y) + abs(x))
-    return 4 * PEL * offsets[np.argmin(costs, axis=0)]
+    found = scale * PEL * offsets[np.argmin(costs, axis=0)]
+    found = found.repeat(scale // 4, axis=0).repeat(scale // 4, axis=1)
+    return found[: source.shape[0] // 16, : source.shape[1] // 16]
 
 
 class Search:
@@ -981,10 +988,12 @@ def search_motion(sequence, source, step):
     every = np.arange(len(search.blocks))
     search.start(np.zeros((search.rows, search.columns, 2), dtype=np.int64))
     search.consider(previous_vectors(sequence).reshape(-1, 2), every)
-    search.consider(coarse_search(source, sequence.frames[0][0]).reshape(-1, 2), every)
+    far = source.size > NEAR_SAMPLES
+    for scale in (4, 8, 16) if far else (4,):
+        search.consider(coarse_search(source, sequence.frames[0][0], scale).reshape(-1, 2), every)
     search.expect()
     search.consider_neighbours()
-    search.refine((2 * PEL, PEL, 2, 1))
+    search.refine((*((8 * PEL, 4 * PEL) if far else ()), 2 * PEL, PEL, 2, 1))
     found = {16: search.vectors()}
     quarters = Search(source, fractions, 8, step)
     quarters.start(found[16].repeat(2, axis=0).repeat(2, axis=1))
