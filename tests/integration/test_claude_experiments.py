@@ -14,11 +14,16 @@ from tests.support.messages_api import MessagesApi, Script
 BASELINE = ROOT / "sandbox_container" / "codecs" / "version_0.py"
 SCRIPT = ROOT / "tests" / "conversations" / "measure_and_tune.json"
 
+DEAD_ZONE = (
+    "    levels = np.rint(coefficients / step).astype(np.int64)\n",
+    "    levels = (np.sign(coefficients) * np.floor(np.abs(coefficients) / step + 0.45)).astype(np.int64)\n",
+)
+"""A little better than version 0, but not enough to be adopted."""
 
 EDITS = (
     ("def to_levels(plane, step):", "def to_levels(plane, step, rounding):"),
     (
-        "    levels = np.rint(coefficients / step).astype(np.int64)\n",
+        DEAD_ZONE[1],
         "    levels = (np.sign(coefficients) * np.floor(np.abs(coefficients) / step + rounding)).astype(np.int64)\n",
     ),
     (
@@ -56,8 +61,8 @@ EDITS = (
         "BIASES = np.frombuffer(PACKED, dtype=np.int8)\n",
     ),
 )
-"""From version 0 to a codec of frame differences. Two of its numbers are named constants, and a table can be trained:
-how far towards zero coefficients lie in their cells, in 1/128 of a step. It is quick to measure."""
+"""From the near miss to a codec of frame differences. Two of its numbers are named constants, and a table can be
+trained: how far towards zero coefficients lie in their cells, in 1/128 of a step. It is quick to measure."""
 
 TRAINER = """
 plain_to_levels = to_levels
@@ -86,34 +91,70 @@ def train(videos, config):
 def tunable() -> str:
     """Return a codec that beats version 0, with numbers to tune."""
     source = BASELINE.read_text("utf-8")
-    for old, new in EDITS:
+    for old, new in (DEAD_ZONE, *EDITS):
         assert source.count(old) == 1, old
         source = source.replace(old, new)
     return source
 
 
-@pytest.fixture(scope="module")
-def attempt(tmp_path_factory, short_clips) -> tuple[dict, Script, Path]:
-    """The attempt that Claude planned, the conversation, and the state directory."""
-    state_dir = tmp_path_factory.mktemp("experiments")
-    state_dir.chmod(0o755)
-    script = Script.read(SCRIPT, values={"WINNER": tunable(), "TRAINER": TRAINER}, api_key=KEY)
+def planned(state_dir: Path, script: Script) -> dict:
+    """Run one cycle; return the record of the attempt that Claude planned."""
     with MessagesApi(script) as server:
         done = run(state_dir, server.url, KEY, "--cycles", "1")
     assert done.returncode == 0, done.stderr[-3000:]
     attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
-    return next(each for each in attempts if each.get("planner") == "claude"), script, state_dir
+    return next(each for each in attempts if each.get("planner") == "claude")
 
 
-def test_it_measures_tunes_trains_reads_a_part_and_is_adopted(attempt):
-    record, script, _ = attempt
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory, short_clips) -> Path:
+    """The directory of an evolution that the conversations go through."""
+    path = tmp_path_factory.mktemp("experiments")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="module")
+def near_miss(state_dir) -> dict:
+    """An attempt before it, which gained too little."""
+    edit = dict(zip(("search", "replace"), DEAD_ZONE, strict=True))
+    submission = {
+        "hypothesis": "Small coefficients are not worth their bits; expect a few percent less rate.",
+        "summary": "Version 0 with a dead zone.",
+        "source": None,
+        "base": "incumbent",
+        "edits": [edit],
+    }
+    turn = {"reply": {"tools": [{"name": "submit_codec", "input": submission}]}}
+    return planned(state_dir, Script(turns=[turn], api_key=KEY))
+
+
+@pytest.fixture(scope="module")
+def attempt(state_dir, near_miss) -> tuple[dict, Script]:
+    """The attempt that Claude planned, and the conversation."""
+    edits = [{"search": old, "replace": new} for old, new in EDITS]
+    values = {"NEAR_MISS": near_miss["attempt_id"], "EDITS": edits, "TRAINER": TRAINER}
+    script = Script.read(SCRIPT, values=values, api_key=KEY)
+    return planned(state_dir, script), script
+
+
+def test_what_gains_too_little_is_a_near_miss_that_the_next_attempt_is_shown(near_miss, attempt):
+    _, script = attempt
+    assert near_miss["status"] == "rejected"
+    assert -10 < near_miss["bd_rate_vs_incumbent"] < 0
+    told = json.dumps(script.calls[0]["messages"][0]["content"])
+    assert f"{near_miss['attempt_id']}, BD-rate against the incumbent" in told
+
+
+def test_it_carries_the_near_miss_on_measures_tunes_trains_reads_a_part_and_is_adopted(attempt):
+    record, script = attempt
     assert script.missed == [] and len(script.calls) == 5
     assert (record["status"], record.get("adopted_version")) == ("adopted", 1), record
     assert record["role"] and record["probes"] == 3
 
 
 def test_the_tuned_numbers_are_in_the_adopted_source(attempt):
-    _, script, _ = attempt
+    _, script = attempt
     told = script.calls[2]["messages"][-1]["content"][0]["content"]
     rows = [line for line in told.splitlines() if line.startswith("| rounding ")]
     assert len(rows) == VARIANTS - 1 and "as in the source" in told
@@ -121,7 +162,7 @@ def test_the_tuned_numbers_are_in_the_adopted_source(attempt):
 
 
 def test_the_trained_table_is_in_the_adopted_source_and_never_passes_through_the_model(attempt):
-    record, script, _ = attempt
+    record, script = attempt
     told = script.calls[3]["messages"][-1]["content"][0]["content"]
     assert re.search(
         r"Trained in \d+ CPU seconds on bunny/\d, carphone/\d.*: BIAS int8 \(64\), \d+ characters", told
@@ -132,7 +173,7 @@ def test_the_trained_table_is_in_the_adopted_source_and_never_passes_through_the
 
 
 def test_its_probes_are_paid_like_the_models_dollars(attempt):
-    record, _, _ = attempt
+    record, _ = attempt
     assert 0 < record["probe_cost_usd"] < 0.02 < record["compute_cost_usd"] + record["llm_cost_usd"]
     assert record["compute_cost_usd"] > record["probe_cost_usd"]
 

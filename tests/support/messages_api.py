@@ -107,7 +107,7 @@ class Script:
     """
 
     turns: list[dict[str, Any]]
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     api_key: str = ""
     models: Mapping[str, dict[str, Any]] = field(default_factory=lambda: {m["id"]: m for m in MODELS})
     repeat: bool = False

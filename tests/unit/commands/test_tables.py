@@ -58,6 +58,7 @@ COST = {
     "llm_cost_usd": 1.0,
     "calls": 3,
     "compute_cost_usd": 1.0,
+    "audit_cost_usd": 9999.5,
     "adoptions": 2,
     "usd_an_adoption": 1.0,
     "prices_as_of": "2026-11-21",
