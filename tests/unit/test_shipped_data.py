@@ -28,6 +28,7 @@ def test_a_prompt_is_text_with_balanced_template_marks(path):
         assert text.count(opening) == text.count(closing), f"{path.name}: {opening} without {closing}"
 
 
+@pytest.mark.slow
 def test_every_prompt_renders_with_all_that_it_may_be_given_with_nothing_and_with_real_attempts():
     check_prompts(
         {f"prompts/{path.name}": path.read_text("utf-8") for path in PROMPTS},

@@ -138,6 +138,7 @@ def cloudformation(monkeypatch) -> Iterator[SimpleNamespace]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_an_image_is_told_with_its_digest(cloudformation):
     answer(cloudformation.request, {"Digest": DIGEST})
     ((kind, said),) = cloudformation.server.put

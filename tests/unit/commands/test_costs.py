@@ -169,6 +169,7 @@ def test_a_model_without_a_price_cannot_be_estimated():
         estimate(Settings(planner_models="claude-next"), 30, 1440, Assumptions())
 
 
+@pytest.mark.slow
 def test_a_model_without_a_price_is_refused_before_anything_is_deployed_or_measured(tmp_path):
     done = cli("run", "--planner", "claude", "--model", "claude-next", "--state-dir", str(tmp_path / "state"))
     assert done.returncode == 2 and "claude-next has no price" in done.stderr
@@ -182,11 +183,13 @@ def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_json_document(tmp_path):
     done = cli("estimate", "--days", "30", "--json", "--state-dir", str(tmp_path))
     assert json.loads(done.stdout)["days"] == 30 and done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_model_that_is_none_is_a_usage_error(tmp_path):
     done = cli("estimate", "--model", "Claude Opus", "--state-dir", str(tmp_path))
     assert done.returncode == 2 and "planner_models" in done.stderr

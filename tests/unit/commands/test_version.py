@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from infra.cli import app
@@ -31,6 +32,7 @@ def test_where_git_is_missing_the_version_is_printed_all_the_same(monkeypatch, t
     assert module.version_text() == f"codec-evolution {version('codec-evolution')}"
 
 
+@pytest.mark.slow
 def test_the_help_and_the_history_start_without_heavy_libraries():
     program = """
 import sys
@@ -48,6 +50,7 @@ print(sorted(heavy & set(sys.modules)))
     assert done.stdout.splitlines() == ["[]", "['boto3', 'pydantic']"]
 
 
+@pytest.mark.slow
 def test_a_codec_is_validated_and_measured_without_the_library_for_plots():
     program = "import sys, infra.workbench.benchmark, infra.workbench.comparison; print('matplotlib' in sys.modules)"
     done = subprocess.run(

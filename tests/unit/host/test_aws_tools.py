@@ -124,6 +124,7 @@ def test_the_metrics_of_the_guard_are_those_of_the_loop_by_lineage():
     assert {name: (LINEAGE, *([rest] if rest else [])) for name, rest in RULES.metrics.items()} == by_lineage
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_guard_are_the_rights_of_the_function_that_makes_the_changes():
     # Late, here and below: the CDK starts a process of Node.js.
     from infra.capabilities.aws_tools import ADJUSTABLE_ALARMS, CONFIGURABLE
@@ -135,6 +136,7 @@ def test_the_tables_of_the_guard_are_the_rights_of_the_function_that_makes_the_c
     assert RULES.deployable == frozenset(AMENDABLE)
 
 
+@pytest.mark.slow
 def test_every_deployed_size_is_within_its_bounds_and_no_timeout_may_grow():
     from infra.capabilities.aws_tools import CONFIGURABLE
     from infra.capabilities.functions import SIZES

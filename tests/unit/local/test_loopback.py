@@ -103,6 +103,7 @@ def test_a_body_beyond_the_limit_is_refused_with_the_limit(request_text):
     assert f"at most {BODY_LIMIT} bytes" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [1, 20])
 def test_headers_beyond_the_limit_are_refused(server, parts):
     fields = "".join(f"X-{number}: {'x' * 1000}\r\n" for number in range(HEADER_LIMIT_BYTES // 1000 + 3))
@@ -127,6 +128,7 @@ def test_what_is_not_http_is_refused_and_the_connection_closed(server, request_t
     assert statuses(text) == ["400"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "begun", ["", "GET / HT", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"]
 )
@@ -136,6 +138,7 @@ def test_a_silent_client_is_cut_off(monkeypatch, begun):
         assert talk(server, begun) == ""
 
 
+@pytest.mark.slow
 def test_a_client_that_waits_for_a_slow_answer_is_not_cut_off(monkeypatch):
     monkeypatch.setattr(loopback, "IDLE_S", 0.2)
 

@@ -115,6 +115,7 @@ def test_a_new_incumbents_measurement_is_no_attempt(stores):
     assert restore(stores) == 0
 
 
+@pytest.mark.slow
 def test_versions_that_are_in_the_repository_are_noted_however_far_back(stores):
     journal(stores, *(adopted(slot, slot) for slot in range(40)))
     restore(stores, *(f"{CYCLE}#{slot:02d}" for slot in range(39)))

@@ -143,6 +143,7 @@ def test_the_screen_says_how_much_of_a_cycle_a_new_incumbent_took():
     assert "incumbent" not in shown(total=40.0, prepare=0.0)
 
 
+@pytest.mark.slow
 def test_while_no_attempt_is_due_the_new_incumbent_is_measured():
     statuses = iter(["RUNNING", "RUNNING", "SUCCEEDED"])
     dues = iter([(), ("c#00",)])

@@ -49,6 +49,7 @@ def announce(state_dir: Path, endpoint: str, **changes: object) -> None:
     (state_dir / "session.json").write_text(json.dumps({**facts, **changes}))
 
 
+@pytest.mark.slow
 def test_an_announced_session_that_answers_is_joined(tmp_path, endpoint):
     announce(tmp_path, endpoint)
     assert _live(tmp_path).deployment.endpoint == endpoint
@@ -62,6 +63,7 @@ def test_commands_that_only_read_use_the_stack_that_runs(tmp_path, endpoint):
         assert running.lineage == "main"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"deployment": {"endpoint": "http://127.0.0.1:1"}}, {"pid": 2**22 + 1}])
 def test_without_a_stack_that_answers_there_is_none_to_read_from(tmp_path, endpoint, changes):
     announce(tmp_path, endpoint, **changes)
@@ -83,6 +85,7 @@ def test_a_session_whose_emulator_does_not_answer_is_not_live(tmp_path):
     assert _live(tmp_path) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

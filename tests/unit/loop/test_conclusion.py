@@ -103,6 +103,7 @@ def test_a_loser_that_also_beats_the_winner_becomes_the_next_version(evolution):
     assert evolution.record(2).improvement == "37.5% bitrate reduction"
 
 
+@pytest.mark.slow
 def test_a_race_that_is_lost_in_the_transaction_is_judged_again(evolution, monkeypatch):
     evolution.propose(1, GOOD)
     adopt, lost = evolution.concluder.control.__class__.adopt, []

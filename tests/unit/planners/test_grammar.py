@@ -246,6 +246,7 @@ def test_a_quick_codec_reports_its_bits_by_syntax_element_to_the_last_one(genome
     assert min(counted[name] for name in ("luma", "chroma", "modes")) > 0
 
 
+@pytest.mark.slow
 def test_short_endings_save_a_byte_in_most_packets() -> None:
     plain, short = (
         encode(source_of(STRONG.with_genes(ending=ending)), FRAMES)[0] for ending in ("plain", "short")
@@ -254,11 +255,13 @@ def test_short_endings_save_a_byte_in_most_packets() -> None:
     assert sum(map(len, plain)) - sum(map(len, short)) >= len(FRAMES) - 1
 
 
+@pytest.mark.slow
 def test_two_encoders_write_the_same_packets() -> None:
     source = source_of(STRONG)
     assert encode(source, FRAMES)[0] == encode(source, FRAMES)[0]
 
 
+@pytest.mark.slow
 def test_frame_0_starts_a_new_sequence() -> None:
     source = source_of(STRONG)
     settings = {"quality": 50}
@@ -324,6 +327,7 @@ def test_quick_codecs_follow_far_motion_where_a_frame_is_larger_than_those_of_a_
     assert max(second, third) < first / 2
 
 
+@pytest.mark.slow
 def test_quick_codecs_pack_large_frames_of_noise_or_without_detail_and_search_the_motion_of_all_others() -> (
     None
 ):
@@ -422,6 +426,7 @@ def test_any_size_and_a_single_frame_round_trip_exactly(size: tuple[int, int]) -
         assert_exact(source_of(STRONG), frames[:count], 40)
 
 
+@pytest.mark.slow
 def test_a_scene_cut_costs_about_as_much_as_a_first_frame() -> None:
     first, second = moving_frames(1, 48, 64, seed=1)[0], moving_frames(1, 48, 64, seed=2)[0]
     source = source_of(STRONG.with_genes(cascade=0, first_step=1.0))

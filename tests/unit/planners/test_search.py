@@ -55,6 +55,7 @@ def test_the_same_briefing_gives_the_same_proposal() -> None:
     assert proposed(briefing()) == proposed(briefing())
 
 
+@pytest.mark.slow
 def test_seeds_and_slots_give_different_searches() -> None:
     incumbent = write_codec(Genome(prediction="motion", interpolation="long"))
     by_seed = {proposed(briefing(incumbent, seed)).candidate.source for seed in range(12)}
@@ -83,6 +84,7 @@ def test_one_of_the_first_two_proposals_has_motion_and_arithmetic_coding(seed: i
     assert any(g is not None and g.moves for g in genomes)
 
 
+@pytest.mark.slow
 def test_every_proposal_says_what_it_expects_and_what_it_changes() -> None:
     for proposal in proposals(10):
         assert proposal.planner == "search"
@@ -93,6 +95,7 @@ def test_every_proposal_says_what_it_expects_and_what_it_changes() -> None:
         assert len(proposal.summary) < 2000
 
 
+@pytest.mark.slow
 def test_a_proposal_differs_from_an_incumbent_of_the_grammar() -> None:
     incumbent = proposals(1)[0].candidate.source
     for seed in range(10):
@@ -104,6 +107,7 @@ def titles_of(proposal: Proposal) -> list[str]:
     return proposal.hypothesis.split(":")[0].split(" + ")
 
 
+@pytest.mark.slow
 def test_a_bundle_is_expected_to_pass_the_margin_while_there_are_tools() -> None:
     incumbent = write_codec(Genome(prediction="motion"))
     gains = {move.title: move.gain for move in TOOLS}
@@ -112,6 +116,7 @@ def test_a_bundle_is_expected_to_pass_the_margin_while_there_are_tools() -> None
         assert sum(gains[title] for title in titles) >= 10
 
 
+@pytest.mark.slow
 def test_a_change_that_hurt_is_not_tried_again_against_the_same_incumbent() -> None:
     incumbent = write_codec(Genome(prediction="motion"))
     title = "Long interpolation filters"
@@ -120,6 +125,7 @@ def test_a_change_that_hurt_is_not_tried_again_against_the_same_incumbent() -> N
         assert title not in titles_of(proposed(briefing(incumbent, seed, outcomes=past)))
 
 
+@pytest.mark.slow
 def test_a_near_miss_is_carried_on_and_extended() -> None:
     incumbent = write_codec(Genome(prediction="motion"))
     near = ["Long interpolation filters", "Large transforms"]
@@ -130,6 +136,7 @@ def test_a_near_miss_is_carried_on_and_extended() -> None:
         assert len(titles) > 2
 
 
+@pytest.mark.slow
 def test_what_made_a_near_miss_worse_is_dropped_and_the_near_miss_stays() -> None:
     incumbent = write_codec(Genome(prediction="motion"))
     past = (
@@ -167,6 +174,7 @@ def test_expectations_follow_what_tools_saved_on_earlier_incumbents() -> None:
     assert worse.gain(move) < move.gain < better.gain(move)
 
 
+@pytest.mark.slow
 def test_settings_are_varied_when_no_tool_is_left() -> None:
     genome = Genome()
     for _ in range(3):

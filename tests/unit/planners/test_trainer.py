@@ -37,6 +37,7 @@ def test_it_passes_the_language_policy_behind_the_largest_codec():
     assert check(source, policy, spare=len(TRAINER) + 1)[1] == []
 
 
+@pytest.mark.slow
 def test_it_returns_the_weights_of_both_filters_and_the_same_ones_twice(learnt):
     assert {name: (array.dtype.name, array.shape) for name, array in learnt.items()} == {
         "FILTER": ("int8", (4, 36, 25)),
@@ -47,6 +48,7 @@ def test_it_returns_the_weights_of_both_filters_and_the_same_ones_twice(learnt):
     assert all((again[name] == learnt[name]).all() for name in learnt)
 
 
+@pytest.mark.slow
 def test_its_weights_stand_in_the_source_and_bring_the_decoded_frames_nearer(learnt):
     texts = {name: packed_text(array.tobytes()) for name, array in learnt.items()}
     trained = with_edits(NEUTRAL.encode(), edits(NEUTRAL.encode(), texts, "test.")).decode()

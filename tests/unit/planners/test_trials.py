@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from codec_evolution import artifacts
 from codec_evolution.candidate import Candidate
 from codec_evolution.contracts import Item
@@ -120,6 +121,7 @@ def test_a_trial_extends_the_best_one_and_leaves_out_what_made_one_worse() -> No
     assert fourth[: len(third)] == third
 
 
+@pytest.mark.slow
 def test_settings_are_tried_one_at_a_time_on_top_of_those_that_gained() -> None:
     tuned = Candidate(write_codec(strongest()))
     objects = bucket(tuned)

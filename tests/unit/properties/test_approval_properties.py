@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from codec_evolution.clock import format_time, parse_time
 from codec_evolution.framework import modifications as states
 from codec_evolution.framework.modifications import NEXT, Modification
@@ -154,6 +155,7 @@ class Approvals(RuleBasedStateMachine):
         return states.modification_id_for(f"2026#0{number}", 0)
 
 
+@pytest.mark.slow
 def test_a_change_is_made_once_and_only_with_an_approval_in_time():
     run_state_machine_as_test(
         Approvals,

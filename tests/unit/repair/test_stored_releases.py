@@ -3,6 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
+import pytest
 from codec_evolution.planners.prompts import Prompts, shipped_templates
 from codec_evolution.repair import release_checks
 
@@ -11,6 +12,7 @@ FIRST = Path(__file__).with_name("first_release")
 """The prompts as the first version published them into every lineage; do not edit them."""
 
 
+@pytest.mark.slow
 def test_a_release_whose_prompts_call_methods_gives_way_to_the_shipped_prompts_and_says_why():
     first = {path.stem: path.read_text("utf-8") for path in FIRST.glob("*.jinja")}
     assert set(first) == {"cycle", "governance", "notices", "system"}

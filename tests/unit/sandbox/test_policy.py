@@ -38,12 +38,14 @@ def constructs(source: str, policy: Policy = POLICY) -> list[str]:
 # -- the data file and its ceiling
 
 
+@pytest.mark.slow
 def test_the_shipped_policy_lies_below_the_ceiling_of_the_image():
     assert CEILING_PATH.parent.name == "codec_sandbox"
     assert "bytearray" in POLICY.builtins
     assert not POLICY.library_codecs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [POLICY_TEXT, ceiling_text()], ids=["policy", "ceiling"])
 def test_every_name_in_the_lists_exists(text: str):
     import builtins

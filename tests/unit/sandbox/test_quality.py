@@ -78,6 +78,7 @@ def reference_ms_ssim(x, y):
     return product
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(192, 320), (144, 176), (64, 64)])
 def test_ms_ssim_agrees_with_an_independent_computation(size):
     frame = picture(*size)

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_node_beside_the_interpreter_is_found_by_doctor_and_by_the_synthesis(tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to(sys.executable)
     node = tmp_path / "node"

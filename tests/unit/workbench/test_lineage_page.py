@@ -37,6 +37,7 @@ def test_without_an_evolution_the_versions_are_those_that_ship_newest_first(vers
     ]
 
 
+@pytest.mark.slow
 def test_the_page_tells_the_bd_rates_of_each_kind_of_window_apart(page, versions):
     rows = dict(re.findall(r"<tr><td>(\w+)</td>((?:<td class=\"number\">[^<]*</td>){4})</tr>", page))
     shown = {clip: re.findall(r">([^<]+)<", cells) for clip, cells in rows.items()}
@@ -71,6 +72,7 @@ def test_the_sealed_windows_are_drawn_with_x265(page):
     assert "<?xml" not in page
 
 
+@pytest.mark.slow
 def test_what_a_model_wrote_is_no_markup_and_moves_no_text(versions, tmp_path: Path):
     hostile = versions[0].attempt.model_copy(update={"hypothesis": "<script>alert(1)</script>\u202e\x1b[2J"})
     write_page(tmp_path / "r.html", [replace(versions[0], attempt=hostile), *versions[1:]])

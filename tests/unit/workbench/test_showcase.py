@@ -72,6 +72,7 @@ def test_a_name_cannot_become_markup(shown: Showcase):
     assert "&lt;script&gt;alert" in text
 
 
+@pytest.mark.slow
 def test_the_picture_has_all_rows(shown: Showcase, tmp_path: Path):
     draw_showcases(tmp_path / "show.png", [shown, shown])
     one = tmp_path / "one.png"

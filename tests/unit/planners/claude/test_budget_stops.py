@@ -16,6 +16,7 @@ FULL = {"reply": {**GIVES_UP["reply"], "usage": {"output_tokens": 8_000}}}
 """An answer that uses every token it may."""
 
 
+@pytest.mark.slow
 def test_the_loop_stops_at_the_days_budget_and_never_passes_it(harness):
     run = harness(FULL, repeat=True, budget_usd=1.0, attempt_budget_usd=1.0, max_tokens=8_000)
     ended, spent = [], []

@@ -42,12 +42,14 @@ def cycles(harness):
     return run, used
 
 
+@pytest.mark.slow
 def test_the_stable_part_is_byte_for_byte_the_same_in_every_cycle(cycles):
     run, _ = cycles
     assert len({stable(body) for body in run.script.calls}) == 1
     assert len({json.dumps(body["messages"]) for body in run.script.calls}) == len(MINUTES)
 
 
+@pytest.mark.slow
 def test_the_stable_part_is_written_once_and_read_by_every_later_cycle(cycles):
     run, (first, *later) = cycles
     body = run.script.calls[0]

@@ -154,6 +154,7 @@ def test_the_server_refuses_a_forced_tool_with_a_budget_of_thinking(api):
 LARGE = {"reply": {"tools": [{"name": "give_up", "input": {"reason": "x" * 3_000}}]}}
 
 
+@pytest.mark.slow
 def test_a_large_input_of_a_tool_that_streams_eagerly_arrives_without_a_silence(api, monkeypatch):
     monkeypatch.setattr(claude_api, "READ_TIMEOUT_S", 0.5)
     claude, _ = api(LARGE, LARGE, buffer_s=1.5)
@@ -236,6 +237,7 @@ def test_an_answer_that_breaks_off_counts_as_billed(api, broken, kind):
     assert (fault.kind, fault.retry, fault.billed) == (kind, True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", ["slow", "silence"])
 def test_an_answer_is_given_up_at_the_deadline_even_if_only_pings_come(api, pace):
     claude, _ = api({"fault": pace}, seconds=0.5)

@@ -53,6 +53,7 @@ def asked(run, number: int) -> str:
     return json.dumps(run.script.calls[number]["messages"])
 
 
+@pytest.mark.slow
 def test_the_cheapest_model_writes_the_notes_and_the_prompt_begins_with_them(judged):
     run = judged(keeps("Wider search: -3 %"), GIVES_UP)
     assert run.plan().reason.startswith("gave_up")

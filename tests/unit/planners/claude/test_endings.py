@@ -121,6 +121,7 @@ def test_an_unknown_model_is_found_before_any_money_is_spent(harness, name):
     assert kept == {"planner": "claude", "model": name}, "the record tells which model was drawn"
 
 
+@pytest.mark.slow
 def test_a_model_that_refuses_a_forced_tool_after_all_is_asked_without_force(harness):
     no = {"error": {"status": 400, "type": "invalid_request_error", "message": "tool_choice: not here"}}
     run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, no, submits(), models=(("claude-opus-5", 1.0),))
@@ -134,6 +135,7 @@ def test_a_model_that_refuses_a_forced_tool_after_all_is_asked_without_force(har
     assert [call["state"] for call in calls[-2:]] == ["released", "settled"], "the refusal costs nothing"
 
 
+@pytest.mark.slow
 def test_strict_tools_that_a_model_cannot_compile_are_sent_once_more_without_the_mark(harness):
     message = "The compiled grammar is too large, which would cause performance issues."
     no = {"error": {"status": 400, "type": "invalid_request_error", "message": message}}
@@ -192,6 +194,7 @@ def test_a_crash_between_two_models_goes_on_with_the_second_one(harness):
     assert run.script.calls[-1]["model"] == kept["model"] != run.script.calls[0]["model"]
 
 
+@pytest.mark.slow
 def test_a_turn_that_the_model_paused_is_named(harness):
     paused = {"reply": {"text": "Hm.", "stop_reason": "pause_turn"}}
     run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, paused)

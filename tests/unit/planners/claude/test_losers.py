@@ -1,5 +1,6 @@
 """A source that restores a loser costs no test before the model was told; it may insist."""
 
+import pytest
 from codec_evolution import artifacts
 from codec_evolution.contracts import MAX_ROUNDS
 from codec_evolution.planners.novelty import changes, changes_text
@@ -35,6 +36,7 @@ def test_a_draft_with_a_part_that_lost_is_told_so_and_tested_when_it_is_sent_aga
     assert run.transcript()["experiments"].keys() == {"1"}, "nothing was paid for the first one"
 
 
+@pytest.mark.slow
 def test_the_last_round_takes_it_and_other_sources_are_not_held_up(harness):
     run = harness(*[drafts(CODEC.replace("True", str(n))) for n in range(MAX_ROUNDS)], submits(AGAIN))
     lost(run)

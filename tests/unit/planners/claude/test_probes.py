@@ -147,6 +147,7 @@ def test_an_attempt_that_cannot_pay_for_a_probe_goes_on_without_and_says_why(mea
     assert run.spent() - before == pytest.approx(worst, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_worst_case_is_the_benchmark_functions_own_limit():
     from infra.capabilities.benchmark import TIMEOUT_S  # late: the CDK starts a process of Node.js
 

@@ -64,6 +64,7 @@ def counted():
         events.unregister(name, listener)
 
 
+@pytest.mark.slow
 def test_a_call_reads_as_many_items_at_ten_thousand_attempts_as_at_one_thousand(
     harness, counted, record_property
 ):

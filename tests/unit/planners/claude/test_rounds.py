@@ -256,6 +256,7 @@ def test_framework_tools_are_only_offered_to_the_slot_that_has_them(harness):
     ]
 
 
+@pytest.mark.slow
 def test_the_last_round_of_a_model_that_can_be_forced_forces_a_tool_and_keeps_the_cached_prompt(harness):
     run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, submits(), models=(("claude-opus-5", 1.0),))
     for number in range(MAX_ROUNDS):
@@ -275,6 +276,7 @@ def test_the_tools_that_carry_a_source_stream_their_input_as_it_is_written(harne
     assert eager == {"submit_codec", "evaluate_draft", "tune", "train"}
 
 
+@pytest.mark.slow
 def test_the_last_round_of_a_model_that_always_thinks_keeps_its_tools_and_takes_two(harness):
     run = harness(*[NOTHING_CALLED] * MAX_ROUNDS, drafts(CODEC))
     for number in range(MAX_ROUNDS):
@@ -347,6 +349,7 @@ def test_an_edit_that_does_not_match_shows_the_lines_that_it_may_have_meant(harn
     assert run.transcript()["calls"][0]["cost_usd"] < 0.2
 
 
+@pytest.mark.slow
 def test_an_ensemble_draws_the_same_model_for_the_same_attempt(harness):
     models = (("claude-opus-5-5", 1.0), ("claude-sonnet-5-5", 1.0))
     drawn = set()
