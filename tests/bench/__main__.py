@@ -23,6 +23,7 @@ PARTS = {
     "speed": "CPU seconds by size and tool, beside x265 (a minute)",
     "framework": "what a change of the framework costs",
     "planner": "what a round of Claude costs besides the model, at 1,000 attempts",
+    "growth": "items that each call to the tables looks at, at 1,000 and 1,000,000 attempts (two and a half minutes)",
     "widgets": "what each widget takes, warm, at 1,000 attempts and 1,000 modifications (bound: 300 ms)",
 }
 """Each is ``tests/bench/bench_<part>.py`` with a function ``measure()`` that returns its figures."""
