@@ -23,8 +23,7 @@ from infra.capabilities.cycle_tasks import (
 )
 from infra.capabilities.functions import GET, UPDATE
 from infra.capabilities.grants import Grants
-from infra.capabilities.log_groups import log_group
-from infra.capabilities.roles import acknowledge_wildcard
+from infra.capabilities.state_machines import state_machine
 from infra.data_stack import DataStack
 from infra.settings import AUDIT_AT_ONCE, BENCHMARK_MEMORY_MB, Settings
 
@@ -71,29 +70,7 @@ class Audit(Grants):
         super().__init__(scope, construct_id, data=data, settings=settings)
         self._make = CycleTasks(self, functions, cpu_s=TOTAL_CPU_S)
         self._allow(conclude)
-        self.state_machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            state_machine_name=state_machine_name,
-            state_machine_type=sfn.StateMachineType.STANDARD,
-            query_language=sfn.QueryLanguage.JSONATA,
-            definition_body=sfn.DefinitionBody.from_chainable(self._definition()),
-            timeout=TIMEOUT,
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=log_group(
-                    self, "", log_group_name=f"/aws/vendedlogs/states/{state_machine_name}"
-                ),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=False,
-            ),
-        )
-        acknowledge_wildcard(
-            self.state_machine.role,
-            "Resource::*",
-            "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
-            "Functions documents for a logged and traced state machine.",
-        )
+        self.state_machine = state_machine(self, self._definition(), name=state_machine_name, timeout=TIMEOUT)
 
     def _allow(self, conclude: lambda_.Function) -> None:
         """Let Conclude find a version and its policy, and change the figures of its audit alone."""

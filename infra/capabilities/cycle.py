@@ -22,9 +22,9 @@ from constructs import Construct
 
 from infra.capabilities.audit import AuditStarts
 from infra.capabilities.cycle_tasks import CAUSE_CHARS, PAYLOAD, CycleTasks, condition, expression
-from infra.capabilities.log_groups import log_group
-from infra.capabilities.roles import acknowledge_versions, acknowledge_wildcard, allow
+from infra.capabilities.roles import acknowledge_versions, allow
 from infra.capabilities.slot import Slot
+from infra.capabilities.state_machines import state_machine
 from infra.nag import acknowledge
 from infra.settings import INLINE_SLOTS, Settings
 
@@ -82,25 +82,7 @@ class Cycle(Construct):
         self._settings, self._audit = settings, audit
         versions = {name: cast(lambda_.IFunction, each.current_version) for name, each in pinned.items()}
         self._make = CycleTasks(self, {**functions, **versions}, cpu_s=settings.benchmark_cpu_s)
-        self.state_machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            state_machine_name=state_machine_name,
-            state_machine_type=sfn.StateMachineType.STANDARD,
-            query_language=sfn.QueryLanguage.JSONATA,
-            definition_body=sfn.DefinitionBody.from_chainable(self._definition()),
-            timeout=TIMEOUT,
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                # The prefix keeps the log service's resource policy below its size limit.
-                destination=log_group(
-                    self, "", log_group_name=f"/aws/vendedlogs/states/{state_machine_name}"
-                ),
-                level=sfn.LogLevel.ALL,
-                # Payloads hold candidates; the execution history shows them when needed.
-                include_execution_data=False,
-            ),
-        )
+        self.state_machine = state_machine(self, self._definition(), name=state_machine_name, timeout=TIMEOUT)
         self._allow_versions(pinned)
         self.live_arn = self._publish()
 
@@ -113,12 +95,6 @@ class Cycle(Construct):
         )
         for each in pinned.values():
             acknowledge_versions(self.state_machine.role, each)
-        acknowledge_wildcard(
-            self.state_machine.role,
-            "Resource::*",
-            "Log delivery and X-Ray offer no resources to name; both statements are the ones that Step "
-            "Functions documents for a logged and traced state machine.",
-        )
 
         self._acknowledge_children()
 
