@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from codec_sandbox.faults import CandidateFault
@@ -50,7 +51,7 @@ class TrainedArray:
     shape: tuple[int, ...]
     data: bytes
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The data as it stands in a source; ``lzma.decompress(base64.b85decode(text))`` gives it back."""
         return packed_text(self.data)
