@@ -30,7 +30,7 @@ from infra.workbench.chosen_codec import ChosenCodec
 from infra.workbench.coding import CALL_S, MAX_MEMORY_MB, CodecFailed
 from infra.workbench.container import sha256
 from infra.workbench.film import Film
-from infra.workbench.references import ANCHOR, ENCODERS, RANGE_ANCHOR, measure_point, quality_range
+from infra.workbench.references import ANCHOR, RANGE_ANCHOR, RANGE_ENCODERS, measure_point, quality_range
 
 HEVC_FILE = "HEVC_HD_10Mbps.mp4"
 """An encoding of the same video; where it lies beside the audited file, it is measured on the same segments."""
@@ -67,7 +67,6 @@ class Auditor:
         self._codec, self._progress, self._qualities = codec, progress, qualities
         limits = Limits(call_s=CALL_S, cpu_s=TOTAL_CPU_S, memory_mb=MAX_MEMORY_MB)
         self._runner = Runner(supervisor, codec.source, policy, limits)
-        self._encoders = [each for each in ENCODERS if each.name in (ANCHOR, RANGE_ANCHOR)]
 
     def audit(self, film: Film, hevc: Film | None, segments: int, frames: int) -> Audit:
         """Measure segments that are spread evenly over the film.
@@ -110,7 +109,7 @@ class Auditor:
 
     def _segment(self, film: Film, hevc: Film | None, start_s: float, count: int, name: str) -> Segment:
         frames, fps = read(film, start_s, count), float(film.fps)
-        jobs = [(encoder, parameter) for encoder in self._encoders for parameter in encoder.parameters]
+        jobs = [(encoder, parameter) for encoder in RANGE_ENCODERS for parameter in encoder.parameters]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             references = list(pool.map(lambda job: measure_point(job[0], job[1], frames, fps), jobs))
             self._progress(f"{name}: x265 measured at {len(jobs)} points")
@@ -118,7 +117,7 @@ class Auditor:
             points = list(
                 pool.map(lambda quality: self._point(frames, fps, quality, meter, name), self._qualities)
             )
-        own = {encoder.name: [] for encoder in self._encoders}
+        own = {encoder.name: [] for encoder in RANGE_ENCODERS}
         for (encoder, _), point in zip(jobs, references, strict=True):
             own[encoder.name].append(point)
         factor = to_real(film.width, film.height, fps)

@@ -30,8 +30,8 @@ from infra.workbench.clips_add import clip_name
 from infra.workbench.film import Film, examine
 from infra.workbench.references import (
     ANCHOR,
-    ENCODERS,
     RANGE_ANCHOR,
+    RANGE_ENCODERS,
     measure_curves,
     quality_range,
     write_references,
@@ -164,7 +164,6 @@ def _cut(
     film: Film, hevc: Film | None, name: str, segments: int, frames: int, scratch: Path, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Cut the segments into `scratch`; returns the entry of the manifest, and the reference curves by segment."""
-    encoders = [each for each in ENCODERS if each.name in (ANCHOR, RANGE_ANCHOR)]
     versions: dict[str, str] = {}
     windows, references = [], {}
     for index, start_s in enumerate(starts_of(film, segments, frames)):
@@ -176,7 +175,7 @@ def _cut(
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, frames=cut)
         progress(f"segment {index + 1} of {segments}: x265 on {frames} frames of {film.width}x{film.height}")
-        curves = measure_curves(cut, window.fps, encoders, versions)
+        curves = measure_curves(cut, window.fps, RANGE_ENCODERS, versions)
         found, note = _range_of(window, curves)
         references[window.key] = {"sha256": window.sha256, "curves": curves, **found}
         windows.append(

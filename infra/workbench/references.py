@@ -150,6 +150,9 @@ ENCODERS = (
 
 ANCHOR_ENCODER = next(each for each in ENCODERS if each.name == ANCHOR)
 
+RANGE_ENCODERS = tuple(each for each in ENCODERS if each.name in (ANCHOR, RANGE_ANCHOR))
+"""The encoders whose curves give the range of quality that codecs are compared in."""
+
 
 def measure_point(encoder: Encoder, parameter: float, frames: np.ndarray, fps: float) -> dict[str, Any]:
     """Measure one point of an encoder on a window: `code_point` without the decoded frames."""

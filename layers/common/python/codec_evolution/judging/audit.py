@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from codec_evolution.contracts import QualityRange, Report, Reported
+from codec_evolution.judging.comparison import HEVC_ANCHOR
 from codec_evolution.judging.rate_distortion import (
     MBPS_1080P30,
     Point,
@@ -18,9 +19,6 @@ from codec_evolution.judging.rate_distortion import (
     rate_at,
 )
 from codec_evolution.record import Audited, clip_text
-
-ANCHOR = "x265_zerolatency"
-"""The reference encoder that a segment is compared with."""
 
 
 class Source(Reported):
@@ -276,7 +274,7 @@ def _segment(key: str, report: Report) -> Segment:
     anchor = [
         {"bitrate_mbps": point.bitrate_mbps, "psnr_db": point.psnr_db, "ms_ssim": point.ms_ssim}
         for curve in report.anchors
-        if curve.codec == ANCHOR
+        if curve.codec == HEVC_ANCHOR
         for point in curve.points
     ]
     segment = Segment(
