@@ -3,12 +3,15 @@
 from typing import get_args
 
 import pytest
-from codec_evolution.planner_specs import PLANNERS, PlannerName, author_label
-from codec_evolution.planners.wiring import BUILDERS
+from codec_evolution.planner_specs import PLANNERS, SEARCH_TRIALS, PlannerName, author_label
+from codec_evolution.planners.connections import Connections
+from codec_evolution.planners.search import SearchPlanner
+from codec_evolution.planners.wiring import BUILDERS, build_planner
 from codec_evolution.pricing import load_prices
 
 from infra.errors import UserError
 from infra.settings import Settings
+from tests.support.memory_bucket import MemoryBucket
 
 
 def test_every_planner_that_the_settings_offer_has_a_builder():
@@ -43,3 +46,16 @@ def test_a_search_costs_nothing_and_claude_the_first_call_of_its_cheapest_model(
 
 def test_a_model_without_a_price_opens_the_cycle_because_plan_records_the_reason():
     assert PLANNERS["claude"].least_attempt_usd("claude-next", "anthropic", 32_000) == 0.0
+
+
+@pytest.mark.parametrize(("effort", "trials"), SEARCH_TRIALS.items())
+def test_the_search_tries_as_many_drafts_as_its_effort_says_and_needs_no_credential(effort, trials):
+    def nothing(*_: object) -> object:
+        raise AssertionError("the search asks for nothing but the bucket")
+
+    bucket = MemoryBucket()
+    settings = {"SEARCH_EFFORT": effort, "BENCHMARK_CPU_S": "240"}
+    planner = build_planner("search", Connections(settings, *[nothing] * 2, bucket, *[nothing] * 6))
+    assert isinstance(planner, SearchPlanner)
+    assert (planner.objects, planner.trials, planner.benchmark_cpu_s) == (bucket, trials, 240.0)
+    assert planner.trains is (trials > 0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import decimal
+import io
 import json
+import resource
 import subprocess
 import sys
 from collections import UserDict
@@ -85,14 +87,28 @@ def test_a_statement_reaches_no_other_template_and_no_function(template):
         here(template)
 
 
+def in_a_child(monkeypatch, program: str) -> None:
+    """Let the child process run a program before or in place of its own."""
+    start = "import os, sys, time; from codec_evolution.framework import rendering\n"
+    monkeypatch.setattr(rendering, "CHILD", ["-s", "-P", "-c", start + program])
+
+
+@pytest.fixture
+def one_cpu_second(monkeypatch) -> None:
+    """A template that computes without end uses up its whole limit; beside other work that takes long."""
+    monkeypatch.setattr(rendering, "CPU_S", 1)
+    in_a_child(monkeypatch, "rendering.CPU_S = 1\nsys.exit(rendering.main())\n")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_cpu_second")
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("{% for a in text %}" * 5 + "{% endfor %}" * 5, "passed a limit"),
+        ("{% for a in text %}" * 5 + "{% endfor %}" * 5, "passed a limit: 1 CPU seconds"),
         ("{{ 'a' * 10 ** 10 }}", "too much memory"),
         ("{{ '%9000000000d' % 1 }}", "too much memory"),
-        ("{{ text | join(text) | join(text) | join(text) | join(text) }}", "too much memory"),
+        ("{{ text | join(text) | join('a' * 10000) }}", "too much memory"),
         ("{{ 'a' * 2000000 }}", "passed a limit"),
         ("{{ 9 ** (9 ** 9) }}", "limit|memory|digits"),
         ("{{ " + "[" * 5000 + " }}", "nested too deeply"),
@@ -110,6 +126,90 @@ def test_a_template_that_fails_or_grows_is_a_named_result(template, reason):
         render({"t": template}, [Part("t", DATA)])
 
 
+def test_a_child_process_that_does_not_end_is_killed(monkeypatch):
+    in_a_child(monkeypatch, "time.sleep(60)")
+    monkeypatch.setattr(rendering, "WALL_S", 0.1)
+    with pytest.raises(TemplateFailed, match="took longer than 0 s"):
+        render({"t": ""}, [Part("t", {})])
+
+
+@pytest.mark.parametrize("expression", ["rows[0]", "rows[0]['name']", "text[0]", "rows[1].name"])
+def test_an_item_of_plain_data_is_read(expression):
+    assert here("{{ (" + expression + ") is defined }}") == "True\n"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["rows[7]", "rows['name']", "rows[0]['gone']", "number[0]", "figure['real']", "gone[0]", "gone.further"],
+)
+def test_an_item_that_is_not_there_is_undefined(expression):
+    assert here("{{ (" + expression + ") | default('none') }}") == "none\n"
+
+
+def test_a_part_without_a_context_is_parsed_and_not_rendered():
+    assert render_all(("t", "{{ gone.further }}", None)) == ["\n"]
+    with pytest.raises(TemplateFailed, match=r"prompts/t\.md, line 1"):
+        render_all(("t", "{% for %}", None))
+
+
+def render_all(*parts: tuple[str, str, dict | None]) -> list[str]:
+    """Render in this process."""
+    asked = [{"name": name, "context": context, "into": ""} for name, _, context in parts]
+    return rendering.render_here({name: text for name, text, _ in parts}, asked)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ " + "[" * 5000 + " }}", "nested too deeply"),
+        ("{{ missing }}", "undefined"),
+        ("{{ 1 // 0 }}", "zero"),
+        ("{{ rows[0](1) }}", "cannot call anything"),
+    ],
+)
+def test_a_template_that_fails_is_named_with_its_reason(template, reason):
+    with pytest.raises(TemplateFailed, match=rf"^prompts/t\.md: .*{reason}"):
+        here(template)
+
+
+def test_a_template_that_runs_out_of_memory_is_named(monkeypatch):
+    def exhausted(*_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("jinja2.Template.render", exhausted)
+    with pytest.raises(TemplateFailed, match=r"^prompts/t\.md: it needs too much memory"):
+        here("")
+
+
+def test_text_of_others_is_marked_shortened_and_kept_out_of_tables():
+    mark = rendering.fence("a\nb\n", "log").split()[1]
+    assert rendering.fence("a\nb\n", "log") == f"<<log {mark}\na\nb\n{mark} log>>"
+    assert here("{{ 'a | `b`' | line }}") == "a / 'b'\n"
+    assert rendering.one_line("x" * 301) == "x" * 297 + "..."
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "answer"),
+    [
+        ("{{ n }}", 0, {"texts": ["1\n"]}),
+        ("{{ gone }}", 0, {"error": "prompts/t.md: 'gone' is undefined"}),
+        ("{{ 'a' * 1100000 }}", 1, None),
+    ],
+)
+def test_the_child_process_answers_in_json_and_at_most_so_much(monkeypatch, text, status, answer):
+    request = {"templates": {"t": text}, "parts": [{"name": "t", "context": {"n": 1}, "into": ""}]}
+    given, told = (io.TextIOWrapper(io.BytesIO(data)) for data in (json.dumps(request).encode(), b""))
+    monkeypatch.setattr(sys, "stdin", given)
+    monkeypatch.setattr(sys, "stdout", told)
+    limits = []
+    monkeypatch.setattr("resource.setrlimit", lambda name, value: limits.append(name))
+    assert rendering.main() == status
+    assert told.buffer.getvalue() == (b"" if answer is None else json.dumps(answer).encode())
+    assert {resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE} <= {
+        *limits
+    }
+
+
 def test_a_template_that_is_missing_is_named():
     with pytest.raises(TemplateFailed, match=r"prompts/gone\.md"):
         render({}, [Part("gone", {})])
@@ -118,7 +218,6 @@ def test_a_template_that_is_missing_is_named():
 def test_the_child_process_has_no_environment_and_cannot_open_a_file(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     program = (
-        "import os, sys; from codec_evolution.framework import rendering\n"
         "def spy(templates, parts):\n"
         "    if parts[0]['name'] == 'warm': return []\n"
         "    try: open('/etc/hostname').close(); opened = 'opened'\n"
@@ -126,7 +225,7 @@ def test_the_child_process_has_no_environment_and_cannot_open_a_file(monkeypatch
         "    return [opened, ' '.join(os.environ)]\n"
         "rendering.render_here = spy\nrendering.main()\n"
     )
-    monkeypatch.setattr(rendering, "CHILD", ["-s", "-P", "-c", program])
+    in_a_child(monkeypatch, program)
     opened, environment = render({"t": ""}, [Part("t", {})])
     assert opened == "Too many open files"
     assert "ANTHROPIC_API_KEY" not in environment.split()
@@ -178,3 +277,10 @@ def test_a_context_that_is_nested_without_end_is_refused():
     endless.append(endless)
     with pytest.raises(TypeError, match="nested deeper than 32 levels"):
         plain(endless)
+
+
+def test_plain_data_is_copied_and_its_tuples_become_lists():
+    given = {"a": (1, 2.5, None, True, "x"), "b": {"c": [[]]}}
+    copied = plain(given)
+    assert copied == {"a": [1, 2.5, None, True, "x"], "b": {"c": [[]]}}
+    assert copied["b"] is not given["b"]

@@ -154,3 +154,11 @@ def test_a_change_that_nobody_came_back_for_is_recorded_as_it_is(memory):
     assert interrupted_calls.close(replace(at, now=lambda: LATER)) == [ID]
     assert at.modifications.items[ID]["status"] == "applied"
     assert (at.modifications.items[ID]["value"], memory.writes) == ("2048", 1)
+
+
+def test_a_host_without_a_deployed_system_rolls_no_change_of_it_back(memory):
+    at = service(memory, ALLOWED)
+    configure(at)
+    with pytest.raises(operations.OperationRefused, match="there is no deployed system"):
+        operations.rollback(replace(at, aws=None), ID)
+    assert memory.value == "2048"

@@ -275,6 +275,66 @@ def test_a_denied_call_cannot_be_approved():
         approve(at, "2026#00#tool0")
 
 
+def test_a_call_is_denied_once_and_only_while_it_waits():
+    at = service(ASKED)
+    call(at)
+    assert deny(at) == deny(at)
+    done = service(APPLIED)
+    call(done)
+    with pytest.raises(operations.OperationRefused, match="is applied; only a waiting call can be denied"):
+        deny(done)
+
+
+class Decided(Table):
+    """A table in which somebody else decides at the same moment."""
+
+    def __init__(self, status):
+        super().__init__()
+        self.status = status
+
+    def move(self, modification_id, current, status, facts, due=None):
+        if current == states.PENDING_APPROVAL:
+            self.items[modification_id]["status"] = self.status
+        super().move(modification_id, current, status, facts, due)
+
+    def waiting_before(self, moment):
+        return [self.get(name) for name in self.items]
+
+
+def test_a_denial_at_the_same_moment_holds_against_an_approval():
+    at = replace(service(ASKED), modifications=Decided("denied"))
+    call(at)
+    with pytest.raises(operations.OperationRefused, match="is denied"):
+        approve(at)
+    assert len(at.host.asked) == 1
+
+
+def test_a_call_that_is_decided_at_the_last_moment_does_not_expire():
+    at = replace(service(ASKED), modifications=Decided("denied"))
+    call(at)
+    assert operations.expire_overdue(at.modifications, "2026-11-23T22:00:00.000Z") == []
+    assert at.modifications.items["2026#00#tool0"]["status"] == "denied"
+
+
+class Overdue(Table):
+    """Many calls that wait; the index also lists one that is gone."""
+
+    def waiting_before(self, moment):
+        return [Modification.from_item(item) for item in (GONE, *self.items.values())]
+
+
+GONE = {"modification_id": "2026#99", "tool": "modify_framework_file", "status": "pending_approval"}
+
+
+def test_a_cycle_closes_a_bounded_number_of_overdue_calls():
+    at = replace(service(*[ASKED] * 21), modifications=Overdue())
+    for number in range(21):
+        at.call(ToolCall.of_request(f"2026#{number:02d}", 0, request()))
+    closed = operations.expire_overdue(at.modifications, "2026-11-23T22:00:00.000Z")
+    assert closed == [f"2026#{number:02d}#tool0" for number in range(operations.OVERDUE_PER_CYCLE)]
+    assert at.modifications.items["2026#20#tool0"]["status"] == "pending_approval"
+
+
 def test_the_planner_is_told_until_when_a_call_waits():
     item = call(service(ASKED))
     assert "2026-11-22T22:00:00.000Z" in payload(item, {})["message"]
@@ -302,6 +362,63 @@ def test_a_refused_rollback_may_be_asked_for_again():
     assert rollback(at, "2026#00#tool0")["rule"] == "merge-conflict"
     assert at.modifications.items["2026#00#tool0"]["status"] == "applied"
     assert rollback(at, "2026#00#tool0")["status"] == "applied"
+
+
+def test_what_changed_no_file_cannot_be_rolled_back():
+    at = service({**APPLIED, "changed": []})
+    call(at)
+    with pytest.raises(operations.OperationRefused, match="changed no file"):
+        rollback(at)
+
+
+def test_asking_for_a_rollback_approves_the_undoing_and_its_restart():
+    asked = {**ASKED, "message": "the file is code"}
+    at = service(APPLIED, asked, APPLIED, asked, RESTARTED)
+    call(at)
+    undone = rollback(at)
+    assert (undone["status"], undone["live"]["status"]) == ("applied", "applied")
+    assert [bool(document.get("approval")) for document in at.host.asked] == [False, False, True, False, True]
+
+
+class LiveRelease:
+    """The release pointer of a lineage."""
+
+    def __init__(self, live: str):
+        self.live = live
+
+    def set_release(self, lineage, release, expected):
+        if self.live != expected:
+            raise Conflict
+        self.live = release
+
+
+def restarted(live: str, outcome=None) -> ToolService:
+    """Return a service whose first call was a restart from r1 to r2, when a release is live."""
+    at = service(RESTARTED, releaser=Releaser(outcome))
+    at.releaser.control = LiveRelease(live)
+    call(at, tool="restart_orchestrator", arguments={})
+    return at
+
+
+def test_rolling_a_restart_back_points_to_the_release_before_it():
+    at = restarted("r2")
+    item = rollback(at)
+    assert at.releaser.control.live == "r1"
+    assert (item["status"], item["rolled_back_by"]) == ("rolled_back", "2026#00#tool0")
+
+
+def test_a_restart_below_a_newer_one_is_not_rolled_back():
+    at = restarted("r3")
+    with pytest.raises(operations.OperationRefused, match="release r2 is not live any more"):
+        rollback(at)
+    assert at.releaser.control.live == "r3"
+    assert at.modifications.items["2026#00#tool0"]["status"] == "applied"
+
+
+def test_a_restart_that_moved_no_release_is_not_rolled_back():
+    at = restarted("r2", Released("r2", "r2", "", "release r2 was live already"))
+    with pytest.raises(operations.OperationRefused, match="moved no release"):
+        rollback(at)
 
 
 @pytest.mark.parametrize("answer", [ASKED, {"status": "denied", "message": "no"}])

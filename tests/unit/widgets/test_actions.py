@@ -75,6 +75,31 @@ def test_pausing_twice_says_so():
     assert press(loop, action="pause", lineage="main") == "Lineage main was paused already."
 
 
+def test_a_pause_during_a_cycle_says_that_the_cycle_ends_first():
+    loop = Loop(execution="e1")
+    assert press(loop, action="pause", lineage="main").endswith("is paused. The running cycle ends first.")
+
+
+def test_without_a_schedule_pause_and_resume_say_that_cycles_may_begin_again():
+    loop = Loop()
+    operator = Operator(control=loop, cycles=loop, schedule=None, now=lambda: NOW)
+    assert operator.resume("main") == "Lineage main was not paused."
+    assert operator.pause("main", "dinner") == "Lineage main is paused."
+    assert operator.resume("main") == "Lineage main is resumed: cycles may begin again."
+
+
+def test_a_pause_that_somebody_else_made_at_the_same_moment_is_a_pause():
+    loop = Loop()
+
+    def conflict(*arguments, **fields):
+        raise Conflict
+
+    loop.set_paused = conflict
+    loop.enabled = True
+    assert press(loop, action="pause", lineage="main") == "Lineage main was paused already."
+    assert loop.enabled is False
+
+
 def test_a_fresh_deployment_is_started_by_resume():
     loop = Loop()
     assert "is resumed" in press(loop, action="resume", lineage="main", paused_at="")

@@ -1,15 +1,35 @@
 """Opening a cycle: the lease, what a dead run left behind, and which slots are handed out."""
 
+import itertools
+from collections.abc import Iterator
+
 import pytest
+from codec_evolution import artifacts
 from codec_evolution.contracts import to_payload
-from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed
+from codec_evolution.loop.cycle import CycleOpener, CycleSettings, CycleStart, contest_seed, stage_of
+from codec_evolution.ports import Conflict
 from codec_evolution.record import Attempt
 
 from tests.integration.support import adopted_record
+from tests.support.memory_bucket import MemoryBucket
+from tests.support.stored import Stores, stores_in_process
 
 CYCLE = "2026-11-21T22:00:00.000Z"
 NEXT = "2026-11-21T22:01:00.000Z"
 SHIPPED = {"language_policy.toml": "[imports]\n"}
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Stores]:
+    with stores_in_process() as made:
+        yield made
+
+
+@pytest.fixture
+def lineage() -> str:
+    """A lineage that no other test uses."""
+    return f"test-{next(_numbers)}"
 
 
 class Running:
@@ -160,3 +180,40 @@ def test_the_days_attempts_are_limited(opener, session, lineage):
         assert opener(max_attempts_per_day=4).open(start, SHIPPED).go is True
     start = CycleStart("late", "2026-11-21T22:09:00.000Z", 0)
     assert opener(max_attempts_per_day=4).open(start, SHIPPED).reason == "daily_attempts_used"
+
+
+@pytest.mark.usefixtures("evolved")
+def test_a_share_too_small_for_one_call_of_the_model_refuses_the_cycle(opener, session, lineage):
+    start = CycleStart("a", CYCLE, 0)
+    assert opener(least_attempt_usd=10.01).open(start, SHIPPED).reason == "daily_budget_below_one_call"
+    session.control.count(lineage, CYCLE[:10], "spent_usd", 1.0, 1000)
+    assert opener(least_attempt_usd=9.51).open(start, SHIPPED).reason == "daily_budget_spent"
+    assert opener(least_attempt_usd=9.5).open(start, SHIPPED).go is True
+
+
+@pytest.mark.usefixtures("evolved")
+def test_whoever_loses_the_race_for_the_lease_opens_no_cycle(opener, session, lineage, monkeypatch):
+    def taken(*arguments, **fields):
+        raise Conflict
+
+    monkeypatch.setattr(session.control, "take_lease", taken)
+    opened = opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    assert (opened.go, opened.reason) == (False, "lease_taken")
+    assert session.control.day(lineage, CYCLE[:10]).attempts == 0
+
+
+@pytest.mark.usefixtures("evolved")
+def test_an_incumbent_that_could_not_be_measured_is_not_tried_twice_in_one_cycle(opener, session, lineage):
+    session.control.adopt(adopted_record(lineage, 1), session.control.state(lineage))
+    opener().open(CycleStart("a", CYCLE, 0), SHIPPED)
+    opened = opener().open(CycleStart("a", CYCLE, 1), SHIPPED)
+    assert (opened.go, opened.reason) == (False, "incumbent_not_measured")
+
+
+def test_a_running_attempts_stage_is_told_by_what_it_has_stored():
+    bucket, attempt = MemoryBucket(), f"{CYCLE}#00"
+    assert stage_of(bucket, "main", attempt) == "planning"
+    bucket.put_json(artifacts.proposal("main", attempt), {})
+    assert stage_of(bucket, "main", attempt) == "measuring"
+    bucket.put_json(artifacts.report("main", attempt), {})
+    assert stage_of(bucket, "main", attempt) == "confirming"
