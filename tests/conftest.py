@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -74,14 +73,11 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Settings], Path]:
     """Return a function from settings to the app's assembly, which is made once for all processes of a run."""
-    from infra.local.synthesis import synthesise
+    from tests.support.assemblies import synthesised
 
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    return lambda settings: synthesise(
-        folder / "assemblies" / hashlib.sha256(repr(settings).encode()).hexdigest()[:16], settings
-    )
+    folder, whole_run = tmp_path_factory.getbasetemp(), "PYTEST_XDIST_WORKER" in os.environ
+    assemblies = (folder.parent if whole_run else folder) / "assemblies"
+    return lambda settings: synthesised(assemblies, settings, whole_run=whole_run)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import socket
 import sys
 
 from codec_sandbox import hardening, walls, warm, worker
+from codec_sandbox.large_pages import LargePages
 from codec_sandbox.limits import Limits
 
 
@@ -36,11 +37,20 @@ def main(descriptor: int, packages: str) -> None:
     threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1  # noqa: PTH208
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the workers
+    pages = LargePages(_own_maps())
     non_dumpable = walls.non_dumpable()
     with socket.socket(fileno=descriptor) as control:
         _send(control, {"threads": threads, "non_dumpable": non_dumpable})
         if threads == 1:
-            Zygote(control).serve()
+            Zygote(control, pages).serve()
+
+
+def _own_maps() -> list[str]:
+    try:
+        with open("/proc/self/maps") as maps:  # noqa: PTH123 - pathlib would import more into a worker
+            return maps.readlines()
+    except OSError:
+        return []
 
 
 def _wake(number: int, frame: object) -> None:
@@ -60,10 +70,12 @@ class Zygote:
     ----------
     control : socket.socket
         Receives requests to fork.
+    pages : LargePages
+        Of this process.
     """
 
-    def __init__(self, control: socket.socket) -> None:
-        self.control = control
+    def __init__(self, control: socket.socket, pages: LargePages) -> None:
+        self.control, self.pages = control, pages
         self.lines: dict[int, socket.socket] = {}
         self.woken, waker = socket.socketpair()
         self.woken.setblocking(False)
@@ -107,6 +119,7 @@ class Zygote:
         os.close(memory)
         self.lines[pid] = socket.socket(fileno=line)
         _send(self.lines[pid], {"pid": pid})
+        self.pages.forked()
         return True
 
     def kill(self, pid: int) -> None:

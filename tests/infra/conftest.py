@@ -10,17 +10,15 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
+from tests.support.assemblies import CROWD, PLAIN
 from tests.support.templates import named
 
 Resources = dict[str, dict[str, Any]]
 
-CROWD = Settings(slots=60, concurrency=50, islands=3, planner="search", daily_budget_usd=1.0)
-"""Differs from the other assembly in settings of the loop alone."""
-
 
 @pytest.fixture(scope="session")
 def assembly(synthesised: Callable[[Settings], Path]) -> Path:
-    return synthesised(Settings(slots=3))
+    return synthesised(PLAIN)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from cfnlint.api import lint_by_config
 from cfnlint.config import ManualArgs
 
 from infra.settings import Settings
-from tests.support.assemblies import OTHER_HOST, OTHER_LOOP
+from tests.support.assemblies import OTHER_HOST
 from tests.support.policies import ACCOUNT, REGION, decision
 from tests.support.templates import Resources, named, of_type, statements
 
@@ -139,7 +139,5 @@ def test_no_setting_replaces_what_holds_data_and_only_the_hosts_settings_replace
     assert names(assembly, *STATEFUL) == names(other, *STATEFUL)
     assert len(names(assembly, *STATEFUL)) == 6
     assert names(assembly, "AWS::EC2::Instance") != names(other, "AWS::EC2::Instance")
-    loop_only = synthesised(OTHER_LOOP)
-    assert names(assembly, "AWS::EC2::Instance") == names(loop_only, "AWS::EC2::Instance")
     assert names(assembly, "AWS::EC2::Instance") == names(crowd_assembly, "AWS::EC2::Instance")
     assert names(assembly, *STATEFUL) == names(crowd_assembly, *STATEFUL)

@@ -11,6 +11,7 @@ import pytest
 
 from infra.errors import UserError
 from infra.settings import STAGE_VARIABLE, Settings, stage_of_environment
+from tests.support.assemblies import STAGES
 from tests.support.policies import rendered
 
 NAMES = ("AlarmName", "DashboardName", "StateMachineName", "LogGroupName")
@@ -30,9 +31,8 @@ def physical_names(folder: Path, settings: Settings) -> Iterator[str]:
             yield from (text(properties[name]) for name in wanted if name in properties)
 
 
-def names_of_a_stage(synthesised: Callable[[Settings], Path], stage: str) -> set[str]:
-    settings = Settings(stage=stage)
-    folder = synthesised(settings)
+def names_of_a_stage(synthesised: Callable[[Settings], Path], settings: Settings) -> set[str]:
+    folder, stage = synthesised(settings), settings.stage
     manifest = json.loads((folder / "manifest.json").read_text())["artifacts"]
     data, app = manifest[settings.data_stack]["properties"], manifest[settings.app_stack]["properties"]
     assert data["tags"] == app["tags"] == {"application": "codec-evolution", "stage": stage, "lineage": stage}
@@ -48,7 +48,7 @@ def text(value: Any) -> str:
 def test_two_stages_share_no_name_and_the_data_of_each_are_tagged_and_protected(
     synthesised: Callable[[Settings], Path],
 ) -> None:
-    first, second = (names_of_a_stage(synthesised, stage) for stage in ("a", "b"))
+    first, second = (names_of_a_stage(synthesised, stage) for stage in STAGES)
     assert len(first) == len(second) > 15
     assert not first & second
     assert all(name.removeprefix("/aws/vendedlogs/states/").startswith("a-") for name in first)

@@ -13,7 +13,7 @@ import pytest
 from infra import leftovers
 from infra.commands.stacks import stack_outputs
 from infra.settings import DATA_STACK
-from tests.support.assemblies import OTHER_LOOP
+from tests.support.assemblies import PLAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def told(session) -> str:
 
 @pytest.fixture(scope="module")
 def data_template(synthesised) -> dict:
-    assembly = synthesised(OTHER_LOOP)
+    assembly = synthesised(PLAIN)
     return json.loads((assembly / f"{DATA_STACK}.template.json").read_text())["Resources"]
 
 

@@ -14,7 +14,7 @@ from codec_sandbox.clip_directory import CLIP_DIRECTORY
 
 from infra.local.session import LINEAGE, open_session
 from tests.integration.support import cli
-from tests.support.assemblies import OTHER_LOOP
+from tests.support.assemblies import ALL_ALARMS
 from tests.support.cloudwatch import Series, dashboard_widgets, of_alarm, of_dashboard, of_log
 from tests.support.short_clips import ON_SHORT_CLIPS, SHORT_CLIPS
 
@@ -187,7 +187,7 @@ def test_held_out_figures_are_in_no_record_no_public_artifact_and_no_commit(firs
 
 def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_for(left, synthesised):
     told = left.series
-    assembly = synthesised(OTHER_LOOP)
+    assembly = synthesised(ALL_ALARMS)
     resources = json.loads((assembly / "CodecEvolutionApp.template.json").read_text())["Resources"]
     asked = set(of_dashboard(dashboard_widgets(resources)))
     for each in resources.values():

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from witness import Witness
 HERE = Path(__file__).resolve().parent
 POLICY = HERE.parents[1] / "layers/common/python/codec_evolution/data/language_policy.toml"
 LIMITS = Limits(call_s=1.5, cpu_s=10, memory_mb=1400, max_packet_bytes=1 << 20, max_frame_bytes=1 << 20)
+OF_CLOCKS = replace(LIMITS, call_s=0.4)
+"""For what the clocks hold: it runs as long as it may."""
+REFUSED = ("held: policy", "held: syntax")
+"""What a source is told that is not run at all, whichever function is asked for."""
 FRAME = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
 CONTROL = b"""
 def compress_video_frame(frame, frame_index, config):
@@ -36,18 +41,19 @@ def attempt(
     supervisor: Supervisor, source: bytes, function: str, policy: Policy | None, config: dict[str, Any]
 ) -> str:
     """Run one function of an attack in a worker: what it says of itself, or what became of it."""
+    limits = OF_CLOCKS if b"\n# wall: clocks\n" in source else LIMITS
     try:
         if function == "compress_video_frame":
-            with supervisor.worker("encoder", source, policy, LIMITS) as worker:
+            with supervisor.worker("encoder", source, policy, limits) as worker:
                 packet = worker.encode(FRAME, 0, config)
-            honest = type(packet.data) is bytes and len(packet.data) <= LIMITS.max_packet_bytes
+            honest = type(packet.data) is bytes and len(packet.data) <= limits.max_packet_bytes
             return "held: raw bytes of allowed length" if honest else "outside: a false packet was accepted"
         if function == "decompress_video_frame":
-            with supervisor.worker("decoder", source, policy, LIMITS) as worker:
+            with supervisor.worker("decoder", source, policy, limits) as worker:
                 frame = worker.decode(b"x", 0, config, FRAME.shape).frame
             honest = type(frame) is np.ndarray and frame.dtype == np.uint8 and frame.shape == FRAME.shape
             return "held: a plain frame" if honest else "outside: a false frame was accepted"
-        with supervisor.worker_for_call(source, policy, LIMITS) as worker:
+        with supervisor.worker_for_call(source, policy, limits) as worker:
             return worker.call(function, FRAME, 0, config).removeprefix("str: ").strip("'\"")
     except CandidateFault as fault:
         return f"held: {fault.kind}: {fault.message.splitlines()[0][:150]}"
@@ -87,16 +93,20 @@ def one(supervisor: Supervisor, witness: Witness, path: Path, policy: Policy | N
         for n in ("attack", "compress_video_frame", "decompress_video_frame", "collect")
         if f"def {n}(" in source.decode()
     ]
+    said: list[str] = []
     if b"\n# together: " in source:
         said = [together(supervisor, source, policy, config)]
     else:
-        said = [attempt(supervisor, source, name, policy, config) for name in names]
+        for name in names:
+            said.append(attempt(supervisor, source, name, policy, config))
+            if said[-1].startswith(REFUSED):
+                break
     verdict = next((w for w in ("outside", "inside") if any(s.startswith(w) for s in said)), "held")
     changes = witness.changes()
     if changes:
         verdict = "outside"
         said.append("changed: " + ", ".join(changes))
-    refused = all(s.startswith(("held: policy", "held: syntax")) for s in said)  # then nothing of it has run
+    refused = all(s.startswith(REFUSED) for s in said)  # then nothing of it has run
     if not refused and not _alive(supervisor):
         verdict = "outside"
         said.append("the next candidate was not measured right")
@@ -143,9 +153,10 @@ def _forget() -> None:
 
 def _alive(supervisor: Supervisor) -> bool:
     try:
+        # Two sources, as another worker compiles what is loaded twice.
         with supervisor.worker("encoder", CONTROL, None, LIMITS) as worker:
             packet = worker.encode(FRAME, 0, {})
-        with supervisor.worker("decoder", CONTROL, None, LIMITS) as worker:
+        with supervisor.worker("decoder", CONTROL + b"\n", None, LIMITS) as worker:
             return bool((worker.decode(packet.data, 0, {}, FRAME.shape).frame == FRAME).all())
     except (CandidateFault, SandboxUnavailable):
         return False
