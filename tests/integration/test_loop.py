@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from codec_evolution import artifacts, record
 from codec_evolution.loop.metrics import NAMESPACE
 from codec_sandbox.clip_directory import CLIP_DIRECTORY
 
-from infra.local.session import LINEAGE, open_session
+from infra.local.session import LINEAGE, Session, open_session
 from tests.integration.support import cli
 from tests.support.assemblies import ALL_ALARMS
 from tests.support.cloudwatch import Series, dashboard_widgets, of_alarm, of_dashboard, of_log
@@ -60,7 +61,14 @@ def attempts_of(*runs: dict) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def history(again, state_dir) -> dict:
+def stack(again, state_dir) -> Iterator[Session]:
+    """The stack over what both runs left, which every further command joins or borrows."""
+    with open_session(state_dir, {}, lambda text: None, lends=True) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def history(stack, state_dir) -> dict:
     return json.loads(cli("history", "--json", "--state-dir", str(state_dir)).stdout)
 
 
@@ -121,19 +129,18 @@ class Remains:
 
 
 @pytest.fixture(scope="module")
-def left(history, state_dir) -> Remains:
-    """Look once: each session starts the whole stack."""
-    with open_session(state_dir, {}, lambda text: None) as session:
-        bucket = {key: session.bucket.get_text(key) for key in session.bucket.keys("")}
-        logs = session.deployment.client("logs")
-        groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
-        pages = logs.get_paginator("filter_log_events")
-        series = {
-            each
-            for group in groups
-            for page in pages.paginate(logGroupName=group, filterPattern='"_aws"')
-            for each in of_log(event["message"] for event in page["events"])
-        }
+def left(stack) -> Remains:
+    """Look once."""
+    bucket = {key: stack.bucket.get_text(key) for key in stack.bucket.keys("")}
+    logs = stack.deployment.client("logs")
+    groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+    pages = logs.get_paginator("filter_log_events")
+    series = {
+        each
+        for group in groups
+        for page in pages.paginate(logGroupName=group, filterPattern='"_aws"')
+        for each in of_log(event["message"] for event in page["events"])
+    }
     return Remains(bucket, series)
 
 
@@ -204,7 +211,8 @@ def test_what_the_functions_told_in_their_logs_is_what_dashboard_and_alarms_ask_
     assert "adopted" in verdicts
 
 
-def test_a_paused_lineage_refuses_the_run_with_status_1_and_says_so(first, state_dir):
+@pytest.mark.usefixtures("left")
+def test_a_paused_lineage_refuses_the_run_with_status_1_and_says_so(state_dir):
     cli("pause", "--state-dir", str(state_dir))
     refused = json.loads(
         cli("run", "--cycles", "2", "--json", "--state-dir", str(state_dir), expect=1).stdout
