@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.unit.test_arrows import FUNCTIONS, INFRA, LAYER, SANDBOX, files, name
+from tests.unit.test_arrows import FUNCTIONS, INFRA, LAYER, SANDBOX, files, name, tree
 
 PRODUCT = list(files(LAYER, FUNCTIONS, INFRA, SANDBOX))
 FUNCTION_LINES, FILE_LINES, ROOMS = 40, 400, 16
@@ -17,7 +17,7 @@ def test_no_function_is_longer_than_a_screen(path):
     """Counted without the docstring, which may be as long as the contract needs."""
     long = {
         node.name: length
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := lines(node)) > FUNCTION_LINES
     }

@@ -201,6 +201,12 @@ def tables() -> Iterator[tuple[EvolutionRecord, LoopControl, WrittenBucket]]:
 
 
 @pytest.fixture(scope="module")
+def modifications(tables) -> FrameworkModifications:
+    """The history of framework modifications; connecting to its table takes longer than most calls."""
+    return FrameworkModifications("modifications")
+
+
+@pytest.fixture(scope="module")
 def shipped(tables) -> str:
     """The release of the shipped prompts and policy, which stays in the bucket from test to test."""
     files = {
@@ -212,7 +218,7 @@ def shipped(tables) -> str:
 
 
 @pytest.fixture
-def harness(tables, shipped) -> Iterator[Any]:
+def harness(tables, modifications, shipped) -> Iterator[Any]:
     """Return a maker of harnesses: ``harness(turn, turn, ...)`` scripts what Claude answers."""
     record, control, objects = tables
     _empty(objects, but=artifacts.release(shipped, ""))
@@ -228,7 +234,6 @@ def harness(tables, shipped) -> Iterator[Any]:
         server = MessagesApi(script).__enter__()
         servers.append(server)
         _adopt_baseline(tables)
-        modifications = FrameworkModifications("modifications")
         return PlanHarness(record, control, objects, modifications, shipped, script, server.url, **changes)
 
     yield make

@@ -11,6 +11,7 @@ differ. A planner describes its own tools with `ToolSpec` too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,12 +74,11 @@ class ToolSpec(Generic[Input]):
     eager: bool = False
 
     def schema(self) -> dict[str, Any]:
-        """Return the input's JSON schema in the subset that strict tool use accepts.
+        """Return the input's JSON schema in the subset that strict tool use accepts, which is not to be changed.
 
         Every property is required, no other is allowed, an optional one may be null, and nothing is referenced.
         """
-        schema = self.input.model_json_schema()
-        return _strict(schema, schema.get("$defs", {}))
+        return _schema_of(self.input)
 
     def definition(self, *, strict: bool) -> dict[str, Any]:
         """Return the tool as the Messages API takes it.
@@ -114,6 +114,12 @@ class ToolSpec(Generic[Input]):
 _KEYWORDS = ("type", "anyOf", "enum", "items", "description")
 """Keywords of a schema that is no object, in the order in which they are written: providers cache the text."""
 _DROPPED = {"title", "default", "$defs"}
+
+
+@cache
+def _schema_of(model: type[ToolInput]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    return _strict(schema, schema.get("$defs", {}))
 
 
 def _strict(schema: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:
