@@ -174,7 +174,10 @@ def test_what_a_worker_writes_on_a_directory_itself_is_swept_too(
     [
         (lambda pid: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0)), "scheduling"),
         (lambda pid: syscalls.call("ioprio_set", 1, pid, 2 << 13 | 6), "io_priority"),
-        (lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 3), "priority"),
+        (
+            lambda pid: os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid) + 1),
+            "priority",
+        ),
         (lambda pid: os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))}), "processors"),
         (lambda pid: resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, FILES)), "RLIMIT_NOFILE"),
     ],
