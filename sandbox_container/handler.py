@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, cast
 
-from codec_sandbox import doctor
+from codec_sandbox import allocation, doctor
 from codec_sandbox.clips import ClipSet
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.references import References
@@ -35,6 +35,7 @@ def benchmark() -> Benchmark:
     """Return the benchmark of this environment. Its zygote starts with the first invocation."""
     global _warm
     if _warm is None:
+        allocation.keep_freed_memory()
         _warm = Benchmark(
             Supervisor(packages=_packages()),
             ClipSet(),

@@ -6,6 +6,7 @@ For the full-size audit of an adopted version, it says what to measure, and keep
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,12 +29,9 @@ logger = make_logger("conclude")
 @logger.inject_lambda_context(correlation_id_path=EXECUTION, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return ``confirm`` when the candidate is promising, otherwise ``done`` with its status; for the rest, ``go``."""
-    record_table = os.environ["EVOLUTION_RECORD_TABLE"]
-    control = LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table, home=os.environ["LINEAGE"])
-    objects = ArtifactBucket(os.environ["ARTIFACT_BUCKET"])
+    record, control, objects = stores()
     if "window" in event:
         return answer(parse(WindowRequest, event, "window"), Windows(control, objects))
-    record = EvolutionRecord(record_table)
     if "audit" in event:
         audits = Audits(record, control, objects, float(os.environ["DAILY_BUDGET_USD"]))
         return audited(parse(AuditRequest, event, "audit"), audits)
@@ -57,6 +55,17 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         },
     )
     return to_payload(concluded, "conclude")
+
+
+@cache
+def stores() -> tuple[EvolutionRecord, LoopControl, ArtifactBucket]:
+    """Return tables and bucket; their clients are made once per function environment, which serves many windows."""
+    record_table = os.environ["EVOLUTION_RECORD_TABLE"]
+    return (
+        EvolutionRecord(record_table),
+        LoopControl(os.environ["LOOP_CONTROL_TABLE"], record_table, home=os.environ["LINEAGE"]),
+        ArtifactBucket(os.environ["ARTIFACT_BUCKET"]),
+    )
 
 
 def answer(request: WindowRequest, windows: Windows) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
 
 from infra.local.key_endpoint import planner_environment
-from infra.local.session import LINEAGE, Session, borrow_session, make_state_dir
+from infra.local.session import LINEAGE, Session, borrow_session, cores, make_state_dir
 from infra.local.shipped import ShippedLineage
+from infra.local.warm_up import WarmUp
 from infra.settings import MAX_SLOTS, Settings
 
 RUN_SETTINGS = (
@@ -179,11 +180,13 @@ def run_cycles(
             state_dir, {**settings.variables(*RUN_SETTINGS), **credential}, screen.note
         ) as session,
     ):
+        warm_up = WarmUp(session.deployment, cores())
+        warm_up.start()
         result.start_s, result.git_dir = session.timings_s, str(session.git_dir)
         if resume_shipped:
             screen.note(f"restored the shipped lineage up to version {ShippedLineage().restore(session)}")
         rounds = [(number, each) for number in range(1, cycles + 1) for each in settings.lineages]
-        _run_until_stopped(session, rounds, screen, result)
+        _run_until_stopped(session, rounds, screen, warm_up, result)
         # Matplotlib takes a second to import, and nothing needs it before.
         from infra.workbench.run_plot import draw_versions
 
@@ -192,13 +195,17 @@ def run_cycles(
 
 
 def _run_until_stopped(
-    session: Session, rounds: Sequence[tuple[int, str]], screen: Screen, result: RunResult
+    session: Session,
+    rounds: Sequence[tuple[int, str]],
+    screen: Screen,
+    warm_up: WarmUp,
+    result: RunResult,
 ) -> None:
     several = len({lineage for _, lineage in rounds}) > 1
     for number, lineage in rounds:
         screen.cycle_began(number, rounds[-1][0], lineage if several else "")
         try:
-            cycle = _run_cycle(session, screen, lineage)
+            cycle = _run_cycle(session, screen, warm_up, lineage)
         except CycleFailed as failed:
             result.failed = str(failed)
             return
@@ -211,7 +218,7 @@ def _run_until_stopped(
             return
 
 
-def _run_cycle(session: Session, screen: Screen, lineage: str) -> CycleResult:
+def _run_cycle(session: Session, screen: Screen, warm_up: WarmUp, lineage: str) -> CycleResult:
     client = session.deployment.client("stepfunctions")
     began = time.monotonic()
     execution = client.start_execution(
@@ -222,16 +229,14 @@ def _run_cycle(session: Session, screen: Screen, lineage: str) -> CycleResult:
     try:
         for stages in _watch(session, client, execution, lineage):
             screen.stages(stages)
+            warm_up.saw([stage.name for stage in stages])
     except BaseException:
         client.stop_execution(executionArn=execution, cause="the run was interrupted")
         raise
     answer = client.describe_execution(executionArn=execution)
     if answer["status"] != "SUCCEEDED":
-        raise CycleFailed(
-            f"the cycle ended as {answer['status']}: {answer.get('error', '')} {answer.get('cause', '')}"[
-                :500
-            ]
-        )
+        why = f"{answer['status']}: {answer.get('error', '')} {answer.get('cause', '')}"
+        raise CycleFailed(f"the cycle ended as {why}"[:500])
     output = json.loads(answer["output"])
     cycle_id = output["cycle_id"]
     newest = session.record.latest(lineage, RECORDS_A_CYCLE)

@@ -268,10 +268,14 @@ def replay_lost_modifications(session: Session) -> int:
     return replayer.replay(session.bucket.keys(f"{artifacts.MODIFICATIONS}/"), dict(table.states()))
 
 
+def cores() -> int:
+    """Return how many attempts, and how many windows of each, run at the same time on this machine."""
+    return min(os.cpu_count() or 1, INLINE_SLOTS)
+
+
 def _settings() -> Settings:
     """Return local settings: as many parallel slots and windows as cores, because a sandbox takes 240 MB."""
-    cores = min(os.cpu_count() or 1, INLINE_SLOTS)
-    return Settings(planner=SEARCH, concurrency=cores, windows_at_once=cores)
+    return Settings(planner=SEARCH, concurrency=cores(), windows_at_once=cores())
 
 
 def _deploy(endpoint: str, assembly: Path, environment: Mapping[str, str]) -> LocalDeployment:

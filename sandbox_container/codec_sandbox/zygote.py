@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 
-from codec_sandbox import hardening, walls, warm, worker
+from codec_sandbox import allocation, hardening, walls, warm, worker
 from codec_sandbox.large_pages import LargePages
 from codec_sandbox.limits import Limits
 
@@ -29,6 +29,7 @@ def main(descriptor: int, packages: str) -> None:
     packages : str
         As of `codec_sandbox.warm.import_libraries`.
     """
+    allocation.keep_freed_memory()
     warm.import_libraries(packages)
     warm.exercise()
     hardening.harden()

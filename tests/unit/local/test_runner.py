@@ -33,6 +33,9 @@ class StateMachine:
     def describe_execution(self, **_: str) -> dict:
         return self._answer
 
+    def invoke(self, **_: str) -> None:
+        """Stand for Lambda, where a run starts the benchmark beside its first steps."""
+
 
 def ended(**output) -> dict:
     fields = {"go": True, "cycle_id": "2026-11-21T22:00:00.000Z"} | output
@@ -46,7 +49,12 @@ def answering(monkeypatch: pytest.MonkeyPatch, tmp_path):
     def run(*answers: dict, cycles: int = 3, reports: dict | None = None, more: tuple[str, ...] = ()):
         machine = run.machine = StateMachine(*answers)
         session = SimpleNamespace(
-            deployment=SimpleNamespace(client=lambda _: machine, state_machine_arn="arn", schedule_input={}),
+            deployment=SimpleNamespace(
+                client=lambda _: machine,
+                state_machine_arn="arn",
+                schedule_input={},
+                functions={"Benchmark": "benchmark"},
+            ),
             record=SimpleNamespace(latest=lambda *_: []),
             control=SimpleNamespace(state=lambda lineage: LoopState(lineage, version=2)),
             bucket=SimpleNamespace(get_json=(reports or {}).get),
