@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.errors import UserError
+from tests.chaos.audits import SITES_KEY, AuditRunner, audit_rows
 from tests.chaos.doubles import Model
 from tests.chaos.faults import Row, matrix
 from tests.chaos.kills import Killed, kill_often
@@ -21,7 +22,7 @@ from tests.chaos.results import Results, commit
 from tests.chaos.rows import Done, Runner, run_all
 from tests.chaos.stack import open_stack
 
-SINGLES, PAIRS, CROWDS, KILLS = 120, 40, 20, 50
+SINGLES, PAIRS, CROWDS, AUDITS, KILLS = 120, 40, 20, 1000, 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.seconds > 0:
             with tempfile.TemporaryDirectory(prefix="chaos-") as folder, Model() as model:
                 _run_rows(options, results, Path(folder), model, ends)
+                _run_audits(options, results, Path(folder), model, ends)
                 _run_kills(options, results, Path(folder), model, ends)
     except UserError as error:
         print(f"chaos: {error}", file=sys.stderr)
@@ -46,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_rows(options: argparse.Namespace, results: Results, work: Path, model: Model, ends: float) -> None:
     if not (options.singles or options.pairs or options.crowds):
         return
-    if results.sites and not _due(options, results):
+    if 1 in results.sites and not _due(options, results):
         return
     with open_stack(work / "state", work / "rows", model.url) as session:
         runner = Runner(session, work / "rows", model)
-        results.sites = results.sites or {slots: runner.sites(slots) for slots in (1, 2)}
+        if 1 not in results.sites:
+            results.sites |= {slots: runner.sites(slots) for slots in (1, 2)}
         due, tell = _due(options, results), _Teller()
         tell.begin(len(due), "rows")
 
@@ -69,6 +72,34 @@ def _due(options: argparse.Namespace, results: Results) -> list[Row]:
     if options.row is not None:
         return [row for row in chosen if row.number == options.row]
     return results.due(chosen)
+
+
+def _run_audits(options: argparse.Namespace, results: Results, work: Path, model: Model, ends: float) -> None:
+    if not options.audits or time.monotonic() > ends:
+        return
+    known = results.sites.get(SITES_KEY)
+    if known and not _due_audits(options, results):
+        return
+    with open_stack(work / "audits", work / "audit-rows", model.url) as session:
+        runner = AuditRunner(Runner(session, work / "audit-rows", model))
+        results.sites[SITES_KEY] = known or runner.sites()
+        due, tell = _due_audits(options, results), _Teller()
+        tell.begin(len(due), "audits")
+        for place, row in enumerate(due):
+            if time.monotonic() > ends:
+                return
+            done = runner.run(row)
+            if place == len(due) - 1:
+                done.violations.extend(runner.gate())
+            results.add_row(done.as_dict())
+            tell.row(done)
+
+
+def _due_audits(options: argparse.Namespace, results: Results) -> list[Row]:
+    rows = audit_rows(results.sites[SITES_KEY])[: options.audits]
+    if options.row is not None:
+        return [row for row in rows if row.number == options.row]
+    return results.due(rows)
 
 
 def _run_kills(options: argparse.Namespace, results: Results, work: Path, model: Model, ends: float) -> None:
@@ -128,6 +159,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"rows with two faults (default {PAIRS})")
     parser.add_argument("--crowds", type=int, default=CROWDS, help=f"rows with eight (default {CROWDS})")
+    parser.add_argument(
+        "--audits", type=int, default=AUDITS, help="rows of the audit, of all that there are (default all)"
+    )
     parser.add_argument("--kills", type=int, default=KILLS, help=f"SIGKILLs of the stack (default {KILLS})")
     parser.add_argument("--seed", type=int, default=1, help="draws faults, pairs and moments (default 1)")
     parser.add_argument(

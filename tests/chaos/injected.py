@@ -36,6 +36,9 @@ HOME = "home"
 CYCLES = "cycles"
 """Folder that names the lineage of each cycle: the sandbox is told the attempt alone."""
 
+AUDIT = "#audit"
+"""Part of a step's name in place of the slot, where a function works for an audit."""
+
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
@@ -145,6 +148,11 @@ def _settings(row: Path) -> dict[str, Any]:
 
 def _whose(event: dict[str, Any], rows: Path) -> tuple[str, str]:
     """Return the lineage of an invocation, and the part of the cycle that it works for."""
+    if "audit" in event:
+        return event["audit"]["lineage"], AUDIT
+    if event.get("attempt_id", "").startswith("audit-"):
+        lineage, _, _ = event["attempt_id"].removeprefix("audit-").rpartition("-v")
+        return lineage, AUDIT + _window(event)
     if "item" in event:
         return event["item"]["lineage"], "#" + event["item"]["attempt_id"].partition("#")[2] + _window(event)
     if "input" in event:
@@ -159,7 +167,7 @@ def _window(event: dict[str, Any]) -> str:
     """Return the window that an invocation is about: windows are measured side by side, in any order."""
     window = event.get("window")
     name = window["window"] if isinstance(window, dict) else window
-    return f"@{event['split']}:{name.replace('/', ':')}" if name else ""
+    return f"@{event.get('split', 'audit')}:{name.replace('/', ':')}" if name else ""
 
 
 def _load(path: Path) -> ModuleType:

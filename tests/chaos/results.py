@@ -38,8 +38,8 @@ class Results:
     path
         Where everything is written after each row and kill, or None.
     sites
-        The sites of a run without faults, by its number of slots, from which the seed's matrix is drawn. They differ a
-        little from run to run, so a later piece draws from those of the first.
+        The sites of a run without faults, by its number of slots, from which the seed's matrix is drawn; under 0 those
+        of an audit. They differ a little from run to run, so a later piece draws from those of the first.
     rows, kills
         As `rows.Done` and `kills.Killed` describe themselves, by seed and number.
     """
@@ -103,7 +103,7 @@ class Results:
         for row in self.rows.values():
             for fault in row["happened"]:
                 site, kind = fault.rsplit(" ", 1)
-                _count(counts, (site.partition("/")[0].partition("#")[0], kind), row)
+                _count(counts, (_function_of(site), kind), row)
         for kill in self.kills.values():
             _count(counts, ("local stack", f"SIGKILL {kill['what']}"), kill)
         lines = ["| where | fault | injected | violated |", "|---|---|---:|---:|"]
@@ -130,6 +130,12 @@ class Results:
             "rows": [self.rows[key] for key in sorted(self.rows)],
             "killed": [self.kills[key] for key in sorted(self.kills)],
         }
+
+
+def _function_of(site: str) -> str:
+    """Return the function of a site, apart where it works for an audit."""
+    function, _, of = site.partition("/")[0].partition("#")
+    return f"audit: {function}" if of.startswith("audit") else function
 
 
 def _count(counts: dict[tuple[str, str], list[int]], place: tuple[str, str], run: Mapping[str, Any]) -> None:

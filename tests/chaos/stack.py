@@ -57,17 +57,24 @@ def open_stack(state_dir: Path, rows: Path, model_url: str) -> Iterator[Session]
 
 def run_cycle(session: Session, lineage: str) -> dict[str, Any]:
     """Run one cycle of a lineage to its end and return how the execution ended."""
+    return _run(session, session.deployment.state_machine_arn, {"lineage": lineage})
+
+
+def run_audit(session: Session, lineage: str, version: int) -> dict[str, Any]:
+    """Run one audit of a version to its end and return how the execution ended."""
+    return _run(session, session.deployment.audit_machine_arn, {"lineage": lineage, "version": version})
+
+
+def _run(session: Session, machine: str, given: dict[str, Any]) -> dict[str, Any]:
     client = session.deployment.client("stepfunctions")
-    execution = client.start_execution(
-        stateMachineArn=session.deployment.state_machine_arn, input=json.dumps({"lineage": lineage})
-    )["executionArn"]
+    execution = client.start_execution(stateMachineArn=machine, input=json.dumps(given))["executionArn"]
     deadline = time.monotonic() + CYCLE_TIMEOUT_S
     while True:
         found = client.describe_execution(executionArn=execution)
         if found["status"] != "RUNNING":
             return found
         if time.monotonic() > deadline:
-            raise TimeoutError(f"a cycle of {lineage} did not end within {CYCLE_TIMEOUT_S} s")
+            raise TimeoutError(f"an execution for {given['lineage']} did not end within {CYCLE_TIMEOUT_S} s")
         time.sleep(0.1)
 
 
