@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from codec_sandbox.clip_directory import CLIP_DIRECTORY, CLIPS_VARIABLE
+from codec_sandbox.template import TEMPLATE_VARIABLE
 
 from infra.errors import UserError
 from infra.local import maps, rights
@@ -166,8 +167,7 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     layers = {name: each for name, each in resources.items() if each["Type"] == "AWS::Lambda::LayerVersion"}
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Lambda::Function":
-            key, body = _lower_function(name, resource["Properties"], layers, manifest, checkout)
-            packages[key] = body
+            packages.update([_lower_function(name, resource["Properties"], layers, manifest, checkout)])
     rights.widen(resources)
     maps.make_inline(resources)
     buckets = _buckets(resources)
@@ -222,7 +222,9 @@ def _lower_function(
         properties.pop(gone, None)
     properties.update(Runtime=RUNTIME, Handler=handler, Code={"S3Bucket": PACKAGE_BUCKET, "S3Key": key})
     variables: dict[str, str] = properties.setdefault("Environment", {}).setdefault("Variables", {})
-    variables |= {CLIPS_VARIABLE: str(CLIP_DIRECTORY)} if image else {}  # an image holds its clips itself
+    variables |= (
+        {CLIPS_VARIABLE: str(CLIP_DIRECTORY), TEMPLATE_VARIABLE: ""} if image else {}
+    )  # its own on AWS
     variables.update({key: value for key, value in checkout.environment.items() if key in variables})
     return key, package
 

@@ -16,7 +16,10 @@ from codec_evolution.loop.cycle import PREPARATION, stage_of
 from codec_evolution.planner_specs import PLANNERS
 from codec_evolution.ports import Objects, Record
 from codec_evolution.record import Attempt
+from codec_sandbox.template import TEMPLATE_VARIABLE
+from codec_sandbox.template_process import template
 
+from infra.local.candidate_packages import live_packages
 from infra.local.key_endpoint import planner_environment
 from infra.local.session import LINEAGE, Session, borrow_session, cores, make_state_dir
 from infra.local.shipped import ShippedLineage
@@ -175,9 +178,12 @@ def run_cycles(
     result = RunResult(LINEAGE)
     make_state_dir(state_dir)
     with (
+        template(str(live_packages(state_dir))) as socket,
         planner_environment(settings.planner, os.environ, state_dir) as credential,
         borrow_session(
-            state_dir, {**settings.variables(*RUN_SETTINGS), **credential}, screen.note
+            state_dir,
+            {**settings.variables(*RUN_SETTINGS), **credential, TEMPLATE_VARIABLE: socket},
+            screen.note,
         ) as session,
     ):
         warm_up = WarmUp(session.deployment, cores())

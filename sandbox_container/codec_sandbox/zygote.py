@@ -29,21 +29,26 @@ def main(descriptor: int, packages: str) -> None:
     packages : str
         As of `codec_sandbox.warm.import_libraries`.
     """
+    serve(descriptor, prepare(packages))
+
+
+def prepare(packages: str) -> LargePages:
+    """Import and use everything that a worker may need, and leave nothing that it must not have.
+
+    Returns
+    -------
+    LargePages
+        Of this process's memory, for the zygote that it becomes or forks.
+    """
     allocation.keep_freed_memory()
     warm.import_libraries(packages)
     warm.exercise()
     hardening.harden()
     for name in os.environ.keys() - walls.environment().keys():
         del os.environ[name]  # cv2 and torch set some of their own
-    threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1  # noqa: PTH208
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the workers
-    pages = LargePages(_own_maps())
-    non_dumpable = walls.non_dumpable()
-    with socket.socket(fileno=descriptor) as control:
-        _send(control, {"threads": threads, "non_dumpable": non_dumpable})
-        if threads == 1:
-            Zygote(control, pages).serve()
+    return LargePages(_own_maps())
 
 
 def _own_maps() -> list[str]:
@@ -52,6 +57,20 @@ def _own_maps() -> list[str]:
             return maps.readlines()
     except OSError:
         return []
+
+
+def threads() -> int:
+    """Return how many threads this process has."""
+    return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1  # noqa: PTH208
+
+
+def serve(descriptor: int, pages: LargePages) -> None:
+    """Serve forks of this process, which is prepared, on the control socket `descriptor`."""
+    count, non_dumpable = threads(), walls.non_dumpable()
+    with socket.socket(fileno=descriptor) as control:
+        _send(control, {"threads": count, "non_dumpable": non_dumpable})
+        if count == 1:
+            Zygote(control, pages).serve()
 
 
 def _wake(number: int, frame: object) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from codec_sandbox import walls
+from codec_sandbox import template, walls
 from codec_sandbox.faults import SandboxUnavailable
 from codec_sandbox.limits import Limits
 
@@ -33,7 +32,7 @@ _PROGRAM = (
 )
 
 
-def _library_paths() -> list[str]:
+def library_paths() -> list[str]:
     """Return the directories that hold this package and the libraries, found without importing them."""
     paths = [str(Path(__file__).resolve().parent.parent)]
     for library in ("numpy", "cv2", "torch", "torchvision", "PIL"):
@@ -94,13 +93,13 @@ class ZygoteProcess:
     Parameters
     ----------
     python : str
-        Interpreter to start it with.
+        Interpreter to start it with, where no template forks it.
     packages : str
         Folder of the packages that a person has approved for candidates; "" for none. Only the zygote reads it.
 
     Attributes
     ----------
-    process : subprocess.Popen
+    process : subprocess.Popen or Forked
     packages : str
         The folder that was imported from, without links.
     non_dumpable : str
@@ -120,26 +119,29 @@ class ZygoteProcess:
             raise SandboxUnavailable(f"there is no place for a temporary file: {error}") from error
         ours, theirs = socket.socketpair()
         self.control, self._lock = Line(ours), threading.Lock()
-        # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
-        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(theirs.fileno()), self.packages]
-        command += _library_paths()
         try:
-            self.process = subprocess.Popen(
-                command,
-                env=walls.environment(),
-                cwd="/",
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                start_new_session=True,
-            )
+            forked = template.fork_zygote(self.packages, theirs.fileno(), self._errors.fileno())
+            self.process = forked or self._started(python, theirs.fileno())
         except OSError as error:
             self.control.close()
             raise SandboxUnavailable(f"the zygote cannot be started: {error}") from error
         finally:
             theirs.close()
         self._await_ready()
+
+    def _started(self, python: str, control: int) -> subprocess.Popen[bytes]:
+        # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
+        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(control), self.packages, *library_paths()]
+        return subprocess.Popen(
+            command,
+            env=walls.environment(),
+            cwd="/",
+            pass_fds=[control],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            start_new_session=True,
+        )
 
     def _await_ready(self) -> None:
         try:
@@ -204,7 +206,7 @@ class ZygoteProcess:
         """Kill it and wait for its end. Its workers live on; whoever holds their process ids must kill them."""
         self.control.close()
         with contextlib.suppress(OSError):
-            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.kill()
         self.process.wait(timeout=ANSWER_S)
 
     def close(self) -> None:
