@@ -31,6 +31,9 @@ PACKAGE_BUCKET = "codec-evolution-local-packages"
 RUNTIME = "provided.al2023"
 """Lambda runtime of every lowered function."""
 
+LOCAL_IMAGE_VARIABLES = {CLIPS_VARIABLE: str(CLIP_DIRECTORY), TEMPLATE_VARIABLE: ""}
+"""Of image functions; an image holds its clips itself."""
+
 LEFT_OUT = frozenset(
     {
         "AWS::CloudWatch::CompositeAlarm",
@@ -189,8 +192,7 @@ def _fix_parameters(template: Mapping[str, Any]) -> None:
 
 
 def _check_types(resources: Mapping[str, Any]) -> None:
-    unknown = sorted({each["Type"] for each in resources.values()} - SUPPORTED)
-    if unknown:
+    if unknown := sorted({each["Type"] for each in resources.values()} - SUPPORTED):
         raise UserError(
             f"no local form is known for {', '.join(unknown)}: support it or leave it out by name"
         )
@@ -222,9 +224,7 @@ def _lower_function(
         properties.pop(gone, None)
     properties.update(Runtime=RUNTIME, Handler=handler, Code={"S3Bucket": PACKAGE_BUCKET, "S3Key": key})
     variables: dict[str, str] = properties.setdefault("Environment", {}).setdefault("Variables", {})
-    variables |= (
-        {CLIPS_VARIABLE: str(CLIP_DIRECTORY), TEMPLATE_VARIABLE: ""} if image else {}
-    )  # its own on AWS
+    variables |= LOCAL_IMAGE_VARIABLES if image else {}
     variables.update({key: value for key, value in checkout.environment.items() if key in variables})
     return key, package
 
@@ -267,8 +267,7 @@ def _package(folder: Path, paths: list[Path], python: Path) -> bytes:
             "",
         ]
     )
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as writer:
+    with zipfile.ZipFile(archive := io.BytesIO(), "w") as writer:
         entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
         entry.external_attr = 0o755 << 16
         writer.writestr(entry, bootstrap)
@@ -329,11 +328,10 @@ def _leave_out(template: dict[str, Any], gone: set[str]) -> None:
         del resources[name]
     for name, resource in resources.items():
         needs = resource.pop("DependsOn", [])
-        kept = [each for each in ([needs] if isinstance(needs, str) else needs) if each not in gone]
-        if kept:
+        if kept := [each for each in ([needs] if isinstance(needs, str) else needs) if each not in gone]:
             resource["DependsOn"] = kept
-        for used in sorted(set(_references(resource)) & gone):
-            raise UserError(f"{name} refers to {used}, which is left out locally")
+        if used := sorted(set(_references(resource)) & gone):
+            raise UserError(f"{name} refers to {used[0]}, which is left out locally")
     for name, output in list(template.get("Outputs", {}).items()):
         if set(_references(output)) & gone:
             del template["Outputs"][name]
