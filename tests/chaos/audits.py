@@ -76,7 +76,7 @@ class AuditRunner:
         """Return the sites that an audit without faults passes."""
         before = self._forgotten(())
         ended = self._audit()
-        broken = [*_untouched(before, after := self._kept()), *_whole(after, ended), *_missing(after)]
+        broken = [*_untouched(before, after := self._kept()), *whole(after, ended), *_missing(after)]
         if broken:
             raise AssertionError(f"an audit without faults is broken already: {broken}")
         lines = (self.runner.folder / self.lineage / SITES).read_text().splitlines()
@@ -89,11 +89,11 @@ class AuditRunner:
         try:
             ended.append(self._audit())
             faulty = self._kept()
-            broken = [*_untouched(before, faulty), *_whole(faulty, ended[0])]
+            broken = [*_untouched(before, faulty), *whole(faulty, ended[0])]
             (self.runner.folder / self.lineage / PLAN).unlink()
             ended.append(self._audit())
             clean = self._kept()
-            broken += [*_untouched(before, clean), *_whole(clean, ended[1]), *_missing(clean)]
+            broken += [*_untouched(before, clean), *whole(clean, ended[1]), *_missing(clean)]
             if faulty.is_audited and clean.audit != faulty.audit:
                 broken.append("a version that had its audit was audited again")
         except TimeoutError as error:
@@ -153,7 +153,7 @@ def _untouched(before: Kept, after: Kept) -> Iterator[str]:
         yield f"an audit has taken the lease for {after.rest[1].execution}"
 
 
-def _whole(kept: Kept, ended: str) -> Iterator[str]:
+def whole(kept: Kept, ended: str) -> Iterator[str]:
     """An audit is complete, with every segment measured or named, or it is absent, and then its execution failed."""
     if not kept.audit:
         if ended == "SUCCEEDED":

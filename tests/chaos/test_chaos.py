@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from codec_evolution import artifacts
 
-from tests.chaos.doubles import Model
-from tests.chaos.faults import DIES_AFTER, FORGETS, TWICE, Fault, Row, Site, matrix
+from tests.chaos.audits import AuditRunner, Kept, whole
+from tests.chaos.doubles import SEGMENTS, Model
+from tests.chaos.faults import DIES_AFTER, DIES_BEFORE, FORGETS, TWICE, Fault, Row, Site, matrix
 from tests.chaos.injected import HOME, SITES, SLOTS
 from tests.chaos.invariants import Bill, Stored, violations
 from tests.chaos.rows import Runner
@@ -79,6 +80,33 @@ def test_a_migrant_is_measured_judged_and_recorded_on_the_other_island(runner):
     sites = (island / SITES).read_text()
     assert all(f"benchmark{each}" in sites for each in measured)
     assert violations(stored, Bill(0.0, 0)) == [], "a migrant costs no answer of the model"
+
+
+LOST_AUDITS = (
+    Fault(Site("conclude#audit/2", "dynamodb.UpdateItem/1"), FORGETS),
+    Fault(Site("benchmark#audit@audit:film:1/1"), DIES_BEFORE),
+    Fault(Site("conclude#audit/2", "s3.PutObject/1"), DIES_AFTER),
+)
+
+
+def test_no_fault_leaves_half_an_audit_or_changes_anything_else_and_the_loop_goes_on(runner):
+    audits = AuditRunner(runner)
+    done = [audits.run(Row(place, 1, (fault,))) for place, fault in enumerate(LOST_AUDITS)]
+    assert [each.happened for each in done] == [[str(fault)] for fault in LOST_AUDITS]
+    assert [each.ended[0] for each in done] == ["FAILED", "SUCCEEDED", "FAILED"]
+    assert [sentence for each in done for sentence in each.violations] + audits.gate() == []
+
+
+def test_the_check_sees_a_segment_that_an_audit_lost(runner):
+    audits = AuditRunner(runner)
+    assert audits.run(Row(0, 1, ())).violations == []
+    kept = Kept(runner.session, audits.lineage)
+    assert (kept.measured, list(whole(kept, "SUCCEEDED"))) == (list(SEGMENTS), [])
+    kept.measured.pop()
+    assert [sentence.partition(" are")[0] for sentence in whole(kept, "SUCCEEDED")] == [
+        "segments film/2",
+        "3 segments",
+    ]
 
 
 def test_the_check_sees_an_attempt_without_an_end_and_dollars_without_a_payer(runner):

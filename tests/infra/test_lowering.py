@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from codec_sandbox.clip_directory import CLIP_DIRECTORY, CLIPS_VARIABLE
+from codec_sandbox.template import TEMPLATE_VARIABLE
 
 from infra.errors import UserError
 from infra.local.lowering import PACKAGE_BUCKET, Checkout, Lowered, lower
@@ -138,8 +139,9 @@ def test_the_sandbox_measures_on_the_clips_of_the_process_or_on_those_of_an_over
     def variables(of: Checkout) -> dict[str, str]:
         return lowered(of).template["Resources"]["Benchmark"]["Properties"]["Environment"]["Variables"]
 
-    assert variables(checkout) == {CLIPS_VARIABLE: str(CLIP_DIRECTORY)}
-    assert variables(replace(checkout, environment={CLIPS_VARIABLE: "/other"})) == {CLIPS_VARIABLE: "/other"}
+    assert variables(checkout) == {CLIPS_VARIABLE: str(CLIP_DIRECTORY), TEMPLATE_VARIABLE: ""}
+    others = {CLIPS_VARIABLE: "/other", TEMPLATE_VARIABLE: "/socket"}
+    assert variables(replace(checkout, environment=others)) == others
 
 
 def test_a_changed_override_publishes_a_new_version(checkout: Checkout) -> None:
