@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return OneFileAtATime(config, log)
 
 
+_began = time.monotonic()
+_ended: dict[str, float] = {}
+"""When the tests began, and after how many seconds each process was out of work."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Note when a process has run its last test."""
+    _ended[node.gateway.id] = time.monotonic() - _began
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files."""
     places = {ROOT / name: place for place, name in enumerate(LONGEST)}
@@ -96,6 +108,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if name == "summary":
                 section, line = value
                 sections.setdefault(section, {})[line] = None
+    if _ended:
+        ends = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in sorted(_ended.items()))
+        sections["the processes were out of work after"] = {ends: None}
     for section, lines in sections.items():
         terminalreporter.section(section)
         for line in lines:

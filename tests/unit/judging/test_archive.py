@@ -52,6 +52,22 @@ def test_a_source_that_does_not_parse_has_a_family_too():
     assert family_of("def (", with_times(0.1)).niche == "none/other/fast"
 
 
+@pytest.mark.parametrize(
+    ("kept", "prediction"),
+    [
+        ("class Reference:\n    pass\nSENT = Reference()\n", "motion"),
+        ("LAST = None\ndef encode():\n    global LAST\n", "motion"),
+        ("LAST = {}\ndef encode():\n    LAST['frame'] = 1\n", "motion"),
+        ("LAST: list = []\ndef encode():\n    LAST.frame = 1\n", "motion"),
+        ("LAST = {}\ndef encode():\n    own = {}\n    own['frame'] = LAST\n", "none"),
+        ("", "none"),
+    ],
+)
+def test_a_codec_that_keeps_nothing_between_frames_predicts_no_motion(kept, prediction):
+    source = kept + "motion_vector = 1\n"
+    assert family_of(source, with_times(0.1)).prediction == prediction
+
+
 def test_only_a_measured_codec_enters():
     niche, elite = elite_of(RECORD, "x = 1", with_times(0.1))
     assert (niche, elite.fitness) == ("none/other/fast", 3.2)

@@ -9,6 +9,7 @@ from codec_evolution.judging.rate_distortion import (
     MAXIMUM_DIP,
     MAXIMUM_GAP_DB,
     Akima,
+    Lines,
     Point,
     bd_rate,
     bd_rate_in_window,
@@ -254,3 +255,17 @@ def test_the_akima_integral_agrees_with_a_fine_sum():
     width = (43 - 31) / steps
     total = math.fsum(spline(31 + (i + 0.5) * width) for i in range(steps)) * width
     assert spline.integral(31, 43) == pytest.approx(total, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("xs", "ys", "message"),
+    [
+        ([1.0], [1.0], "at least two points"),
+        ([1.0, 2.0], [1.0], "at least two points"),
+        ([1.0, 1.0], [1.0, 2.0], "rise strictly"),
+        ([2.0, 1.0], [1.0, 2.0], "rise strictly"),
+    ],
+)
+def test_lines_need_points_whose_abscissae_rise(xs, ys, message):
+    with pytest.raises(ValueError, match=message):
+        Lines(xs, ys)

@@ -89,6 +89,11 @@ def test_the_search_planner_is_not_called_a_language_model() -> None:
     assert "LLM" not in message
 
 
+def test_an_improvement_in_other_words_is_told_as_it_is() -> None:
+    message = version_commit(record(improvement="fewer artefacts"), SOURCE, parent()).message
+    assert "Improvement: fewer artefacts, against v1\n" in message
+
+
 def test_the_baseline_claims_no_improvement() -> None:
     baseline = record(
         adopted_version=0, parent_version=None, improvement=None, planner="baseline", model=None
@@ -278,6 +283,7 @@ def test_a_long_reason_is_whole_in_the_text_and_cannot_forge() -> None:
         "",
         ".",
         "a/",
+        "a.py ",
     ],
 )
 def test_a_path_that_github_or_git_would_act_on_is_refused(path: str) -> None:

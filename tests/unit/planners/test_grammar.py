@@ -56,6 +56,8 @@ ONE_GENE_CHANGED = sorted(
     key=Genome.line,
 )
 FRAMES = moving_frames(3, 35, 50)
+FEWER_BLOCKS = moving_frames(3, 27, 38)
+"""For what is done with every value of every gene: in both directions a whole macroblock, and a part of one."""
 
 
 source_of = functools.cache(write_codec)
@@ -95,14 +97,14 @@ def assert_exact(source: str, frames: list[np.ndarray], quality: int) -> list[np
     return decoded
 
 
-def assert_round_trip(source: str, quality: int) -> float:
-    return psnr(FRAMES, assert_exact(source, FRAMES, quality))
+def assert_round_trip(source: str, quality: int, frames: list[np.ndarray] = FRAMES) -> float:
+    return psnr(frames, assert_exact(source, frames, quality))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("genome", ONE_GENE_CHANGED, ids=lambda genome: "")
 def test_every_gene_value_round_trips_exactly_on_an_odd_size(genome: Genome) -> None:
-    assert assert_round_trip(source_of(genome), 60) > 25
+    assert assert_round_trip(source_of(genome), 60, FEWER_BLOCKS) > 25
 
 
 @pytest.mark.slow
