@@ -19,6 +19,8 @@ from infra.local.runner import CycleResult
 ATTEMPT = "2026-11-28T00:52:52.412Z#39"
 LONG = "every block that moved is coded as a shifted piece of the frame before, " * 30
 UNBROKEN = "x" * 300
+ROWS = 40
+"""More than a page of a listing."""
 
 RECORD = {
     "attempt_id": ATTEMPT,
@@ -157,9 +159,9 @@ CYCLE = CycleResult(
 )
 
 LISTINGS = {
-    "history": (listings.print_history, {"lineage": "l" * 32, "version": 12345, "attempts": [RECORD] * 200}),
-    "lineage": (listings.print_ancestry, [RECORD] * 200),
-    "modifications": (listings.print_modifications, [MODIFICATION] * 200),
+    "history": (listings.print_history, {"lineage": "l" * 32, "version": 12345, "attempts": [RECORD] * ROWS}),
+    "lineage": (listings.print_ancestry, [RECORD] * ROWS),
+    "modifications": (listings.print_modifications, [MODIFICATION] * ROWS),
     "tools": (listings.print_tools, {"tools": [TOOL] * 5, "healed": [HEALED]}),
     "cost": (listings.print_cost, COST),
     "cost --attempt": (listings.print_calls, [CALL] * 40),
@@ -205,7 +207,7 @@ def test_long_text_takes_as_many_lines_as_it_needs_and_no_more(name):
 @pytest.mark.parametrize("name", ["history", "lineage", "modifications"])
 def test_an_id_is_never_folded_or_cut(name):
     whole = MODIFICATION["modification_id"] if name == "modifications" else ATTEMPT
-    assert sum(whole in line for line in listing(name)) == 200
+    assert sum(whole in line for line in listing(name)) == ROWS
 
 
 def test_a_text_column_wraps_where_there_is_room_and_moves_below_the_row_where_there_is_none():

@@ -37,6 +37,7 @@ def test_a_line_has_no_line_ends_and_single_spaces():
     assert visible_line(12.5) == "12.5"
 
 
+@pytest.mark.slow
 def test_the_host_refuses_every_character_that_is_shown_as_an_escape():
     """It imports nothing of the layer. Surrogates are no UTF-8; private and unassigned characters are not unseen."""
     visible_codes = {"Cs", "Co", "Cn"}
