@@ -77,7 +77,7 @@ fast-tests: setup
 # What disturbs other tests, or is disturbed by them, runs alone at the end.
 all-tests: setup
 	@$(call timed,all tests,$(PY) -m pytest --numprocesses auto --durations=15 -m "not alone" tests)
-	@$(call timed,tests that run alone,$(PY) -m pytest -q -m alone tests/unit)
+	@$(call timed,tests that run alone,$(PY) -m pytest -q -m alone $$(grep -rl --include='*.py' 'mark\.alone' tests/unit))
 
 ##@ Deploy
 synth: setup ## Write the CloudFormation templates to cdk.out (no Docker, no AWS credentials)
