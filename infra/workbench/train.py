@@ -36,18 +36,13 @@ TRAINED_ON = strongest().with_genes(memory=200, rate_weight=0.075)
 """The codec whose symbols are counted: every tool on, at quick pace."""
 
 CONFIDENCES = (0, 20)
-"""How many bits a beginning may count as; `trained_beginnings` in the codec also knows 6, which saves 0.04 % of the
-rate and takes 900 bytes."""
+"""How many bits a beginning may count as. A third value, 6, would save 0.04 % of the rate and take 900 bytes."""
 
 RARE = 60
 """A context that saw fewer bits begins even."""
 
 LEAST_GAIN = 12.0
 """Nats that a beginning must save over all sequences: as many bytes as the strongest codec has left."""
-
-_GRADES = (0, 6, 20)
-"""What the bytes of confidence stand for in the codec."""
-
 
 class Counting:
     """Counts the bits of one sequence by context, as the codec's coder codes them."""
@@ -101,7 +96,7 @@ def encode(codec: Any, frames: np.ndarray, quality: int) -> int:
 
 
 def beginnings(zeros: np.ndarray, ones: np.ndarray, weights: list[list[float]], unit: int) -> str:
-    """Return probabilities and confidence of every context, and the mixing weights, as they stand in a source.
+    """Return the beginning of every context, and the mixing weights, as they stand in a source.
 
     Parameters
     ----------
@@ -110,18 +105,14 @@ def beginnings(zeros: np.ndarray, ones: np.ndarray, weights: list[list[float]], 
     """
     total_zeros, total_ones = zeros.sum(axis=0), ones.sum(axis=0)
     total = total_zeros + total_ones
-    odds = np.log((total_zeros + 0.4) / (total_ones + 0.4))
-    steps = np.clip(np.rint(2 * odds), -20, 20)
+    steps = np.clip(np.rint(2 * np.log((total_zeros + 0.4) / (total_ones + 0.4))), -20, 20)
     probability = np.clip(1 / (1 + np.exp(-steps / 2)), 0.001, 0.999)
     costs = np.stack([_adaptive_cost(zeros, ones, probability, confidence) for confidence in CONFIDENCES])
     best = np.argmin(costs, axis=0)
     best[(total < RARE) | (costs[0] - costs.min(axis=0) < LEAST_GAIN)] = 0
-    steps[best == 0] = 0
+    odds = np.where(best == 0, 0, steps + 64)
     packed_weights = np.clip(np.rint(100 + 100 * np.concatenate(weights) / unit), 0, 255)
-    grades = np.array([_GRADES.index(confidence) for confidence in CONFIDENCES])[best]
-    return packed_text(
-        b"".join(part.astype(np.uint8).tobytes() for part in (steps + 64, grades, packed_weights))
-    )
+    return packed_text(odds.astype(np.uint8).tobytes() + packed_weights.astype(np.uint8).tobytes())
 
 
 _LOG_GAMMA = np.frompyfunc(math.lgamma, 1, 1)
