@@ -44,6 +44,7 @@ RARE = 60
 LEAST_GAIN = 12.0
 """Nats that a beginning must save over all sequences: as many bytes as the strongest codec has left."""
 
+
 class Counting:
     """Counts the bits of one sequence by context, as the codec's coder codes them."""
 
