@@ -390,7 +390,7 @@ def test_the_features_of_chroma_are_clipped_differences_in_all_three_planes() ->
     codec = load(source_of(STRONG))
     planes, expected = ([draw.integers(0, 256, (size, 24)) for size in (16, 8, 8)] for _ in range(2))
     planes[0], expected[0] = (np.kron(each[0][:16], [[1, 1]]) for each in (planes, expected))
-    blue, red = codec["chroma_features"](planes, expected, 100)
+    blue, red = (np.stack(each) for each in codec["chroma_features"](planes, expected, 100))
     assert blue.shape == red.shape == (codec["CHROMA_FEATURES"], 8, 24)
     fine = codec["chroma_step"](100)
     for place, (y, x) in enumerate(codec["CHROMA_OFFSETS"]):
