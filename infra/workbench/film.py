@@ -22,6 +22,10 @@ HD_HEIGHT = 720
 """From this height on, a video without a colour tag is taken as BT.709, below as BT.601, as players do."""
 SLACK = 0.02
 """Share of its length by which a video may differ from frames divided by rate before its rate is taken as variable."""
+EARLIER_S = 0.001
+"""Seconds that a seek aims before a frame. Containers round times to a millisecond, and ffmpeg drops what begins before
+the time that it is given: frame 26 at 30 fps begins at 0.866667, and a seek to 0.867 would begin with frame 27."""
+
 MAX_CLOCK_FPS = 120
 """Highest clock that a variable rate is made constant at; a finer one is no rate, and the mean rate is used."""
 _TAGGED = re.compile(r"\b(bt709|bt2020nc|bt2020c|smpte170m|bt470bg|smpte240m|fcc|gbr)\b")
@@ -81,7 +85,7 @@ class Film:
             ffmpeg stops early, or takes longer than `PROBE_TIMEOUT_S` for a frame.
         """
         wanted, size = self.frames if frames is None else frames, self.width * self.height * 3
-        seek = ("-ss", f"{start_s:.3f}") if start_s else ()
+        seek = ("-ss", f"{max(0.0, start_s - EARLIER_S):.6f}") if start_s else ()
         command = [ffmpeg(), "-loglevel", "error", "-nostdin", *seek, *local_input(self.path), *self.filters]
         command += ["-frames:v", str(wanted), "-f", "rawvideo", "-"]
         with (

@@ -349,6 +349,15 @@ def test_without_a_filter_of_system_calls_nothing_is_decoded_beside_the_encoder(
     assert "PSNR not measured" in run("encode", source, tmp_path / "out.cevo").output
 
 
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_film_is_read_from_any_of_its_frames_on(ending: str, tmp_path: Path):
+    film = examine(make(tmp_path / f"film.{ending}", "64x48", *X264, frames=30, rate="30"))
+    whole = list(film.read())
+    for start in (1, 2, 13, 26, 29):
+        part = list(film.read(start / 30, 30 - start))
+        assert all((one == other).all() for one, other in zip(part, whole[start:], strict=True))
+
+
 def test_a_playlist_reaches_no_other_protocol(tmp_path: Path):
     playlist = tmp_path / "in.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
