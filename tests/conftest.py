@@ -25,6 +25,7 @@ LONGEST = (
     "tests/integration/test_claude_experiments.py",
     "tests/browser/test_page_in_chromium.py",
     "tests/integration/test_framework_scenario.py",
+    "tests/unit/planners/test_grammar.py",
     "tests/integration/test_framework_hosts.py",
     "tests/integration/test_cli_codecs.py",
     "tests/integration/test_benchmark.py",
@@ -32,7 +33,6 @@ LONGEST = (
     "tests/integration/test_benchmark_for_people.py",
     "tests/integration/test_clips_setup.py",
     "tests/integration/test_candidate_packages.py",
-    "tests/unit/planners/test_grammar.py",
 )
 """Files that take minutes: a process that began one last would end long after the others."""
 

@@ -1,7 +1,7 @@
 """The short clip set: the middle of each shipped window, small, and its first frames alone.
 
 Tests of the loop, in which a codec must be measured but the figures do not matter, take it in place of the shipped
-clips: the same videos, roles and windows in a twentieth of the pixels, with reference curves of their own. To make
+clips: the same videos, roles and windows in a thirtieth of the pixels, with reference curves of their own. To make
 it again, after the shipped manifest has changed::
 
     .venv/bin/python -m tests.support.short_clips
@@ -23,7 +23,7 @@ from infra.workbench.whole_file import write_whole
 SHORT_CLIPS = Path(__file__).resolve().parents[1] / "clips"
 ON_SHORT_CLIPS = {CLIPS_VARIABLE: str(SHORT_CLIPS)}
 """Environment of a command, or overrides of a session, that measure on the short clips."""
-FRAMES, HEIGHT, WIDTH = 8, 80, 96
+FRAMES, HEIGHT, WIDTH = 5, 80, 96
 """Most frames of a window, and its largest sides in pixels."""
 
 
