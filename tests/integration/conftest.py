@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from codec_sandbox.template import TEMPLATE_VARIABLE
+from codec_sandbox.template_process import template
 
 from infra.local.session import Session, open_session
 
@@ -15,6 +17,14 @@ def session(tmp_path_factory) -> Iterator[Session]:
     """The deployed app in the emulator."""
     with open_session(tmp_path_factory.mktemp("state"), {}, lambda text: None) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def forked_zygotes() -> Iterator[None]:
+    """Spare each sandbox of a module's tests the import of the libraries, as a run spares its functions."""
+    with template() as path, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TEMPLATE_VARIABLE, path)
+        yield
 
 
 @pytest.fixture

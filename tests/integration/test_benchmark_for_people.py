@@ -35,6 +35,7 @@ from tests.integration.reports import (
 from tests.integration.support import adopted_record
 
 VERSION_0 = NamedCodec.of_file(CONTROL_SOURCE)
+pytestmark = pytest.mark.usefixtures("forked_zygotes")
 
 
 @pytest.fixture(scope="session")

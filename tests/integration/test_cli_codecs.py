@@ -13,7 +13,7 @@ from infra.cli import app
 from infra.errors import UserError
 from tests.support.short_clips import ON_SHORT_CLIPS
 
-pytestmark = pytest.mark.usefixtures("short_clips")
+pytestmark = pytest.mark.usefixtures("short_clips", "forked_zygotes")
 
 CLI = [sys.executable, "-m", "infra.cli"]
 PLAIN = """
