@@ -179,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     script: Script
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Or each answer, written in pieces, waits 40 ms for the client's delayed acknowledgement."""
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay silent."""
