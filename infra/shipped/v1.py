@@ -39,10 +39,8 @@ def split_planes(frame, height, width):
 
     BT.709 with full range; the differences have half the size. Edges are repeated. All planes are int32, 0 to 255.
     """
-    rgb = np.pad(
-        frame.astype(np.float64), ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), mode="edge"
-    )
-    red, green, blue = rgb[:, :, 0], rgb[:, :, 1], rgb[:, :, 2]
+    padding = (0, height - frame.shape[0]), (0, width - frame.shape[1])
+    red, green, blue = (np.pad(plane, padding, mode="edge").astype(np.float64) for plane in frame.transpose(2, 0, 1))
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     planes = [luma]
     for difference in ((blue - luma) / 1.8556, (red - luma) / 1.5748):
@@ -58,7 +56,7 @@ def enlarge(plane):
         doubled = np.empty((2 * plane.shape[0], plane.shape[1]))
         doubled[0::2] = 0.75 * plane + 0.25 * padded[:-2]
         doubled[1::2] = 0.75 * plane + 0.25 * padded[2:]
-        plane = doubled.T
+        plane = np.ascontiguousarray(doubled.T)
     return plane
 
 
@@ -70,8 +68,10 @@ def join_planes(planes, height, width):
     red = luma + 1.5748 * red_difference
     blue = luma + 1.8556 * blue_difference
     green = (luma - 0.2126 * red - 0.0722 * blue) / 0.7152
-    rgb = np.stack([red, green, blue], axis=2)[:height, :width]
-    return np.rint(rgb).clip(0, 255).astype(np.uint8)
+    frame = np.empty((height, width, 3), dtype=np.uint8)
+    for index, plane in enumerate((red, green, blue)):
+        frame[..., index] = np.rint(plane[:height, :width]).clip(0, 255)
+    return frame
 
 
 # ---- transform and quantisation ------------------------------------------------------------------
@@ -93,13 +93,15 @@ def cosine_matrix(size):
 
 
 COSINES = {size: cosine_matrix(size) for size in SIZES}
-KRONECKER = {size: np.kron(c, c).T.astype(np.float32) / (SCALE * SCALE) for size, c in COSINES.items()}
+PRODUCTS = {size: np.kron(c, c) for size, c in COSINES.items()}  # from all coefficients of a block to all its samples
+KRONECKER = {size: products.T.astype(np.float32) / (SCALE * SCALE) for size, products in PRODUCTS.items()}
 
 
 def forward(blocks):
     """Return the exact DCT of integer blocks (n, size, size)."""
-    cosines = COSINES[blocks.shape[-1]]
-    return cosines @ blocks.astype(np.float64) @ cosines.T / (SCALE * SCALE)
+    size = blocks.shape[-1]
+    blocks = blocks.astype(np.float64)
+    return (blocks.reshape(-1, size * size) @ PRODUCTS[size].T).reshape(blocks.shape) / (SCALE * SCALE)
 
 
 def forward_fast(blocks):
@@ -110,8 +112,8 @@ def forward_fast(blocks):
 
 def inverse(coefficients):
     """Return the samples of integer coefficients (n, size, size), rounded to integers."""
-    cosines = COSINES[coefficients.shape[-1]]
-    samples = cosines.T @ coefficients.astype(np.float64) @ cosines
+    size = coefficients.shape[-1]
+    samples = (coefficients.reshape(-1, size * size) @ PRODUCTS[size]).reshape(coefficients.shape)
     return np.floor(samples / (SCALE * SCALE) + 0.5).astype(np.int32)
 
 
@@ -131,8 +133,7 @@ def chroma_step(step):
 
 def dequantise(levels, step):
     """Return the integer coefficients that levels stand for."""
-    magnitudes = np.maximum(32 * np.abs(levels) - RECONSTRUCTION_BIAS, 0)
-    return np.rint(np.sign(levels) * magnitudes.astype(np.float64) * step / 512)
+    return np.rint((32 * levels - RECONSTRUCTION_BIAS * np.sign(levels)) * step / 512)
 
 
 def split_blocks(plane, size):
@@ -397,7 +398,7 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
     scan = SCANS[size]
     row = size + 2
     last = 0
-    for index in range(len(scan) - 1, 0, -1):
+    for index in range(len(scan) - 1, 0, -1) if any(block) else ():
         if block[scan[index][0]]:
             last = index
             break
@@ -485,17 +486,14 @@ class Quantiser:
 
     def crowd(self, levels):
         """Return the sum of the magnitudes coded before each one nearby, at most 7."""
-        row = self.size + 2
-        grid = np.zeros((levels.shape[1], row * row), dtype=np.uint8)
-        grid[:, self.padded[: len(levels)]] = np.minimum(levels, 16).T
-        flat = grid.reshape(-1)
-        near = np.zeros(grid.shape, dtype=np.uint8)
-        count = len(flat) - 2 * row
-        total = near.reshape(-1)[:count]
-        for offset in (1, 2, row, row + 1, 2 * row):
-            total += flat[offset : offset + count]
-        np.minimum(near, 7, out=near)
-        return np.ascontiguousarray(near.T[self.padded[: len(levels)]])
+        row, places = self.size + 2, self.padded[: len(levels)]
+        grid = np.zeros((row * row, levels.shape[1]), dtype=np.uint8)
+        grid[places] = np.minimum(levels, 16)
+        area = self.size * row
+        near = grid[1 : area + 1] + grid[2 : area + 2]
+        for offset in (row, row + 1, 2 * row):
+            near += grid[offset : area + offset]
+        return np.minimum(near[places], 7).astype(np.int64)
 
     def choose(self, residuals, step):
         """Return levels (n, size, size) and the costs of each block, coded and empty, in squared steps."""
@@ -526,47 +524,43 @@ class Quantiser:
     def settle(self, scaled, empty):
         """Return magnitudes (frequencies, n) and costs of blocks with at least one possible level."""
         upper = np.floor(scaled + 0.5)
-        at = np.flatnonzero(upper)
-        value, highest = scaled.reshape(-1)[at], upper.reshape(-1)[at]
+        at = upper.reshape(-1).nonzero()[0]
+        highest = upper.take(at)
+        difference = scaled.take(at) - highest
         bias = np.float32(RECONSTRUCTION_BIAS / 32)
-        errors = np.square(value - highest + bias), np.square(value - highest + (1 + bias))
+        errors = np.square(difference + bias), np.square(difference + (1 + bias))
         numbers = np.minimum(highest, 15).astype(np.int64)
         squares = scaled * scaled
         levels = np.floor(scaled + np.float32(0.33))
         for _ in (0, 1):  # the crowd depends on the levels: once more with better ones
             crowd = self.crowd(levels)
             key = self.band[: len(scaled)] + crowd
-            cost = squares + self.none[key]
-            place = 16 * crowd.reshape(-1)[at].astype(np.int64) + numbers
-            first, second = errors[0] + self.magnitude[place], errors[1] + self.magnitude[place - 1]
+            cost = squares + self.none.take(key)
+            place = 16 * crowd.take(at) + numbers
+            first, second = errors[0] + self.magnitude.take(place), errors[1] + self.magnitude.take(place - 1)
             alone = np.minimum(first, second)  # must be significant
-            best = np.where(second < first, highest - 1, highest)
-            some = alone + self.some[key.reshape(-1)[at]]
-            none = cost.reshape(-1)[at]
-            levels = np.zeros_like(scaled)
-            levels.reshape(-1)[at] = np.where(some < none, best, 0)
-            cost.reshape(-1)[at] = np.minimum(some, none)
-        return self.end(levels, cost, squares, at, alone, best, empty)
-
-    def end(self, levels, cost, squares, at, alone, best, empty):
-        """Return levels and costs with the best last level: levels before it, itself significant, nothing after it."""
-        row, column = np.divmod(at, cost.shape[1])
+            best = highest - (second < first)
+            some, none = alone + self.some.take(key.take(at)), cost.take(at)
+            levels = np.zeros(scaled.shape, dtype=np.float32)
+            levels.reshape(-1)[at] = best * (some < none)
+            chosen = np.minimum(some, none)
+            cost.reshape(-1)[at] = chosen
         saved = cost - squares
         if cost.shape[1] < FEW_BLOCKS:
-            saved = np.cumsum(saved, axis=0)
+            saved = saved.cumsum(axis=0)
         else:  # faster for long rows
             for above, here in zip(saved, saved[1:]):
                 here += above
-        total = np.full_like(cost, NEVER)
-        chosen = cost.reshape(-1)[at]
-        total.reshape(-1)[at] = saved.reshape(-1)[at] - chosen + alone + empty[column] + self.last[row]
-        last = np.argmin(total, axis=0)
-        columns = np.arange(cost.shape[1])
-        forced = np.zeros_like(cost)
-        forced.reshape(-1)[at] = best
+        # the best last level: levels before it, itself significant, nothing after it
+        row, column = np.divmod(at, cost.shape[1])
+        total, forced = np.full(cost.size, NEVER, dtype=np.float32), np.zeros(cost.size, dtype=np.float32)
+        total[at] = saved.take(at) - chosen + alone + empty.take(column) + self.last.take(row)
+        forced[at] = best
+        last = total.reshape(cost.shape).argmin(axis=0)
+        place = cost.shape[1] * last + np.arange(cost.shape[1])
         levels[np.arange(len(levels))[:, None] > last] = 0
-        levels[last, columns] = forced[last, columns]
-        return levels, total[last, columns]
+        levels.reshape(-1)[place] = forced.take(place)
+        return levels, total.take(place)
 
 
 # ---- prediction from the neighbours in the same frame --------------------------------------------
@@ -788,29 +782,41 @@ def candidates_at(field, previous, y, x, size):
     return found[:MOST_CANDIDATES]
 
 
+STRIP_SAMPLES = 131072  # that are interpolated at a time; as many fit a processor's cache
+
+
 def shifted(plane, quarters, axis):
-    """Return a plane int16 moved left or up by a number of quarters of a sample; no sum exceeds 16 bits."""
+    """Return a plane int16, without 3 samples before and 4 after along an axis, moved by quarters of a sample.
+
+    No sum exceeds 16 bits.
+    """
+    size = plane.shape[axis] - 7
+    parts = [plane[:, n : n + size] if axis else plane[n : n + size] for n in range(8)]
     if quarters == 0:
-        return plane
-    padded = np.pad(plane, [(3, 4) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
-    total = np.full(plane.shape, 32, dtype=np.int16)
-    for n, tap in enumerate(TAPS[quarters]):
+        return parts[3]
+    total, product = np.full(parts[0].shape, 32, dtype=np.int16), np.empty(parts[0].shape, dtype=np.int16)
+    for part, tap in zip(parts, TAPS[quarters]):
         if tap:
-            total += np.int16(tap) * (padded[:, n : n + plane.shape[1]] if axis else padded[n : n + plane.shape[0]])
+            total += np.multiply(part, np.int16(tap), out=product)
     total >>= 6
     return total.clip(0, 255, out=total)
 
 
 def fraction_planes(luma):
     """Return the extended reference at every fraction of a sample, (PEL * PEL, height, width) int16."""
-    extended = np.pad(luma, 8, mode="edge").astype(np.int16)
-    fractions = np.empty((PEL * PEL, *extended.shape), dtype=np.int16)
-    for across in range(PEL):
-        plane = shifted(extended, across, 1)
-        for down in range(PEL):
-            fractions[PEL * down + across] = shifted(plane, down, 0)
     rest = MARGIN - 8  # no filter reaches from there to the frame
-    return np.pad(fractions, ((0, 0), (rest, rest), (rest, rest)), mode="edge")
+    extended = np.pad(luma.astype(np.int16), (8 + 3, 8 + 4), mode="edge")
+    fractions = np.empty((PEL * PEL, *(size - 7 + 2 * rest for size in extended.shape)), dtype=np.int16)
+    inner = fractions[:, rest:-rest, rest:-rest]
+    lines = max(1, STRIP_SAMPLES // inner.shape[2])
+    for top in range(0, inner.shape[1], lines):
+        for across in range(PEL):
+            strip = shifted(extended[top : top + lines + 7], across, 1)
+            for down in range(PEL):
+                inner[PEL * down + across, top : top + lines] = shifted(strip, down, 0)
+    fractions[:, rest:-rest, :rest], fractions[:, rest:-rest, -rest:] = inner[..., :1], inner[..., -1:]
+    fractions[:, :rest], fractions[:, -rest:] = fractions[:, rest : rest + 1], fractions[:, -rest - 1 : -rest]
+    return fractions
 
 
 def fetch(fractions, vectors, size):
@@ -873,6 +879,8 @@ QUIET = 0.02  # mean difference, in steps, at which a block needs no better vect
 NEAR_SAMPLES = 100000  # luma samples; in larger frames, motion of more than 16 samples is searched too
 COARSE = 4  # samples of a smaller plane, in either direction
 AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
+EIGHT = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x])[:, None]
+BATCH = 65536  # samples whose neighbours are compared at a time
 VECTOR_BITS = (2 * np.log2(1 + np.arange(4 * RANGE * PEL)) + (np.arange(4 * RANGE * PEL) > 0)).astype(np.float32)
 """About what a component's difference from its prediction costs."""
 
@@ -882,37 +890,48 @@ def coarse_search(source, reference, scale):
 
     def shrink(plane):
         extended = np.pad(plane, [(0, -size % (4 * scale)) for size in plane.shape], mode="edge")
-        height, width = extended.shape
-        return extended.reshape(height // scale, scale, width // scale, scale).mean(axis=(1, 3)).astype(np.float32)
+        lines = extended.reshape(-1, scale, extended.shape[1]).sum(axis=1)
+        return (lines.reshape(len(lines), -1, scale).sum(axis=2) / scale**2).astype(np.float32)
 
     small = shrink(source)
-    padded = np.pad(shrink(reference), COARSE, mode="edge")
-    height, width = small.shape
-    steps = range(-COARSE, COARSE + 1)
-    offsets = np.array([(y, x) for y in steps for x in steps])
-    costs = np.empty((len(offsets), height // 4, width // 4), dtype=np.float32)
-    for cost, (y, x) in zip(costs, offsets.tolist()):
-        moved = np.abs(small - padded[COARSE + y : COARSE + y + height, COARSE + x : COARSE + x + width])
-        lines = moved[0::4] + moved[1::4] + moved[2::4] + moved[3::4]
-        cost[:] = lines[:, 0::4] + lines[:, 1::4] + lines[:, 2::4] + lines[:, 3::4] + (abs(y) + abs(x))
-    found = scale * PEL * offsets[np.argmin(costs, axis=0)]
+    moved = sliding_window_view(np.pad(shrink(reference), COARSE, mode="edge"), small.shape)
+    steps = np.arange(-COARSE, COARSE + 1)
+    costs = []
+    for y, row in zip(steps, moved):
+        difference = np.abs(small - row)
+        lines = difference[:, 0::4] + difference[:, 1::4] + difference[:, 2::4] + difference[:, 3::4]
+        blocks = lines[..., 0::4] + lines[..., 1::4] + lines[..., 2::4] + lines[..., 3::4]
+        costs.append(blocks + np.float32(abs(y) + np.abs(steps))[:, None, None])
+    best = np.argmin(np.concatenate(costs), axis=0)
+    offsets = np.stack(np.divmod(best, len(steps)), axis=-1) - COARSE
+    found = scale * PEL * offsets
     found = found.repeat(scale // 4, axis=0).repeat(scale // 4, axis=1)
     return found[: source.shape[0] // 16, : source.shape[1] // 16]
+
+
+def lines_of(samples, size):
+    """Return every run of `size` samples int16 as one item: fewer and larger ones are faster to fetch."""
+    return sliding_window_view(samples.reshape(-1), size).view(f"V{2 * size}")[:, 0]
 
 
 class Search:
     """Block matching of all blocks of a frame at once; the cost is the difference plus the vector's bits.
 
-    With `other`, the blocks (n, size, size) are predicted by the mean with these.
+    With `other`, what `fetch` returned, the blocks are predicted by the mean with these.
     """
 
     def __init__(self, source, fractions, size, step, other=None):
         self.rows, self.columns = source.shape[0] // size, source.shape[1] // size
-        self.blocks = split_blocks(source, size).astype(np.int16).reshape(-1, size * size)
-        self.other = other
-        self.windows = sliding_window_view(fractions, (size, size), axis=(1, 2))
-        y, x = np.divmod(np.arange(len(self.blocks)), self.columns)
-        self.corners = MARGIN + size * np.stack([y, x], axis=1)
+        self.size, self.other = size, other
+        planes, height, width = fractions.shape
+        self.lines = lines_of(fractions, size)
+        self.down = width * np.arange(size)[:, None]
+        self.places = height * width * np.arange(planes).reshape(PEL, PEL), width
+        self.every = np.arange(self.rows * self.columns)
+        y, x = np.divmod(self.every, self.columns)
+        self.corners = width * (MARGIN + size * y) + MARGIN + size * x
+        own = source.shape[1] * (size * y + np.arange(size)[:, None]) + size * x
+        self.blocks = lines_of(source.astype(np.int16), size)[own]
         self.weight = np.float32(VECTOR_WEIGHT * step / 16)
         self.quiet = QUIET * size * size * step / 16
 
@@ -925,34 +944,42 @@ class Search:
         """Predict every vector as the median of its neighbours, and price the best ones anew."""
         left, above, beyond = self.beside(0, -1), self.beside(-1, 0), self.beside(-1, 1)
         self.expected = np.maximum(np.minimum(left, above), np.minimum(np.maximum(left, above), beyond))
-        self.cost = self.price(self.best, slice(None))
+        self.cost = self.price(self.best, self.every)
 
     def beside(self, down, right):
         """Return the best vectors of the blocks beside."""
-        grid = np.pad(self.best.reshape(self.rows, self.columns, 2), ((1, 1), (1, 1), (0, 0)), mode="edge")
-        return grid[1 + down : 1 + down + self.rows, 1 + right : 1 + right + self.columns].reshape(-1, 2)
+        y, x = (self.every // self.columns + down).clip(0, self.rows - 1), self.every % self.columns + right
+        return self.best[self.columns * y + x.clip(0, self.columns - 1)]
 
     def fetch(self, vectors, at):
-        """Return the reference blocks (n, size * size) that a vector each points to, for some blocks."""
-        y, x = (self.corners[at] + (vectors >> 2)).T
-        return self.windows[(vectors[:, 0] & 3) * PEL + (vectors[:, 1] & 3), y, x].reshape(len(vectors), -1)
+        """Return the lines (..., size, n) that the vectors (..., n, 2) of some blocks point to in the reference."""
+        y, x = vectors[..., 0], vectors[..., 1]
+        phases, width = self.places
+        starts = self.corners[at] + phases[y & 3, x & 3] + width * (y >> 2) + (x >> 2)
+        return self.lines[starts[..., None, :] + self.down]
 
     def price(self, vectors, at):
-        """Return the cost of one vector each for some blocks."""
-        predicted = self.fetch(vectors, at)
+        """Return the costs of vectors (..., n, 2) for some blocks."""
+        predicted = self.fetch(vectors, at).view(np.int16)
         if self.other is not None:
-            predicted = (predicted + self.other[at] + 1) >> 1
-        difference = np.abs(self.blocks[at] - predicted).view(np.uint16)
-        lines = difference.reshape(-1, min(256, difference.shape[1]))  # a sum of 256 differences fits 16 bits
-        total = lines.sum(axis=1, dtype=np.uint16).reshape(len(vectors), -1).sum(axis=1, dtype=np.int32)
-        return total + self.weight * VECTOR_BITS[np.abs(vectors - self.expected[at])].sum(axis=1)
+            predicted = (predicted + self.other.take(at, axis=1).view(np.int16) + 1) >> 1
+        difference = np.abs(self.blocks.take(at, axis=1).view(np.int16) - predicted).view(np.uint16)
+        columns = difference.sum(axis=-2, dtype=np.uint16)
+        bits = VECTOR_BITS[np.abs(vectors - self.expected[at])]
+        total = columns.reshape(*vectors.shape[:-1], self.size) @ np.ones(self.size)
+        return total + self.weight * (bits[..., 0] + bits[..., 1])
 
     def consider(self, vectors, at):
         """Take the vectors (n, 2) that are better than the best so far of blocks `at`."""
         vectors = vectors.clip(-RANGE * PEL, RANGE * PEL)
-        cost = self.price(vectors, at)
-        better = cost < self.cost[at]
-        self.best[at[better]], self.cost[at[better]] = vectors[better], cost[better]
+        self.take(vectors[None], self.price(vectors, at)[None], at)
+
+    def take(self, vectors, costs, at):
+        """Take the first of the cheapest vectors (m, n, 2) where it is better than the best so far of blocks `at`."""
+        first, every = np.argmin(costs, axis=0), np.arange(len(at))
+        vectors, costs = vectors[first, every], costs[first, every]
+        better = costs < self.cost[at]
+        self.best[at[better]], self.cost[at[better]] = vectors[better], costs[better]
 
     def loud(self):
         """Return the blocks that may gain from a better vector."""
@@ -961,20 +988,20 @@ class Search:
     def consider_neighbours(self):
         """Try the vectors of the four blocks around, and their median."""
         at = self.loud()
-        for vectors in (*(self.beside(y, x) for y, x in AROUND), self.expected):
-            other = at[(vectors[at] != self.best[at]).any(axis=1)]
-            if len(other):
-                self.consider(vectors[other], other)
+        vectors = np.stack([*(self.beside(y, x) for y, x in AROUND), self.expected])[:, at]
+        other = (vectors != self.best[at]).any(axis=2)
+        costs = np.full(other.shape, np.inf)
+        costs[other] = self.price(vectors[other], at[np.nonzero(other)[1]])
+        self.take(vectors, costs, at)
 
     def refine(self, distances):
         """Walk to the best of eight neighbours at each of some distances, in quarters of a sample."""
-        at = self.loud()
-        for distance in distances if len(at) else ():
-            centre = self.best[at]
-            for y in (-distance, 0, distance):
-                for x in (-distance, 0, distance):
-                    if y or x:
-                        self.consider(centre + (y, x), at)
+        loud, batch = self.loud(), BATCH // self.size**2
+        for start in range(0, len(loud), batch):
+            at = loud[start : start + batch]
+            for distance in distances:
+                vectors = (self.best[at] + distance * EIGHT).clip(-RANGE * PEL, RANGE * PEL)
+                self.take(vectors, self.price(vectors, at), at)
 
     def vectors(self):
         """Return the best vectors, (rows, columns, 2)."""
@@ -985,12 +1012,11 @@ def search_motion(sequence, source, step):
     """Return vectors by the size of blocks, (rows, columns, 2); under "older" and "mean", those of the older frame."""
     fractions = sequence.fractions[0]
     search = Search(source, fractions, 16, step)
-    every = np.arange(len(search.blocks))
     search.start(np.zeros((search.rows, search.columns, 2), dtype=np.int64))
-    search.consider(previous_vectors(sequence).reshape(-1, 2), every)
+    search.consider(previous_vectors(sequence).reshape(-1, 2), search.every)
     far = source.size > NEAR_SAMPLES
     for scale in (4, 8, 16) if far else (4,):
-        search.consider(coarse_search(source, sequence.frames[0][0], scale).reshape(-1, 2), every)
+        search.consider(coarse_search(source, sequence.frames[0][0], scale).reshape(-1, 2), search.every)
     search.expect()
     search.consider_neighbours()
     search.refine((*((8 * PEL, 4 * PEL) if far else ()), 2 * PEL, PEL, 2, 1))
@@ -1008,17 +1034,16 @@ def search_motion(sequence, source, step):
 def search_older(sequence, source, search, step):
     """Return vectors into the older frame, alone and for the mean with the last one, after a search in that."""
     last, before = sequence.fractions
-    every = np.arange(len(search.blocks))
     older = Search(source, before, 16, step)
     older.start((2 * search.vectors()).clip(-RANGE * PEL, RANGE * PEL))
-    older.consider(search.best, every)
-    older.consider(np.zeros_like(search.best), every)
+    older.consider(search.best, search.every)
+    older.consider(np.zeros_like(search.best), search.every)
     older.consider_neighbours()
     older.refine((PEL, 2, 1))
-    second = Search(source, before, 16, step, search.fetch(search.best, every))
+    second = Search(source, before, 16, step, search.fetch(search.best, search.every))
     second.start(older.vectors())
     second.refine((2, 1))
-    first = Search(source, last, 16, step, older.fetch(second.best, every))
+    first = Search(source, last, 16, step, older.fetch(second.best, second.every))
     first.start(search.vectors())
     first.refine((2, 1))
     return {"older": older.vectors(), "mean": np.concatenate([first.vectors(), second.vectors()], axis=2)}
@@ -1034,6 +1059,7 @@ def previous_vectors(sequence):
 # ---- decisions on motion -------------------------------------------------------------------------
 
 LEAST_SPLIT = 6.7  # bits of a macroblock whose quarters all inherit their motions
+LEAST_OWN = 3.8  # bits; no motion of its own costs less
 SIGNED_BITS = [0.7] + [2.2 + 1.7 * math.log2(n) for n in range(1, 600)]  # about what a difference costs
 
 
@@ -1053,6 +1079,18 @@ def motion_bits(motion, inherited):
     return least
 
 
+def motion_table(name, vectors):
+    """Return the motions of what the search found under a name, in rows."""
+    limit = RANGE * PEL
+    mode, parts = 0, [vectors, (2 * vectors).clip(-limit, limit)]
+    if name == "older":
+        mode, parts = 1, [(vectors / 2).astype(np.int64), vectors]
+    elif name == "mean":
+        mode, parts = 2, [vectors]
+    modes = np.full((*vectors.shape[:2], 1), mode)
+    return [list(map(tuple, row)) for row in np.concatenate([modes, *parts], axis=2).tolist()]
+
+
 class Decider:
     """Chooses the motion and the partition of a frame by rate and distortion, block by block in coding order."""
 
@@ -1061,7 +1099,7 @@ class Decider:
         self.model = sequence.model
         self.picture = picture
         self.source = source.astype(np.int16)
-        self.found = {size: vectors.tolist() for size, vectors in found.items()}
+        self.found = {name: motion_table(name, vectors) for name, vectors in found.items()}
         self.field = picture.field
         self.previous = sequence.previous
         self.skipped = [[0] * (picture.columns + 2) for _ in range(picture.rows + 2)]
@@ -1103,17 +1141,16 @@ class Decider:
 
     def own_motions(self, row, column, units):
         """Return the motions that the search found for a block of 4 or 2 units."""
-        vectors = [self.found[16][row][column]]
-        own = [complete(0, y, x, 0, 0) for y, x in vectors]
+        own = [self.found[16][row][column]]
         if "mean" in self.found:
             if units == 2:
-                own.append(complete(1, 0, 0, *self.found["older"][row][column]))
-            own.append((2, *self.found["mean"][row][column]))
+                own.append(self.found["older"][row][column])
+            own.append(self.found["mean"][row][column])
         return own
 
     def quarter_motions(self, y, x):
         """Return the motions that the search found for the four units of a macroblock."""
-        return [complete(0, *self.found[8][y - 1 + n // 2][x - 1 + n % 2], 0, 0) for n in range(4)]
+        return self.found[8][y - 1][x - 1 : x + 1] + self.found[8][y][x - 1 : x + 1]
 
     def unit_motions(self, y, x):
         """Return all motions that a unit of a macroblock may take, besides those of the macroblock as a whole."""
@@ -1142,6 +1179,8 @@ class Decider:
                 cost = empty[place] + RATE_WEIGHT * (skip_bits + bits)
                 if cost < least:
                     best, least, skip = motion, cost, True
+            elif coded[place] + RATE_WEIGHT * (other_bits + LEAST_OWN + 2.5) >= least:
+                continue
             else:
                 bits = motion_bits(motion, inherited)
             cost = coded[place] + RATE_WEIGHT * (other_bits + bits + 2.5)
@@ -1180,10 +1219,9 @@ class Decider:
             own = own_motions[part]
             motions = inherited if own in inherited else [*inherited, own]
             coded = [self.known[motion][part] for motion in motions]
-            costs = [
-                cost + RATE_WEIGHT * (0.8 + 0.9 * n if n < len(inherited) else 1 + motion_bits(own, inherited))
-                for n, cost in enumerate(coded)
-            ]
+            costs = [cost + RATE_WEIGHT * (0.8 + 0.9 * n) for n, cost in enumerate(coded[: len(inherited)])]
+            if own not in inherited and coded[-1] + RATE_WEIGHT * (1 + LEAST_OWN) < min(costs):
+                costs.append(coded[-1] + RATE_WEIGHT * (1 + motion_bits(own, inherited)))
             place = costs.index(min(costs))
             total += costs[place]
             self.field[y][x] = motions[place]
@@ -1420,7 +1458,7 @@ class FrameSyntax:
             neighbours = energy, self.hints(at, 8, part), texture, self.counts(y, x)
             levels = code_levels(self.coder, picture.luma[at, place].tolist(), 8, KIND[8] + intra, *neighbours)
             picture.luma[at, place] = levels
-            count = sum(1 for level in levels if level)
+            count = len(levels) - levels.count(0)
         self.busy[y][x] = count
 
     def chroma(self, column, at, intra, energy, texture):
@@ -1438,7 +1476,7 @@ class FrameSyntax:
                 levels = picture.chroma[at, index].tolist()
                 levels = code_levels(self.coder, levels, 8, KIND_CHROMA + intra, *neighbours)
                 picture.chroma[at, index] = levels
-                here[index] = sum(1 for level in levels if level)
+                here[index] = len(levels) - levels.count(0)
         self.chroma_busy[column + 1] = here
 
 
@@ -1506,14 +1544,13 @@ class IntraEncoder:
         for rows, columns in waves(self.picture):
             at = rows * self.picture.columns + columns
             self.encode_luma(at, 16 * rows, 16 * columns)
-            for index in (1, 2):
-                self.encode_chroma(at, 8 * rows, 8 * columns, index)
+            self.encode_chroma(at, 8 * rows, 8 * columns)
 
-    def settle(self, size, residual, prediction):
-        """Return levels, costs and reconstruction of blocks, none of which is coded where that does not pay."""
+    def settle(self, size, residual):
+        """Return levels and costs of blocks, none of which is coded where that does not pay."""
         levels, cost, empty = self.quantisers[size].choose(residual, self.step)
         levels[empty < cost] = 0
-        return levels, np.minimum(empty, cost), rebuild(prediction, levels, self.step)
+        return levels, np.minimum(empty, cost)
 
     def best_mode(self, size, top, left, reach, expected):
         """Return mode, levels, cost and reconstruction of blocks of one size."""
@@ -1522,7 +1559,8 @@ class IntraEncoder:
         costs = rank_modes(original, samples, size, self.modes, expected, self.penalty)
         modes = np.argmin(costs, axis=1)
         prediction = predict_mode(samples, size, modes)
-        return modes, *self.settle(size, original - prediction, prediction)
+        levels, cost = self.settle(size, original - prediction)
+        return modes, levels, cost, rebuild(prediction, levels, self.step)
 
     def encode_luma(self, at, top, left):
         """Encode the luma of the macroblocks of one wave."""
@@ -1530,25 +1568,27 @@ class IntraEncoder:
         expected = picture.modes[np.where(left > 0, at - 1, at), 0]
         total = np.full(len(at), 4 * RATE_WEIGHT)
         for part, (down, right, reach) in enumerate(QUARTERS):
-            y, x = top + down, left + right
-            expected, levels, cost, blocks = self.best_mode(8, y, x, reach, expected)
+            here = np.arange(len(at))
+            y, x = top[here] + down, left[here] + right
+            modes, levels, cost, blocks = self.best_mode(8, y, x, reach, expected[here])
             cost = cost + 0.3 * RATE_WEIGHT
             levels = levels.reshape(-1, 64)
-            picture.modes[at, part] = expected
+            picture.modes[at[here], part] = expected[here] = modes
             put_blocks(self.planes[0], y, x, blocks)
-            picture.luma[at, 64 * part : 64 * part + 64] = levels
-            total += cost
+            picture.luma[at[here], 64 * part : 64 * part + 64] = levels
+            total[here] += cost
 
-    def encode_chroma(self, at, top, left, index):
-        """Encode one chroma plane of the macroblocks of one wave, in the mode of their first quarter."""
+    def encode_chroma(self, at, top, left):
+        """Encode both chroma planes of the macroblocks of one wave, in the mode of their first quarter."""
         step = chroma_step(self.step)
-        samples = neighbour_samples(self.planes[index], top, left, 8, 16)
-        prediction = predict_mode(samples, 8, self.picture.modes[at, 0])
-        residual = get_blocks(self.source[index], top, left, 8) - prediction
+        samples = np.concatenate([neighbour_samples(plane, top, left, 8, 16) for plane in self.planes[1:]])
+        prediction = predict_mode(samples, 8, np.tile(self.picture.modes[at, 0], 2))
+        residual = np.concatenate([get_blocks(plane, top, left, 8) for plane in self.source[1:]]) - prediction
         levels, cost, empty = self.chroma_quantiser.choose(residual, step)
         levels[empty < cost + RATE_WEIGHT] = 0
-        self.picture.chroma[at, index - 1] = levels.reshape(-1, 64)
-        put_blocks(self.planes[index], top, left, rebuild(prediction, levels, step))
+        self.picture.chroma[at] = levels.reshape(2, -1, 64).swapaxes(0, 1)
+        for plane, blocks in zip(self.planes[1:], np.split(rebuild(prediction, levels, step), 2)):
+            put_blocks(plane, top, left, blocks)
 
 
 def rebuild(prediction, levels, step):
@@ -1629,20 +1669,15 @@ class InterEncoder:
         if not len(here):
             return
         luma, cost, empty = self.luma()
-        chroma = []
-        for index in (1, 2):
-            levels, plane_cost, plane_empty = self.settle(
-                KIND_CHROMA, self.residuals[index], chroma_step(self.step), 2.0, 0.0
-            )
-            chroma.append(levels.reshape(-1, 64))
-            cost = cost + plane_cost
-            empty = empty + plane_empty
+        residuals = np.concatenate(self.residuals[1:])
+        chroma, *costs = self.settle(KIND_CHROMA, residuals, chroma_step(self.step), 2.0, 0.0)
+        for plane_cost, plane_empty in zip(*(each.reshape(2, -1) for each in costs)):
+            cost, empty = cost + plane_cost, empty + plane_empty
         some = cost + RATE_WEIGHT * 2.5 < empty
         picture.luma[here] = np.where(some[:, None], luma, 0)
         picture.large[here] &= some
         picture.small[here] &= some[:, None]
-        for index in (0, 1):
-            picture.chroma[here, index] = np.where(some[:, None], chroma[index], 0)
+        picture.chroma[here] = np.where(some[:, None, None], chroma.reshape(2, -1, 64).swapaxes(0, 1), 0)
 
     def settle(self, kind, residuals, step, coded_bits, empty_bits):
         """Return levels, costs and costs without levels of blocks, none of which is coded where that does not pay."""
@@ -1772,7 +1807,7 @@ def remember_plain(sequence, changed, levels, step):
     """Keep the reconstruction of a large frame, which has no symbols."""
     before = plain_blocks(sequence.planes or grey_planes(sequence))
     expected = np.where(changed[:, None, None], 128, before)
-    blocks = (expected + inverse(dequantise(levels, step))).clip(0, 255)
+    blocks = (expected + residual_blocks(levels, step)).clip(0, 255)
     sequence.forget_symbols()
     sequence.keep(plain_planes(blocks, 16 * sequence.rows, 16 * sequence.columns))
 
@@ -1847,7 +1882,8 @@ def encode_picture(sequence, source, step):
         InterEncoder(sequence, prediction, picture, step, source).encode()
         mark_skipped(sequence, picture)
         planes = reconstruct_inter(prediction, picture, step)
-        IntraEncoder(sequence, planes, picture, step, source).encode()
+        if (picture.kinds == INTRA).any():
+            IntraEncoder(sequence, planes, picture, step, source).encode()
         return picture, prediction, planes
     planes = grey_planes(sequence)
     IntraEncoder(sequence, planes, picture, step, source).encode()

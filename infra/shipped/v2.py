@@ -50,10 +50,8 @@ def split_planes(frame, height, width):
 
     BT.709 with full range; the differences have half the size. Edges are repeated. All planes are int32, 0 to 255.
     """
-    rgb = np.pad(
-        frame.astype(np.float64), ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), mode="edge"
-    )
-    red, green, blue = rgb[:, :, 0], rgb[:, :, 1], rgb[:, :, 2]
+    padding = (0, height - frame.shape[0]), (0, width - frame.shape[1])
+    red, green, blue = (np.pad(plane, padding, mode="edge").astype(np.float64) for plane in frame.transpose(2, 0, 1))
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     planes = [luma]
     for difference in ((blue - luma) / 1.8556, (red - luma) / 1.5748):
@@ -77,7 +75,7 @@ def enlarge(plane):
         doubled = np.empty((2 * plane.shape[0], plane.shape[1]))
         doubled[0::2] = 0.75 * plane + 0.25 * padded[:-2]
         doubled[1::2] = 0.75 * plane + 0.25 * padded[2:]
-        plane = doubled.T
+        plane = np.ascontiguousarray(doubled.T)
     return plane
 
 
@@ -89,8 +87,10 @@ def join_planes(planes, height, width):
     red = luma + 1.5748 * red_difference
     blue = luma + 1.8556 * blue_difference
     green = (luma - 0.2126 * red - 0.0722 * blue) / 0.7152
-    rgb = np.stack([red, green, blue], axis=2)[:height, :width]
-    return np.rint(rgb).clip(0, 255).astype(np.uint8)
+    frame = np.empty((height, width, 3), dtype=np.uint8)
+    for index, plane in enumerate((red, green, blue)):
+        frame[..., index] = np.rint(plane[:height, :width]).clip(0, 255)
+    return frame
 
 
 # ---- transform and quantisation ------------------------------------------------------------------
@@ -112,13 +112,17 @@ def cosine_matrix(size):
 
 
 COSINES = {size: cosine_matrix(size) for size in SIZES}
-KRONECKER = {size: np.kron(c, c).T.astype(np.float32) / (SCALE * SCALE) for size, c in COSINES.items()}
+PRODUCTS = {size: np.kron(c, c) for size, c in COSINES.items()}  # from all coefficients of a block to all its samples
+KRONECKER = {size: products.T.astype(np.float32) / (SCALE * SCALE) for size, products in PRODUCTS.items()}
 
 
 def forward(blocks):
     """Return the exact DCT of integer blocks (n, size, size)."""
-    cosines = COSINES[blocks.shape[-1]]
-    return cosines @ blocks.astype(np.float64) @ cosines.T / (SCALE * SCALE)
+    size = blocks.shape[-1]
+    blocks = blocks.astype(np.float64)
+    if size == 16:  # in two steps; for smaller blocks, one is faster
+        return COSINES[16] @ blocks @ COSINES[16].T / (SCALE * SCALE)
+    return (blocks.reshape(-1, size * size) @ PRODUCTS[size].T).reshape(blocks.shape) / (SCALE * SCALE)
 
 
 def forward_fast(blocks):
@@ -129,8 +133,11 @@ def forward_fast(blocks):
 
 def inverse(coefficients):
     """Return the samples of integer coefficients (n, size, size), rounded to integers."""
-    cosines = COSINES[coefficients.shape[-1]]
-    samples = cosines.T @ coefficients.astype(np.float64) @ cosines
+    size = coefficients.shape[-1]
+    if size == 16:
+        samples = COSINES[16].T @ coefficients @ COSINES[16]
+    else:
+        samples = (coefficients.reshape(-1, size * size) @ PRODUCTS[size]).reshape(coefficients.shape)
     return np.floor(samples / (SCALE * SCALE) + 0.5).astype(np.int32)
 
 
@@ -152,8 +159,7 @@ def chroma_step(step):
 
 def dequantise(levels, step):
     """Return the integer coefficients that levels stand for."""
-    magnitudes = np.maximum(32 * np.abs(levels) - RECONSTRUCTION_BIAS, 0)
-    return np.rint(np.sign(levels) * magnitudes.astype(np.float64) * step / 512)
+    return np.rint((32 * levels - RECONSTRUCTION_BIAS * np.sign(levels)) * step / 512)
 
 
 def split_blocks(plane, size):
@@ -230,80 +236,65 @@ class Model:
 
 
 BEGINNINGS = (
-    "000001poj4|NsC0{{SFrK)v8Hfi$gh^Q^Ytx{_xT`W#=FF~gb2!;@#+i>Q64TuKG~=2d|MB90`cf9`|zWt()^F||ge*tl4QO5+vb"
-    "RWo(#aF2v;72a-u6J{s+w}upxqd}`%FkK;G`tS8JBzKK1X?<}H&I@H|)O0~BVc948rP<fCZVxTh9nvx85QV|po!KV|FRv)|{D%yX"
-    ">Dp1D$1Y1SQg&^`UiBr1u_`qHA%+&K8bJ_EL7?EEsxHcn3ICK9xD0Vtki8a_d}8OD-5K;BI1es-M;0kxWmA5SEBJdG;o_-EbN-VQ"
-    "`AqRCza|#*&ptH!uUXx1Wa>gmO6UdnF?)#tr*?a;Z>s{9N98AH^t`&EB+0GqUbFMiP&)h`Q3YFw#pZ&QkrPiC&DxhMxziVRccZQW"
-    "u2i)@wA<pu(@~+xhb|Q7zDw!aj0F=xSJ{{vUsdR7D?6h2Ouf+v6z_Qtf$a5EmFqS~M$0jG!y`_{RI)I{9a{?s@A1yV_jJ-aiS3ju"
-    "K*c&RN%Au3pf%pcRSJS%^I{vR`R_MD+g|nR^G{sY=09E=!Ip9qEuAEUg=eNiR`$&)tI=-dz@NBZ$`W+qj=w1I<YSd|o=T@k2!#&1"
-    "E1z0YyUIDYJabKK!x8*3I4*HEil}Ma5#Nx7g8~qYwt!YIT3D*E$$lD8=)yl}2CIDmCsQ6yll@RTCry|W?XNg0rI@XzcB@$j3Yd58"
-    "+UT;h-nRXN=;i)2(n<kD<nkL89;ONCD;$l576dD)j#`t+xGWSODc7@0@QqmB-6_4h>fnmwhmHUq-g<@ozE?Y^PzKRG$-e-9iXK4D"
-    "5QUD*v9Q?hg5_}6oR|JvH3<qwFl?To@3F4FsOxJ{STE3x;%AWRodn>2ze47-x8?q(J7c7{sji*-3p(-)f6sERV2GZ{EcMCp%&AIG"
-    "nnqQYHIzF)-l9W5ElLz$&+2pLI)RsC$mpy&q@pV>eA?m*_oRFIW7608h}S9YgUFGVKH%!|c?M|>FcmR0uY45UxGcp;Ondxrdn|~0"
-    "g;OJNVOeoJjWKoROW^lp8jC+fKD+<Dn+uv3FaicmEfLZDN#e938%%q15eCQXFC*OFmOKOHf;cMkG=1!304C8o_!AyaQ+k+NhNA_F"
-    "eqd?u2iIlRB1pE&|4&Vo!_u(14PREPuh9heI5t-f(@zzt_L}00Q`a{uq?L5!#2y#Eg)q7)K{>6=ot;oURA_JK*FJgW<CzB5x;1G#"
-    "wP|8<C-afYqq!nRt7LHj^ioutY?Sb?OBqc=hTzRiG_{Q;yKXcbD*yA?n54?^OiRRatS*uftA;C2Q(w0ILO?^n!EJK?7_~?XQ-_w{"
-    "s8+Q?FvZGAxXIuU5K88l3{wvr()aw3c=T<`Z@;{mA1M!Lh=m!NL*tY`0PVjUOa9nZB>(Vv`FG|y1*i?4+d%nzcaP8VHhwM0^fB}F"
-    "u~0IGuTkePlhV9&Zc1@B)o9g$*)U6ERQ#{-S)oF)jSWqsq6e1bwydSZR&H|UnZx7RME#W4&3jz2H9W=og)$0Lg9pr4e(mKtYU+Qt"
-    "o&6nYnsF0*DP$Vlmd|A7f7DVx4O%bL-ECA;NQP89XgPOeEhz&DM{KoTEu61AeE&`f{bB=`!eNlBM2ab9mtVl=s1I#-6yrx2%ZoNd"
-    "fv>Hn%P#pCgc5XKFmDuA<P*kn{5N3OjTZ!ivsZ)s#HCeCI8?`kzy*e9wk;X)X|{4FDQIH4*^eZ{FL7ZGCnCX&Mb?`AG4-!z<+g6I"
-    "LYhhR!fD=QaH^FED<1@rJth{jSIieM8h%o=b}wOe+(P!s`@2a3;kq3-3U=msOxE8Lka*H;ZUNzoz}ChtEiE`m&?(g1=_V*WPj<uR"
-    "?J%$3xi$}tFsdIAi<f+-X@G{>Ir6_`<YO#JmMi=`2iYq++E}y{LjdHAKYVo?$fAfRPZo0rf5z);k5NJsyFw^|<?Z7^GU>sd%{M7="
-    ";}j9W(pBqF7S_>2lc@oDxZwNp%)GjLhRU?|+XbL_=>nh>nfeT+H#_S1o7>mw*Q_Ln8%cZN)eKs~`X`999tw|^;|VBjSxL;pQ03U$"
-    "_8|T6_eVgZG>GsO+amds^2y7osb4n<RZb;A@{crDHp6yGAuyoKeaM46nep4lwFT{8F#OVcry;O>V<*|u3DQX5W*nH|Buz$iyp5h4"
-    "=a{P00IwwM@E&aLjEcQZ>bVpUGEL5^5KPetiviTgv7yL^aS1^{v`R1vzBgSrt3?&mX_+yF_1?5-?Z#TpClq6c7$vF*M$PQm{D$NL"
-    "&J~|B^7K}jU-I8jKpFVdEUB#fDe;IsL1w#a@$elseg}X7u4nE5qKG1o(TC!PIy6sFSV)99y$9(n6qWRAvqFUL-alR);u+hETAs-c"
-    "d>=k3Sh%DNjSMF|U3h&_gjz_&wV;dRteS*4#EPc*iet3pfaMsik6V$|zM5$2c+Q`=w^~8|vFg!W7LYSj2^IQei=WIaizeY!?AL!`"
-    "!PmAQO8s*rg@)mIyieul_vG^BR`iT$7ltQf*<FVgj`qh1O<Ef`>Sg)srO;JI=h%aBL2~>v$Jv~XT~cPVfdVb$5-%IE@gV`D;U~kF"
-    "h}MsqgT_M1E6Mrrj#PwMb32MYC_a8^C4u9}G04HjGyEDWpA>3E%(wdK7$)eBr?(%_I~8iAoDyyaYdFn9&S$hWOJbR)9Ob)HUs@$;"
-    "{^3-h;`)T#3R;k~X$K`T>t-VZx!6|)LBO*9=y`3*RH26NH2KPlxTg2upcUQG6bjxClMu!Ix}<+YvCNYqR1$bF8;Dey<c?li%89|k"
-    "O=G#cuZpA9WlWU?G4Z&j4+%-uINnY9^QP%#JwssCUqIs%XAkvSVwD{X8z<cwww?dA2p|PZz$r#i4Ofjd`l-zx%v+X-?+g7fBi0$w"
-    "oAF6CxK`B*fdvulJ|gI1O8#5lS|SUh2enKzpQzx^j@VB9F8GV53J2G2Wp)^2*q3StNyk*O@o{>Lw-?O7a(CE5HP?l-SqNdKL#rsl"
-    "C2-!E`uD`IEhTuWgJevmz)u%ER&oxcebAsbn}kJ_{uaddpGIn}>94~jAF=gG1TZ2;MG2YK!M}9sM$x~xlX@7NrlvRBPH;WQW2;ji"
-    "b?+<28kmQcE+9j={=yM)064^w(#<>;#wGMCwfuBZGeC|tGu)(tgH)C+BixJ^%T;bK<-%RI19!wEvSv#HZzgY7(7)Wp<f>WmGMqi!"
-    "D6VPh<~U<pzrl87E{0)bHMBn!>FxIJG5#z>R8G4*?v^ja{pu?neANU-nT3-s%R9Ez)<^>+2zzn3zaHXy*84iy$|KdZZtDEfR)UyO"
-    "39Y<~Y5(FMLiCClFNHr8mxGBEPoJVwlv3<I7egX>EkrP<gQ*-|D20~D11ICv%4Fu>Otpd?n;M`m&_Pva-#uPGhS^Ed*wD%TP>*ni"
-    "y{=f0gb_~a7M>1$XTD2X$N^Fd=Y4OhO;&2Yp045p;*cf1q)*9!k+AxWbO7Yy^%dtlz}P6LDW4g(jiz#;*dwnXpn-QuaZ$?<H7MML"
-    "lEW%Ddm{3*HZ?-sr{VevP9Vcpi<pAQ1ygpK6YNuogLWqYS2Gu<Y_>C}|E9E&I<4{e(jMrsi24=KUF1K?Gm^aLj+kC#H<|#vL!6;u"
-    "zUCR(fouPfj;!SnFOOh)F=o6|^qUORlk!TYR)3w8EWd!G+()|K)8c|>03+?9EUNVXH@GG>S+xG4<KRs&pQBEFvtL4VU$r9Ku@@-0"
-    "1u2dn_KX)JxwBQ{@8_XmbTUC54RB@JRt~g@`iwMX=qd)&F~5Y?u6)dZyHf45jhfE3?~G4jsz5m?zliYv*mZ17EG?N6W^kbuEnP3U"
-    "4ybRxAUs|!QiQyXI^QruTU|o|dBcD%GGM#L&q@Iu;0JeHr~kn9<T|qRGH6_dIDi(>q|6+4+_>qz!b@ICJA_i=K*y;C6#hRP7YXK<"
-    "GKwyTYf54D-7O-52hF@Mt_U;2+Gm#^wi>noJX@qaFsXHN5UTqa+a5dzaSZ=fTEvZBPmFN-8R+3jpdLVXlBXf@#-UNh>43y<ej9N5"
-    "rZf7l8&t{qn|-^f{4AcKl`YDoka`>SEBqTqyV$~6$l1J+zb3898;iPb5}?ZV&~NUgJYX7DXx40hUr2_TiK@#uUD|YeUZXW69RNhx"
-    "754rNUruSowiXPN^tmS<&|F_pHn{TN^n*-jyvf7kS{5xe`qjy_KWlSotjYgO=YS^nl;A#}urDGF5t++VbyES|Zn&kSCn6!PA@Lq@"
-    ">(V=koJ0ry&gbjWvaTdfn2elJ24N&wRJniXOEQ)rsrbk1>@;CoNauyuZVE(M72|Hq;YSU6e<#Q2JD3TMLp>+az>NJN>ybIr-T^w)"
-    "*i{^#M<OdiZ|f+}@^I{6w|&hyMTK3X6nb~)<?UxLMaDfkR~(+7$$wn(usk6a5)TGqihh(M(KM?JnM-zcC(=)j?gznjsbvt;p_YIQ"
-    "4#=O!+{kK#N*lC_X)l+?)G%9Csp$i9mMs*XQl-eInQ9d$`%kK`?M~8yX5pM>WVN<kmAp1bYSuA5w$RN!{s@Tj^U`e$Ts4-rl|u<m"
-    "MDrKe9`1r(NH8<N1|cLJjaJ<!xt9o%+}#<?&p6+y9Na&5x99Nd3Jq&VNtup=J*IdbjDdS9hH!9_wBx(0Ndw14WjT<5kQ|jutPBTe"
-    "dsm)K;d+&|$PEU=Bh@WKoQe86{OIlPT3qaMAZ<V9e##EKlA<)zFTNsq1lP=vByY~bAY4isZ?7-egv_X+vGn=#$zE;xVqzB&ShuH+"
-    "!72uTgR3N|9yjU8>XfhDVn4`r87m#v+8hzgbW%6Ux0zfPNi%sJNEL&QoD8iqI-YC1{#6vv1iub&n@Kl_(kM5ultfG5g1|em8CI(G"
-    "z>K|*24;e;okEAtC&yZ4pj8x&5b>-V2p(deY^2=QIoulpxgsA&IX!QT)r(ijDVQHqM)S0{!$OP}?tF9|kE&GmIdC-?vy?v57^Y{p"
-    "n>Le^M+5o9_#)jxNqZvkU3UEb^Kuzu_!12!IGYh=@>O%Djww%6oD=AY8I$&~xcma$(2cQC4nn+2goR=oW-L>U*DNhh!g~n`TEHL9"
-    "vD|5X(dTA}?gDjt*z1&*(!mRfH5!UDm9Hl0d#cwnxT}wa4!(_yG7SV$AaEjkPYiWZ`AQ<bK4rk(%iJIgQGouS>2yb>SCsGFo@=dz"
-    "2#^7tQ4v-=2ucj8gt5NQs<JEc6w&pI-(Y2`>r)`wso;#5M1UHUo>`jfdtEiN$pyCWvPNI%bOZ%{4!Q=C+w)on@dDugVPKGM0nMog"
-    "*aC}xH*Pu=Oog4sL-eenn+HYh0&*&nWXRL7p2-Q?$p=nkv9M&WsZb-7HvB(iJA+o(K^#9%*N%%D_An`C?e6ui^Kqu7n}^ATl9I<K"
-    "JJ)dic5k`~J78{e!_Eyp<tgoFBbJ|zb30*bnd`9$EL+y!V>4r0w8Bos_3vj}RX;(<3?r=hPPU@iUjqoURS2xZ8)s_lu`tf3KKdid"
-    "5lQ^;rfzT0ij|!E*z+wIntby!5|x~IEW0zU*JR6i>q}0ZI9*%~ACH2Vb}7-0&mbPirV^K?5Fe;Qr7;D8V~_%wc#BUh?yPhSNPcq;"
-    "q)=5o@SV5e9`uM$bWQ}u0yt+xOkyb+`}N&_G}C6i=NVpjk+jX(NtVq~V_b6UfcTFrvsI?iBE46~3*C%F2A|VE+MvQogq-l93{gQL"
-    "{#nh7gMUeCat`?eg^!|zMA_*Cm@1cE;YEMy{hP5#UD6BkAWi1BsOKf*Dpgaggh1*XM>HE)<}BK5#FS<22`HiZark@4Kc!t=h51|6"
-    "e+v5erd%?DXz`uc#Pu{KuiglJLeJ*xtQQFGE-|I7XN(?BXG!%RcpeFI-|^1iOxH#mi%&b`TPs8OS&U6FWeqPI15{4^j;oijPFkE_"
-    "DA7P!W9>Dzv+Az9<c~BOOWUxmR7WenQ3WUVc2|ORhq8Gvf40$58Z&XB06FWW;=yi<fU{R+9L^|{nbMx?gkz+T#*|W=O>q|O$1aq2"
-    "<_&lMBcXv)CZ5Mw0T_-!1eB(L5vdbf=oA$};26}kI+%*MW0L#RJwsu1#CrvS#;b|BCUfuTjuVcfIl?Qe@TJ%@>=DV9ALL<r#oGRy"
-    "$73E`TLN}$GaGa_Z;#lDJ#<I5!z9+Pt^hlgTLDNz>QDc>W^BzA?j33Ug4#-&L6_7lf^UKc-$>}%d$&9;a6-0<#F4Q-ooj~#g_ev^"
-    "r3+PV5Aw$L?ZI0zYe(qv{s3}PnGj}Q(rVU4vUaD0omqV~9cI8?#;(b|zpD@qA+(D2*DFM5ewg=`XD-BMq@|KVtEOuWoSnIgXqhUe"
-    "?wfS&NqN~Pz1>Nct3A5XI&Vk6S)XZHClZ^o9q#z{a~4OZIuHcLqrx*&ZehlBl8K_C>&N>igI2>xld+nuf|gT6wY;Ow|4<w92S~nm"
-    "${*q~RYegRL3K~y9sfk;-K;H`PKbD;jv=sP9I=DWuGA42(@_Po`mnPn|JELOn*"
+    "000001poj4|NsC0{{R4LLkry@kg;U;EKzHjj9E7vlK9Y5N}gX8E9FL8qi!aJMZ{c3xwh|e)MySK3cj@2nYiWUih;!lLQy(EufQhz"
+    "CKRdS=lG747um5hYH)ZV**9YK)=h<R7yJ&08kjsOatznUAO3MffV3`nH+6Zh5ggNJ_Gx#rAx(8yul>-&?!)s1#g}a->^9L!WlApO"
+    "WM(TJu1lL%2E-?*mgEVn%RxTbbW1ZaxNr+$K*oSvG=8K5H8MVf(YPJQDjyG$=!3jRyFQk*4scnEj$(?k5jP@e(+$PB3s6sGGtq0#"
+    "=RCaq2r;(+k`Thye!|c-Wg!LD0qi|#@W;wryO>G(bOHMJf@3gezzdFPklr7VA#|bI(f5?Ya9vE9Jlc|wP&~fq&={5~X)}=NMG*EB"
+    "lrsCV0`sjpYL@=H>pH56@Hx*nv%r27sQIUDPLlNPcyxGMjBQyv#D7L-b4MpkkWxC~7{6^mUKb??wf>1Y)Mc<78-%$t9XTy}J`Taa"
+    "-&><^Cks5xr^c{r;$_vMR`_0@q3fq^ml>@p%I2!>J%OKJ`9)1nbk0EAHl-{fR#HxZPuyk|h3lcm^;-j(pbh#HtykaEPeBaT<_DH="
+    "`-b8v@V-+Hi*x@JT}yLm6=?V(ttH&$gr=}A`oca{m1A@OG``Nk;!fB7Qi|yICs5m^3^DOPMViUmOpO1Ct!tK^0E_k2-Woj3(rj{!"
+    "uj6of2esUow*XwN{1n1B`JU|ImzvdGN*<(upI(O9)iuvMOA?0}fysh4hLtB;FMv)1lGRiNX>ionN4zi>!)7?7>L)8j#|Rr&io-JS"
+    "cd(pn$xDdtLBi1Q%S$iO-3PXr=_cbQLo-ne2U?waF--f>uo$w<$lFi|k&A-rF<R!RrjgRy;{N_8FKCk3eH~72IAQ(Z(oS$Rk$4Z?"
+    "O_PQ3?-+3LKJ->K3W>lEXmbV&^w)VEXqu}uVwpnH_qu^@n9_{w;<<`_>_z(rMp|hIMfQiFuBbWrOAC}!**rP+plL}Km)EA?`*8Nm"
+    "%lVNA-duK^#g!@izT*0<vqas~*+mx$6&@?uG{onFBg#|UZi*eGtLo%iy;1rYc7TDW$B`_|teYiwEu{DKnT=NAzX-mqT~ebJ>Opwh"
+    "F&{M`Ex3>ot>K>How3gRbe?d(BixWlbw~JtqOXfC;zJT3%Av9SL~wj10^EcVGR5*^=n1L=Q&D%WanYSG2B4dBjX4JpHrEOBo(M7F"
+    "g_r04f##tFeTp_<Z=YkRGH=J?>X!o+yar>pBU@zqlsIuJ=^nvaZd5=w{wvH9m=)h%#n&(G2nH*kE_`zlV{&7?nKvDa7BPxcC7t?R"
+    "(ITPCKgt*hQ)BN-!t4plw1$mLOJs_{2{<D#ZInf)h(?=``V%LBDYit2dv}{<Od)Yd_m#dbMBYMJ6hWH6Jmx~G^H-u3AC9(7;#osL"
+    "%DFY@Ox(CEgy&wt6zY!1_4c=LuceSY@PUbQBnXYG@P2RSynxTM^<t-4j#_NlZTD;V3hKeDq^2cC&pzKfzuDfZTOr)3iS^XO@}qn9"
+    "@4`j`YK7BUdE(gP<A}=5H_WMoJ1BCp0B7z#+Ug$>j6H13!*FVKtK~%0KF4~zH;;}Ui)=P|4t29xkNtTklS^Us39%Goss?CU69BKY"
+    "&$25c8kvC!C25yy|CvAOleneyBG=xw=CJf<89-}S2b5nGc`Hr5s#3ZE*dR0=hJ0ZE5g6@by(igBu8x{x5Nx=*%cWr>0$LB^#k#R("
+    "JOh>;p@An?(kWTn8EwTe?S?y>`)0`{`U}FLB9dZLH1Db!6e`2S$UiC34U}|!xtUvd_Ewm}p}y-gIu_nJ@Cq9qrMM}Q%ORtZo#I<?"
+    "(-fz%<6g4M{J%0_wiWm@9eo<RD9j{|f(S&MAFv%NXL2)<bY5QAD-mWeXjgD;Ogn)%V~yx?mCd|n*&$m;4P?oj;_BY-l=jmNE5&xu"
+    ">rH5=jf*duFa_8#z=|b``h}Tp0u$J%xu?+K2r+LC6eg((u(G|HIkt;?-I5NiZ`N-JEeb!b0zY&5{$4)9n1m8<f?W06lv`svfTU{3"
+    "1c#APTAftt3W=P>^T2?U{bNk=i3h-6daI!H;Nd&Vq#I%!pDrGv8-KSz?Ru8to)aRU7Lj*wgv%z$B@xC(#6h2Tfbb4B7h!VJjF-aR"
+    "pSX6B2_&^Cg)(CH2EF4Zl->RAb0+2Dod3T#z~<;I(tto_1Lsg__Mfx^r6#$Qn%MMN0LvU`@Ht-*9e<Du=IolgALlly5l=pM0r)iy"
+    "x`9~{*^=C0A*$`>k%;_qUiZf@sA*$8C=>mB4}0u+vad9h4kq?XxRpua9DKTxwo+xnl4v#v7J}9AG|g$lo4fcM394>Vx1r!Ua*1tM"
+    "p*mSrNa|o^p;ySbBI6C91bW%BJZYdlt9Rc@4iJoO5=7V~SrqnNqqHw6CySB;8T52Dj~;1oUWr72rG_Mj(b$hZ*hJir_)VA+u*-KQ"
+    "yRHZ%V~)zlt2dFNV8(Mf1ORg@AReKp`AvilW(I1+)MMr~k|kwLRw!~3^wF5`==Vq+mRcjZJR)ra!)CoDS1$vSmc2qgE07BBBl`-m"
+    "McGNlV1nk<z8~;opIXdWx|es|NJFaa*%(>q8{xvZvsPO34Y@3<d>(ocK~t4cH#<6X3Vw9qug!WHYZ+zOf-2ZT2#DCA6MOAcSk2?l"
+    "vjOk9C_@l7Qd=AO`Rby2bBp<MB-KffvnRnYXXKH(CoC_kiNaNIBYSzUne)N=b>Z^+RHKKj<5m8A-Oiu<@4>Cy#peu~@ocyLi5^n9"
+    "J-pTW0t;y?a{60Mv@p*FQc(TO@Pow(Bkx#q)$zmS7n%|<?Hf_IE~)<Tk4q_1A>_JNZJ)`o?c!or>`LenS#^Mzl<X>;iB)ZlqAQ3e"
+    "3oWs<+-+^!@cxF2Hx#mBtvfvie0gkQF}WDhht2RMJ-FIK;E)5J35A_&S4-=G+((xT8|>|1_=AxaZFo4y0Mm)1ujqK-Wl6cz9$W(2"
+    "4BiI7G`UkE&Z?94M=iSHsMiOh4<TP8-zF5i{k^VL!`9Nzb7I>fesKO+b}NHgB>J*Eu^IifVFtp%I5LaRJ3@O8;J?>fLo$2|j*3DZ"
+    "E4Q#kfAR#!7i1+M`9RwKt<_!=mZA>t-7EY6&;5zg`1muF^H*{{_FKpwiXPlSrd@`np_cg822=BzNP*xTMf?$G3YIcz{xDo(o8UPu"
+    "UsQ)74)y&{BPr$ZDmmMd3O2lqsy7TY!ZJbDzeCF8isgAv&1v)Xnd|lR`8=?+MQi*MwU@6Ho^R>?9%_l;S8Q{r5!>|+Y^Bv9CbobE"
+    "|4Y&#Ig@SCS=c1K<IbjPRsVZxpZA3AKi+GH$^>!5KQD}rjxZ&_e=RDIkciW0l+qL%Ci9l`z|onqWSr*2RO(4T_p8`0&t~2q9SUNk"
+    ">H4qDH7Y8>(Mr;XXi5EM4M;dsc8ct(#;_26#mCvz;M?cd`I~HE^Zsg84i`RYQ2G>47X@A!`6CsHSACgBNo4#V`sFs9ar}`IF_thr"
+    "m`DGLZg2;FLyuo-rO3;A@3wg3U6tL|?M~4wBWl+pH(Eqn23HxpE2SCiAcIwPK(flhhq@k|y(jNMpKu!xt?XR@X{?QxReqH#Aez58"
+    "i_`m2EXb`uC@4iX*+{>e<`9%e6DsCxe9J?<b_?Tb+D4B6@c^Fo$HU@9xfx?kV5oFu;#(OM_S-I3EX5<WHq-l6DlzFMy&8l^;0svE"
+    "sAa(v!l;hA{YVE&iBS<g##*<`&L5fvW_{9Dbp@(~rS=<ib4gR&r1vas1=FndZ!Wj~_kH5TzR!)V@GV5{kq>UdH?S>EArFaL@`Y))"
+    "6bXXX29+s)mo0li&^Hqo*mSoYQvb!9883jB(}^y{9aU;P&n2DM-(6E#;f7@w%v4F0ZQP0!A{YCQdbd<{Pz2wSiB12<8=PClWMUu_"
+    "3xl;9+|uH+b-DUhHGPH;?eCPiwneF3jHcXVLp7NO=m_saQZDVDa_7A~3|x_HOG#d1>u9yi@n6s9Sb-%6&T0vJ$sqwsU!Z9Bh5OMS"
+    "<4IW$;esZlz?!1+sVfv3B{t7thTTPM{qu@+8RswhFnm9wEwLil2@8K)+Ull*ad2b2HD7_-k6%#rKc~Q~F{3R{<Y;Mg8YR8#i%W%q"
+    "UK^ON8Rl75nd^pDWF=kvJwR2Z1$&^Gj#|<;X4$Sd&7-&s-A@aor4*GWv>s05$yf8peZ2AU(k&R#-qw_z{2m0F`VEer%(IHKz`eo5"
+    "@F7^-RTe_0IXBElxtE~&ZkB&6yR#W2^8@$4g;&0phX#%H1&Em;>Xr$+ZxjNMYL$E7t5Td*JxkhkUIIIDTZrw><LSRl?L(6{ZI!Dj"
+    "!`gTxswpYrpg4anY+S6dJ|Z^OD)e|NTiuk%;HepWh}Zu?4U%+{KDz|SnMUAkp){X&u6^nSs%1~5=@HOtE6G@G)G*-?$z}+d4|1Pk"
+    "f?o~ZM|x}<DVJ6mq1RPr_wc>Km|s&*)^u7}C)zIO;qG6tfAGK=fG$UC_xJzaJ5AiFv4>$@W;Lqlkf2OWk%8d-&+e82jr0wD8O}4S"
+    "T|rC<u-4dFXw+~U>j1iOzQ2ryZEF7Hqndq|TFuoG$N!Mia429iuG=JR179hUe_dHB=H>H$8JWi>2Fc!?q)Ytw?Q)IBC%~#%*@gFg"
+    "`HSDlxlsU@?gh<j?Hh>_BZkq}S9tf!^a~;MRY_5K+-0AA`dXFGvLtGv`K!-oLRqBZ1v+(t!S0L}CGd;Wht>85uac&8kc}7+PlO5_"
+    "0^oU%%&ydxidFV^A<*UNbO$k;o`wq)=i$3nPdN+iSFSdiU3feYNVmzt7kU8)5nzG<mo<}w2*^MI2dUmg`rGBVpAhL^bNeD%0LJ2K"
+    "<VpSvkaNe`-`_dY-d?DKQ++ixaoc1||8y7ekp"
 )
-"""Trained on windows of the training clips: log odds and confidence of every context, then the weights."""
+"""Trained on windows of the training clips: log odds of every context, 0 where it begins even, then the weights."""
 
 
 def trained_beginnings():
     """Return probabilities, what they count as seen, and weights, from which every sequence starts."""
     data = np.frombuffer(lzma.decompress(base64.b85decode("".join(BEGINNINGS))), dtype=np.uint8).astype(np.int64)
-    odds = (data[:CONTEXTS] - 64) / 2
+    known = data[:CONTEXTS] > 0
+    odds = np.where(known, data[:CONTEXTS] - 64, 0) / 2
     zero = np.rint(65536 / (1 + np.exp(-odds))).astype(np.int64).clip(64, 65472)
-    seen = np.array([0, 6, 20])[data[CONTEXTS : 2 * CONTEXTS]]
-    packed = (data[2 * CONTEXTS :] - 100) * UNIT_WEIGHT // 100
+    seen, packed = 20 * known, (data[CONTEXTS:] - 100) * UNIT_WEIGHT // 100
     weights, start = [], 0
     for inputs in MIXED_INPUTS:
         weights.append(packed[start : start + inputs].tolist())
@@ -849,7 +840,7 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
     scan = SCANS[size]
     row = size + 2
     last = 0
-    for index in range(len(scan) - 1, 0, -1):
+    for index in range(len(scan) - 1, 0, -1) if any(block) else ():
         if block[scan[index][0]]:
             last = index
             break
@@ -931,26 +922,26 @@ def code_levels(coder, block, size, kind, energy, hints, texture, counts):
 HIDDEN_FROM = 4  # place of the last level, in scan order, from which on its sign is hidden
 
 
-def hide_signs(quantiser, levels, costs, scaled, negative):
+def hide_signs(quantiser, levels, costs, scaled, negative, last):
     """Change one magnitude by one in every block whose sum contradicts the sign of its last level.
 
     Magnitudes, coefficients in steps and their signs have one row a frequency and one column a block; levels and costs
-    are changed in place.
+    are changed in place. `last` is the row of every block's last level.
     """
-    last = len(levels) - 1 - np.argmax(levels[::-1] > 0, axis=0)
-    hidden = np.flatnonzero((last >= HIDDEN_FROM) & (levels > 0).any(axis=0))
+    hidden = np.flatnonzero(last >= HIDDEN_FROM)
     costs[hidden] -= RATE_WEIGHT  # the bit of the sign
-    odd = levels[:, hidden].sum(axis=0) % 2 == 1
+    odd = levels.take(hidden, axis=1).sum(axis=0) % 2 == 1
     here = hidden[odd != negative[last[hidden], hidden]]
     if not len(here):
         return
-    now, last, rows = levels[:, here], last[here], np.arange(len(levels))[:, None]
-    before, larger, smaller = quantiser.prices(scaled[:, here], now)
-    smaller[(now == 0) | ((rows == last) & (now == 1))] = NEVER  # the last level stays the last
-    changes = np.concatenate([larger, smaller]) - np.concatenate([before, before])
-    changes[np.concatenate([rows, rows]) > last] = NEVER
-    best = np.argmin(changes, axis=0)
-    costs[here] += changes[best, np.arange(len(here))]
+    now, last, rows = levels.take(here, axis=1), last[here], np.arange(len(levels))[:, None]
+    prices = quantiser.prices(scaled.take(here, axis=1), np.stack([now, now + 1, now - 1]))
+    changes = prices[1:] - prices[0]
+    changes[1][now <= (rows == last)] = NEVER  # the last level stays the last
+    changes[:, rows > last] = NEVER
+    changes = changes.reshape(2 * len(now), -1)
+    best, every = changes.argmin(axis=0), np.arange(len(here))
+    costs[here] += changes[best, every]
     levels[best % len(now), here] += np.where(best < len(now), 1, -1)
 
 
@@ -1007,17 +998,14 @@ class Quantiser:
 
     def crowd(self, levels):
         """Return the sum of the magnitudes coded before each one nearby, at most 7."""
-        row = self.size + 2
-        grid = np.zeros((levels.shape[1], row * row), dtype=np.uint8)
-        grid[:, self.padded[: len(levels)]] = np.minimum(levels, 16).T
-        flat = grid.reshape(-1)
-        near = np.zeros(grid.shape, dtype=np.uint8)
-        count = len(flat) - 2 * row
-        total = near.reshape(-1)[:count]
-        for offset in (1, 2, row, row + 1, 2 * row):
-            total += flat[offset : offset + count]
-        np.minimum(near, 7, out=near)
-        return np.ascontiguousarray(near.T[self.padded[: len(levels)]])
+        row, places = self.size + 2, self.padded[: len(levels)]
+        grid = np.zeros((row * row, levels.shape[1]), dtype=np.uint8)
+        grid[places] = np.minimum(levels, 16)
+        area = self.size * row
+        near = grid[1 : area + 1] + grid[2 : area + 2]
+        for offset in (row, row + 1, 2 * row):
+            near += grid[offset : area + offset]
+        return np.minimum(near[places], 7).astype(np.int64)
 
     def choose(self, residuals, step):
         """Return levels (n, size, size) and the costs of each block, coded and empty, in squared steps."""
@@ -1050,61 +1038,53 @@ class Quantiser:
     def settle(self, scaled, empty, negative):
         """Return magnitudes (frequencies, n) and costs of blocks with at least one possible level."""
         upper = np.floor(scaled + 0.5)
-        at = np.flatnonzero(upper)
-        value, highest = scaled.reshape(-1)[at], upper.reshape(-1)[at]
+        at = upper.reshape(-1).nonzero()[0]
+        highest = upper.take(at)
+        difference = scaled.take(at) - highest
         bias = np.float32(RECONSTRUCTION_BIAS / 32)
-        errors = np.square(value - highest + bias), np.square(value - highest + (1 + bias))
+        errors = np.square(difference + bias), np.square(difference + (1 + bias))
         numbers = np.minimum(highest, 15).astype(np.int64)
         squares = scaled * scaled
         levels = np.floor(scaled + np.float32(0.33))
         for _ in (0, 1):  # the crowd depends on the levels: once more with better ones
             crowd = self.crowd(levels)
             key = self.band[: len(scaled)] + crowd
-            cost = squares + self.none[key]
-            place = 16 * crowd.reshape(-1)[at].astype(np.int64) + numbers
-            first, second = errors[0] + self.magnitude[place], errors[1] + self.magnitude[place - 1]
+            cost = squares + self.none.take(key)
+            place = 16 * crowd.take(at) + numbers
+            first, second = errors[0] + self.magnitude.take(place), errors[1] + self.magnitude.take(place - 1)
             alone = np.minimum(first, second)  # must be significant
-            best = np.where(second < first, highest - 1, highest)
-            some = alone + self.some[key.reshape(-1)[at]]
-            none = cost.reshape(-1)[at]
-            levels = np.zeros_like(scaled)
-            levels.reshape(-1)[at] = np.where(some < none, best, 0)
-            cost.reshape(-1)[at] = np.minimum(some, none)
-        levels, cost = self.end(levels, cost, squares, at, alone, best, empty)
-        hide_signs(self, levels, cost, scaled, negative)
-        return levels, cost
-
-    def prices(self, scaled, levels):
-        """Return what levels (frequencies, n) cost as they are, each one larger, and each one smaller."""
-        crowd = self.crowd(levels)
-        key, place = self.band[: len(levels)] + crowd, 16 * crowd.astype(np.int64)
-        some, none = self.some[key], scaled * scaled + self.none[key]
-        costs = []
-        for others in (levels, levels + 1, levels - 1):
-            bits = self.magnitude[place + others.clip(0, 15).astype(np.int64)]
-            error = np.square(scaled - others + np.float32(RECONSTRUCTION_BIAS / 32))
-            costs.append(np.where(others > 0, error + some + bits, none))
-        return costs
-
-    def end(self, levels, cost, squares, at, alone, best, empty):
-        """Return levels and costs with the best last level: levels before it, itself significant, nothing after it."""
-        row, column = np.divmod(at, cost.shape[1])
+            best = highest - (second < first)
+            some, none = alone + self.some.take(key.take(at)), cost.take(at)
+            levels = np.zeros(scaled.shape, dtype=np.float32)
+            levels.reshape(-1)[at] = best * (some < none)
+            chosen = np.minimum(some, none)
+            cost.reshape(-1)[at] = chosen
         saved = cost - squares
         if cost.shape[1] < FEW_BLOCKS:
-            saved = np.cumsum(saved, axis=0)
+            saved = saved.cumsum(axis=0)
         else:  # faster for long rows
             for above, here in zip(saved, saved[1:]):
                 here += above
-        total = np.full_like(cost, NEVER)
-        chosen = cost.reshape(-1)[at]
-        total.reshape(-1)[at] = saved.reshape(-1)[at] - chosen + alone + empty[column] + self.last[row]
-        last = np.argmin(total, axis=0)
-        columns = np.arange(cost.shape[1])
-        forced = np.zeros_like(cost)
-        forced.reshape(-1)[at] = best
+        # the best last level: levels before it, itself significant, nothing after it
+        row, column = np.divmod(at, cost.shape[1])
+        total, forced = np.full(cost.size, NEVER, dtype=np.float32), np.zeros(cost.size, dtype=np.float32)
+        total[at] = saved.take(at) - chosen + alone + empty.take(column) + self.last.take(row)
+        forced[at] = best
+        last = total.reshape(cost.shape).argmin(axis=0)
+        place = cost.shape[1] * last + np.arange(cost.shape[1])
         levels[np.arange(len(levels))[:, None] > last] = 0
-        levels[last, columns] = forced[last, columns]
-        return levels, total[last, columns]
+        levels.reshape(-1)[place] = forced.take(place)
+        cost = total.take(place)
+        hide_signs(self, levels, cost, scaled, negative, last)
+        return levels, cost
+
+    def prices(self, scaled, levels):
+        """Return what levels (n, frequencies, blocks) cost beside the first of them."""
+        crowd = self.crowd(levels[0])
+        key = self.band[: len(crowd)] + crowd
+        bits = self.magnitude.take(16 * crowd + np.minimum(np.maximum(levels, 0), 15).astype(np.int64))
+        error = np.square(scaled - levels + np.float32(RECONSTRUCTION_BIAS / 32))
+        return np.where(levels > 0, error + self.some.take(key) + bits, scaled * scaled + self.none.take(key))
 
 
 # ---- prediction from the neighbours in the same frame --------------------------------------------
@@ -1334,29 +1314,41 @@ def candidates_at(field, previous, y, x, size):
     return found[:MOST_CANDIDATES]
 
 
+STRIP_SAMPLES = 131072  # that are interpolated at a time; as many fit a processor's cache
+
+
 def shifted(plane, quarters, axis):
-    """Return a plane int16 moved left or up by a number of quarters of a sample; no sum exceeds 16 bits."""
+    """Return a plane int16, without 3 samples before and 4 after along an axis, moved by quarters of a sample.
+
+    No sum exceeds 16 bits.
+    """
+    size = plane.shape[axis] - 7
+    parts = [plane[:, n : n + size] if axis else plane[n : n + size] for n in range(8)]
     if quarters == 0:
-        return plane
-    padded = np.pad(plane, [(3, 4) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
-    total = np.full(plane.shape, 32, dtype=np.int16)
-    for n, tap in enumerate(TAPS[quarters]):
+        return parts[3]
+    total, product = np.full(parts[0].shape, 32, dtype=np.int16), np.empty(parts[0].shape, dtype=np.int16)
+    for part, tap in zip(parts, TAPS[quarters]):
         if tap:
-            total += np.int16(tap) * (padded[:, n : n + plane.shape[1]] if axis else padded[n : n + plane.shape[0]])
+            total += np.multiply(part, np.int16(tap), out=product)
     total >>= 6
     return total.clip(0, 255, out=total)
 
 
 def fraction_planes(luma):
     """Return the extended reference at every fraction of a sample, (PEL * PEL, height, width) int16."""
-    extended = np.pad(luma, 8, mode="edge").astype(np.int16)
-    fractions = np.empty((PEL * PEL, *extended.shape), dtype=np.int16)
-    for across in range(PEL):
-        plane = shifted(extended, across, 1)
-        for down in range(PEL):
-            fractions[PEL * down + across] = shifted(plane, down, 0)
     rest = MARGIN - 8  # no filter reaches from there to the frame
-    return np.pad(fractions, ((0, 0), (rest, rest), (rest, rest)), mode="edge")
+    extended = np.pad(luma.astype(np.int16), (8 + 3, 8 + 4), mode="edge")
+    fractions = np.empty((PEL * PEL, *(size - 7 + 2 * rest for size in extended.shape)), dtype=np.int16)
+    inner = fractions[:, rest:-rest, rest:-rest]
+    lines = max(1, STRIP_SAMPLES // inner.shape[2])
+    for top in range(0, inner.shape[1], lines):
+        for across in range(PEL):
+            strip = shifted(extended[top : top + lines + 7], across, 1)
+            for down in range(PEL):
+                inner[PEL * down + across, top : top + lines] = shifted(strip, down, 0)
+    fractions[:, rest:-rest, :rest], fractions[:, rest:-rest, -rest:] = inner[..., :1], inner[..., -1:]
+    fractions[:, :rest], fractions[:, -rest:] = fractions[:, rest : rest + 1], fractions[:, -rest - 1 : -rest]
+    return fractions
 
 
 def fetch(fractions, vectors, size):
@@ -1376,24 +1368,26 @@ def predict_luma(fractions, vectors):
 
 
 CHROMA_TAPS = ((0, 64, 0, 0), (-2, 58, 10, -2), (-4, 54, 16, -2), (-6, 46, 28, -4), (-4, 36, 36, -4))
-CHROMA_TAPS = np.array([*CHROMA_TAPS, *(taps[::-1] for taps in CHROMA_TAPS[3:0:-1])])
+CHROMA_TAPS = np.array([*CHROMA_TAPS, *(taps[::-1] for taps in CHROMA_TAPS[3:0:-1])], dtype=np.int16).T
 """Interpolation filters by eighth of a chroma sample, in 1/64, from one sample before to two after (those of HEVC)."""
 
 
 def predict_chroma(plane, vectors):
     """Return the chroma plane that the vectors of all units predict, at half their length."""
     size, unit = 4, 2 * PEL
-    extended = np.pad(plane, MARGIN, mode="edge")
+    extended = np.pad(plane.astype(np.int16), MARGIN, mode="edge")
     rows, columns = vectors.shape[:2]
     whole, part = vectors // unit, vectors % unit
     y = MARGIN - 1 + size * np.arange(rows)[:, None] + whole[..., 0]
     x = MARGIN - 1 + size * np.arange(columns) + whole[..., 1]
-    around = sliding_window_view(extended, (size + 3, size + 3))[y, x]
-    down, right = CHROMA_TAPS[part[..., 0]], CHROMA_TAPS[part[..., 1]]
-    across = sum(right[..., n, None, None] * around[..., n : n + size] for n in range(4))
-    total = sum(down[..., n, None, None] * across[..., n : n + size, :] for n in range(4))
-    blocks = ((total + 2048) >> 12).clip(0, 255)
-    return blocks.swapaxes(1, 2).reshape(rows * size, columns * size)
+    reach, width = np.arange(size + 3), extended.shape[1]
+    around = (width * reach[:, None] + reach)[..., None] + (width * y + x).reshape(-1)
+    around = extended.reshape(-1).take(around)  # units come last, so that the sums run over many at a time
+    down, right = CHROMA_TAPS[:, part[..., 0].reshape(-1)], CHROMA_TAPS[:, part[..., 1].reshape(-1)]
+    across = sum(tap * around[:, n : n + size] for n, tap in enumerate(right)).astype(np.int32)
+    total = sum(tap * across[n : n + size] for n, tap in enumerate(down))
+    blocks = ((total + 2048) >> 12).clip(0, 255).reshape(size, size, rows, columns)
+    return blocks.transpose(2, 0, 3, 1).reshape(rows * size, columns * size)
 
 
 def predict_planes(sequence, motion):
@@ -1467,6 +1461,8 @@ QUIET = 0.02  # mean difference, in steps, at which a block needs no better vect
 NEAR_SAMPLES = 100000  # luma samples; in larger frames, motion of more than 16 samples is searched too
 COARSE = 4  # samples of a smaller plane, in either direction
 AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
+EIGHT = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x])[:, None]
+BATCH = 65536  # samples whose neighbours are compared at a time
 VECTOR_BITS = (2 * np.log2(1 + np.arange(4 * RANGE * PEL)) + (np.arange(4 * RANGE * PEL) > 0)).astype(np.float32)
 """About what a component's difference from its prediction costs."""
 
@@ -1476,37 +1472,48 @@ def coarse_search(source, reference, scale):
 
     def shrink(plane):
         extended = np.pad(plane, [(0, -size % (4 * scale)) for size in plane.shape], mode="edge")
-        height, width = extended.shape
-        return extended.reshape(height // scale, scale, width // scale, scale).mean(axis=(1, 3)).astype(np.float32)
+        lines = extended.reshape(-1, scale, extended.shape[1]).sum(axis=1)
+        return (lines.reshape(len(lines), -1, scale).sum(axis=2) / scale**2).astype(np.float32)
 
     small = shrink(source)
-    padded = np.pad(shrink(reference), COARSE, mode="edge")
-    height, width = small.shape
-    steps = range(-COARSE, COARSE + 1)
-    offsets = np.array([(y, x) for y in steps for x in steps])
-    costs = np.empty((len(offsets), height // 4, width // 4), dtype=np.float32)
-    for cost, (y, x) in zip(costs, offsets.tolist()):
-        moved = np.abs(small - padded[COARSE + y : COARSE + y + height, COARSE + x : COARSE + x + width])
-        lines = moved[0::4] + moved[1::4] + moved[2::4] + moved[3::4]
-        cost[:] = lines[:, 0::4] + lines[:, 1::4] + lines[:, 2::4] + lines[:, 3::4] + (abs(y) + abs(x))
-    found = scale * PEL * offsets[np.argmin(costs, axis=0)]
+    moved = sliding_window_view(np.pad(shrink(reference), COARSE, mode="edge"), small.shape)
+    steps = np.arange(-COARSE, COARSE + 1)
+    costs = []
+    for y, row in zip(steps, moved):
+        difference = np.abs(small - row)
+        lines = difference[:, 0::4] + difference[:, 1::4] + difference[:, 2::4] + difference[:, 3::4]
+        blocks = lines[..., 0::4] + lines[..., 1::4] + lines[..., 2::4] + lines[..., 3::4]
+        costs.append(blocks + np.float32(abs(y) + np.abs(steps))[:, None, None])
+    best = np.argmin(np.concatenate(costs), axis=0)
+    offsets = np.stack(np.divmod(best, len(steps)), axis=-1) - COARSE
+    found = scale * PEL * offsets
     found = found.repeat(scale // 4, axis=0).repeat(scale // 4, axis=1)
     return found[: source.shape[0] // 16, : source.shape[1] // 16]
+
+
+def lines_of(samples, size):
+    """Return every run of `size` samples int16 as one item: fewer and larger ones are faster to fetch."""
+    return sliding_window_view(samples.reshape(-1), size).view(f"V{2 * size}")[:, 0]
 
 
 class Search:
     """Block matching of all blocks of a frame at once; the cost is the difference plus the vector's bits.
 
-    With `other`, the blocks (n, size, size) are predicted by the mean with these.
+    With `other`, what `fetch` returned, the blocks are predicted by the mean with these.
     """
 
     def __init__(self, source, fractions, size, step, other=None):
         self.rows, self.columns = source.shape[0] // size, source.shape[1] // size
-        self.blocks = split_blocks(source, size).astype(np.int16).reshape(-1, size * size)
-        self.other = other
-        self.windows = sliding_window_view(fractions, (size, size), axis=(1, 2))
-        y, x = np.divmod(np.arange(len(self.blocks)), self.columns)
-        self.corners = MARGIN + size * np.stack([y, x], axis=1)
+        self.size, self.other = size, other
+        planes, height, width = fractions.shape
+        self.lines = lines_of(fractions, size)
+        self.down = width * np.arange(size)[:, None]
+        self.places = height * width * np.arange(planes).reshape(PEL, PEL), width
+        self.every = np.arange(self.rows * self.columns)
+        y, x = np.divmod(self.every, self.columns)
+        self.corners = width * (MARGIN + size * y) + MARGIN + size * x
+        own = source.shape[1] * (size * y + np.arange(size)[:, None]) + size * x
+        self.blocks = lines_of(source.astype(np.int16), size)[own]
         self.weight = np.float32(VECTOR_WEIGHT * step / 16)
         self.quiet = QUIET * size * size * step / 16
 
@@ -1519,34 +1526,42 @@ class Search:
         """Predict every vector as the median of its neighbours, and price the best ones anew."""
         left, above, beyond = self.beside(0, -1), self.beside(-1, 0), self.beside(-1, 1)
         self.expected = np.maximum(np.minimum(left, above), np.minimum(np.maximum(left, above), beyond))
-        self.cost = self.price(self.best, slice(None))
+        self.cost = self.price(self.best, self.every)
 
     def beside(self, down, right):
         """Return the best vectors of the blocks beside."""
-        grid = np.pad(self.best.reshape(self.rows, self.columns, 2), ((1, 1), (1, 1), (0, 0)), mode="edge")
-        return grid[1 + down : 1 + down + self.rows, 1 + right : 1 + right + self.columns].reshape(-1, 2)
+        y, x = (self.every // self.columns + down).clip(0, self.rows - 1), self.every % self.columns + right
+        return self.best[self.columns * y + x.clip(0, self.columns - 1)]
 
     def fetch(self, vectors, at):
-        """Return the reference blocks (n, size * size) that a vector each points to, for some blocks."""
-        y, x = (self.corners[at] + (vectors >> 2)).T
-        return self.windows[(vectors[:, 0] & 3) * PEL + (vectors[:, 1] & 3), y, x].reshape(len(vectors), -1)
+        """Return the lines (..., size, n) that the vectors (..., n, 2) of some blocks point to in the reference."""
+        y, x = vectors[..., 0], vectors[..., 1]
+        phases, width = self.places
+        starts = self.corners[at] + phases[y & 3, x & 3] + width * (y >> 2) + (x >> 2)
+        return self.lines[starts[..., None, :] + self.down]
 
     def price(self, vectors, at):
-        """Return the cost of one vector each for some blocks."""
-        predicted = self.fetch(vectors, at)
+        """Return the costs of vectors (..., n, 2) for some blocks."""
+        predicted = self.fetch(vectors, at).view(np.int16)
         if self.other is not None:
-            predicted = (predicted + self.other[at] + 1) >> 1
-        difference = np.abs(self.blocks[at] - predicted).view(np.uint16)
-        lines = difference.reshape(-1, min(256, difference.shape[1]))  # a sum of 256 differences fits 16 bits
-        total = lines.sum(axis=1, dtype=np.uint16).reshape(len(vectors), -1).sum(axis=1, dtype=np.int32)
-        return total + self.weight * VECTOR_BITS[np.abs(vectors - self.expected[at])].sum(axis=1)
+            predicted = (predicted + self.other.take(at, axis=1).view(np.int16) + 1) >> 1
+        difference = np.abs(self.blocks.take(at, axis=1).view(np.int16) - predicted).view(np.uint16)
+        columns = difference.sum(axis=-2, dtype=np.uint16)
+        bits = VECTOR_BITS[np.abs(vectors - self.expected[at])]
+        total = columns.reshape(*vectors.shape[:-1], self.size) @ np.ones(self.size)
+        return total + self.weight * (bits[..., 0] + bits[..., 1])
 
     def consider(self, vectors, at):
         """Take the vectors (n, 2) that are better than the best so far of blocks `at`."""
         vectors = vectors.clip(-RANGE * PEL, RANGE * PEL)
-        cost = self.price(vectors, at)
-        better = cost < self.cost[at]
-        self.best[at[better]], self.cost[at[better]] = vectors[better], cost[better]
+        self.take(vectors[None], self.price(vectors, at)[None], at)
+
+    def take(self, vectors, costs, at):
+        """Take the first of the cheapest vectors (m, n, 2) where it is better than the best so far of blocks `at`."""
+        first, every = np.argmin(costs, axis=0), np.arange(len(at))
+        vectors, costs = vectors[first, every], costs[first, every]
+        better = costs < self.cost[at]
+        self.best[at[better]], self.cost[at[better]] = vectors[better], costs[better]
 
     def loud(self):
         """Return the blocks that may gain from a better vector."""
@@ -1555,20 +1570,20 @@ class Search:
     def consider_neighbours(self):
         """Try the vectors of the four blocks around, and their median."""
         at = self.loud()
-        for vectors in (*(self.beside(y, x) for y, x in AROUND), self.expected):
-            other = at[(vectors[at] != self.best[at]).any(axis=1)]
-            if len(other):
-                self.consider(vectors[other], other)
+        vectors = np.stack([*(self.beside(y, x) for y, x in AROUND), self.expected])[:, at]
+        other = (vectors != self.best[at]).any(axis=2)
+        costs = np.full(other.shape, np.inf)
+        costs[other] = self.price(vectors[other], at[np.nonzero(other)[1]])
+        self.take(vectors, costs, at)
 
     def refine(self, distances):
         """Walk to the best of eight neighbours at each of some distances, in quarters of a sample."""
-        at = self.loud()
-        for distance in distances if len(at) else ():
-            centre = self.best[at]
-            for y in (-distance, 0, distance):
-                for x in (-distance, 0, distance):
-                    if y or x:
-                        self.consider(centre + (y, x), at)
+        loud, batch = self.loud(), BATCH // self.size**2
+        for start in range(0, len(loud), batch):
+            at = loud[start : start + batch]
+            for distance in distances:
+                vectors = (self.best[at] + distance * EIGHT).clip(-RANGE * PEL, RANGE * PEL)
+                self.take(vectors, self.price(vectors, at), at)
 
     def vectors(self):
         """Return the best vectors, (rows, columns, 2)."""
@@ -1579,12 +1594,11 @@ def search_motion(sequence, source, step):
     """Return vectors by the size of blocks, (rows, columns, 2); under "older" and "mean", those of the older frame."""
     fractions = sequence.fractions[0]
     search = Search(source, fractions, 16, step)
-    every = np.arange(len(search.blocks))
     search.start(np.zeros((search.rows, search.columns, 2), dtype=np.int64))
-    search.consider(previous_vectors(sequence).reshape(-1, 2), every)
+    search.consider(previous_vectors(sequence).reshape(-1, 2), search.every)
     far = source.size > NEAR_SAMPLES
     for scale in (4, 8, 16) if far else (4,):
-        search.consider(coarse_search(source, sequence.frames[0][0], scale).reshape(-1, 2), every)
+        search.consider(coarse_search(source, sequence.frames[0][0], scale).reshape(-1, 2), search.every)
     search.expect()
     search.consider_neighbours()
     search.refine((*((8 * PEL, 4 * PEL) if far else ()), 2 * PEL, PEL, 2, 1))
@@ -1597,11 +1611,10 @@ def search_motion(sequence, source, step):
     height, width = source.shape[0] // 32 * 32, source.shape[1] // 32 * 32
     if height and width:
         large = Search(source[:height, :width], fractions, 32, step)
-        every = np.arange(len(large.blocks))
         part = found[16][: height // 16, : width // 16]
         large.start(part[::2, ::2])
         for y, x in ((0, 1), (1, 0), (1, 1)):
-            large.consider(part[y::2, x::2].reshape(-1, 2), every)
+            large.consider(part[y::2, x::2].reshape(-1, 2), large.every)
         large.consider_neighbours()
         large.refine((2, 1))
         found[32] = large.vectors()
@@ -1613,17 +1626,16 @@ def search_motion(sequence, source, step):
 def search_older(sequence, source, search, step):
     """Return vectors into the older frame, alone and for the mean with the last one, after a search in that."""
     last, before = sequence.fractions
-    every = np.arange(len(search.blocks))
     older = Search(source, before, 16, step)
     older.start((2 * search.vectors()).clip(-RANGE * PEL, RANGE * PEL))
-    older.consider(search.best, every)
-    older.consider(np.zeros_like(search.best), every)
+    older.consider(search.best, search.every)
+    older.consider(np.zeros_like(search.best), search.every)
     older.consider_neighbours()
     older.refine((PEL, 2, 1))
-    second = Search(source, before, 16, step, search.fetch(search.best, every))
+    second = Search(source, before, 16, step, search.fetch(search.best, search.every))
     second.start(older.vectors())
     second.refine((2, 1))
-    first = Search(source, last, 16, step, older.fetch(second.best, every))
+    first = Search(source, last, 16, step, older.fetch(second.best, second.every))
     first.start(search.vectors())
     first.refine((2, 1))
     return {"older": older.vectors(), "mean": np.concatenate([first.vectors(), second.vectors()], axis=2)}
@@ -1639,6 +1651,7 @@ def previous_vectors(sequence):
 # ---- decisions on motion -------------------------------------------------------------------------
 
 LEAST_SPLIT = 6.7  # bits of a macroblock whose quarters all inherit their motions
+LEAST_OWN = 3.8  # bits; no motion of its own costs less
 SIGNED_BITS = [0.7] + [2.2 + 1.7 * math.log2(n) for n in range(1, 600)]  # about what a difference costs
 
 
@@ -1670,6 +1683,18 @@ def motion_bits(motion, inherited):
     return least
 
 
+def motion_table(name, vectors):
+    """Return the motions of what the search found under a name, in rows."""
+    limit = RANGE * PEL
+    mode, parts = 0, [vectors, (2 * vectors).clip(-limit, limit)]
+    if name == "older":
+        mode, parts = 1, [(vectors / 2).astype(np.int64), vectors]
+    elif name == "mean":
+        mode, parts = 2, [vectors]
+    modes = np.full((*vectors.shape[:2], 1), mode)
+    return [list(map(tuple, row)) for row in np.concatenate([modes, *parts], axis=2).tolist()]
+
+
 class Decider:
     """Chooses the motion and the partition of a frame by rate and distortion, block by block in coding order."""
 
@@ -1678,13 +1703,13 @@ class Decider:
         self.model = sequence.model
         self.picture = picture
         self.source = source.astype(np.int16)
-        self.found = {size: vectors.tolist() for size, vectors in found.items()}
+        self.found = {name: motion_table(name, vectors) for name, vectors in found.items()}
         self.field = picture.field
         self.previous = sequence.previous
         self.skipped = [[0] * (picture.columns + 2) for _ in range(picture.rows + 2)]
         self.scale = 16.0 / step
         self.finer = int(sequence.finer)
-        self.basis = KRONECKER[8] * np.float32(self.scale)
+        self.basis = KRONECKER[8] * np.float32(16 * self.scale)
 
     def block(self, y, x, size, motion):
         """Return the luma prediction of a block; y, x and size in samples."""
@@ -1709,9 +1734,9 @@ class Decider:
             stack[place] = source - self.block(y, x, size, motion)
         part = size // 8
         blocks = stack.reshape(-1, part, 8, part, 8).swapaxes(2, 3).reshape(-1, 64)
-        scaled = np.abs(blocks @ self.basis)
-        worth = WORTH.take(np.minimum(scaled * 16, 1023).astype(np.int64)).sum(axis=1) + RATE_WEIGHT * 3.0
-        empty = np.einsum("ij,ij->i", scaled, scaled)
+        scaled = np.abs(blocks @ self.basis)  # in 1/16 of a step
+        worth = WORTH.take(scaled.astype(np.int64), mode="clip").sum(axis=1) + RATE_WEIGHT * 3.0
+        empty = np.einsum("ij,ij->i", scaled, scaled) / 256
         return empty.reshape(len(motions), -1), np.minimum(worth, empty).reshape(len(motions), -1)
 
     def cost(self, bit, context):
@@ -1721,19 +1746,18 @@ class Decider:
 
     def own_motions(self, row, column, units):
         """Return the motions that the search found for a block of 4 or 2 units."""
-        vectors = [self.found[16][row][column]]
+        own = [self.found[16][row][column]]
         if units == 4:
-            vectors = [self.found[32][row // 2][column // 2], vectors[0], self.found[16][row + 1][column + 1]]
-        own = [complete(0, y, x, 0, 0) for y, x in vectors]
+            own = [self.found[32][row // 2][column // 2], own[0], self.found[16][row + 1][column + 1]]
         if "mean" in self.found:
             if units == 2:
-                own.append(complete(1, 0, 0, *self.found["older"][row][column]))
-            own.append((2, *self.found["mean"][row][column]))
+                own.append(self.found["older"][row][column])
+            own.append(self.found["mean"][row][column])
         return own
 
     def quarter_motions(self, y, x):
         """Return the motions that the search found for the four units of a macroblock."""
-        return [complete(0, *self.found[8][y - 1 + n // 2][x - 1 + n % 2], 0, 0) for n in range(4)]
+        return self.found[8][y - 1][x - 1 : x + 1] + self.found[8][y][x - 1 : x + 1]
 
     def unit_motions(self, y, x):
         """Return all motions that a unit of a macroblock may take, besides those of the macroblock as a whole."""
@@ -1762,6 +1786,8 @@ class Decider:
                 cost = empty[place] + RATE_WEIGHT * (skip_bits + bits)
                 if cost < least:
                     best, least, skip = motion, cost, True
+            elif coded[place] + RATE_WEIGHT * (other_bits + LEAST_OWN + 2.5) >= least:
+                continue
             else:
                 bits = motion_bits(motion, inherited)
             cost = coded[place] + RATE_WEIGHT * (other_bits + bits + 2.5)
@@ -1800,10 +1826,9 @@ class Decider:
             own = own_motions[part]
             motions = inherited if own in inherited else [*inherited, own]
             coded = [self.known[motion][part] for motion in motions]
-            costs = [
-                cost + RATE_WEIGHT * (0.8 + 0.9 * n if n < len(inherited) else 1 + motion_bits(own, inherited))
-                for n, cost in enumerate(coded)
-            ]
+            costs = [cost + RATE_WEIGHT * (0.8 + 0.9 * n) for n, cost in enumerate(coded[: len(inherited)])]
+            if own not in inherited and coded[-1] + RATE_WEIGHT * (1 + LEAST_OWN) < min(costs):
+                costs.append(coded[-1] + RATE_WEIGHT * (1 + motion_bits(own, inherited)))
             place = costs.index(min(costs))
             total += costs[place]
             self.field[y][x] = motions[place]
@@ -2072,7 +2097,7 @@ class FrameSyntax:
             neighbours = self.energy(y, x), self.hints(at, 16), self.hints.texture(at), self.counts(y, x)
             levels = code_levels(self.coder, picture.luma[at].tolist(), 16, KIND[16] + intra, *neighbours)
             picture.luma[at] = levels
-            count = sum(1 for level in levels if level)
+            count = len(levels) - levels.count(0)
         share = (count + 3) // 4
         busy[y][x] = busy[y][x + 1] = busy[y + 1][x] = busy[y + 1][x + 1] = share
 
@@ -2092,7 +2117,7 @@ class FrameSyntax:
             neighbours = energy, self.hints(at, 8, part), texture, self.counts(y, x)
             levels = code_levels(self.coder, picture.luma[at, place].tolist(), 8, KIND[8] + intra, *neighbours)
             picture.luma[at, place] = levels
-            count = sum(1 for level in levels if level)
+            count = len(levels) - levels.count(0)
         else:
             picture.small[at, part] = 0
         self.busy[y][x] = count
@@ -2110,7 +2135,7 @@ class FrameSyntax:
                 neighbours = energy, hints[piece], texture, counts
                 coded = code_levels(self.coder, levels.tolist(), 4, KIND[4] + intra, *neighbours)
                 picture.luma[at, first : first + 16] = coded
-                count += sum(1 for level in coded if level)
+                count += len(coded) - coded.count(0)
         return count
 
     def chroma(self, column, at, intra, energy, texture):
@@ -2128,7 +2153,7 @@ class FrameSyntax:
                 levels = picture.chroma[at, index].tolist()
                 levels = code_levels(self.coder, levels, 8, KIND_CHROMA + intra, *neighbours)
                 picture.chroma[at, index] = levels
-                here[index] = sum(1 for level in levels if level)
+                here[index] = len(levels) - levels.count(0)
         self.chroma_busy[column + 1] = here
 
 
@@ -2232,32 +2257,28 @@ class IntraEncoder:
         for rows, columns in waves(self.picture):
             at = rows * self.picture.columns + columns
             self.encode_luma(at, 16 * rows, 16 * columns)
-            for index in (1, 2):
-                self.encode_chroma(at, 8 * rows, 8 * columns, index)
+            self.encode_chroma(at, 8 * rows, 8 * columns)
 
-    def settle(self, size, residual, prediction):
-        """Return levels, costs and reconstruction of blocks, none of which is coded where that does not pay."""
+    def settle(self, size, residual):
+        """Return levels and costs of blocks, none of which is coded where that does not pay."""
         levels, cost, empty = self.quantisers[size].choose(residual, self.step)
         levels[empty < cost] = 0
-        return levels, np.minimum(empty, cost), rebuild(prediction, levels, self.step)
+        return levels, np.minimum(empty, cost)
 
     def best_mode(self, size, top, left, reach, expected):
         """Return mode, levels, cost and reconstruction of blocks of one size."""
         original = get_blocks(self.source[0], top, left, size)
         samples = neighbour_samples(self.planes[0], top, left, size, reach)
         costs = rank_modes(original, samples, size, self.modes, expected, self.penalty)
-        best = None
-        for modes in np.argsort(costs, axis=1, kind="stable")[:, :TRIALS].T:
-            prediction = predict_mode(samples, size, modes)
-            levels, cost, blocks = self.settle(size, original - prediction, prediction)
-            cost = cost + RATE_WEIGHT * np.where(modes == expected, SAME_MODE_BITS, MODE_BITS + 1.5)
-            if best is None:
-                best = [modes, levels, cost, blocks]
-                continue
-            better = cost < best[2]
-            for place, found in enumerate((modes, levels, cost, blocks)):
-                best[place][better] = found[better]
-        return best
+        modes = np.argsort(costs, axis=1, kind="stable")[:, :TRIALS].T.reshape(-1)
+        every = np.arange(len(top))
+        block = np.tile(every, TRIALS)
+        prediction = predict_mode(samples[block], size, modes)
+        levels, cost = self.settle(size, original[block] - prediction)
+        cost = cost + RATE_WEIGHT * np.where(modes == expected[block], SAME_MODE_BITS, MODE_BITS + 1.5)
+        best = np.argmin(cost.reshape(TRIALS, -1), axis=0) * len(top) + every
+        modes, levels, cost, prediction = modes[best], levels[best], cost[best], prediction[best]
+        return modes, levels, cost, rebuild(prediction, levels, self.step)
 
     def encode_luma(self, at, top, left):
         """Encode the luma of the macroblocks of one wave."""
@@ -2266,20 +2287,22 @@ class IntraEncoder:
         large = self.best_mode(16, top, left, 32, expected)
         total = np.full(len(at), 4 * RATE_WEIGHT)
         for part, (down, right, reach) in enumerate(QUARTERS):
-            y, x = top + down, left + right
-            expected, levels, cost, blocks = self.best_mode(8, y, x, reach, expected)
+            here = np.flatnonzero(total < large[2])  # the others are one block
+            if not len(here):
+                break
+            y, x = top[here] + down, left[here] + right
+            modes, levels, cost, blocks = self.best_mode(8, y, x, reach, expected[here])
             cost = cost + 0.3 * RATE_WEIGHT
             levels = levels.reshape(-1, 64)
-            picture.modes[at, part] = expected
-            small_levels, small_cost = self.encode_pieces(y, x, reach, expected)
+            picture.modes[at[here], part] = expected[here] = modes
+            small_levels, small_cost = self.encode_pieces(y, x, reach, modes, cost)
             small = (small_cost < cost) & small_levels.any(axis=1)
-            whole = np.flatnonzero(~small)
-            put_blocks(self.planes[0], y[whole], x[whole], blocks[whole])
-            picture.small[at, part] = small
+            put_blocks(self.planes[0], y[~small], x[~small], blocks[~small])
+            picture.small[at[here], part] = small
             levels = np.where(small[:, None], small_levels, levels)
             cost = np.where(small, small_cost, cost)
-            picture.luma[at, 64 * part : 64 * part + 64] = levels
-            total += cost
+            picture.luma[at[here], 64 * part : 64 * part + 64] = levels
+            total[here] += cost
         modes, levels, cost, blocks = large
         large = cost <= total
         picture.large[at] = large
@@ -2288,31 +2311,37 @@ class IntraEncoder:
         picture.luma[at[large]] = levels[large].reshape(-1, 256)
         put_blocks(self.planes[0], top[large], left[large], blocks[large])
 
-    def encode_pieces(self, top, left, reach, modes):
-        """Encode quarters as four transforms of 4 x 4 in one mode; return levels (n, 64) and costs."""
+    def encode_pieces(self, top, left, reach, modes, most):
+        """Encode quarters as four transforms of 4 x 4 in one mode; return levels (n, 64) and costs.
+
+        A quarter is left unfinished when it costs as much as `most`.
+        """
         total = np.full(len(top), 1.5 * RATE_WEIGHT)
         all_levels = np.zeros((len(top), 64), dtype=np.int32)
         for piece, (down, right) in enumerate(PIECES):
-            y, x = top + down, left + right
+            here = np.flatnonzero(total < most)
+            if not len(here):
+                break
+            y, x = top[here] + down, left[here] + right
             samples = neighbour_samples(self.planes[0], y, x, 4, piece_reach(piece, reach))
-            prediction = predict_mode(samples, 4, modes)
-            residual = get_blocks(self.source[0], y, x, 4) - prediction
-            levels, cost, blocks = self.settle(4, residual, prediction)
-            total += cost + 0.7 * RATE_WEIGHT
-            all_levels[:, 16 * piece : 16 * piece + 16] = levels.reshape(-1, 16)
-            put_blocks(self.planes[0], y, x, blocks)
+            prediction = predict_mode(samples, 4, modes[here])
+            levels, cost = self.settle(4, get_blocks(self.source[0], y, x, 4) - prediction)
+            total[here] += cost + 0.7 * RATE_WEIGHT
+            all_levels[here, 16 * piece : 16 * piece + 16] = levels.reshape(-1, 16)
+            put_blocks(self.planes[0], y, x, rebuild(prediction, levels, self.step))
         return all_levels, total
 
-    def encode_chroma(self, at, top, left, index):
-        """Encode one chroma plane of the macroblocks of one wave, in the mode of their first quarter."""
+    def encode_chroma(self, at, top, left):
+        """Encode both chroma planes of the macroblocks of one wave, in the mode of their first quarter."""
         step = chroma_step(self.step)
-        samples = neighbour_samples(self.planes[index], top, left, 8, 16)
-        prediction = predict_mode(samples, 8, self.picture.modes[at, 0])
-        residual = get_blocks(self.source[index], top, left, 8) - prediction
+        samples = np.concatenate([neighbour_samples(plane, top, left, 8, 16) for plane in self.planes[1:]])
+        prediction = predict_mode(samples, 8, np.tile(self.picture.modes[at, 0], 2))
+        residual = np.concatenate([get_blocks(plane, top, left, 8) for plane in self.source[1:]]) - prediction
         levels, cost, empty = self.chroma_quantiser.choose(residual, step)
         levels[empty < cost + RATE_WEIGHT] = 0
-        self.picture.chroma[at, index - 1] = levels.reshape(-1, 64)
-        put_blocks(self.planes[index], top, left, rebuild(prediction, levels, step))
+        self.picture.chroma[at] = levels.reshape(2, -1, 64).swapaxes(0, 1)
+        for plane, blocks in zip(self.planes[1:], np.split(rebuild(prediction, levels, step), 2)):
+            put_blocks(plane, top, left, blocks)
 
 
 def rebuild(prediction, levels, step):
@@ -2403,20 +2432,15 @@ class InterEncoder:
         if not len(here):
             return
         luma, cost, empty = self.luma()
-        chroma = []
-        for index in (1, 2):
-            levels, plane_cost, plane_empty = self.settle(
-                KIND_CHROMA, self.residuals[index], chroma_step(self.step), 2.0, 0.0
-            )
-            chroma.append(levels.reshape(-1, 64))
-            cost = cost + plane_cost
-            empty = empty + plane_empty
+        residuals = np.concatenate(self.residuals[1:])
+        chroma, *costs = self.settle(KIND_CHROMA, residuals, chroma_step(self.step), 2.0, 0.0)
+        for plane_cost, plane_empty in zip(*(each.reshape(2, -1) for each in costs)):
+            cost, empty = cost + plane_cost, empty + plane_empty
         some = cost + RATE_WEIGHT * 2.5 < empty
         picture.luma[here] = np.where(some[:, None], luma, 0)
         picture.large[here] &= some
         picture.small[here] &= some[:, None]
-        for index in (0, 1):
-            picture.chroma[here, index] = np.where(some[:, None], chroma[index], 0)
+        picture.chroma[here] = np.where(some[:, None, None], chroma.reshape(2, -1, 64).swapaxes(0, 1), 0)
 
     def settle(self, kind, residuals, step, coded_bits, empty_bits):
         """Return levels, costs and costs without levels of blocks, none of which is coded where that does not pay."""
@@ -2579,22 +2603,28 @@ def filter_features(padded, prediction, step):
     for y, x in OFFSETS:
         offset = y * padded.shape[1] + x
         ahead = flat[offset:] - flat[:-offset]  # the difference to the sample before is a negative of one of these
+        clipped = np.empty_like(ahead)
         for reach in (narrow, wide):
-            clipped = np.maximum(np.minimum(ahead, np.float32(reach)), np.float32(-reach))
+            np.minimum(ahead, np.float32(reach), out=clipped)
+            np.maximum(clipped, np.float32(-reach), out=clipped)
             np.subtract(clipped[offset:], clipped[:-offset], out=both[offset:-offset])
             yield inner
     yield np.clip(prediction - padded[3 : 3 + height, 3 : 3 + width], -wide, wide)
 
 
+def block_sums(values):
+    """Return the sums of all 4 x 4 blocks of small values int16, int64."""
+    lines = values[0::4] + values[1::4] + values[2::4] + values[3::4]
+    return (lines[:, 0::4] + lines[:, 1::4] + lines[:, 2::4] + lines[:, 3::4]).astype(np.int64)
+
+
 def filter_classes(plane, coded, step):
     """Return the class of every 4 x 4 block; `coded` tells by unit whether it has a residual or is intra."""
-    height, width = plane.shape
-    across = np.zeros_like(plane)
-    down = np.zeros_like(plane)
+    plane = plane.astype(np.int16)
+    across, down = np.zeros_like(plane), np.zeros_like(plane)
     across[:, 1:-1] = np.abs(2 * plane[:, 1:-1] - plane[:, :-2] - plane[:, 2:])
     down[1:-1] = np.abs(2 * plane[1:-1] - plane[:-2] - plane[2:])
-    across = across.reshape(height // 4, 4, width // 4, 4).sum(axis=(1, 3))
-    down = down.reshape(height // 4, 4, width // 4, 4).sum(axis=(1, 3))
+    across, down = block_sums(across), block_sums(down)
     busy = (across + down) / step
     grade = np.searchsorted(BUSY_EDGES, busy.reshape(-1)).reshape(busy.shape)
     direction = np.where(across > 2 * down, 1, np.where(down > 2 * across, 2, 0))
@@ -2686,8 +2716,8 @@ def filtered(plane, correction, source, coder, base):
 def apply_filter(sequence, picture, planes, prediction, step, coder, source):
     """Filter luma, then both chroma planes."""
     intra = (picture.kinds == INTRA).reshape(picture.rows, picture.columns)
-    expected = planes
-    if prediction is not None:
+    expected = planes if prediction is None else prediction
+    if prediction is not None and intra.any():
         masks = [intra.repeat(size, axis=0).repeat(size, axis=1) for size in (16, 8, 8)]
         expected = [np.where(*each) for each in zip(masks, planes, prediction)]
     source = source or [None] * 3
@@ -2736,26 +2766,27 @@ def halved(plane):
 
 
 def plane_features(plane, prediction, step):
-    """Return clipped differences to samples around and to the prediction, (features, height, width)."""
+    """Return clipped differences to samples around and to the prediction, each (height, width)."""
     height, width = plane.shape
     padded = np.pad(plane, 2, mode="edge").astype(np.float32)
-    flat, both = padded.reshape(-1), np.zeros(padded.size, dtype=np.float32)
+    flat, features = padded.reshape(-1), []
     reach = np.float32(4 + (step + 8) // 16)
-    features = np.empty((len(CHROMA_OFFSETS) + 1, height, width), dtype=np.float32)
-    for feature, (y, x) in zip(features, CHROMA_OFFSETS):
+    for y, x in CHROMA_OFFSETS:
         offset = y * padded.shape[1] + x
-        ahead = np.clip(flat[offset:] - flat[:-offset], -reach, reach)
-        np.subtract(ahead[offset:], ahead[:-offset], out=both[offset:-offset])
-        feature[:] = both.reshape(padded.shape)[2 : 2 + height, 2 : 2 + width]
-    features[-1] = np.clip(prediction - plane, -reach, reach)
-    return features
+        ahead = flat[offset:] - flat[:-offset]
+        np.minimum(ahead, reach, out=ahead)
+        np.maximum(ahead, -reach, out=ahead)
+        both = np.zeros(padded.shape, dtype=np.float32)
+        np.subtract(ahead[offset:], ahead[:-offset], out=both.reshape(-1)[offset:-offset])
+        features.append(both[2 : 2 + height, 2 : 2 + width])
+    return [*features, (prediction - plane).clip(-reach, reach)]
 
 
 def chroma_features(planes, expected, step):
-    """Return the features of the blue and of the red plane, (2, CHROMA_FEATURES, height, width)."""
+    """Return the features of the blue and of the red plane, CHROMA_FEATURES each."""
     luma = plane_features(halved(planes[0]), halved(expected[0]), step)
     blue, red = (plane_features(planes[n], expected[n], chroma_step(step)) for n in (1, 2))
-    return np.stack([np.concatenate([blue, luma, red]), np.concatenate([red, luma, blue])])
+    return [*blue, *luma, *red], [*red, *luma, *blue]
 
 
 def chroma_classes(plane, picture, index, step):
@@ -2768,7 +2799,7 @@ def chroma_correction(features, classes, index, step):
     """Return what the filter would add to a chroma plane, in 1/256 of a sample."""
     weights = CHROMA_WEIGHTS[sum(step > edge for edge in STEP_EDGES), index]
     classes = classes.repeat(4, axis=1)
-    total = np.zeros(features.shape[1:], dtype=np.float32)
+    total = np.zeros(features[0].shape, dtype=np.float32)
     lines = total.reshape(-1, 4, total.shape[1])
     for feature, shares in zip(features, weights.T):
         lines += feature.reshape(lines.shape) * shares.take(classes)[:, None]
@@ -2839,7 +2870,7 @@ def remember_plain(sequence, changed, levels, step):
     """Keep the reconstruction of a large frame, which has no symbols."""
     before = plain_blocks(sequence.planes or grey_planes(sequence))
     expected = np.where(changed[:, None, None], 128, before)
-    blocks = (expected + inverse(dequantise(levels, step))).clip(0, 255)
+    blocks = (expected + residual_blocks(levels, step)).clip(0, 255)
     sequence.forget_symbols()
     sequence.keep(plain_planes(blocks, 16 * sequence.rows, 16 * sequence.columns))
 
@@ -2917,7 +2948,8 @@ def encode_picture(sequence, source, step):
         InterEncoder(sequence, prediction, picture, step, source).encode()
         mark_skipped(sequence, picture)
         planes = reconstruct_inter(prediction, picture, step)
-        IntraEncoder(sequence, planes, picture, step, source).encode()
+        if (picture.kinds == INTRA).any():
+            IntraEncoder(sequence, planes, picture, step, source).encode()
         return picture, prediction, planes
     planes = grey_planes(sequence)
     IntraEncoder(sequence, planes, picture, step, source).encode()
