@@ -166,11 +166,12 @@ def lower(template: Mapping[str, Any], manifest: Mapping[str, Any], checkout: Ch
     lowered = copy.deepcopy(dict(template))
     _fix_parameters(lowered)
     resources: dict[str, Any] = lowered["Resources"]
-    packages: dict[str, bytes] = {}
     layers = {name: each for name, each in resources.items() if each["Type"] == "AWS::Lambda::LayerVersion"}
-    for name, resource in resources.items():
-        if resource["Type"] == "AWS::Lambda::Function":
-            packages.update([_lower_function(name, resource["Properties"], layers, manifest, checkout)])
+    packages = dict(
+        _lower_function(name, each["Properties"], layers, manifest, checkout)
+        for name, each in resources.items()
+        if each["Type"] == "AWS::Lambda::Function"
+    )
     rights.widen(resources)
     maps.make_inline(resources)
     buckets = _buckets(resources)
@@ -193,9 +194,8 @@ def _fix_parameters(template: Mapping[str, Any]) -> None:
 
 def _check_types(resources: Mapping[str, Any]) -> None:
     if unknown := sorted({each["Type"] for each in resources.values()} - SUPPORTED):
-        raise UserError(
-            f"no local form is known for {', '.join(unknown)}: support it or leave it out by name"
-        )
+        types = ", ".join(unknown)
+        raise UserError(f"no local form is known for {types}: support it or leave it out by name")
 
 
 def _lower_function(

@@ -43,7 +43,8 @@ _INPUTS = (
 )
 """What the templates depend on, as patterns below the repository's root."""
 
-_LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
+LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
+"""Of a local assembly: nothing is bundled or copied."""
 _TIMEOUT_S = 300
 SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 """Search path for programs: first beside the interpreter, where `make setup` installs Node if the system has none."""
@@ -95,7 +96,7 @@ def _replace(assembly: Path, settings: Settings) -> None:
 
 def _run_app(output: Path, settings: Settings) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    context |= _LOCAL_CONTEXT | dict(settings.to_context())
+    context |= LOCAL_CONTEXT | dict(settings.to_context())
     environment = {
         **os.environ,
         "PATH": SEARCH_PATH,

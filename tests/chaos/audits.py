@@ -100,8 +100,9 @@ class AuditRunner:
             broken.append(str(error))
         if ended and ended[-1] != "SUCCEEDED":
             broken.append(f"the audit without faults ended as {ended[-1]}")
-        happened = [line.replace("\t", " ") for line in self._lines(HAPPENED)]
-        return Done(row, happened, ended, broken, round(time.monotonic() - began, 1))
+        return Done(
+            row, self.runner.happened(self.lineage), ended, broken, round(time.monotonic() - began, 1)
+        )
 
     def gate(self) -> list[str]:
         """Run one more clean cycle: whatever became of the audits, the loop goes on as if there were none."""
@@ -118,10 +119,6 @@ class AuditRunner:
 
     def _kept(self) -> Kept:
         return Kept(self.runner.session, self.lineage)
-
-    def _lines(self, name: str) -> list[str]:
-        path = self.runner.folder / self.lineage / name
-        return path.read_text().splitlines() if path.exists() else []
 
     def _forgotten(self, faults: Sequence[Any]) -> Kept:
         """Remove the audit and the traces of the row before, plan these faults, and return what is stored."""

@@ -88,7 +88,7 @@ class Runner:
         ended, broken = [], []
         try:
             ended.append(run_cycle(self.session, lineage)["status"])
-            if len(self._happened(lineage)) < len(row.faults):
+            if len(self.happened(lineage)) < len(row.faults):
                 ended.append(run_cycle(self.session, lineage)["status"])
             (self.folder / lineage / PLAN).unlink()
             ended.append(run_cycle(self.session, lineage)["status"])
@@ -98,8 +98,7 @@ class Runner:
             broken.append(str(error))
         if ended and ended[-1] != "SUCCEEDED":
             broken.append(f"the clean cycle ended as {ended[-1]}")
-        happened = [line.replace("\t", " ") for line in self._happened(lineage)]
-        return Done(row, happened, ended, broken, round(time.monotonic() - began, 1))
+        return Done(row, self.happened(lineage), ended, broken, round(time.monotonic() - began, 1))
 
     def begin(self, row: Row) -> str:
         """Make a row known to the functions, and return its lineage."""
@@ -116,9 +115,10 @@ class Runner:
             raise AssertionError(f"a cycle without faults ended as {ended}")
         return {Site(*line.split("\t")) for line in path.read_text().splitlines()}
 
-    def _happened(self, lineage: str) -> list[str]:
+    def happened(self, lineage: str) -> list[str]:
+        """Return the faults that were injected into a lineage, a line each."""
         path = self.folder / lineage / HAPPENED
-        return path.read_text().splitlines() if path.exists() else []
+        return path.read_text().replace("\t", " ").splitlines() if path.exists() else []
 
     def bill(self, row: Row, lineage: str) -> Bill:
         """Return what a row owes."""

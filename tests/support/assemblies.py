@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.local.synthesis import ROOT, SEARCH_PATH
+from infra.local.synthesis import LOCAL_CONTEXT, ROOT, SEARCH_PATH
 from infra.settings import Settings
 
 PLAIN = Settings(slots=3)
@@ -43,7 +43,6 @@ OTHER_SERVICES = Settings(framework_host="always", image_build="codebuild", plan
 STAGES = (Settings(stage="a"), Settings(stage="b"))
 """Two deployments in one account."""
 
-_LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
 _TIMEOUT_S = 600
 
 
@@ -90,7 +89,7 @@ def main(folder: Path, names: list[str]) -> None:
     from infra.app import build, default_context
 
     for name in names:
-        context = default_context() | _LOCAL_CONTEXT | dict(KNOWN[name].to_context())
+        context = default_context() | LOCAL_CONTEXT | dict(KNOWN[name].to_context())
         app, _, _ = build(context, str(folder / f"{name}.unfinished"))
         app.synth()
         (folder / f"{name}.unfinished").rename(folder / name)
