@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile
 CLI := $(VENV)/bin/codec-evolution
 CDK := npx --yes aws-cdk@2.1148.1
 
@@ -111,10 +111,11 @@ $(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/loc
 	@echo "torch 2.13.0, CPU build"
 	@$(PY) -m infra.torch_build 2.13.0 $(TORCH_INDEX)
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(PY) -m compileall -qq -j 0 -x '/aws_cdk/' $(VENV)/lib || true
 	@command -v node >/dev/null || { echo "Node.js, which the machine lacks"; $(PIP) --require-hashes --no-deps -r infra/node.lock; }
 	@echo "the local AWS emulator into .emulator"
 	@test -x .emulator/bin/python || $(PYTHON) -m venv .emulator
-	@.emulator/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r infra/local/emulator.lock
+	@.emulator/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes --no-deps -r infra/local/emulator.lock
 	@echo "the clips of the benchmark"
 	@$(CLI) clips fetch
 	@echo "the templates of the local stack"

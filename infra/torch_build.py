@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _pip(*arguments: str, capture: bool = False) -> str:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *arguments]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", *arguments]
     done = subprocess.run(
         command, stdout=subprocess.PIPE if capture else None, text=True, timeout=TIMEOUT_S, check=True
     )
