@@ -10,6 +10,7 @@ The module needs the standard library and Jinja alone: the child process imports
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -181,12 +182,13 @@ def figure(value: float | None, digits: int = 2, unit: str = "") -> str:
 def render_here(templates: Mapping[str, str], parts: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the texts of the parts, rendered by this process; for the child process and for tests."""
     environment, carried, texts = PlainEnvironment(), {}, []
+    compiled = functools.cache(lambda name: environment.from_string(templates[name]))
     for part in parts:
         name = str(part["name"])
         if name not in templates:
             raise TemplateFailed(f"the release has no prompts/{name}.md")
         try:
-            template = environment.from_string(templates[name])
+            template = compiled(name)
             text = "" if part["context"] is None else template.render({**part["context"], **carried})
         except jinja2.TemplateSyntaxError as error:
             raise TemplateFailed(f"prompts/{name}.md, line {error.lineno}: {error.message}") from None
