@@ -12,6 +12,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -108,28 +109,9 @@ class Policy:
             A text is not TOML, has an unknown key or a wrong type, or the policy names something that the ceiling
             lacks. The message names every wrong entry.
         """
-        policy = _parse(policy_text, "policy", _POLICY_KEYS)
-        ceiling = _parse(ceiling_text, "ceiling", _CEILING_KEYS)
-        problems = _excess(policy, ceiling)
-        if policy["library_codecs"] and not _may_switch_codecs(ceiling, library_codecs):
-            problems.append(
-                f"library_codecs = true is the operator's to allow ({LIBRARY_CODECS_VARIABLE}=on)"
-            )
-        if problems:
-            raise PolicyError("the language policy exceeds its ceiling: " + "; ".join(problems))
-        return cls(
-            builtins=frozenset(policy["builtins"]),
-            modules=_modules(policy, ceiling),
-            library_codecs=policy["library_codecs"],
-            special_methods=frozenset(ceiling.get("special_methods", ())),
-            denied_attributes=ceiling.get("denied_attributes", {}),
-            foreign_attributes=ceiling.get("foreign_attributes", {}),
-            hints=_amendable(policy, ceiling) | _hints(ceiling),
-            types_only=frozenset(ceiling.get("types_only", ())),
-            decorators_only=frozenset(ceiling.get("decorators_only", ())),
-            exception_attributes=frozenset(ceiling.get("exception_attributes", ())),
-            sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
-        )
+        environment = os.environ.get(LIBRARY_CODECS_VARIABLE)
+        switch = library_codecs if library_codecs is not None or environment is None else environment == "on"
+        return _read(policy_text, ceiling_text, switch)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, in which a policy is sent to a worker."""
@@ -165,12 +147,32 @@ class Policy:
         )
 
 
-def _may_switch_codecs(ceiling: Mapping[str, Any], library_codecs: bool | None) -> bool:
-    """Whether a policy may switch library codecs on: the operator's word, the environment's, or the ceiling's."""
-    if library_codecs is not None:
-        return library_codecs
-    said = os.environ.get(LIBRARY_CODECS_VARIABLE)
-    return ceiling["library_codecs"] if said is None else said == "on"
+@lru_cache(maxsize=4)
+def _read(policy_text: str, ceiling_text: str, switch: bool | None) -> Policy:
+    """Read a policy; None for `switch` leaves library codecs to the ceiling.
+
+    It takes 40 ms, and every window that is measured by an invocation of its own names the same policy.
+    """
+    policy = _parse(policy_text, "policy", _POLICY_KEYS)
+    ceiling = _parse(ceiling_text, "ceiling", _CEILING_KEYS)
+    problems = _excess(policy, ceiling)
+    if policy["library_codecs"] and not (ceiling["library_codecs"] if switch is None else switch):
+        problems.append(f"library_codecs = true is the operator's to allow ({LIBRARY_CODECS_VARIABLE}=on)")
+    if problems:
+        raise PolicyError("the language policy exceeds its ceiling: " + "; ".join(problems))
+    return Policy(
+        builtins=frozenset(policy["builtins"]),
+        modules=_modules(policy, ceiling),
+        library_codecs=policy["library_codecs"],
+        special_methods=frozenset(ceiling.get("special_methods", ())),
+        denied_attributes=ceiling.get("denied_attributes", {}),
+        foreign_attributes=ceiling.get("foreign_attributes", {}),
+        hints=_amendable(policy, ceiling) | _hints(ceiling),
+        types_only=frozenset(ceiling.get("types_only", ())),
+        decorators_only=frozenset(ceiling.get("decorators_only", ())),
+        exception_attributes=frozenset(ceiling.get("exception_attributes", ())),
+        sha256=hashlib.sha256(policy_text.encode()).hexdigest(),
+    )
 
 
 def _modules(policy: Mapping[str, Any], ceiling: Mapping[str, Any]) -> dict[str, frozenset[str]]:
