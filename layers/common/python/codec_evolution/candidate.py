@@ -71,6 +71,7 @@ class Candidate:
         return normalised_sha256(self.source)
 
 
+@lru_cache(maxsize=64)
 def compressed_size(text: bytes) -> int:
     """Return the size of a source compressed with lzma, in bytes; short ones are not compressed."""
     if len(text) <= MAX_COMPRESSED_BYTES:
