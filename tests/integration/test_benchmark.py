@@ -3,6 +3,7 @@
 Cheats run on a small clip set cut out of the real one, so that all of them together take a minute or so.
 """
 
+import functools
 import json
 import zlib
 
@@ -104,13 +105,23 @@ def incumbent(small):
     return contest(small, version_0())
 
 
+@pytest.fixture(scope="session")
+def of_cheat(small):
+    """A function from a cheat to its report; each is measured once."""
+
+    @functools.cache
+    def report(cheat):
+        stages = STAGES if cheat.stage == "smoke" else UNSMOKED
+        allowed = 2.0 if cheat.kind == "budget" else 20.0
+        source = cheat.source(version_0())
+        return measured(small, source, policy=cheat.policy, stages=stages, total_cpu_s=allowed)
+
+    return report
+
+
 @pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
-def test_a_cheat_loses_with_the_named_reason(cheat, small, incumbent):
-    stages = STAGES if cheat.stage == "smoke" else UNSMOKED
-    allowed = 2.0 if cheat.kind == "budget" else 20.0
-    report = measured(
-        small, cheat.source(version_0()), policy=cheat.policy, stages=stages, total_cpu_s=allowed
-    )
+def test_a_cheat_loses_with_the_named_reason(cheat, of_cheat, incumbent):
+    report = of_cheat(cheat)
     if cheat.stage:
         assert report["outcome"] == "failed"
         failure = report["failure"]
@@ -237,9 +248,8 @@ def test_an_exception_is_reported_with_the_lines_that_led_to_it(small):
     assert f"line {failure['line']}" in failure["traceback"]
 
 
-def test_points_measured_before_a_failure_are_kept(small):
-    crash = next(cheat for cheat in CHEATS if cheat.name == "quality that is not monotone")
-    report = measured(small, crash.source(version_0()))
+def test_points_measured_before_a_failure_are_kept(of_cheat):
+    report = of_cheat(next(cheat for cheat in CHEATS if cheat.name == "quality that is not monotone"))
     assert report["outcome"] == "failed"
     assert len(report["points"]) >= 20
     assert report["packets_sha256"] == {}

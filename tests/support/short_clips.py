@@ -23,7 +23,7 @@ from infra.workbench.whole_file import write_whole
 SHORT_CLIPS = Path(__file__).resolve().parents[1] / "clips"
 ON_SHORT_CLIPS = {CLIPS_VARIABLE: str(SHORT_CLIPS)}
 """Environment of a command, or overrides of a session, that measure on the short clips."""
-FRAMES, HEIGHT, WIDTH = 5, 80, 96
+FRAMES, HEIGHT, WIDTH = 5, 48, 64
 """Most frames of a window, and its largest sides in pixels."""
 
 
