@@ -100,6 +100,8 @@ destroy: setup ## Remove the app from AWS; says which data it keeps and how to d
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
 
 # torch comes without a hash: which build is right depends on the machine (TORCH_INDEX names another index).
+# Sandboxes cannot write byte code, so it is made here, on all cores; pip would use one. The CDK is large, and little of
+# it is imported. A file for a newer Python cannot be compiled; it is never imported either.
 $(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.json
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }

@@ -151,7 +151,7 @@ class Policy:
 def _read(policy_text: str, ceiling_text: str, switch: bool | None) -> Policy:
     """Read a policy; None for `switch` leaves library codecs to the ceiling.
 
-    It takes 40 ms, and every window that is measured by an invocation of its own names the same policy.
+    It takes about 60 ms, and every window that is measured by an invocation of its own names the same policy.
     """
     policy = _parse(policy_text, "policy", _POLICY_KEYS)
     ceiling = _parse(ceiling_text, "ceiling", _CEILING_KEYS)

@@ -116,9 +116,8 @@ def one(supervisor: Supervisor, witness: Witness, path: Path, policy: Policy | N
 def unwalled(witness: Witness, path: Path) -> dict[str, Any]:
     """The same attack without any wall, in an ordinary process of this user."""
     witness.reset()
-    victim = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
-    )  # in the zygote's place
+    in_place_of_zygote = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
+    victim = subprocess.Popen(in_place_of_zygote)
     said = []
     try:
         for function in ("attack", "collect"):
