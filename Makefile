@@ -26,6 +26,7 @@ timed = began=$$(date +%s); $(2); ended=$$?; echo "$(1): $$(($$(date +%s) - bega
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test coverage check lint style types templates fast-tests all-tests audit bench bench-peers chaos synth deploy destroy lock clean
+.PHONY: setup-packages setup-emulator setup-torch setup-data
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +40,7 @@ check: setup ## Check what you edit, in a minute: format, lint, types and the fa
 	@$(call timed,check,$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target style types fast-tests)
 
 test: setup ## Check everything: format, lint, types and every test
-	@$(call timed,test,$(MAKE) --no-print-directory style types all-tests)
+	@$(call timed,test,$(MAKE) --no-print-directory style && $(MAKE) --no-print-directory --jobs 2 types all-tests)
 
 lint: style types templates ## Check format, lint, types and the CloudFormation templates
 
@@ -99,30 +100,42 @@ destroy: setup ## Remove the app from AWS; says which data it keeps and how to d
 ##@ Set up
 setup: $(VENV)/.ready ## Create the virtual environments and fetch the clips
 
-# torch comes without a hash: which build is right depends on the machine (TORCH_INDEX names another index).
-# Sandboxes cannot write byte code, so it is made here, on all cores; pip would use one. The CDK is large, and little of
-# it is imported. A file for a newer Python cannot be compiled; it is never imported either.
-$(VENV)/.ready: pyproject.toml infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.json
+# pip works on one core, so each step runs beside another. torch is by far the largest package, and what synthesises
+# the templates and cuts the clips does without it.
+$(VENV)/.ready: pyproject.toml infra/pip.lock infra/requirements.lock infra/node.lock infra/local/emulator.lock sandbox_container/clips/manifest.json
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "the venv module is missing: install python3-venv (Debian, Ubuntu)"; exit 2; }
-	@echo "first set-up (2 to 5 minutes, once): packages into $(VENV)"
+	@echo "first set-up (2 to 5 minutes, once): packages into $(VENV), the local AWS emulator into .emulator"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes --no-deps -r infra/pip.lock
+	@$(MAKE) --no-print-directory --jobs 2 setup-packages setup-emulator
+	@$(MAKE) --no-print-directory --jobs 2 setup-torch setup-data
+	@touch $@
+
+setup-packages:
 	@$(PIP) --require-hashes --no-deps -r infra/requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@command -v node >/dev/null || { echo "Node.js, which the machine lacks"; $(PIP) --require-hashes --no-deps -r infra/node.lock; }
+
+setup-emulator:
+	@test -x .emulator/bin/python || $(PYTHON) -m venv --without-pip .emulator
+	@$(PY) -m pip --disable-pip-version-check --python .emulator/bin/python install --quiet --no-compile --require-hashes --no-deps -r infra/local/emulator.lock
+
+# torch comes without a hash: which build is right depends on the machine (TORCH_INDEX names another index).
+# Sandboxes cannot write byte code, so it is made here, on all cores; pip would use one. The CDK and moto are large, and
+# little of them is imported. A file for a newer Python cannot be compiled; it is never imported either.
+setup-torch:
 	@echo "torch 2.13.0, CPU build"
 	@$(PY) -m infra.torch_build 2.13.0 $(TORCH_INDEX)
-	@$(PIP) --no-deps --no-build-isolation --editable .
-	@$(PY) -m compileall -qq -j 0 -x '/aws_cdk/' $(VENV)/lib || true
-	@command -v node >/dev/null || { echo "Node.js, which the machine lacks"; $(PIP) --require-hashes --no-deps -r infra/node.lock; }
-	@echo "the local AWS emulator into .emulator"
-	@test -x .emulator/bin/python || $(PYTHON) -m venv .emulator
-	@.emulator/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes --no-deps -r infra/local/emulator.lock
+	@$(PY) -m compileall -qq -j 0 -x '/(aws_cdk|moto|tests)/' $(VENV)/lib || true
+
+setup-data:
 	@echo "the clips of the benchmark"
 	@$(CLI) clips fetch
 	@echo "the templates of the local stack"
 	@$(PY) -m infra.local.session
-	@touch $@
 
 lock: ## Write the lock files anew: what is installed, and the digest of the sandbox image's base
 	$(PY) -m infra.lock

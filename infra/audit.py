@@ -18,12 +18,13 @@ from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = (
+    "infra/pip.lock",
     "infra/requirements.lock",
     "infra/local/emulator.lock",
     "layers/dependencies/requirements.lock",
     "sandbox_container/requirements.lock",
 )
-"""What runs here, in the functions and in the sandbox image."""
+"""What installs and runs here, in the functions and in the sandbox image."""
 
 PROBE_URL = "https://pypi.org/pypi/requests/2.19.0/json"
 """A release with known vulnerabilities: a mirror that knows none of it knows none of ours."""
