@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import tempfile
@@ -23,9 +24,11 @@ HD_HEIGHT = 720
 SLACK = 0.02
 """Share of its length by which a video may differ from frames divided by rate before its rate is taken as variable."""
 EARLIER_S = 0.001
-"""Seconds that a seek aims before a frame. Containers round times to a millisecond, and ffmpeg drops what begins before
-the time that it is given: frame 26 at 30 fps begins at 0.866667, and a seek to 0.867 would begin with frame 27."""
-
+"""Seconds by which what is dropped ends before a frame. Containers round times to a millisecond, and ffmpeg drops what
+begins before the time that it is given: frame 26 at 30 fps begins at 0.866667, and 0.867 would begin with frame 27."""
+LEAD_S = 15.0
+"""Seconds that are decoded and dropped before a frame. A container without an index, such as MPEG-TS, is entered where
+no frame may begin, and its frames come from the next key frame on; broadcasters send one at least every 10 s."""
 MAX_CLOCK_FPS = 120
 """Highest clock that a variable rate is made constant at; a finer one is no rate, and the mean rate is used."""
 _TAGGED = re.compile(r"\b(bt709|bt2020nc|bt2020c|smpte170m|bt470bg|smpte240m|fcc|gbr)\b")
@@ -48,6 +51,8 @@ class Film:
         Number of frames.
     has_audio, variable_rate
         What is lost: sound is dropped, and a variable frame rate becomes a constant one.
+    has_times
+        Whether the file tells times, without which ffmpeg cannot seek: a bare stream of H.264 does not.
     complaints
         What ffmpeg reported while it decoded, one line each, at most three.
     filters
@@ -61,6 +66,7 @@ class Film:
     frames: int
     has_audio: bool
     variable_rate: bool
+    has_times: bool
     complaints: tuple[str, ...]
     filters: tuple[str, ...]
 
@@ -85,9 +91,11 @@ class Film:
             ffmpeg stops early, or takes longer than `PROBE_TIMEOUT_S` for a frame.
         """
         wanted, size = self.frames if frames is None else frames, self.width * self.height * 3
-        seek = ("-ss", f"{max(0.0, start_s - EARLIER_S):.6f}") if start_s else ()
-        command = [ffmpeg(), "-loglevel", "error", "-nostdin", *seek, *local_input(self.path), *self.filters]
-        command += ["-frames:v", str(wanted), "-f", "rawvideo", "-"]
+        start = round(start_s * self.fps)
+        counted, seek, drop = (0, *self._ways_to(start)) if self.has_times else (start, (), ())
+        wanted += counted
+        command = [ffmpeg(), "-loglevel", "error", "-nostdin", *seek, *local_input(self.path), *drop]
+        command += [*self.filters, "-frames:v", str(wanted), "-f", "rawvideo", "-"]
         with (
             tempfile.TemporaryFile() as log,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process,
@@ -100,9 +108,19 @@ class Film:
                     if len(data) < size:
                         reason = (read_log(log).splitlines() or ["no reason given"])[-1]
                         raise VideoError(f"{self.path.name}: damaged after frame {index} ({reason[:200]})")
-                    yield np.frombuffer(data, dtype=np.uint8).reshape(self.height, self.width, 3)
+                    if index >= counted:
+                        yield np.frombuffer(data, dtype=np.uint8).reshape(self.height, self.width, 3)
             finally:
                 process.kill()
+
+    def _ways_to(self, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return ffmpeg's options before the input, which seek, and after it, which drop what comes before a frame."""
+        lead = min(start, math.ceil(LEAD_S * self.fps))
+        return _seek(float((start - lead) / self.fps)), _seek(float(lead / self.fps) - EARLIER_S)
+
+
+def _seek(seconds: float) -> tuple[str, ...]:
+    return ("-ss", f"{seconds:.6f}") if seconds > 0 else ()
 
 
 def examine(path: Path, *, size: tuple[int, int] | None = None, frames: int | None = None) -> Film:
@@ -125,13 +143,15 @@ def examine(path: Path, *, size: tuple[int, int] | None = None, frames: int | No
     if not fps:
         raise VideoError(f"{path.name}: the video states no frame rate")
     limit = ("-frames:v", str(MAX_FRAMES if frames is None else frames))
-    convert, filters = _conversion(info, size), ("-fps_mode", "passthrough")
-    count, ends_s, log = _decoded(path, (*convert, *filters, *limit))
-    variable = info.variable_rate or abs(ends_s - count / fps) > max(2 / fps, SLACK * ends_s)
+    filters = (*_conversion(info, size), "-fps_mode", "passthrough")
+    count, ends_s, log = _decoded(path, (*filters, *limit))
+    has_times = "Duration: N/A" not in log
+    differs = info.variable_rate or abs(ends_s - count / fps) > max(2 / fps, SLACK * ends_s)
+    variable = has_times and differs
     if variable:
         fps = _exact(info.clock) if info.fps < info.clock <= MAX_CLOCK_FPS else fps
-        filters = ("-fps_mode", "cfr", "-r", str(fps))
-        count, _, log = _decoded(path, (*convert, *filters, *limit))
+        filters = (*_conversion(info, size, fps), "-fps_mode", "passthrough")
+        count, _, log = _decoded(path, (*filters, *limit))
     source, _, output = log.partition("Output #0")
     shown = re.search(r"Video:.*?\b(\d+)x(\d+)\b", output)
     errors = tuple(re.findall(r"\[(?:error|fatal)\] (.*)", log))
@@ -144,15 +164,20 @@ def examine(path: Path, *, size: tuple[int, int] | None = None, frames: int | No
             f"{path.name}: {width}x{height} is too large; frames have at most {MAX_PIXELS} pixels"
         )
     has_audio = bool(re.search(r"Stream #.*Audio:", source))
-    return Film(path, width, height, fps, count, has_audio, variable, errors[:3], (*convert, *filters))
+    told = errors[:3]
+    return Film(path, width, height, fps, count, has_audio, variable, has_times, told, filters)
 
 
-def _conversion(info: VideoInfo, size: tuple[int, int] | None) -> tuple[str, ...]:
+def _conversion(
+    info: VideoInfo, size: tuple[int, int] | None, fps: Fraction | None = None
+) -> tuple[str, ...]:
+    """Return ffmpeg's options for RGB frames of a size, and at a constant rate where one is given."""
     square_pixels = "'if(gt(sar,0),round(iw*sar),iw)':ih"
     wanted = square_pixels if size is None else f"{size[0]}:{size[1]}"
     matrix = untagged_matrix(info.width, info.height)
     colour = "" if _TAGGED.search(info.colour) else f":in_color_matrix={matrix}"
     scale = f"scale={wanted}:flags=bicubic+accurate_rnd+full_chroma_int{colour},setsar=1"
+    scale += f",fps={fps}" if fps else ""
     return ("-map", "0:v:0", "-vf", scale, "-pix_fmt", "rgb24")
 
 

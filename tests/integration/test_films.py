@@ -20,6 +20,7 @@ from infra.cli import app
 from infra.errors import UserError
 from infra.local.shipped import ShippedLineage
 from infra.workbench import coding, rate_search, showcase, video
+from infra.workbench import film as film_module
 from infra.workbench.benchmark import shipped_policy
 from infra.workbench.chosen_codec import ChosenCodec, choose_codec, codec_of, lineage_of
 from infra.workbench.container import ContainerWriter, Header, sha256
@@ -349,13 +350,27 @@ def test_without_a_filter_of_system_calls_nothing_is_decoded_beside_the_encoder(
     assert "PSNR not measured" in run("encode", source, tmp_path / "out.cevo").output
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_a_film_is_read_from_any_of_its_frames_on(ending: str, tmp_path: Path):
-    film = examine(make(tmp_path / f"film.{ending}", "64x48", *X264, frames=30, rate="30"))
+CONTAINERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "an index": ("mp4", X264),
+    "times in milliseconds": ("mkv", X264),
+    "no index": ("ts", X264),
+    "no index, MPEG-2": ("mpg", ("-c:v", "mpeg2video")),
+    "no times": ("h264", X264),
+    "a variable rate": ("mkv", ("-vf", "select='lt(n,20)+not(mod(n,3))'", "-fps_mode", "vfr", *X264)),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_film_is_read_from_any_of_its_frames_on(name: str, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(film_module, "LEAD_S", 0.5)
+    ending, options = CONTAINERS[name]
+    film = examine(make(tmp_path / f"film.{ending}", "64x48", *options, "-g", "12", frames=50, rate="30"))
+    assert film.variable_rate == (name == "a variable rate")
+    assert film.has_times == (name != "no times")
     whole = list(film.read())
-    for start in (1, 2, 13, 26, 29):
-        part = list(film.read(start / 30, 30 - start))
-        assert all((one == other).all() for one, other in zip(part, whole[start:], strict=True))
+    for start in (1, 2, 13, 26, 29, 43):
+        part = list(film.read(float(start / film.fps), 3))
+        assert [np.array_equal(*pair) for pair in zip(part, whole[start:], strict=False)] == [True] * 3
 
 
 def test_a_playlist_reaches_no_other_protocol(tmp_path: Path):
@@ -414,6 +429,6 @@ def test_incumbent_and_ancestors_come_from_the_evolution(session, lineage, tmp_p
     assert (chosen.name, chosen.version, chosen.source.decode()) == (f"version 1 of {lineage}", 1, texts[1])
     found = lineage_of(1, session.state_dir, lineage, quiet.append)
     assert [codec.source.decode() for codec in found] == texts
-    film = Film(tmp_path, 64, 48, Fraction(25), 1, False, False, (), ())
+    film = Film(tmp_path, 64, 48, Fraction(25), 1, False, False, True, (), ())
     header = header_of(film, chosen, 50)
     assert codec_of(header, None, None, session.state_dir, quiet.append) == chosen.source
