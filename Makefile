@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile
+PIP := $(PY) -m pip --disable-pip-version-check
+INSTALL := install --quiet --no-compile --no-deps
 CLI := $(VENV)/bin/codec-evolution
 CDK := npx --yes aws-cdk@2.1148.1
 
@@ -109,19 +110,19 @@ $(VENV)/.ready: pyproject.toml infra/pip.lock infra/requirements.lock infra/node
 	  { echo "the venv module is missing: install python3-venv (Debian, Ubuntu)"; exit 2; }
 	@echo "first set-up (2 to 5 minutes, once): packages into $(VENV), the local AWS emulator into .emulator"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PIP) --require-hashes --no-deps -r infra/pip.lock
+	@$(PIP) $(INSTALL) --require-hashes -r infra/pip.lock
 	@$(MAKE) --no-print-directory --jobs 2 setup-packages setup-emulator
 	@$(MAKE) --no-print-directory --jobs 2 setup-torch setup-data
 	@touch $@
 
 setup-packages:
-	@$(PIP) --require-hashes --no-deps -r infra/requirements.lock
-	@$(PIP) --no-deps --no-build-isolation --editable .
-	@command -v node >/dev/null || { echo "Node.js, which the machine lacks"; $(PIP) --require-hashes --no-deps -r infra/node.lock; }
+	@$(PIP) $(INSTALL) --require-hashes -r infra/requirements.lock
+	@$(PIP) $(INSTALL) --no-build-isolation --editable .
+	@command -v node >/dev/null || { echo "Node.js, which the machine lacks"; $(PIP) $(INSTALL) --require-hashes -r infra/node.lock; }
 
 setup-emulator:
 	@test -x .emulator/bin/python || $(PYTHON) -m venv --without-pip .emulator
-	@$(PY) -m pip --disable-pip-version-check --python .emulator/bin/python install --quiet --no-compile --require-hashes --no-deps -r infra/local/emulator.lock
+	@$(PIP) --python .emulator/bin/python $(INSTALL) --require-hashes -r infra/local/emulator.lock
 
 # torch comes without a hash: which build is right depends on the machine (TORCH_INDEX names another index).
 # Sandboxes cannot write byte code, so it is made here, on all cores; pip would use one. The CDK and moto are large, and

@@ -52,7 +52,7 @@ class Film:
     has_audio, variable_rate
         What is lost: sound is dropped, and a variable frame rate becomes a constant one.
     has_times
-        Whether the file tells times, without which ffmpeg cannot seek: a bare stream of H.264 does not.
+        Whether the container tells when a frame is shown, without which ffmpeg cannot seek; a bare stream does not.
     complaints
         What ffmpeg reported while it decoded, one line each, at most three.
     filters
@@ -90,12 +90,13 @@ class Film:
         VideoError
             ffmpeg stops early, or takes longer than `PROBE_TIMEOUT_S` for a frame.
         """
-        wanted, size = self.frames if frames is None else frames, self.width * self.height * 3
-        start = round(start_s * self.fps)
-        counted, seek, drop = (0, *self._ways_to(start)) if self.has_times else (start, (), ())
-        wanted += counted
-        command = [ffmpeg(), "-loglevel", "error", "-nostdin", *seek, *local_input(self.path), *drop]
-        command += [*self.filters, "-frames:v", str(wanted), "-f", "rawvideo", "-"]
+        start, size = round(start_s * self.fps), self.width * self.height * 3
+        wanted = self.frames - start if frames is None else frames
+        dropped = min(start, math.ceil(LEAD_S * self.fps)) if self.has_times else start
+        seek = _seek(float((start - dropped) / self.fps))
+        drop = _seek(float(dropped / self.fps) - EARLIER_S)
+        command = [ffmpeg(), "-loglevel", "error", "-nostdin", *seek, *local_input(self.path)]
+        command += [*drop, *self.filters, "-frames:v", str(wanted), "-f", "rawvideo", "-"]
         with (
             tempfile.TemporaryFile() as log,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process,
@@ -108,15 +109,9 @@ class Film:
                     if len(data) < size:
                         reason = (read_log(log).splitlines() or ["no reason given"])[-1]
                         raise VideoError(f"{self.path.name}: damaged after frame {index} ({reason[:200]})")
-                    if index >= counted:
-                        yield np.frombuffer(data, dtype=np.uint8).reshape(self.height, self.width, 3)
+                    yield np.frombuffer(data, dtype=np.uint8).reshape(self.height, self.width, 3)
             finally:
                 process.kill()
-
-    def _ways_to(self, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return ffmpeg's options before the input, which seek, and after it, which drop what comes before a frame."""
-        lead = min(start, math.ceil(LEAD_S * self.fps))
-        return _seek(float((start - lead) / self.fps)), _seek(float(lead / self.fps) - EARLIER_S)
 
 
 def _seek(seconds: float) -> tuple[str, ...]:
@@ -142,15 +137,14 @@ def examine(path: Path, *, size: tuple[int, int] | None = None, frames: int | No
     fps = _exact(info.fps)
     if not fps:
         raise VideoError(f"{path.name}: the video states no frame rate")
+    timed = "" if info.has_times else f"setpts=N/({fps}*TB)"
     limit = ("-frames:v", str(MAX_FRAMES if frames is None else frames))
-    filters = (*_conversion(info, size), "-fps_mode", "passthrough")
+    filters = _conversion(info, size, timed)
     count, ends_s, log = _decoded(path, (*filters, *limit))
-    has_times = "Duration: N/A" not in log
-    differs = info.variable_rate or abs(ends_s - count / fps) > max(2 / fps, SLACK * ends_s)
-    variable = has_times and differs
+    variable = info.variable_rate or abs(ends_s - count / fps) > max(2 / fps, SLACK * ends_s)
     if variable:
         fps = _exact(info.clock) if info.fps < info.clock <= MAX_CLOCK_FPS else fps
-        filters = (*_conversion(info, size, fps), "-fps_mode", "passthrough")
+        filters = _conversion(info, size, f"fps={fps}")
         count, _, log = _decoded(path, (*filters, *limit))
     source, _, output = log.partition("Output #0")
     shown = re.search(r"Video:.*?\b(\d+)x(\d+)\b", output)
@@ -164,21 +158,18 @@ def examine(path: Path, *, size: tuple[int, int] | None = None, frames: int | No
             f"{path.name}: {width}x{height} is too large; frames have at most {MAX_PIXELS} pixels"
         )
     has_audio = bool(re.search(r"Stream #.*Audio:", source))
-    told = errors[:3]
-    return Film(path, width, height, fps, count, has_audio, variable, has_times, told, filters)
+    return Film(path, width, height, fps, count, has_audio, variable, info.has_times, errors[:3], filters)
 
 
-def _conversion(
-    info: VideoInfo, size: tuple[int, int] | None, fps: Fraction | None = None
-) -> tuple[str, ...]:
-    """Return ffmpeg's options for RGB frames of a size, and at a constant rate where one is given."""
+def _conversion(info: VideoInfo, size: tuple[int, int] | None, times: str) -> tuple[str, ...]:
+    """Return ffmpeg's options for RGB frames of a size; the filter `times`, if not empty, gives them other times."""
     square_pixels = "'if(gt(sar,0),round(iw*sar),iw)':ih"
     wanted = square_pixels if size is None else f"{size[0]}:{size[1]}"
     matrix = untagged_matrix(info.width, info.height)
     colour = "" if _TAGGED.search(info.colour) else f":in_color_matrix={matrix}"
     scale = f"scale={wanted}:flags=bicubic+accurate_rnd+full_chroma_int{colour},setsar=1"
-    scale += f",fps={fps}" if fps else ""
-    return ("-map", "0:v:0", "-vf", scale, "-pix_fmt", "rgb24")
+    filters = ",".join(each for each in (scale, times) if each)
+    return ("-map", "0:v:0", "-vf", filters, "-pix_fmt", "rgb24", "-fps_mode", "passthrough")
 
 
 def untagged_matrix(width: int, height: int) -> str:

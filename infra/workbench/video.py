@@ -44,6 +44,8 @@ class VideoInfo:
         Frames per second of the stream's clock (``tbr``); 0 if ffmpeg prints none.
     variable_rate
         Whether the mean rate differs from the stream's clock; not every header shows it.
+    has_times
+        Whether the container tells when a frame is shown; a bare stream of H.264 does not.
     """
 
     width: int
@@ -54,6 +56,7 @@ class VideoInfo:
     variable_rate: bool = False
     colour: str = ""
     clock: float = 0.0
+    has_times: bool = True
 
 
 def ffmpeg() -> str:
@@ -121,11 +124,15 @@ def probe(path: Path) -> VideoInfo:
     clock = re.search(r"([\d.]+)(k?) tbr", stream)
     clock_fps = float(clock[1]) * (1000 if clock[2] else 1) if clock else 0.0
     ticks = clock_fps / fps if clock_fps and fps else 1.0
-    variable = min(abs(ticks - 1), abs(ticks - 2)) > 0.01  # twice the rate: fields of interlaced frames
+    has_times = bool(re.search(r"^ *Duration: .*\bstart: ", printed, re.MULTILINE))
+    # Twice the rate: fields of interlaced frames.
+    variable = has_times and min(abs(ticks - 1), abs(ticks - 2)) > 0.01
     pixel_format, codec = (kind[2], kind[1]) if kind else ("?", "?")
     tags = re.search(r"Video: \w+.*?, \w+\(([^)]*)\)", stream)
     colour = tags[1] if tags else ""
-    return VideoInfo(int(size[1]), int(size[2]), fps, pixel_format, codec, variable, colour, clock_fps)
+    return VideoInfo(
+        int(size[1]), int(size[2]), fps, pixel_format, codec, variable, colour, clock_fps, has_times
+    )
 
 
 def decode_planes(

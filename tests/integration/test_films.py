@@ -350,13 +350,15 @@ def test_without_a_filter_of_system_calls_nothing_is_decoded_beside_the_encoder(
     assert "PSNR not measured" in run("encode", source, tmp_path / "out.cevo").output
 
 
+VARIABLE = ("-vf", "select='lt(n,20)+not(mod(n,3))'", "-fps_mode", "vfr")
 CONTAINERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "an index": ("mp4", X264),
     "times in milliseconds": ("mkv", X264),
     "no index": ("ts", X264),
     "no index, MPEG-2": ("mpg", ("-c:v", "mpeg2video")),
     "no times": ("h264", X264),
-    "a variable rate": ("mkv", ("-vf", "select='lt(n,20)+not(mod(n,3))'", "-fps_mode", "vfr", *X264)),
+    "a variable rate": ("mkv", (*VARIABLE, *X264)),
+    "a variable rate, no duration": ("mkv", (*VARIABLE, *X264, "-live", "1")),
 }
 
 
@@ -365,12 +367,13 @@ def test_a_film_is_read_from_any_of_its_frames_on(name: str, monkeypatch, tmp_pa
     monkeypatch.setattr(film_module, "LEAD_S", 0.5)
     ending, options = CONTAINERS[name]
     film = examine(make(tmp_path / f"film.{ending}", "64x48", *options, "-g", "12", frames=50, rate="30"))
-    assert film.variable_rate == (name == "a variable rate")
+    assert film.variable_rate == ("variable" in name)
     assert film.has_times == (name != "no times")
     whole = list(film.read())
     for start in (1, 2, 13, 26, 29, 43):
         part = list(film.read(float(start / film.fps), 3))
         assert [np.array_equal(*pair) for pair in zip(part, whole[start:], strict=False)] == [True] * 3
+    assert len(list(film.read(float(40 / film.fps)))) == film.frames - 40, "all that follow"
 
 
 def test_a_playlist_reaches_no_other_protocol(tmp_path: Path):
