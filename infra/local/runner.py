@@ -39,7 +39,7 @@ RUN_SETTINGS = (
 )
 """Settings that each run chooses; the functions are deployed with them."""
 
-POLL_S = 0.5
+POLL_S = 1.0
 """Seconds between two looks at the running cycle; each is several calls to the emulator, which shares the cores."""
 
 RECORDS_A_CYCLE = MAX_SLOTS + 1

@@ -241,10 +241,9 @@ def is_alive(session: Session) -> bool:
 
 def replay_lost(session: Session) -> int:
     """Restore what the tables lost of the evolution; returns how many attempts."""
-    git, stores = BareRepository(session.git_dir), (session.record, session.control, session.bucket)
-    keys = {
-        each: list(session.bucket.keys(f"attempts/{each}/")) for each in island_names(LINEAGE, MAX_ISLANDS)
-    }
+    git, bucket = BareRepository(session.git_dir), session.bucket
+    stores = session.record, session.control, bucket
+    keys = {each: list(bucket.keys(f"attempts/{each}/")) for each in island_names(LINEAGE, MAX_ISLANDS)}
     begun = [each for each in keys if keys[each] or each == LINEAGE]
     count = 0
     for lineage in begun:
@@ -257,8 +256,8 @@ def replay_lost(session: Session) -> int:
 
 def lineages_of(session: Session) -> list[str]:
     """Return the lineages of which a cycle has begun, and `LINEAGE` in any case."""
-    names = island_names(LINEAGE, MAX_ISLANDS)
-    return [each for each in names if each == LINEAGE or session.control.state(each).cycle_id]
+    names, control = island_names(LINEAGE, MAX_ISLANDS), session.control
+    return [each for each in names if each == LINEAGE or control.state(each).cycle_id]
 
 
 def replay_lost_modifications(session: Session) -> int:

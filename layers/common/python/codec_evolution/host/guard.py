@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,7 @@ def _bounds(given: Mapping[str, Any]) -> Bounds:
     return Bounds(int(given["least"]), int(given["most"]))
 
 
+@lru_cache(maxsize=1000)
 def glob(pattern: str, flags: int = 0) -> re.Pattern[str]:
     """Return the expression of a path pattern: ``*`` stays within a folder's name, ``**`` spans folders."""
     parts = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*"}
