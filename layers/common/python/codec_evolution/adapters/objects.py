@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from botocore.exceptions import ClientError
 from codec_evolution.adapters.clients import client_config
 from codec_evolution.ports import Objects
 
-UNCHANGING = ("sources/", "releases/")
+UNCHANGING = re.compile(r"sources/|releases/|(operators/held_out/)?curves/[^/]+/attempts/")
+"""Keys of what is named by its content, and of what an attempt measured on a window, read again for each other one."""
 MAX_KEPT = 64
 """Texts of at most 160 KB each."""
 
@@ -35,7 +37,7 @@ class ArtifactBucket:
     def get_text(self, key: str) -> str | None:
         """Return a text, or None when the key does not exist.
 
-        What is named by its content is fetched once a process: it cannot change.
+        What does not change is fetched once a process.
         """
         kept = (self._s3.meta.endpoint_url, self._bucket, key)
         if kept in _unchanging:
@@ -45,7 +47,7 @@ class ArtifactBucket:
         except self._s3.exceptions.NoSuchKey:
             return None
         text = answer["Body"].read().decode("utf-8")
-        if key.startswith(UNCHANGING):
+        if UNCHANGING.match(key):
             if len(_unchanging) >= MAX_KEPT:
                 _unchanging.clear()
             _unchanging[kept] = text
