@@ -15,7 +15,7 @@ from infra.workbench.references import MINIMUM_SPAN_DB
 from tests.support.short_clips import SHORT_CLIPS, shortened
 
 
-def test_they_are_the_middles_of_the_shipped_windows():
+def test_they_are_the_middles_of_windows_of_three_shipped_clips():
     shipped, short = (
         json.loads((each / "manifest.json").read_text()) for each in (CLIP_DIRECTORY, SHORT_CLIPS)
     )
