@@ -17,7 +17,7 @@ PARTS = {
     "probe": "how well the probe ranks 32 codecs (half an hour)",
     "control": "the search beside random draws and best of n, at equal evaluations and compute (a quarter of an hour)",
     "entropy": "what the package constriction is worth: its range coder beside the grammar's (20 seconds)",
-    "parts": "what each coding tool of the grammar costs in CPU time (a minute and a half)",
+    "parts": "what each coding tool of the grammar costs in CPU time (four minutes)",
     "gains": "what each coding tool of the grammar saves (a quarter of an hour)",
     "round_trips": "whether 500 drawn videos are coded exactly, whatever the process (ten minutes)",
     "speed": "CPU seconds by size and tool, beside x265 (a minute)",
