@@ -48,7 +48,7 @@ class ContractError(ValueError):
 class Contract(BaseModel):
     """Base of every payload: unknown fields are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Policy(Contract):
@@ -140,7 +140,7 @@ class TaskInput(Contract):
 class CycleInput(BaseModel):
     """What an execution is started with; a person may add fields that nothing reads."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     lineage: str = Field(default="", max_length=200)
     """The lineage that is meant; empty for the deployment's own."""
@@ -195,7 +195,7 @@ class Fault(Contract):
 class Reported(BaseModel):
     """Base of what the sandbox reports; a field that this version does not know is kept as it is."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, defer_build=True)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the JSON that it came as."""
