@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse
 from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.loopback import LoopbackServer
 from infra.local.page import Backend, Page
-from infra.local.session import LINEAGE, Session, open_session
-from tests.support.short_clips import ON_SHORT_CLIPS
+from infra.local.session import LINEAGE, Session
+from tests.support.measuring import measuring_session
 
 from .support import HOSTILE, Evolution
 
@@ -35,7 +35,7 @@ CODE = "layers/common/python/codec_evolution/planners/evidence.py"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory, short_clips) -> Iterator[Session]:
     """The deployed app in the emulator."""
-    with open_session(tmp_path_factory.mktemp("browser"), ON_SHORT_CLIPS, lambda text: None) as session:
+    with measuring_session(tmp_path_factory.mktemp("browser"), {}) as session:
         yield session
 
 

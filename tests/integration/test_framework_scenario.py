@@ -22,10 +22,10 @@ from codec_evolution.framework.modifications import Modification
 
 from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.host import LocalHostFiles
-from infra.local.session import LINEAGE, Session, open_session
+from infra.local.session import LINEAGE, Session
 from infra.local.synthesis import ROOT
 from tests.integration.framework import modify, operator
-from tests.support.short_clips import ON_SHORT_CLIPS
+from tests.support.measuring import measuring_session
 
 SCRIPTED = Path(__file__).with_name("scripted_plan")
 POLICY = "layers/common/python/codec_evolution/data/language_policy.toml"
@@ -37,8 +37,7 @@ CYCLE_TIMEOUT_S = 600
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory, short_clips) -> Iterator[Session]:
     """The deployed app with the scripted planner, and a policy from which ``bytearray`` was taken."""
-    settings = {"SLOTS": "1", **ON_SHORT_CLIPS}
-    with open_session(tmp_path_factory.mktemp("scenario"), settings, lambda text: None) as session:
+    with measuring_session(tmp_path_factory.mktemp("scenario"), {"SLOTS": "1"}) as session:
         script_planner(session)
         answers = [
             operator(session, "modify_framework_file", modify(POLICY, "search_replace", WITHOUT), at="2000"),
