@@ -109,7 +109,7 @@ $(VENV)/.ready: pyproject.toml infra/pip.lock infra/requirements.lock infra/node
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "the venv module is missing: install python3-venv (Debian, Ubuntu)"; exit 2; }
 	@echo "first set-up (2 to 5 minutes, once): packages into $(VENV), the local AWS emulator into .emulator"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) $(INSTALL) --require-hashes -r infra/pip.lock
 	@$(MAKE) --no-print-directory --jobs 2 setup-packages setup-emulator
 	@$(MAKE) --no-print-directory --jobs 2 setup-torch setup-data
