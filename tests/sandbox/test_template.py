@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +84,19 @@ def test_without_a_template_there_is_no_fork(tmp_path: Path, monkeypatch: pytest
     assert fork_zygote("", 0, 2) is None
     monkeypatch.setenv(TEMPLATE_VARIABLE, str(tmp_path / "gone"))
     assert fork_zygote("", 0, 2) is None
+
+
+def test_a_template_ends_when_what_started_it_is_killed() -> None:
+    program = (
+        "import time\nfrom codec_sandbox.template_process import template\n"
+        "with template(): print(flush=True), time.sleep(60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert starter.stdout is not None and starter.stdout.readline()
+    (started,) = map(int, Path(f"/proc/{starter.pid}/task/{starter.pid}/children").read_text().split())
+    descriptor = os.pidfd_open(started)
+    starter.kill()
+    starter.communicate()
+    ended, _, _ = select.select([descriptor], [], [], 60)
+    os.close(descriptor)
+    assert ended, "it ends by itself once it has imported the libraries"
