@@ -1,7 +1,7 @@
 """The short clip set: of each window of three shipped clips the middle, small, and its first frames alone.
 
 Tests of the loop, in which a codec must be measured but the figures do not matter, take it in place of the shipped
-clips: one training clip and both held-out ones, which the rule asks for, in a thirtieth of the pixels and with
+clips: one training clip and both held-out ones, which the rule asks for, in a hundredth of the pixels and with
 reference curves of their own. To make it again, after the shipped manifest has changed::
 
     .venv/bin/python -m tests.support.short_clips
