@@ -35,6 +35,10 @@ PICKS = 2
 MAX_WINDOWS = 6
 """Most windows of a contest's side, and most sealed ones, so that they fit one invocation."""
 
+SMOKE_SIZE = 1080, 1920
+"""Height and width of the smoke stage's frames, where the manifest names no others."""
+
+_SMOKE_SIDES = range(16, 4321)
 _CACHED_WINDOWS = 12
 
 
@@ -120,12 +124,7 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     ClipError
         The file is missing, is not JSON, or an entry lacks a field or has a wrong role or window count.
     """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["clips"]
-    except FileNotFoundError:
-        raise ClipError(f"{path.name}: no such manifest in {path.parent}") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ClipError(f"{path.name}: not a clip manifest ({error})") from error
+    entries = _read(path)["clips"]
     for entry in entries:
         missing = {"name", "role", "fps", "content", "licence", "pictures", "windows"} - entry.keys()
         if missing:
@@ -135,6 +134,33 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
         if len(entry["windows"]) != WINDOWS_PER_CLIP:
             raise ClipError(f"{path.name}: clip {entry['name']} must have {WINDOWS_PER_CLIP} windows")
     return entries
+
+
+def read_smoke_size(path: Path) -> tuple[int, int]:
+    """Read height and width of the smoke stage's frames from a manifest file, `SMOKE_SIZE` where it names none.
+
+    Raises
+    ------
+    ClipError
+        The file is missing or no manifest, or the size is none.
+    """
+    size = _read(path).get("smoke_size", list(SMOKE_SIZE))
+    if not (
+        isinstance(size, list) and len(size) == 2 and all(type(n) is int and n in _SMOKE_SIDES for n in size)
+    ):
+        sides = f"{_SMOKE_SIDES[0]} to {_SMOKE_SIDES[-1]}"
+        raise ClipError(f"{path.name}: smoke_size must be a list of height and width, each {sides}")
+    return size[0], size[1]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return {**manifest, "clips": manifest["clips"]}
+    except FileNotFoundError:
+        raise ClipError(f"{path.name}: no such manifest in {path.parent}") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ClipError(f"{path.name}: not a clip manifest ({error})") from error
 
 
 def _clip(entry: dict[str, Any]) -> Clip:
@@ -172,11 +198,18 @@ class ClipSet:
     directory : Path
         Holds ``manifest.json`` and ``windows/``; an operator's own clips are listed in
         ``windows/added.json``.
+
+    Attributes
+    ----------
+    clips : tuple of Clip
+    smoke_size : tuple of int
+        Height and width of the smoke stage's frames.
     """
 
     def __init__(self, directory: Path = CLIP_DIRECTORY) -> None:
         self.directory = directory
         entries = read_manifest(directory / "manifest.json")
+        self.smoke_size = read_smoke_size(directory / "manifest.json")
         added = directory / "windows" / "added.json"
         if added.exists():
             entries = entries + read_manifest(added)

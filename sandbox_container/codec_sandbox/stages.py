@@ -185,7 +185,7 @@ class Benchmark:
         run = (request.source_sha256, request.policy_sha256, request.limits, request.total_cpu_s)
         if run in self._smoke_passed and request.policy is not None and request.stages[-1] != "smoke":
             return
-        runner.code(smoke_frames(), SMOKE_FPS, SMOKE_QUALITY, meter)
+        runner.code(smoke_frames(*self.clips.smoke_size), SMOKE_FPS, SMOKE_QUALITY, meter)
         self._smoke_passed.append(run)
 
     def _screen(self, request: Request, runner: Runner, meter: CpuMeter, *_: object) -> None:

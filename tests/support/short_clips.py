@@ -24,6 +24,7 @@ SHORT_CLIPS = Path(__file__).resolve().parents[1] / "clips"
 ON_SHORT_CLIPS = {CLIPS_VARIABLE: str(SHORT_CLIPS)}
 """Environment of a command, or overrides of a session, that measure on the short clips."""
 CLIPS = ("bunny", "bikes", "city")
+SMOKE_SIZE = [96, 128]
 FRAMES, HEIGHT, WIDTH = 5, 48, 64
 """Most frames of a window, and its largest sides in pixels."""
 
@@ -31,11 +32,12 @@ FRAMES, HEIGHT, WIDTH = 5, 48, 64
 def shortened(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest of the short clips, without hashes, for that of the shipped ones."""
     return {
+        "smoke_size": SMOKE_SIZE,
         "clips": [
             {**clip, "windows": [_middle(each) for each in clip["windows"]]}
             for clip in manifest["clips"]
             if clip["name"] in CLIPS
-        ]
+        ],
     }
 
 

@@ -188,6 +188,18 @@ def test_a_wrong_manifest_names_the_clip_and_the_field(directory, change, messag
         read_manifest(directory / "manifest.json")
 
 
+def test_a_manifest_may_name_the_size_of_the_smoke_frames(directory):
+    assert ClipSet(directory).smoke_size == (1080, 1920)
+    path = directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "smoke_size": [96, 128]}))
+    assert ClipSet(directory).smoke_size == (96, 128)
+    for wrong in ([96], [96, 128, 3], [0, 128], [96, 9999], [96, "128"], [96, 128.0], 96, {}):
+        path.write_text(json.dumps({**manifest, "smoke_size": wrong}))
+        with pytest.raises(ClipError, match="smoke_size must be a list of height and width, each 16 to 4320"):
+            ClipSet(directory)
+
+
 def test_an_unknown_split_and_an_unknown_clip_are_refused(directory):
     with pytest.raises(ClipError, match="split"):
         ClipSet(directory).choose("all", "s")

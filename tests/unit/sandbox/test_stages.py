@@ -367,17 +367,20 @@ def test_a_codec_too_slow_to_be_measured_is_stopped_after_a_few_frames(clips):
 
 
 def test_smoke_frames_are_random_black_and_gray_at_full_hd():
-    frames = smoke_frames()
+    size = ClipSet().smoke_size
+    frames = smoke_frames(*size)
     assert frames.shape == (3, 1080, 1920, 3)
     assert frames[0].std() > 70
     assert (frames[1].max(), frames[2].min(), frames[2].max()) == (0, 128, 128)
-    assert np.array_equal(frames, smoke_frames())
+    assert np.array_equal(frames, smoke_frames(*size))
 
 
 def test_what_has_passed_the_smoke_stage_passes_to_the_next_one_at_once_but_not_another_source_policy_or_limit(
     clips, monkeypatch
 ):
-    monkeypatch.setattr("codec_sandbox.stages.smoke_frames", lambda: np.zeros((1, 8, 8, 3), dtype=np.uint8))
+    monkeypatch.setattr(
+        "codec_sandbox.stages.smoke_frames", lambda *_: np.zeros((1, 8, 8, 3), dtype=np.uint8)
+    )
     policy = Policy.from_toml(POLICY, ceiling_text())
     gated, alone = ("smoke", "screen"), ("smoke",)
     first = Request("a", b"one", policy, gated, "train", "s", Limits(), 100.0, policy_sha256="p")
@@ -407,7 +410,9 @@ def test_what_has_passed_the_smoke_stage_passes_to_the_next_one_at_once_but_not_
 
 
 def test_a_source_that_failed_in_the_smoke_stage_fails_again(clips, monkeypatch):
-    monkeypatch.setattr("codec_sandbox.stages.smoke_frames", lambda: np.zeros((1, 8, 8, 3), dtype=np.uint8))
+    monkeypatch.setattr(
+        "codec_sandbox.stages.smoke_frames", lambda *_: np.zeros((1, 8, 8, 3), dtype=np.uint8)
+    )
     policy = Policy.from_toml(POLICY, ceiling_text())
     request = Request(
         "a", b"one", policy, ("smoke", "screen"), "train", "s", Limits(), 1.5, policy_sha256="p"
