@@ -266,13 +266,8 @@ def measured_clips(request, short):
     return measure_source(short, honest(request.param, short.clips).encode()), short.clips
 
 
-@pytest.fixture(scope="session")
-def real(measured_clips):
-    return measured_clips[0]
-
-
-def test_the_printed_bd_rates_agree_with_an_independent_computation_from_the_raw_points(real):
-    assert_bd_rates_are_those_of_an_independent_computation(real)
+def test_the_printed_bd_rates_agree_with_an_independent_computation_from_the_raw_points(measured_clips):
+    assert_bd_rates_are_those_of_an_independent_computation(*measured_clips)
 
 
 def test_a_report_is_small_complete_and_of_this_clip_set(measured_clips):

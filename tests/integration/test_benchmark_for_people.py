@@ -73,7 +73,7 @@ def raw(outcome):
 
 
 def test_the_printed_bd_rates_of_version_0_agree_with_an_independent_computation(raw):
-    assert_bd_rates_are_those_of_an_independent_computation(raw)
+    assert_bd_rates_are_those_of_an_independent_computation(raw, ClipSet())
 
 
 def test_the_report_on_the_shipped_clips_is_small_and_complete(raw):
