@@ -8,6 +8,7 @@ from codec_evolution.planners.base import Briefing, NoProposal, PastAttempt, Pro
 from codec_evolution.planners.grammar.genome import Genome, read_genome
 from codec_evolution.planners.grammar.moves import TOOLS, setting_moves
 from codec_evolution.planners.grammar.writer import write_codec
+from codec_evolution.planners.parts import strongest
 from codec_evolution.planners.search import SearchPlanner, read_lessons
 
 FOREIGN = "def compress_video_frame(frame, frame_index, config):\n    return b''\n"
@@ -18,6 +19,13 @@ class Everything(frozenset):
 
     def __contains__(self, item: object) -> bool:
         return True
+
+
+class EverythingElse(Everything):
+    """A set that holds every source but those that it was made of."""
+
+    def __contains__(self, item: object) -> bool:
+        return item not in frozenset(self)
 
 
 def briefing(
@@ -31,8 +39,10 @@ def briefing(
     return Briefing(f"2026-01-01T00:00:00Z#{slot}", "main", version, Candidate(source), seed, tried, outcomes)
 
 
-def outcome(hypothesis: str, rate: float | None, status: str = "rejected") -> PastAttempt:
-    return PastAttempt("2026-01-01T00:00:00Z#0", status, "", hypothesis, None, rate, "search")
+def outcome(
+    hypothesis: str, rate: float | None, status: str = "rejected", parent: int | None = None
+) -> PastAttempt:
+    return PastAttempt("2026-01-01T00:00:00Z#0", status, "", hypothesis, None, rate, "search", parent)
 
 
 def proposed(on: Briefing) -> Proposal:
@@ -123,6 +133,24 @@ def test_a_change_that_hurt_is_not_tried_again_against_the_same_incumbent() -> N
     past = (outcome(f"{title}: why; expect much.", +4.0),)
     for seed in range(10):
         assert title not in titles_of(proposed(briefing(incumbent, seed, outcomes=past)))
+
+
+@pytest.mark.slow
+def test_a_bundle_that_was_judged_with_trained_constants_is_not_proposed_without_them() -> None:
+    genome = strongest()
+    move = next(move for move in setting_moves() if move.applies(genome))
+    untrained = Candidate(write_codec(genome.with_genes(**move.genes))).normalised_sha256
+    left = EverythingElse({untrained})
+    past = (outcome(f"{move.title}: why; expect little.", 0.3, parent=1),)
+    answers = [
+        SearchPlanner(trials=1).propose(
+            briefing(write_codec(genome), tried=left, outcomes=past, version=version)
+        )
+        for version in (1, 2)
+    ]
+    assert answers[0] == NoProposal("every codec within reach of the incumbent was tried")
+    assert isinstance(answers[1], Proposal), "it was judged against another incumbent"
+    assert answers[1].candidate.normalised_sha256 == untrained
 
 
 @pytest.mark.slow

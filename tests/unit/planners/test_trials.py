@@ -65,9 +65,12 @@ def bucket(incumbent: Candidate = INCUMBENT) -> MemoryBucket:
 
 
 def context(
-    number: int, answer: dict[str, Any] | None = None, incumbent: Candidate = INCUMBENT
+    number: int,
+    answer: dict[str, Any] | None = None,
+    incumbent: Candidate = INCUMBENT,
+    tried: frozenset[str] = frozenset(),
 ) -> RoundContext:
-    briefing = Briefing(ITEM.attempt_id, "main", 1, incumbent, 7)
+    briefing = Briefing(ITEM.attempt_id, "main", 1, incumbent, 7, tried)
     return RoundContext(ITEM, number, answer, incumbent, "", lambda: briefing, lambda candidate: "")
 
 
@@ -204,7 +207,9 @@ def trained(source: str, rate: float) -> dict[str, Any]:
     return report(rate, "probe") | {"trained": found, "timings_s": {"train": 9.0, "probe": 4.5}}
 
 
-def training(objects: MemoryBucket, rate: float, **changes: Any) -> tuple[list[Outcome], Candidate]:
+def training(
+    objects: MemoryBucket, rate: float, tried: frozenset[str] = frozenset(), **changes: Any
+) -> tuple[list[Outcome], Candidate]:
     """Run an attempt of one trial and a training; return its outcomes and the source that was trained."""
     tuned = Candidate(write_codec(strongest()))
     planner = SearchPlanner(objects, 1, 300.0, trains=True)
@@ -213,7 +218,7 @@ def training(objects: MemoryBucket, rate: float, **changes: Any) -> tuple[list[O
     assert isinstance(first, Draft) and isinstance(second, Draft)
     answer = trained(second.candidate.source, rate)
     answer["trained"] |= changes
-    third = [planner.step(context(2, answer, tuned)).outcome for _ in range(2)]
+    third = [planner.step(context(2, answer, tuned, tried)).outcome for _ in range(2)]
     assert third[0] == third[1]
     return [first, second, third[0]], first.candidate
 
@@ -233,6 +238,14 @@ def test_the_best_trial_is_trained_and_proposed_if_that_is_better() -> None:
 def test_the_untrained_source_is_proposed_if_training_costs_rate() -> None:
     (_, _, third), source = training(bucket(Candidate(write_codec(strongest()))), -2.9)
     assert isinstance(third, Proposal) and third.candidate == source
+
+
+def test_the_untrained_source_is_proposed_if_training_leads_to_one_that_was_tested() -> None:
+    (*_, best), source = training(bucket(Candidate(write_codec(strongest()))), -3.4)
+    assert isinstance(best, Proposal) and best.candidate != source
+    tested = frozenset({best.candidate.normalised_sha256})
+    (*_, other), _ = training(bucket(Candidate(write_codec(strongest()))), -3.4, tested)
+    assert isinstance(other, Proposal) and other.candidate == source
 
 
 def test_edits_that_lead_to_another_source_than_the_measured_one_are_not_taken() -> None:

@@ -158,9 +158,10 @@ class SearchPlanner:
             if isinstance(proposal, Proposal):
                 notebook.add(proposal, titles_of(proposal.hypothesis))
                 return Step(Draft(proposal.candidate, probe=True))
-        best = notebook.best()
+        briefing = context.briefing()
+        best = notebook.best(briefing.tried)
         if best is None:
-            return Step(self.propose(context.briefing(), notebook.trials))
+            return Step(self.propose(briefing, notebook.trials))
         if self.trains and not notebook.trained and self._trainer(best):
             return Step(self._draft(notebook.add_training(best)))
         return Step(Proposal(self._candidate(best), best.hypothesis, best.summary, SEARCH))
@@ -174,12 +175,13 @@ class SearchPlanner:
         draw = random.Random(f"{briefing.seed}/{briefing.version}/{len(briefing.tried) + len(trials)}")
         ahead = _slot(briefing.attempt_id)
         probed = {trial.normalised_sha256 for trial in trials}
+        judged = _judged_bundles(briefing)
         most_settings = PROBED_SETTINGS if self.trials else MOST_SETTINGS
         for moves in _bundles(
             genome, _with_trials(read_lessons(briefing.outcomes), trials), draw, most_settings
         ):
             child = _apply(genome, moves)
-            if child in written:
+            if child in written or frozenset(move.title for move in moves) in judged:
                 continue
             if len(written) > MAX_WRITTEN:
                 break
@@ -204,6 +206,15 @@ class SearchPlanner:
     def _candidate(self, trial: Trial) -> Candidate:
         assert self.objects is not None  # it holds the trials
         return Candidate(artifacts.load_source(self.objects, trial.source_sha256))
+
+
+def _judged_bundles(briefing: Briefing) -> set[frozenset[str]]:
+    """Return the titles of each bundle that was judged against this incumbent, whatever its constants were."""
+    return {
+        frozenset(titles_of(attempt.hypothesis))
+        for attempt in briefing.outcomes
+        if attempt.planner == SEARCH and attempt.parent_version == briefing.version
+    }
 
 
 def _slot(attempt_id: str) -> int:

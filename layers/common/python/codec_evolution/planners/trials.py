@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -93,10 +93,18 @@ class Notebook:
         """Whether a trial has trained its constants, or tried to."""
         return any(trial.trains for trial in self.trials)
 
-    def best(self) -> Trial | None:
-        """Return the trial with the lowest rate, or None if none has one."""
+    def best(self, tried: Set[str] = frozenset()) -> Trial | None:
+        """Return the trial with the lowest rate, or None if none has one.
+
+        Parameters
+        ----------
+        tried
+            `Candidate.normalised_sha256` of sources that need no other test, which training can lead to.
+        """
         measured = [
-            (trial.rate, number) for number, trial in enumerate(self.trials) if trial.rate is not None
+            (trial.rate, number)
+            for number, trial in enumerate(self.trials)
+            if trial.rate is not None and trial.normalised_sha256 not in tried
         ]
         return self.trials[min(measured)[1]] if measured else None
 
