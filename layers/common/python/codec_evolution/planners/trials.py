@@ -93,7 +93,7 @@ class Notebook:
         """Whether a trial has trained its constants, or tried to."""
         return any(trial.trains for trial in self.trials)
 
-    def best(self, tried: Set[str] = frozenset()) -> Trial | None:
+    def best(self, tried: Set[str]) -> Trial | None:
         """Return the trial with the lowest rate, or None if none has one.
 
         Parameters
