@@ -124,43 +124,41 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     ClipError
         The file is missing, is not JSON, or an entry lacks a field or has a wrong role or window count.
     """
-    entries = _read(path)["clips"]
-    for entry in entries:
-        missing = {"name", "role", "fps", "content", "licence", "pictures", "windows"} - entry.keys()
-        if missing:
-            raise ClipError(f"{path.name}: clip {entry.get('name', '?')} lacks {', '.join(sorted(missing))}")
-        if entry["role"] not in ROLES:
-            raise ClipError(f"{path.name}: clip {entry['name']}: role must be one of {', '.join(ROLES)}")
-        if len(entry["windows"]) != WINDOWS_PER_CLIP:
-            raise ClipError(f"{path.name}: clip {entry['name']} must have {WINDOWS_PER_CLIP} windows")
-    return entries
-
-
-def read_smoke_size(path: Path) -> tuple[int, int]:
-    """Read height and width of the smoke stage's frames from a manifest file, `SMOKE_SIZE` where it names none.
-
-    Raises
-    ------
-    ClipError
-        The file is missing or no manifest, or the size is none.
-    """
-    size = _read(path).get("smoke_size", list(SMOKE_SIZE))
-    if not (
-        isinstance(size, list) and len(size) == 2 and all(type(n) is int and n in _SMOKE_SIDES for n in size)
-    ):
-        sides = f"{_SMOKE_SIDES[0]} to {_SMOKE_SIDES[-1]}"
-        raise ClipError(f"{path.name}: smoke_size must be a list of height and width, each {sides}")
-    return size[0], size[1]
+    return _entries(path.name, _read(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        return {**manifest, "clips": manifest["clips"]}
+        manifest["clips"]  # a manifest has some
     except FileNotFoundError:
         raise ClipError(f"{path.name}: no such manifest in {path.parent}") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ClipError(f"{path.name}: not a clip manifest ({error})") from error
+    return manifest
+
+
+def _entries(name: str, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    entries = manifest["clips"]
+    for entry in entries:
+        missing = {"name", "role", "fps", "content", "licence", "pictures", "windows"} - entry.keys()
+        if missing:
+            raise ClipError(f"{name}: clip {entry.get('name', '?')} lacks {', '.join(sorted(missing))}")
+        if entry["role"] not in ROLES:
+            raise ClipError(f"{name}: clip {entry['name']}: role must be one of {', '.join(ROLES)}")
+        if len(entry["windows"]) != WINDOWS_PER_CLIP:
+            raise ClipError(f"{name}: clip {entry['name']} must have {WINDOWS_PER_CLIP} windows")
+    return entries
+
+
+def _smoke_size(name: str, manifest: dict[str, Any]) -> tuple[int, int]:
+    size = manifest.get("smoke_size", list(SMOKE_SIZE))
+    if not (
+        isinstance(size, list) and len(size) == 2 and all(type(n) is int and n in _SMOKE_SIDES for n in size)
+    ):
+        sides = f"{_SMOKE_SIDES[0]} to {_SMOKE_SIDES[-1]}"
+        raise ClipError(f"{name}: smoke_size must be a list of height and width, each {sides}")
+    return size[0], size[1]
 
 
 def _clip(entry: dict[str, Any]) -> Clip:
@@ -204,12 +202,19 @@ class ClipSet:
     clips : tuple of Clip
     smoke_size : tuple of int
         Height and width of the smoke stage's frames.
+
+    Raises
+    ------
+    ClipError
+        As of `read_manifest`, or the manifest's ``smoke_size`` is not one.
     """
 
     def __init__(self, directory: Path = CLIP_DIRECTORY) -> None:
         self.directory = directory
-        entries = read_manifest(directory / "manifest.json")
-        self.smoke_size = read_smoke_size(directory / "manifest.json")
+        path = directory / "manifest.json"
+        manifest = _read(path)
+        entries = _entries(path.name, manifest)
+        self.smoke_size = _smoke_size(path.name, manifest)
         added = directory / "windows" / "added.json"
         if added.exists():
             entries = entries + read_manifest(added)
