@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from typing import Any
@@ -17,6 +15,7 @@ from codec_evolution.planners.grammar.writer import write_codec
 from codec_evolution.planners.parts import parts, strongest, without
 from codec_sandbox.clips import ClipSet
 
+from tests.bench.one_thread import figures_of
 from tests.unit.planners.codec_runs import decode, encode, load
 
 FRAMES = 3
@@ -65,10 +64,7 @@ def shares() -> dict[str, Any]:
 
 def measure() -> dict[str, Any]:
     """Return the shares, as of `shares`, by a process whose libraries have one thread, as in the sandbox."""
-    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [sys.executable, "-m", "tests.bench.bench_parts"]
-    done = subprocess.run(command, env={**os.environ, **one}, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout)
+    return figures_of("tests.bench.bench_parts")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ sandbox. ``python -m tests.bench.bench_speed FILE`` measures another codec besid
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ from codec_sandbox.quality import psnr_yuv
 from infra.local.shipped import ShippedLineage
 from infra.workbench.references import ANCHOR, ENCODERS
 from infra.workbench.video import decode_planes, encode, planes_to_rgb
+from tests.bench.one_thread import figures_of
 from tests.unit.planners.codec_runs import config, load
 
 CHILD = "--in-this-process"
@@ -168,10 +167,7 @@ def measured(further: list[Path]) -> dict[str, Any]:
 
 def measure(further: Sequence[str] = ()) -> dict[str, Any]:
     """Return the figures of a process in which numpy has one thread, as it has in the sandbox."""
-    command = [sys.executable, "-m", "tests.bench.bench_speed", CHILD, *further]
-    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run(command, env=os.environ | one, stdout=subprocess.PIPE, timeout=1800, check=True)
-    return json.loads(done.stdout)
+    return figures_of("tests.bench.bench_speed", CHILD, *further)
 
 
 if __name__ == "__main__":
