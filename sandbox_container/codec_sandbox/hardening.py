@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
+from codec_sandbox.lean_torch import torch
 from codec_sandbox.renaming import SUFFIX
 
 _kept: list[object] = []

@@ -11,7 +11,6 @@ import importlib.machinery
 import importlib.util
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 MODULES = [  # every module that a candidate may be allowed, and what those import on first use
@@ -104,8 +103,7 @@ def import_libraries(packages: str = "") -> None:
     ImportError
         A package that is there cannot be imported.
     """
-    importlib.import_module("torch")
-    _leave_out_compiler()
+    importlib.import_module("codec_sandbox.lean_torch").leave_out_compiler()
     for name in MODULES:
         importlib.import_module(name)
     with contextlib.suppress(
@@ -121,31 +119,6 @@ def import_libraries(packages: str = "") -> None:
     cv2.setNumThreads(1)
     # A worker cannot start a second thread. Asking for more, as much code does, must not end it.
     torch.set_num_threads = torch.set_num_interop_threads = cv2.setNumThreads = _one_thread
-
-
-def _leave_out_compiler() -> None:
-    """Put stand-ins where torch would import its compiler: 0.9 s and 340 modules.
-
-    Optimizers only tell it what not to compile, and `torch.use_deterministic_algorithms` sets an option of it. No
-    policy can allow it, and a worker could not run it.
-    """
-    torch: Any = sys.modules["torch"]
-    compiler: Any = types.ModuleType("torch._dynamo")
-    compiler.disable = _as_it_is
-    compiler.graph_break = _not_compiled
-    backend: Any = types.ModuleType("torch._inductor")
-    backend.config = types.ModuleType("torch._inductor.config")
-    torch._dynamo, torch._inductor = compiler, backend
-    sys.modules.update({each.__name__: each for each in (compiler, backend, backend.config)})
-
-
-def _as_it_is(function: Callable[..., Any], *options: Any, **more: Any) -> Callable[..., Any]:
-    """Stand in for exempting a function from compilation: nothing is compiled."""
-    return function
-
-
-def _not_compiled() -> None:
-    """Stand in for interrupting a compilation."""
 
 
 def import_torchvision() -> None:

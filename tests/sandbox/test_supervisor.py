@@ -109,11 +109,12 @@ def test_a_source_that_is_loaded_again_is_compiled_once_and_fails_as_before(
     }
 
 
-def test_a_worker_does_not_hold_torchs_compiler(supervisor: Supervisor):
+def test_a_worker_does_not_hold_torchs_compiler_nor_its_shapes_without_data(supervisor: Supervisor):
+    left_out = ("torch._dynamo", "torch._inductor", "torch._decomp", "torch._refs", "torch._meta_")
     lines = (
         "import sys",
         "def held(frame, frame_index, config):",
-        "    found = [m for name, m in sys.modules.items() if name.startswith(('torch._dynamo', 'torch._inductor'))]",
+        f"    found = [m for name, m in sys.modules.items() if name.startswith({left_out})]",
         "    return [m.__name__ for m in found if m.__spec__ is not None]",
     )
     with supervisor.worker_for_call("\n".join(lines).encode(), None, LIMITS) as worker:
