@@ -217,16 +217,20 @@ def planes_to_rgb(planes: list[np.ndarray], scale: int = 1) -> np.ndarray:
         (H // scale, W // scale, 3) uint8.
     """
     if scale == 1:
-        luma = planes[0].astype(np.float64)
-        cb, cr = (np.repeat(np.repeat(p.astype(np.float64), 2, axis=0), 2, axis=1) for p in planes[1:])
+        luma, cb, cr = (plane.astype(np.float64) for plane in planes)
     else:
         luma = _shrink(planes[0], scale)
         cb, cr = (_shrink(plane, scale // 2)[: luma.shape[0], : luma.shape[1]] for plane in planes[1:])
     luma = (luma - 16.0) * (255.0 / 219.0)
     cb, cr = (cb - 128.0) * (255.0 / 224.0), (cr - 128.0) * (255.0 / 224.0)
+    if scale == 1:
+        cb, cr = (plane.repeat(2, axis=0).repeat(2, axis=1) for plane in (cb, cr))
     red, blue = luma + 1.5748 * cr, luma + 1.8556 * cb
     green = (luma - 0.2126 * red - 0.0722 * blue) / 0.7152
-    return np.clip(np.rint(np.stack([red, green, blue], axis=-1)), 0, 255).astype(np.uint8)
+    image = np.empty((*luma.shape, 3), np.uint8)
+    for channel, plane in enumerate((red, green, blue)):
+        image[..., channel] = np.clip(np.rint(plane, out=plane), 0, 255, out=plane)
+    return image
 
 
 def rgb_to_planes(frame: np.ndarray) -> list[np.ndarray]:
