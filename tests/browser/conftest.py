@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+"""The first one draws pages as the others do, without a browser's own windows: half of the time."""
+
 HOW = (
     "the browser tests did NOT run: there is no Chromium on this machine. "
-    "Get one with: apt-get install chromium (Debian), or .venv/bin/playwright install chromium; "
+    "Get one with: apt-get install chromium-headless-shell (Debian), or .venv/bin/playwright install chromium; "
     "or name one in the variable CHROMIUM"
 )
 
