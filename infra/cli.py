@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -44,6 +45,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; a `UserError` becomes one sentence on standard error and exit status 2."""
+    # The import of numpy would start a thread of its BLAS for each core, which spins: half of its CPU time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except UserError as error:

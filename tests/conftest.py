@@ -14,6 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from infra.settings import Settings
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""numpy's other threads would spin beside the tests of other processes."""
+
 ROOT = Path(__file__).resolve().parents[1]
 TOGETHER = tuple(f"tests/sandbox/test_{name}.py" for name in ("attacks", "hardening", "supervisor", "walls"))
 """Tests that look at what others of them leave on the machine: one process runs them all, one after the other."""

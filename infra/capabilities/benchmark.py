@@ -32,6 +32,9 @@ WINDOW_CORES_VARIABLE = "CODEC_SANDBOX_WINDOW_CORES"
 PACKAGES_VARIABLE = "CODEC_SANDBOX_PACKAGES"
 """Folder of the packages that a person has approved for candidates: in the image, that of all packages."""
 
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""For the handler's own numpy: the others would spin, from the import on, beside the workers that are measured."""
+
 TASK_ROOT = "/var/task"
 """Where Lambda's images have the function."""
 
@@ -94,6 +97,7 @@ class Benchmark(Construct):
                 CORES_VARIABLE: str(CORES),
                 WINDOW_CORES_VARIABLE: str(CORES),
                 PACKAGES_VARIABLE: TASK_ROOT,
+                **ONE_BLAS_THREAD,
             },
             ephemeral_storage_size=Size.mebibytes(SCRATCH_MB),
             vpc=self.vpc,

@@ -55,6 +55,7 @@ def test_the_sandbox_function_is_bounded_and_knows_nothing(app_resources: Resour
     assert benchmark["Environment"]["Variables"] == {
         "CODEC_SANDBOX_LIBRARY_CODECS": "off",
         "CODEC_SANDBOX_CORES": "2",
+        "OPENBLAS_NUM_THREADS": "1",
         "CODEC_SANDBOX_WINDOW_CORES": "2",
         "CODEC_SANDBOX_PACKAGES": "/var/task",
     }

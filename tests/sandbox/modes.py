@@ -59,6 +59,7 @@ def run(mode: Mode, script: Path, arguments: list[str], seconds: float) -> subpr
         "PYTHONPATH": os.pathsep.join([str(SANDBOX), site, str(HERE)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "CANARY_SECRET": "CANARY-7f3a",
+        "OPENBLAS_NUM_THREADS": "1",
         **({"AWS_LAMBDA_FUNCTION_NAME": "simulated"} if mode.lambda_policy else {}),
     }
     drop = mode.user == "unprivileged" and not mode.lambda_policy and os.geteuid() == 0
