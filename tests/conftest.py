@@ -21,21 +21,45 @@ ROOT = Path(__file__).resolve().parents[1]
 TOGETHER = tuple(f"tests/sandbox/test_{name}.py" for name in ("attacks", "hardening", "supervisor", "walls"))
 """Tests that look at what others of them leave on the machine: one process runs them all, one after the other."""
 
+ON_ONE_STACK = tuple(
+    f"tests/integration/test_{name}.py"
+    for name in (
+        "audit_map",
+        "audits",
+        "benchmark_for_people",
+        "benchmark_handler",
+        "candidate_packages",
+        "conclusion",
+        "deployment",
+        "films",
+        "framework_hosts",
+        "framework_outbox",
+        "leftovers",
+        "operate",
+        "operate_on_aws",
+        "page",
+        "publish_image",
+        "queries",
+        "smoke",
+        "tables",
+        "windows_map",
+    )
+)
+"""Tests on the stack of the fixture ``session``: one process runs them all, and starts it once."""
+
 LONGEST = (
     "tests/sandbox/test_attacks.py",
+    *ON_ONE_STACK,
     "tests/integration/test_loop.py",
     "tests/integration/test_claude_cycle.py",
     "tests/integration/test_claude_experiments.py",
     "tests/browser/test_page_in_chromium.py",
     "tests/integration/test_framework_scenario.py",
     "tests/unit/planners/test_grammar.py",
-    "tests/integration/test_framework_hosts.py",
     "tests/integration/test_cli_codecs.py",
     "tests/integration/test_benchmark.py",
     "tests/chaos/test_chaos.py",
-    "tests/integration/test_benchmark_for_people.py",
     "tests/integration/test_clips_setup.py",
-    "tests/integration/test_candidate_packages.py",
 )
 """Files that take minutes: a process that began one last would end long after the others."""
 
@@ -53,7 +77,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneFileAtATime(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return TOGETHER[0] if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+            for group in (TOGETHER, ON_ONE_STACK):
+                if nodeid.startswith(group):
+                    return group[0]
+            return super()._split_scope(nodeid)
 
     config.option.loadscopereorder = False
     return OneFileAtATime(config, log)

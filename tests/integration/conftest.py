@@ -7,15 +7,16 @@ import pytest
 from codec_sandbox.template import TEMPLATE_VARIABLE
 from codec_sandbox.template_process import template
 
-from infra.local.session import Session, open_session
+from infra.local.session import Session
+from tests.support.measuring import measuring_session
 
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def session(tmp_path_factory) -> Iterator[Session]:
+def session(tmp_path_factory, short_clips) -> Iterator[Session]:
     """The deployed app in the emulator."""
-    with open_session(tmp_path_factory.mktemp("state"), {}, lambda text: None) as opened:
+    with measuring_session(tmp_path_factory.mktemp("state"), {}) as opened:
         yield opened
 
 

@@ -11,8 +11,9 @@ from codec_evolution.framework import modifications as states
 
 from infra.commands.framework_calls import invoke, modifications_of
 from infra.local.host import LocalHostFiles
-from infra.local.session import LINEAGE, open_session, replay_lost_modifications
+from infra.local.session import LINEAGE, replay_lost_modifications
 from tests.integration.framework import modify, operator
+from tests.support.measuring import measuring_session
 
 POLICY = "layers/common/python/codec_evolution/data/language_policy.toml"
 SEARCH = "layers/common/python/codec_evolution/planners/search.py"
@@ -20,11 +21,11 @@ WITHOUT = {"search": '"bool", "bytearray", "bytes",', "replace": '"bool", "bytes
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory) -> dict[str, Any]:
+def killed(tmp_path_factory, short_clips) -> dict[str, Any]:
     """What a session had recorded when its emulator was killed, and the session after it."""
     state_dir = tmp_path_factory.mktemp("killed")
     told: dict[str, Any] = {}
-    with open_session(state_dir, {}, lambda text: None) as session:
+    with measuring_session(state_dir, {}) as session:
         items = {
             "changed": operator(session, "modify_framework_file", modify(POLICY, "search_replace", WITHOUT)),
             "live": operator(session, "restart_orchestrator", {}),
@@ -44,7 +45,7 @@ def killed(tmp_path_factory) -> dict[str, Any]:
         told["all"] = dict(table.states())
         os.kill(session.emulator_pid, signal.SIGKILL)
     notes: list[str] = []
-    with open_session(state_dir, {}, notes.append) as session:
+    with measuring_session(state_dir, {}, notes.append) as session:
         yield told | {"session": session, "notes": notes}
 
 
