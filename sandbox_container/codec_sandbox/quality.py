@@ -61,7 +61,9 @@ def _plane_psnr(difference: Plane) -> float:
 
 
 def _halved(plane: Plane) -> Plane:
-    plane = np.pad(plane, ((0, plane.shape[0] % 2), (0, plane.shape[1] % 2)), mode="edge")
+    rows, columns = plane.shape
+    if rows % 2 or columns % 2:
+        plane = np.pad(plane, ((0, rows % 2), (0, columns % 2)), mode="edge")
     return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) * np.float32(0.25)
 
 
