@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local.synthesis import WITHOUT_VALIDATION
 from infra.settings import Settings
 from tests.support.assemblies import CROWD, PLAIN
 from tests.support.templates import named
+
+os.environ.update(WITHOUT_VALIDATION)  # before a test imports the CDK, whose Node.js keeps the environment of its start
 
 Resources = dict[str, dict[str, Any]]
 

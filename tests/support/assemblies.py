@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.local.synthesis import LOCAL_CONTEXT, ROOT, SEARCH_PATH
+from infra.local.synthesis import LOCAL_CONTEXT, ROOT, SEARCH_PATH, WITHOUT_VALIDATION
 from infra.settings import Settings
 
 PLAIN = Settings(slots=3)
@@ -77,6 +77,7 @@ def synthesised(folder: Path, settings: Settings, *, whole_run: bool) -> Path:
 def _make(folder: Path, names: list[str]) -> None:
     environment = {
         **os.environ,
+        **WITHOUT_VALIDATION,
         "PATH": SEARCH_PATH,
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
