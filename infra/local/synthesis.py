@@ -49,6 +49,7 @@ LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging":
 WITHOUT_VALIDATION = {"CDK_VALIDATION": "false"}
 """Environment of a synthesis for local use, and of tests. The CDK's own check of what it wrote, 10 of 16 CPU seconds,
 is for what is deployed; tests have cfn-lint and cdk-nag check the templates."""
+
 _TIMEOUT_S = 300
 SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 """Search path for programs: first beside the interpreter, where `make setup` installs Node if the system has none."""

@@ -15,9 +15,8 @@ from infra.settings import Settings
 from tests.support.assemblies import CROWD, PLAIN
 from tests.support.templates import named
 
-os.environ.update(
-    WITHOUT_VALIDATION
-)  # before a test imports the CDK, whose Node.js keeps the environment of its start
+# Before a test imports the CDK, whose Node.js keeps the environment of its start.
+os.environ.update(WITHOUT_VALIDATION)
 
 Resources = dict[str, dict[str, Any]]
 
