@@ -403,19 +403,23 @@ def test_a_film_is_streamed_and_never_held_whole(supervisor: Supervisor, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def coded_once() -> Iterator[None]:
+def coded() -> list[showcase.Showcase]:
+    """The windows that the first test of them codes."""
+    return []
+
+
+@pytest.fixture
+def coded_once(coded: list[showcase.Showcase], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let both kinds of files be drawn of windows that were coded once, with fewer rates of x265 tried."""
-    coded, showcases = [], showcase.showcases
+    showcases = showcase.showcases
 
     def once(*arguments: Any, **options: Any) -> list[showcase.Showcase]:
         if not coded:
-            coded.append(showcases(*arguments, **options))
-        return coded[0]
+            coded.extend(showcases(*arguments, **options))
+        return coded
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(showcase, "_CRF_TENTHS", (120, 280))
-        patch.setattr(showcase, "showcases", once)
-        yield
+    monkeypatch.setattr(showcase, "_CRF_TENTHS", (120, 280))
+    monkeypatch.setattr(showcase, "showcases", once)
 
 
 @pytest.mark.parametrize("ending", ["png", "html"])
