@@ -46,13 +46,17 @@ _INPUTS = (
 LOCAL_CONTEXT = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
 """Of a local assembly: nothing is bundled or copied."""
 
-WITHOUT_VALIDATION = {"CDK_VALIDATION": "false"}
-"""Environment of a synthesis for local use, and of tests. The CDK's own check of what it wrote, 10 of 16 CPU seconds,
-is for what is deployed; tests have cfn-lint and cdk-nag check the templates."""
-
 _TIMEOUT_S = 300
 SEARCH_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 """Search path for programs: first beside the interpreter, where `make setup` installs Node if the system has none."""
+
+CDK_ENVIRONMENT = {
+    "PATH": SEARCH_PATH,
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+    "CDK_VALIDATION": "false",
+}
+"""Of a synthesis for local use, and of tests. The CDK's own check of what it wrote, 10 of 16 CPU seconds, is for what
+is deployed; tests have cfn-lint and cdk-nag check the templates."""
 
 
 def synthesise(cache: Path, settings: Settings) -> Path:
@@ -104,11 +108,9 @@ def _run_app(output: Path, settings: Settings) -> None:
     context |= LOCAL_CONTEXT | dict(settings.to_context())
     environment = {
         **os.environ,
-        **WITHOUT_VALIDATION,
-        "PATH": SEARCH_PATH,
+        **CDK_ENVIRONMENT,
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_OUTDIR": str(output),
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
     try:
         done = subprocess.run(

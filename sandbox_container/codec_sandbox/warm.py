@@ -103,7 +103,10 @@ def import_libraries(packages: str = "") -> None:
     ImportError
         A package that is there cannot be imported.
     """
-    importlib.import_module("codec_sandbox.lean_torch").leave_out_compiler()
+    # Here, because this module is also imported for its names, by what needs no library.
+    from codec_sandbox.lean_torch import leave_out_compiler, torch
+
+    leave_out_compiler()
     for name in MODULES:
         importlib.import_module(name)
     with contextlib.suppress(
@@ -112,7 +115,6 @@ def import_libraries(packages: str = "") -> None:
         import_torchvision()
     import_packages(packages)
     import cv2
-    import torch
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.synthesis import WITHOUT_VALIDATION
+from infra.local.synthesis import CDK_ENVIRONMENT
 from infra.settings import Settings
 from tests.support.assemblies import CROWD, PLAIN
 from tests.support.templates import named
 
 # Before a test imports the CDK, whose Node.js keeps the environment of its start.
-os.environ.update(WITHOUT_VALIDATION)
+os.environ.update(CDK_ENVIRONMENT)
 
 Resources = dict[str, dict[str, Any]]
 

@@ -11,8 +11,7 @@ from constructs import IConstruct
 
 from infra import nag
 from infra.app import build, default_context, main
-
-LOCAL = {"aws:cdk:bundling-stacks": [], "aws:cdk:disable-asset-staging": True}
+from infra.local.synthesis import LOCAL_CONTEXT
 
 
 class _Unheard:
@@ -39,7 +38,7 @@ def test_every_acknowledgement_answers_a_finding_and_every_finding_is_answered(
 ) -> None:
     unheard = _Unheard()
     monkeypatch.setattr(nag, "Validations", unheard)
-    app, _, _ = build(default_context() | LOCAL, str(tmp_path))
+    app, _, _ = build(default_context() | LOCAL_CONTEXT, str(tmp_path))
     with pytest.raises(RuntimeError):
         app.synth()
     found = nag.findings(tmp_path)

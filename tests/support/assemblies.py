@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.local.synthesis import LOCAL_CONTEXT, ROOT, SEARCH_PATH, WITHOUT_VALIDATION
+from infra.local.synthesis import CDK_ENVIRONMENT, LOCAL_CONTEXT, ROOT
 from infra.settings import Settings
 
 PLAIN = Settings(slots=3)
@@ -75,14 +75,8 @@ def synthesised(folder: Path, settings: Settings, *, whole_run: bool) -> Path:
 
 
 def _make(folder: Path, names: list[str]) -> None:
-    environment = {
-        **os.environ,
-        **WITHOUT_VALIDATION,
-        "PATH": SEARCH_PATH,
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
-    }
     command = [sys.executable, "-m", __name__, str(folder), *names]
-    subprocess.run(command, cwd=ROOT, env=environment, timeout=_TIMEOUT_S, check=True)
+    subprocess.run(command, cwd=ROOT, env=os.environ | CDK_ENVIRONMENT, timeout=_TIMEOUT_S, check=True)
 
 
 def main(folder: Path, names: list[str]) -> None:
