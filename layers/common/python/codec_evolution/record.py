@@ -113,7 +113,7 @@ Time = Annotated[str, AfterValidator(_iso_time)]
 """ISO 8601 in UTC."""
 
 
-class Attributes(BaseModel, frozen=True, strict=True, allow_inf_nan=False):
+class Attributes(BaseModel, frozen=True, strict=True, allow_inf_nan=False, defer_build=True):
     """Base of what is stored flat: exact types, no NaN or infinity, and an absent attribute stays absent."""
 
     @classmethod
