@@ -14,7 +14,7 @@ from codec_sandbox import walls
 from codec_sandbox.zygote_process import library_paths, resolved
 
 _PROGRAM = (
-    "import sys; sys.path[:0] = sys.argv[3:]; from codec_sandbox.template import main; "
+    "import gc, sys; gc.disable(); sys.path[:0] = sys.argv[3:]; from codec_sandbox.template import main; "
     "main(int(sys.argv[1]), sys.argv[2])"
 )
 _END_S = 5.0

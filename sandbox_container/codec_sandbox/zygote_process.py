@@ -27,7 +27,7 @@ ANSWER_S = 5.0
 """Longest wait for a reply of the zygote, in seconds."""
 
 _PROGRAM = (
-    "import sys; sys.path[:0] = sys.argv[3:]; from codec_sandbox.zygote import main; "
+    "import gc, sys; gc.disable(); sys.path[:0] = sys.argv[3:]; from codec_sandbox.zygote import main; "
     "main(int(sys.argv[1]), sys.argv[2])"
 )
 
