@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from codec_evolution.planners.constants import VARIANTS, named_constants
@@ -97,26 +96,19 @@ def tunable() -> str:
     return source
 
 
-def planned(state_dir: Path, script: Script) -> dict:
-    """Run one cycle; return the record of the attempt that Claude planned."""
-    with MessagesApi(script) as server:
-        done = run(state_dir, server.url, KEY, "--cycles", "1")
-    assert done.returncode == 0, done.stderr[-3000:]
-    attempts = json.loads(done.stdout)["cycles"][0]["attempts"]
-    return next(each for each in attempts if each.get("planner") == "claude")
+def near_miss_of(calls: list[dict]) -> str:
+    """Return the near miss that the second conversation is told of."""
+    told = json.dumps(calls[1]["messages"][0]["content"])
+    found = re.search(r"([0-9T:.-]+Z#\d+), BD-rate against the incumbent", told)
+    assert found, told
+    return found[1]
 
 
 @pytest.fixture(scope="module")
-def state_dir(tmp_path_factory, short_clips) -> Path:
-    """The directory of an evolution that the conversations go through."""
-    path = tmp_path_factory.mktemp("experiments")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture(scope="module")
-def near_miss(state_dir) -> dict:
-    """An attempt before it, which gained too little."""
+def conversations(tmp_path_factory, short_clips) -> tuple[list[dict], Script]:
+    """Two cycles of one run: the attempts that Claude planned, and what was said."""
+    state_dir = tmp_path_factory.mktemp("experiments")
+    state_dir.chmod(0o755)
     edit = dict(zip(("search", "replace"), DEAD_ZONE, strict=True))
     submission = {
         "hypothesis": "Small coefficients are not worth their bits; expect a few percent less rate.",
@@ -125,45 +117,62 @@ def near_miss(state_dir) -> dict:
         "base": "incumbent",
         "edits": [edit],
     }
-    turn = {"reply": {"tools": [{"name": "submit_codec", "input": submission}]}}
-    return planned(state_dir, Script(turns=[turn], api_key=KEY))
-
-
-@pytest.fixture(scope="module")
-def attempt(state_dir, near_miss) -> tuple[dict, Script]:
-    """The attempt that Claude planned, and the conversation."""
     edits = [{"search": old, "replace": new} for old, new in EDITS]
-    values = {"NEAR_MISS": near_miss["attempt_id"], "EDITS": edits, "TRAINER": TRAINER}
+    values = {"NEAR_MISS": near_miss_of, "EDITS": edits, "TRAINER": TRAINER}
     script = Script.read(SCRIPT, values=values, api_key=KEY)
-    return planned(state_dir, script), script
+    script.turns.insert(0, {"reply": {"tools": [{"name": "submit_codec", "input": submission}]}})
+    with MessagesApi(script) as server:
+        done = run(state_dir, server.url, KEY, "--cycles", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    cycles = json.loads(done.stdout)["cycles"]
+    attempts = [each for cycle in cycles for each in cycle["attempts"] if each.get("planner") == "claude"]
+    assert len(attempts) == 2, attempts
+    return attempts, script
+
+
+@pytest.fixture
+def near_miss(conversations) -> dict:
+    """The first attempt, which gained too little."""
+    return conversations[0][0]
+
+
+@pytest.fixture
+def attempt(conversations) -> tuple[dict, list[dict]]:
+    """The second attempt, and what the model was sent for it."""
+    attempts, script = conversations
+    return attempts[1], script.calls[1:]
 
 
 def test_what_gains_too_little_is_a_near_miss_that_the_next_attempt_is_shown(near_miss, attempt):
-    _, script = attempt
+    _, calls = attempt
     assert near_miss["status"] == "rejected"
     assert -10 < near_miss["bd_rate_vs_incumbent"] < 0
-    told = json.dumps(script.calls[0]["messages"][0]["content"])
+    told = json.dumps(calls[0]["messages"][0]["content"])
     assert f"{near_miss['attempt_id']}, BD-rate against the incumbent" in told
 
 
-def test_it_carries_the_near_miss_on_measures_tunes_trains_reads_a_part_and_is_adopted(attempt):
-    record, script = attempt
-    assert script.missed == [] and len(script.calls) == 5
+def test_it_carries_the_near_miss_on_measures_tunes_trains_reads_a_part_and_is_adopted(
+    conversations, near_miss, attempt
+):
+    _, script = conversations
+    record, calls = attempt
+    assert script.missed == [] and len(calls) == 5
+    assert near_miss_of(script.calls) == near_miss["attempt_id"]
     assert (record["status"], record.get("adopted_version")) == ("adopted", 1), record
     assert record["role"] and record["probes"] == 3
 
 
 def test_the_tuned_numbers_are_in_the_adopted_source(attempt):
-    _, script = attempt
-    told = script.calls[2]["messages"][-1]["content"][0]["content"]
+    _, calls = attempt
+    told = calls[2]["messages"][-1]["content"][0]["content"]
     rows = [line for line in told.splitlines() if line.startswith("| rounding ")]
     assert len(rows) == VARIANTS - 1 and "as in the source" in told
     assert "failed" not in told, told
 
 
 def test_the_trained_table_is_in_the_adopted_source_and_never_passes_through_the_model(attempt):
-    record, script = attempt
-    told = script.calls[3]["messages"][-1]["content"][0]["content"]
+    record, calls = attempt
+    told = calls[3]["messages"][-1]["content"][0]["content"]
     assert re.search(r"Trained in \d+ CPU seconds on bunny/\d.*: BIAS int8 \(64\), \d+ characters", told)
     untrained = changes_text(changes(BASELINE.read_text("utf-8"), tunable()))
     empty, found = (re.search(r"\bBIAS (->\w+);", text) for text in (untrained, record["changes"]))

@@ -92,6 +92,8 @@ class Script:
 
     Attributes
     ----------
+    values
+        What a turn names with a dollar sign; a function gets the calls up to then.
     repeat
         Start again after the last turn instead of refusing.
     calls
@@ -142,7 +144,8 @@ class Script:
 
     def _filled(self, node: Any) -> Any:
         if isinstance(node, str) and node.startswith("$"):
-            return self.values.get(node[1:], node)
+            value = self.values.get(node[1:], node)
+            return value(self.calls) if callable(value) else value
         if isinstance(node, list):
             return [self._filled(each) for each in node]
         if isinstance(node, dict):
