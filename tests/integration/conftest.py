@@ -20,11 +20,18 @@ def session(tmp_path_factory, short_clips) -> Iterator[Session]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def zygote_template() -> Iterator[str]:
+    """The socket of a template that forks zygotes."""
+    with template() as path:
+        yield path
+
+
 @pytest.fixture(scope="module")
-def forked_zygotes() -> Iterator[None]:
+def forked_zygotes(zygote_template) -> Iterator[None]:
     """Spare each sandbox of a module's tests the import of the libraries, as a run spares its functions."""
-    with template() as path, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(TEMPLATE_VARIABLE, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TEMPLATE_VARIABLE, zygote_template)
         yield
 
 

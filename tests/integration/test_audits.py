@@ -31,6 +31,7 @@ from tests.integration.test_films import X264, make
 
 VERSION_0 = "sandbox_container/codecs/version_0.py"
 SIZE, FRAMES, SEGMENTS = "176x144", 3, 2
+pytestmark = pytest.mark.usefixtures("forked_zygotes")
 
 
 def audit(video: Path, *options: object) -> Result:

@@ -35,13 +35,13 @@ UNSMOKED = ("validate", "screen", "measure")
 """Without the 1080p frames of smoke, which are the slow part of so small a measurement."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clips():
     ensure_clips()
     return ClipSet()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small_clips(clips, tmp_path_factory):
     """The real windows cut to a few blocks and four frames."""
     directory = tmp_path_factory.mktemp("clips")
@@ -66,13 +66,13 @@ def small_clips(clips, tmp_path_factory):
     return ClipSet(directory)
 
 
-@pytest.fixture(scope="session")
-def supervisor():
+@pytest.fixture(scope="module")
+def supervisor(forked_zygotes):
     with Supervisor() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small(supervisor, small_clips):
     return Benchmark(supervisor, small_clips, References(small_clips.directory))
 
@@ -100,12 +100,12 @@ def contest(benchmark, source, train=None):
     return Contest(Report.model_validate(train), Report.model_validate(held_out))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def incumbent(small):
     return contest(small, version_0())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def of_cheat(small):
     """A function from a cheat to its report; each is measured once."""
 
@@ -135,7 +135,7 @@ def test_a_cheat_loses_with_the_named_reason(cheat, of_cheat, incumbent):
         assert cheat.message in verdict.reason
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def learnt(small):
     """Packets of the training frames at the qualities for which a source has room."""
     packets = {}
@@ -188,7 +188,7 @@ def test_a_codec_that_fails_on_the_held_out_clips_only_is_not_adopted(small, inc
     assert "city" not in verdict.reason
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def motion(small):
     """The report of a better codec on the training windows."""
     return measured(small, honest("motion", small.clips))
@@ -255,12 +255,12 @@ def test_points_measured_before_a_failure_are_kept(of_cheat):
     assert report["packets_sha256"] == {}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def short(supervisor, short_clips):
     return Benchmark(supervisor, ClipSet(short_clips), References(short_clips))
 
 
-@pytest.fixture(scope="session", params=HONEST)
+@pytest.fixture(scope="module", params=HONEST)
 def measured_clips(request, short):
     """Each codec but version 0, which `test_benchmark_for_people` measures on the shipped clips."""
     return measure_source(short, honest(request.param, short.clips).encode()), short.clips

@@ -38,8 +38,8 @@ VERSION_0 = NamedCodec.of_file(CONTROL_SOURCE)
 pytestmark = pytest.mark.usefixtures("forked_zygotes")
 
 
-@pytest.fixture(scope="session")
-def outcome(tmp_path_factory):
+@pytest.fixture(scope="module")
+def outcome(forked_zygotes, tmp_path_factory):
     """Version 0, benchmarked once with all that can be asked for."""
     folder = tmp_path_factory.mktemp("benchmark")
     lines = []

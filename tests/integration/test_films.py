@@ -48,7 +48,7 @@ def make(
 
 
 @pytest.fixture(scope="module")
-def supervisor() -> Iterator[Supervisor]:
+def supervisor(forked_zygotes: None) -> Iterator[Supervisor]:
     with Supervisor() as started:
         yield started
 
