@@ -11,12 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codec_sandbox import walls
-from codec_sandbox.zygote_process import library_paths, resolved
+from codec_sandbox.zygote_process import command, resolved
 
-_PROGRAM = (
-    "import gc, sys; gc.disable(); sys.path[:0] = sys.argv[3:]; from codec_sandbox.template import main; "
-    "main(int(sys.argv[1]), sys.argv[2])"
-)
 _END_S = 5.0
 
 
@@ -40,9 +36,8 @@ def template(packages: str = "", python: str = sys.executable) -> Iterator[str]:
         path = Path(folder) / "template"
         listener.bind(str(path))
         listener.listen()
-        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(listener.fileno()), resolved(packages)]
         process = subprocess.Popen(
-            [*command, *library_paths()],
+            command(python, "template", listener.fileno(), resolved(packages)),
             env=walls.environment(),
             cwd="/",
             pass_fds=[listener.fileno()],

@@ -48,7 +48,7 @@ def prepare(packages: str) -> LargePages:
         del os.environ[name]  # cv2 and torch set some of their own
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the workers
-    gc.enable()  # off while the imports ran: it would take a tenth of their time
+    gc.enable()  # it was off while the imports ran, of whose time it would take a tenth
     return LargePages(_own_maps())
 
 

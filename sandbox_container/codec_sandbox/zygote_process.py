@@ -27,9 +27,25 @@ ANSWER_S = 5.0
 """Longest wait for a reply of the zygote, in seconds."""
 
 _PROGRAM = (
-    "import gc, sys; gc.disable(); sys.path[:0] = sys.argv[3:]; from codec_sandbox.zygote import main; "
+    "import gc, sys; gc.disable(); sys.path[:0] = sys.argv[3:]; from codec_sandbox.{module} import main; "
     "main(int(sys.argv[1]), sys.argv[2])"
 )
+"""Its imports make much and free nothing, so the collector is off until `codec_sandbox.zygote.prepare` is done."""
+
+
+def command(python: str, module: str, descriptor: int, packages: str) -> list[str]:
+    """Return the command line of ``zygote`` or ``template``, the modules of this package that a process is started for.
+
+    Parameters
+    ----------
+    python : str
+        Its interpreter.
+    descriptor, packages
+        Of the module's ``main``.
+    """
+    # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
+    program = _PROGRAM.format(module=module)
+    return [python, "-s", "-P", "-S", "-c", program, str(descriptor), packages, *library_paths()]
 
 
 def library_paths() -> list[str]:
@@ -130,10 +146,8 @@ class ZygoteProcess:
         self._await_ready()
 
     def _started(self, python: str, control: int) -> subprocess.Popen[bytes]:
-        # Not -I: it would ignore PYTHONHASHSEED, and the environment is ours.
-        command = [python, "-s", "-P", "-S", "-c", _PROGRAM, str(control), self.packages, *library_paths()]
         return subprocess.Popen(
-            command,
+            command(python, "zygote", control, self.packages),
             env=walls.environment(),
             cwd="/",
             pass_fds=[control],
